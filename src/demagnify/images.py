@@ -1,0 +1,227 @@
+"""The image contract, and the only way in which files become pixels and pixels files.
+
+Between stages an image batch is a `uint8` tensor, RGB, shape (N, 3, H, W), values 0-255, on any
+device; a single photograph on its way in or out is a `uint8` RGB array of shape (H, W, 3).
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from demagnify.errors import BadImageError, ImageContractError
+from demagnify.files import atomic_path
+
+Pixels = NDArray[np.uint8]
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+MAX_PIXELS: Final = 100_000_000
+MIN_SIDE: Final = 8
+
+
+def check_batch(images: object, *, name: str = "images") -> torch.Tensor:
+    """Returns `images` if it keeps the image contract.
+
+    Args:
+        images: What should be a uint8 RGB tensor of shape (N, 3, H, W).
+        name: What to call it in the message.
+
+    Raises:
+        ImageContractError: If type, dtype, number of dimensions or channels are different.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise ImageContractError(
+            f"{name} is a {type(images).__name__}, not a torch.Tensor",
+            hint="torch.from_numpy(array).permute(0, 3, 1, 2) turns (N, H, W, 3) into a batch",
+        )
+    shape = tuple(images.shape)
+    if images.ndim != 4 or shape[1] != 3:
+        channels_last = images.ndim == 4 and shape[3] == 3
+        hint = "channels come first" if channels_last else "a batch has four axes, RGB second"
+        raise ImageContractError(f"{name} has shape {shape}, not (N, 3, H, W)", hint=hint)
+    if images.dtype != torch.uint8:
+        raise ImageContractError(
+            f"{name} is {images.dtype}, not torch.uint8", hint="values are whole numbers 0-255"
+        )
+    return images
+
+
+def to_batch(pixels: list[Pixels]) -> torch.Tensor:
+    """Stacks photographs of one size, each (H, W, 3) uint8, into a batch (N, 3, H, W).
+
+    Raises:
+        ImageContractError: If the list is empty or an array has another shape or dtype.
+    """
+    if not pixels:
+        raise ImageContractError("there is no image to make a batch of")
+    for array in pixels:
+        check_pixels(array)
+        if array.shape != pixels[0].shape:
+            raise ImageContractError(
+                f"the images of a batch have one size: {array.shape[:2]} beside {pixels[0].shape[:2]}"
+            )
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+
+
+def from_batch(images: torch.Tensor) -> list[Pixels]:
+    """Splits a batch (N, 3, H, W) into photographs, each (H, W, 3) uint8 on the CPU."""
+    check_batch(images)
+    return list(images.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def check_pixels(array: Pixels) -> Pixels:
+    """Returns `array` if it is one photograph: uint8 RGB (H, W, 3).
+
+    Raises:
+        ImageContractError: If it is not.
+    """
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ImageContractError(
+            f"a photograph is uint8 of shape (H, W, 3), not {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its EXIF orientation.
+
+    Greyscale, palette and CMYK become RGB; transparency is laid on white; 16-bit greyscale is
+    scaled to 8 bits; of an animation the first frame is taken.
+
+    Args:
+        path: A file in a format that Pillow reads.
+        max_pixels: Larger photographs are refused before they are decoded.
+
+    Raises:
+        BadImageError: If the file is missing, unreadable, no image, damaged, larger than
+            `max_pixels` or smaller than 8 pixels on a side.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadImageError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise BadImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return decode(data, name=str(path), max_pixels=max_pixels)
+
+
+def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decodes a photograph from the bytes of its file; see `load`.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        max_pixels: Larger photographs are refused before they are decoded.
+
+    Raises:
+        BadImageError: As `load`.
+    """
+    if not data:
+        raise BadImageError(f"{name}: the file is empty")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data)) as image:
+                _check_size(image, name, max_pixels)
+                image.load()
+                upright = ImageOps.exif_transpose(image)
+                return np.array(_to_rgb(upright), dtype=np.uint8)
+    except Image.UnidentifiedImageError as error:
+        raise BadImageError(
+            f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise BadImageError(f"{name}: too many pixels to decode safely") from error
+    except BadImageError:
+        raise
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError) as error:
+        # Pillow's decoders raise any of these on damaged files.
+        raise BadImageError(f"{name}: the image is damaged: {error}") from error
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise BadImageError(
+            f"{name}: {width}x{height} pixels are more than the limit of {max_pixels}",
+            hint="shrink the photograph first",
+        )
+    if min(width, height) < MIN_SIDE:
+        raise BadImageError(f"{name}: {width}x{height} pixels are too few for a face")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _sixteen_bit_to_rgb(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
+    """Scales integer or float greyscale to 8 bits; plain `convert` would clip it to white."""
+    values = np.asarray(image, dtype=np.float64)
+    full_scale = 65535.0 if values.max(initial=0.0) > 255.0 else 255.0
+    grey = np.clip(np.rint(values * (255.0 / full_scale)), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def save_png(path: Path, pixels: Pixels) -> None:
+    """Writes a photograph, uint8 RGB (H, W, 3), losslessly as PNG, in one step.
+
+    Raises:
+        ImageContractError: If `pixels` is not a photograph.
+        BadOutputError: If the place cannot be written to.
+    """
+    check_pixels(pixels)
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+
+
+def encode_jpeg(pixels: Pixels, *, quality: int) -> bytes:
+    """Returns a photograph, uint8 RGB (H, W, 3), as a JPEG file (4:2:0) of `quality` 1-95."""
+    buffer = io.BytesIO()
+    Image.fromarray(check_pixels(pixels)).save(buffer, format="JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def fit(pixels: Pixels, size: int) -> Pixels:
+    """Resizes a face crop, (H, W, 3) uint8, to (size, size, 3) with Pillow's antialiased bicubic.
+
+    An image that has the size already is returned unchanged, bit for bit.
+    """
+    check_pixels(pixels)
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+    return np.array(resized, dtype=np.uint8)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """Returns the image files under `folder`, at any depth, sorted by path.
+
+    Hidden files are left out; what counts as an image is told by the suffix.
+
+    Raises:
+        BadImageError: If the folder is missing, no folder, or cannot be read.
+    """
+    if not folder.is_dir():
+        raise BadImageError(f"{folder}: there is no such folder")
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise BadImageError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    )
