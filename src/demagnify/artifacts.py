@@ -162,7 +162,7 @@ def _refuse_pickle(path: Path) -> None:
         magic = file.read(2)
     if magic in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         raise BadArtifactError(
-            f"{path} is a pickle (.pt, .pth), which can run code when it is read; it was not opened",
+            f"{path} is a pickle (.pt, .pth), which can run code when read; it was not opened",
             hint="demagnify loads safetensors only",
         )
 

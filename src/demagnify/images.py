@@ -65,7 +65,7 @@ def to_batch(pixels: list[Pixels]) -> torch.Tensor:
         check_pixels(array)
         if array.shape != pixels[0].shape:
             raise ImageContractError(
-                f"the images of a batch have one size: {array.shape[:2]} beside {pixels[0].shape[:2]}"
+                f"a batch has one image size, not {array.shape[:2]} beside {pixels[0].shape[:2]}"
             )
     return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
 
