@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from demagnify.errors import BadImageError, ImageContractError
 from demagnify.files import atomic_path
@@ -133,7 +133,7 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
                 image.load()
                 upright = ImageOps.exif_transpose(image)
                 return np.array(_to_rgb(upright), dtype=np.uint8)
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise BadImageError(
             f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
         ) from error
