@@ -1,0 +1,204 @@
+"""The pixels of a manifest, decoded once, so that any image is at hand in any order."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property, partial
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from demagnify import images as image_files
+from demagnify import progress
+from demagnify.data import storage
+from demagnify.data.manifest import Manifest, Record, Skipped
+from demagnify.errors import BadImageError, BadManifestError, ImageContractError
+
+Pixels = NDArray[np.uint8]
+
+
+class Faces:
+    """Decoded faces of one size with their labels; access in random order is cheap.
+
+    Attributes:
+        images: uint8 RGB (N, 3, S, S); in memory, or a memory map when larger than 1 GiB.
+        labels: int64 (N,), 0 real and 1 fake.
+        groups: str (N,), what must stay on one side of a split.
+        names: What to call each image in tables; file names below the manifest's folder.
+        size: Side S of the images in pixels.
+        skipped: Files that could not be decoded.
+    """
+
+    def __init__(
+        self,
+        images: Pixels,
+        labels: NDArray[np.int64],
+        groups: NDArray[np.str_],
+        names: Sequence[str],
+        skipped: Sequence[Skipped] = (),
+    ) -> None:
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != 3:
+            raise ImageContractError(
+                f"faces are uint8 of shape (N, 3, S, S), not {images.dtype} of {images.shape}"
+            )
+        if images.shape[2] != images.shape[3]:
+            raise ImageContractError(f"faces are square, not {images.shape[2]}x{images.shape[3]}")
+        if not len(images) == len(labels) == len(groups) == len(names):
+            raise ImageContractError(
+                f"{len(images)} faces with {len(labels)} labels, {len(groups)} groups and "
+                f"{len(names)} names"
+            )
+        self.images = images
+        self.labels = labels
+        self.groups = groups
+        self.names = list(names)
+        self.size = images.shape[2]
+        self.skipped = tuple(skipped)
+
+    @classmethod
+    def open(
+        cls,
+        manifest: Manifest,
+        *,
+        size: int = 224,
+        strict: bool = False,
+        workers: int | None = None,
+    ) -> Faces:
+        """Decodes every image of a manifest and resizes it to `size`.
+
+        Sets larger than 1 GiB go into a file in the cache folder, which later runs use again.
+
+        Args:
+            manifest: The images.
+            size: Side of the faces in pixels.
+            strict: Whether a bad file stops the reading instead of being listed in `skipped`.
+            workers: Threads that decode; a few more than there are processors by default.
+
+        Raises:
+            BadImageError: When strict, at the first file that cannot be decoded.
+            BadManifestError: If no file can be decoded.
+        """
+        names = [record.path.relative_to(manifest.root).as_posix() for record in manifest]
+        fill = partial(_decode_all, manifest, names, strict=strict, workers=workers)
+        stored = storage.filled([record.path for record in manifest], size, fill)
+        if not stored.kept:
+            raise BadManifestError(
+                f"{manifest.root}: no image can be read; the first: {stored.skipped[0]}"
+            )
+        records = [manifest[index] for index in stored.kept]
+        return cls(
+            stored.images,
+            np.array([record.label for record in records], dtype=np.int64),
+            np.array([record.group for record in records], dtype=np.str_),
+            [names[index] for index in stored.kept],
+            stored.skipped,
+        )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Pixels | torch.Tensor,
+        labels: ArrayLike,
+        groups: Sequence[str] | NDArray[np.str_] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> Faces:
+        """Makes faces of pixels that are in memory already.
+
+        Args:
+            images: uint8 RGB (N, 3, S, S).
+            labels: N labels, 0 real and 1 fake.
+            groups: N groups; each image is its own by default.
+            names: N names; numbers by default.
+
+        Raises:
+            ImageContractError: If shapes, dtype or counts do not fit, or a label is not 0 or 1.
+        """
+        pixels = images.cpu().numpy() if isinstance(images, torch.Tensor) else np.asarray(images)
+        numbers = np.asarray(labels)
+        if numbers.ndim != 1 or not np.isin(numbers, (0, 1)).all():
+            raise ImageContractError("labels are a row of 0 (real) and 1 (fake)")
+        default = [f"{index:06d}" for index in range(len(pixels))]
+        names = default if names is None else names
+        groups = names if groups is None else groups
+        return cls(pixels, numbers.astype(np.int64), np.asarray(groups, dtype=np.str_), names)
+
+    def batch(self, indices: ArrayLike | torch.Tensor) -> torch.Tensor:
+        """Returns the images at `indices`, uint8 (n, 3, S, S), as a copy of their own."""
+        return torch.from_numpy(self.images[np.asarray(indices, dtype=np.int64)])
+
+    def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        """Yields (indices, images) in order, `size` at a time, the last batch maybe shorter."""
+        for start in range(0, len(self), size):
+            indices = np.arange(start, min(start + size, len(self)), dtype=np.int64)
+            yield indices, self.batch(indices)
+
+    def subset(self, indices: ArrayLike | torch.Tensor) -> Faces:
+        """Returns the faces at `indices`, in that order."""
+        chosen = np.asarray(indices, dtype=np.int64)
+        names = [self.names[index] for index in chosen]
+        return Faces(self.images[chosen], self.labels[chosen], self.groups[chosen], names)
+
+    def with_images(self, images: Pixels | torch.Tensor) -> Faces:
+        """Returns other pixels, such as attacked ones, under the same labels, groups and names.
+
+        Raises:
+            ImageContractError: If the shape is another.
+        """
+        pixels = images.cpu().numpy() if isinstance(images, torch.Tensor) else images
+        if pixels.shape != self.images.shape:
+            raise ImageContractError(
+                f"the new faces have shape {pixels.shape}, the old ones {self.images.shape}"
+            )
+        return Faces(pixels, self.labels, self.groups, self.names, self.skipped)
+
+    def fingerprint(self) -> str:
+        """Returns the SHA-256 of shape and pixels as 64 hexadecimal digits."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(repr(self.images.shape).encode())
+        for start in range(0, len(self), 256):
+            digest.update(np.ascontiguousarray(self.images[start : start + 256]).data)
+        return digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        fakes = int(self.labels.sum())
+        return f"Faces({len(self) - fakes} real, {fakes} fake, {self.size}x{self.size})"
+
+
+def _decode_all(
+    manifest: Manifest, names: Sequence[str], into: Pixels, *, strict: bool, workers: int | None
+) -> tuple[list[int], list[Skipped]]:
+    """Decodes into the first rows of `into`; returns which records are there, and the rest."""
+    kept: list[int] = []
+    skipped: list[Skipped] = []
+    # Pillow lets go of the interpreter while it decodes, so threads are enough.
+    pool = ThreadPoolExecutor(workers)
+    try:
+        results = pool.map(partial(_decode, size=into.shape[2]), manifest)
+        for index, result in enumerate(progress.track(results, "reading faces", len(manifest))):
+            if not isinstance(result, BadImageError):
+                into[len(kept)] = result
+                kept.append(index)
+            elif strict:
+                raise result
+            else:
+                skipped.append(Skipped(names[index], result.message))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return kept, skipped
+
+
+def _decode(record: Record, *, size: int) -> Pixels | BadImageError:
+    try:
+        pixels = image_files.fit(image_files.load(record.path), size)
+    except BadImageError as error:
+        return error
+    return pixels.transpose(2, 0, 1)
