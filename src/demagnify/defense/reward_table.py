@@ -1,0 +1,275 @@
+"""What the detector says about every face after every action, asked for once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from demagnify import artifacts, progress
+from demagnify.actions import ActionSet
+from demagnify.data.faces import Faces
+from demagnify.defense.fingerprints import detector_fingerprint
+from demagnify.errors import BadArtifactError, DemagnifyError
+
+SAVE_EVERY_SECONDS: Final = 20.0
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class DetectorLike(Protocol):
+    """What is asked of a detector: `demagnify.detectors.Detector`, or any callable like it."""
+
+    threshold: float
+
+    def __call__(self, images: torch.Tensor, /) -> torch.Tensor:
+        """Maps an image batch to one logit per image, float32 (N,); above threshold is fake."""
+
+
+class RewardSource(Protocol):
+    """Where rewards come from: a `RewardTable`, or a detector asked anew each time."""
+
+    faces: Faces
+    actions: ActionSet
+    threshold: float
+
+    def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
+        """Returns the detector's logit for each face after its action, float32 (n,)."""
+
+    def judge(self, images: torch.Tensor) -> Floats:
+        """Returns the detector's logits for an image batch, float32 (n,)."""
+
+
+def rewards_of(logits: ArrayLike, labels: ArrayLike, threshold: float) -> Floats:
+    """Returns +1 where the verdict is right and -1 where it is wrong, float32.
+
+    Args:
+        logits: The detector's logits; above `threshold` the verdict is fake.
+        labels: 0 real, 1 fake; broadcast against `logits`.
+        threshold: The detector's threshold.
+    """
+    fake = np.asarray(logits) > np.float32(threshold)
+    right = fake == (np.asarray(labels) == 1)
+    return np.where(right, np.float32(1.0), np.float32(-1.0))
+
+
+class LiveRewards:
+    """Asks the detector anew about every face and action.
+
+    Args:
+        faces: The faces.
+        detector: Maps image batches to logits.
+        actions: What can be done to a face.
+
+    Attributes:
+        calls: How many images the detector has judged so far.
+        device: Where the detector computes.
+    """
+
+    def __init__(self, faces: Faces, detector: DetectorLike, actions: ActionSet) -> None:
+        self.faces = faces
+        self.detector = detector
+        self.actions = actions
+        self.threshold = float(detector.threshold)
+        self.calls = 0
+        self.device = device_of(detector)
+
+    def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
+        """Returns the detector's logit for each face after its action, float32 (n,).
+
+        Args:
+            indices: n numbers of faces.
+            actions: n numbers of actions.
+        """
+        images = self.faces.batch(np.asarray(indices)).to(self.device)
+        numbers = torch.as_tensor(np.asarray(actions, dtype=np.int64))
+        return self.judge(self.actions.apply(images, numbers))
+
+    @torch.no_grad()
+    def judge(self, images: torch.Tensor) -> Floats:
+        """Returns the detector's logits for an image batch, float32 (n,).
+
+        Raises:
+            DemagnifyError: If the detector does not give one finite logit per image.
+        """
+        answer = self.detector(images.to(self.device))
+        self.calls += len(images)
+        logits: Floats = answer.detach().float().cpu().numpy()
+        if logits.shape != (len(images),):
+            raise DemagnifyError(
+                f"the detector gave {logits.shape} logits for {len(images)} images",
+                hint="one logit per image, shape (N,)",
+            )
+        if not np.isfinite(logits).all():
+            raise DemagnifyError("the detector gave a logit that is not a finite number")
+        return logits
+
+
+class RewardTable:
+    """The detector's logit for every (face, action), filled as it is asked for.
+
+    A one-step defence is decided by this table alone: with A actions there are only N x A
+    questions to ask, so training, baselines and evaluation read it instead of asking again.
+
+    Args:
+        faces: The N faces.
+        detector: Maps image batches to logits.
+        actions: The A actions.
+        batch_size: The most images that the detector is asked about at once.
+
+    Attributes:
+        logits: float32 (N, A); NaN where the detector has not been asked yet.
+        labels: int64 (N,), 0 real and 1 fake.
+        threshold: The detector's; a logit above it means fake.
+    """
+
+    def __init__(
+        self, faces: Faces, detector: DetectorLike, actions: ActionSet, *, batch_size: int = 64
+    ) -> None:
+        self._live = LiveRewards(faces, detector, actions)
+        self._detector_print: str | None = None
+        self.faces = faces
+        self.actions = actions
+        self.labels: Integers = faces.labels
+        self.threshold = self._live.threshold
+        self.batch_size = batch_size
+        self.logits: Floats = np.full((len(faces), len(actions)), np.nan, dtype=np.float32)
+
+    @property
+    def calls(self) -> int:
+        """How many images the detector has judged so far."""
+        return self._live.calls
+
+    @property
+    def filled(self) -> bool:
+        """Whether every answer is known."""
+        return not bool(np.isnan(self.logits).any())
+
+    def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
+        """Returns the logit for each face after its action; asks only for unknown ones.
+
+        A pair that comes twice in the request is asked for once, and the detector gets all
+        questions of a request in one batch (of at most `batch_size`).
+
+        Args:
+            indices: n numbers of faces.
+            actions: n numbers of actions.
+
+        Returns:
+            float32 (n,).
+        """
+        pairs = np.ravel_multi_index((np.asarray(indices), np.asarray(actions)), self.logits.shape)
+        known = self.logits.reshape(-1)
+        unknown = np.unique(pairs[np.isnan(known[pairs])])
+        for start in range(0, len(unknown), self.batch_size):
+            chunk = unknown[start : start + self.batch_size]
+            known[chunk] = self._live.lookup(*np.divmod(chunk, len(self.actions)))
+        answers: Floats = known[pairs]
+        return answers
+
+    def judge(self, images: torch.Tensor) -> Floats:
+        """Returns the detector's logits for images that the table does not hold."""
+        return self._live.judge(images)
+
+    def fill(self, path: Path | None = None) -> None:
+        """Asks for everything that is not known yet, in large batches, with progress.
+
+        Args:
+            path: Where to keep the table; what is there already is read first, and what is
+                known is saved every 20 seconds and at the end, so that a killed filling goes on.
+
+        Raises:
+            BadArtifactError: If `path` holds the table of other faces, actions or detector.
+        """
+        if path is not None and path.exists():
+            self.restore(path)
+        if self.filled:
+            return
+        saved = time.monotonic()
+        missing = int(np.isnan(self.logits).sum())
+        with progress.bar("asking the detector", missing) as advance:
+            for start in range(0, len(self.faces), self.batch_size):
+                advance(self._fill_rows(start))
+                if path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                    self.save(path)
+                    saved = time.monotonic()
+        if path is not None:
+            self.save(path)
+
+    def _fill_rows(self, start: int) -> int:
+        """Fills `batch_size` rows from `start`, decoding them once; returns how many were asked."""
+        rows = self.logits[start : start + self.batch_size]
+        unknown = np.isnan(rows)
+        if not unknown.any():
+            return 0
+        images = self.faces.batch(np.arange(start, start + len(rows))).to(self._live.device)
+        for number, action in enumerate(self.actions):
+            wanted = unknown[:, number]
+            if wanted.any():
+                some = images if wanted.all() else images[torch.from_numpy(wanted).to(images.device)]
+                rows[wanted, number] = self._live.judge(action(some))
+        return int(unknown.sum())
+
+    def rewards(self) -> Floats:
+        """Returns the reward of every action on every face, float32 (N, A) of +1 and -1.
+
+        Raises:
+            ValueError: If the table is not filled.
+        """
+        if not self.filled:
+            raise ValueError("not every answer is known; call fill() first")
+        return rewards_of(self.logits, self.labels[:, None], self.threshold)
+
+    def fingerprint(self) -> str:
+        """Returns what the logits depend on, as 64 hexadecimal digits.
+
+        That is the detector's weights and settings without its threshold, the actions with their
+        settings, and the pixels.
+        """
+        if self._detector_print is None:
+            self._detector_print = detector_fingerprint(self._live.detector)
+        parts = [
+            self._detector_print,
+            [repr(action) for action in self.actions],
+            self.faces.fingerprint(),
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Writes what is known to a file, in one step."""
+        state = {"fingerprint": self.fingerprint(), "actions": self.actions.names}
+        artifacts.save_state(path, {"logits": torch.from_numpy(self.logits)}, state)
+
+    def restore(self, path: Path) -> None:
+        """Takes over what a saved table knows.
+
+        Raises:
+            BadArtifactError: If it is damaged, or of other faces, actions or another detector.
+        """
+        tensors, state = artifacts.load_state(path)
+        if state.get("fingerprint") != self.fingerprint():
+            raise BadArtifactError(
+                f"{path} is the reward table of other faces, actions or another detector",
+                hint="delete it, or choose another output folder",
+            )
+        self.adopt(tensors["logits"])
+
+    def adopt(self, logits: torch.Tensor) -> None:
+        """Takes over the known entries of `logits`, float32 (N, A) with NaN for unknown."""
+        known = logits.numpy()
+        self.logits[:] = np.where(np.isnan(known), self.logits, known)
+
+
+def device_of(detector: object) -> torch.device:
+    """Returns where a detector computes; the CPU for one without weights."""
+    if isinstance(detector, torch.nn.Module):
+        for tensor in detector.parameters():
+            return tensor.device
+    return torch.device("cpu")
