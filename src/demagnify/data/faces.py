@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 
 import numpy as np
@@ -12,9 +11,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from demagnify import images as image_files
-from demagnify import progress
 from demagnify.data import storage
 from demagnify.data.manifest import Manifest, Record, Skipped
+from demagnify.data.parallel import in_threads
 from demagnify.errors import BadImageError, BadManifestError, ImageContractError
 
 Pixels = NDArray[np.uint8]
@@ -179,20 +178,15 @@ def _decode_all(
     """Decodes into the first rows of `into`; returns which records are there, and the rest."""
     kept: list[int] = []
     skipped: list[Skipped] = []
-    # Pillow lets go of the interpreter while it decodes, so threads are enough.
-    pool = ThreadPoolExecutor(workers)
-    try:
-        results = pool.map(partial(_decode, size=into.shape[2]), manifest)
-        for index, result in enumerate(progress.track(results, "reading faces", len(manifest))):
-            if not isinstance(result, BadImageError):
-                into[len(kept)] = result
-                kept.append(index)
-            elif strict:
-                raise result
-            else:
-                skipped.append(Skipped(names[index], result.message))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    decode = partial(_decode, size=into.shape[2])
+    for index, result in enumerate(in_threads(decode, manifest, "reading faces", workers=workers)):
+        if not isinstance(result, BadImageError):
+            into[len(kept)] = result
+            kept.append(index)
+        elif strict:
+            raise result
+        else:
+            skipped.append(Skipped(names[index], result.message))
     return kept, skipped
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from demagnify import images
 from demagnify.data import splits
 from demagnify.data.labels import NAMES, parse_label
-from demagnify.data.records import Record, Skipped, relative_name
+from demagnify.data.records import Record, Skipped, is_utf8, relative_name
 from demagnify.errors import BadManifestError
 
 
@@ -37,7 +37,7 @@ def read(root: Path, *, strict: bool = False) -> tuple[list[Record], list[Skippe
     for folder, label, split in places:
         for path in images.list_files(folder):
             name = relative_name(path, root)
-            if _is_utf8(name):
+            if is_utf8(name):
                 records.append(Record(path, label, split, group=name))
                 continue
             shown = name.encode("utf-8", "backslashreplace").decode()
@@ -58,11 +58,3 @@ def _subfolders(root: Path) -> list[Path]:
         return sorted(path for path in root.iterdir() if path.is_dir())
     except OSError as error:
         raise BadManifestError(f"{root}: cannot be read: {error.strerror or error}") from error
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True

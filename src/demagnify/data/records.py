@@ -73,3 +73,12 @@ def relative_name(path: Path, root: Path) -> str:
     if name.split(os.sep, 1)[0] == os.pardir:
         raise BadManifestError(f"{path} lies outside {root}")
     return Path(name).as_posix()
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name can be written into a manifest; on Linux it may be any bytes."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

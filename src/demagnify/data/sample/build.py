@@ -1,0 +1,185 @@
+"""Builds the sample set: face crops of real photographs, and a fake of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from demagnify import assets, files, images
+from demagnify.data.labels import FAKE, REAL, label_name
+from demagnify.data.manifest import FILE_NAME, Manifest, Record, Skipped
+from demagnify.data.parallel import in_threads
+from demagnify.data.records import is_utf8
+from demagnify.data.sample import contact_sheet, donors
+from demagnify.data.sample.donors import Recipe
+from demagnify.data.sample.portraits import Portrait, find_portrait
+from demagnify.data.sample.self_blend import self_blend
+from demagnify.data.sample.swap import swap_face
+from demagnify.data.splits import FRACTIONS, split_of
+from demagnify.errors import BadImageError, BadManifestError, BadOutputError
+from demagnify.faces import FaceFinder
+from demagnify.images import Pixels
+
+SIZE: Final = 224
+JPEG_QUALITY: Final = 92
+CONTACT_SHEET: Final = "contact_sheet.png"
+
+_SETTINGS: Final = "sample.json"
+_VERSION: Final = 1
+
+
+def build_sample(
+    output: Path,
+    *,
+    seed: int,
+    photos: Path | None = None,
+    limit: int | None = None,
+    workers: int | None = None,
+) -> Manifest:
+    """Makes a set of real and fake face crops, 224x224 PNG, with manifest and contact sheet.
+
+    Of every photograph the largest face is used twice: as it is, and faked (`swap_face` with a
+    donor from the same split, or `self_blend`). Both then go the very same way: JPEG of quality
+    92, the same box around the face, resized to 224. Both are in one group, which is called like
+    the photograph, and in the split that `split_of` gives it. The manifest tells `method` and
+    `donor` of each fake.
+
+    What is there already is kept, so that a build that was stopped goes on. The same photographs
+    and seed give the same files, bit for bit.
+
+    Args:
+        output: Folder to write to.
+        seed: Chooses methods, donors, masks.
+        photos: Folder of photographs, at any depth; by default the asset "celeba-999".
+        limit: How many photographs to use, the first by name; None uses all.
+        workers: Threads; a few more than there are processors by default.
+
+    Returns:
+        The manifest, as written; `skipped` lists the photographs without a usable face.
+
+    Raises:
+        BadOutputError: If `output` holds a sample set of another seed or other photographs, or
+            cannot be written to.
+        BadManifestError: If no photograph can be used.
+        BadImageError: If `photos` is no folder.
+        AssetError: If photographs or the face finder cannot be fetched.
+    """
+    root = photos if photos is not None else assets.fetch("celeba-999")
+    found = images.list_files(root)
+    paths = [path for path in found if not path.is_relative_to(output)][:limit]
+    _claim(output, seed, root, paths)
+    portraits, skipped = _find_portraits(root, paths, workers)
+    if not portraits:
+        first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""
+        raise BadManifestError(f"{root}: no photograph can be used{first}")
+    recipes = _recipes(portraits, seed)
+    render = partial(_render, output=output, seed=seed)
+    pairs = list(in_threads(render, recipes, "making fakes", workers=workers))
+    manifest = Manifest((record for pair in pairs for record in pair), root=output, skipped=skipped)
+    contact_sheet.save(manifest, output / CONTACT_SHEET)
+    manifest.save(output / FILE_NAME)
+    return manifest
+
+
+def _claim(output: Path, seed: int, root: Path, paths: Sequence[Path]) -> None:
+    """Writes down what is being made in `output`, or makes sure that it is the same as before."""
+    listing = "\n".join(f"{_name(path, root)!a} {path.stat().st_size}" for path in paths)
+    photos = hashlib.sha256(listing.encode()).hexdigest()
+    text = json.dumps({"version": _VERSION, "seed": seed, "photos": photos})
+    note = output / _SETTINGS
+    if not note.exists():
+        files.write_text(note, text)
+    elif note.read_text(encoding="utf-8") != text:
+        raise BadOutputError(
+            f"{output} holds a sample set of another seed or other photographs",
+            hint="choose another output folder, or delete this one",
+        )
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()
+
+
+def _find_portraits(
+    root: Path, paths: Sequence[Path], workers: int | None
+) -> tuple[list[Portrait], list[Skipped]]:
+    finder = FaceFinder()
+
+    def find(path: Path) -> Portrait | Skipped:
+        name = _name(path, root)
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        if not is_utf8(name):
+            return Skipped(shown, "the file's name is not UTF-8")
+        try:
+            return find_portrait(path, name, finder)
+        except BadImageError as error:
+            return Skipped(shown, error.message)
+
+    portraits: dict[str, Portrait] = {}
+    skipped: list[Skipped] = []
+    for found in in_threads(find, paths, "finding faces", workers=workers):
+        if isinstance(found, Skipped):
+            skipped.append(found)
+        elif found.name in portraits:
+            skipped.append(Skipped(str(found.path), "another file has this name but the suffix"))
+        else:
+            portraits[found.name] = found
+    return list(portraits.values()), skipped
+
+
+def _recipes(portraits: Sequence[Portrait], seed: int) -> list[Recipe]:
+    """Returns a recipe for each portrait, split after split."""
+    return [
+        recipe
+        for split in FRACTIONS
+        for recipe in donors.choose([p for p in portraits if split_of(p.name) == split], seed=seed)
+    ]
+
+
+def _render(recipe: Recipe, *, output: Path, seed: int) -> tuple[Record, Record]:
+    """Writes the real crop and the fake crop of one photograph, where they are not there yet."""
+    target = recipe.target
+    split = split_of(target.name)
+    real, fake = (
+        Record(
+            path=output / split / label_name(label) / f"{target.name}.png",
+            label=label,
+            split=split,
+            group=target.name,
+            extra={
+                "method": recipe.method if label == FAKE else "",
+                "donor": recipe.donor.name if recipe.donor and label == FAKE else "",
+            },
+        )
+        for label in (REAL, FAKE)
+    )
+    if not (real.path.is_file() and fake.path.is_file()):
+        photo = target.pixels()
+        images.save_png(real.path, publish(photo, target))
+        images.save_png(fake.path, publish(make_fake(recipe, photo, seed=seed), target))
+    return real, fake
+
+
+def make_fake(recipe: Recipe, photo: Pixels, *, seed: int) -> Pixels:
+    """Carries out a recipe on the portrait's pixels; returns uint8 RGB of the same shape."""
+    rng = donors.generator(seed, "fake", recipe.target.name)
+    if recipe.method == "self-blend" or recipe.donor is None:
+        return self_blend(photo, recipe.target.landmarks, rng=rng)[0]
+    return swap_face(
+        photo,
+        recipe.target.landmarks,
+        recipe.donor.pixels(),
+        recipe.donor.landmarks,
+        blend=recipe.method,
+        rng=rng,
+    )[0]
+
+
+def publish(pixels: Pixels, portrait: Portrait) -> Pixels:
+    """Returns the face crop (224, 224, 3) of a portrait, real or fake, after its JPEG."""
+    published = images.decode(images.encode_jpeg(pixels, quality=JPEG_QUALITY))
+    return portrait.crop(published, SIZE)
