@@ -1,1 +1,28 @@
-"""."""
+"""Detectors: image batch in, one logit per image out; above the threshold means fake."""
+
+from __future__ import annotations
+
+from demagnify.detectors.augment import Augmentation
+from demagnify.detectors.backbones import ALIASES
+from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.detector import Detector, batched_logits
+from demagnify.detectors.history import Epoch
+from demagnify.detectors.training import TrainedDetector, train_detector
+from demagnify.detectors.wrapped import WrappedDetector, wrap
+from demagnify.detectors.zoo import create, load, shipped
+
+__all__ = [
+    "ALIASES",
+    "Augmentation",
+    "Detector",
+    "DetectorTraining",
+    "Epoch",
+    "TrainedDetector",
+    "WrappedDetector",
+    "batched_logits",
+    "create",
+    "load",
+    "shipped",
+    "train_detector",
+    "wrap",
+]

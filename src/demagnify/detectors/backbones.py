@@ -1,0 +1,92 @@
+"""Networks for detectors: any timm backbone with one output, by name."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from difflib import get_close_matches
+from typing import Any, Final, NamedTuple
+
+import timm
+import torch
+from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch import nn
+
+from demagnify.errors import BadConfigError, UnknownNameError
+
+ALIASES: Final = {
+    "light": "tf_efficientnet_lite0",
+    "resnet50": "resnet50.tv2_in1k",
+}
+"""Short names for timm backbones.
+
+`light` is EfficientNet-Lite0, small enough to train on a processor. `resnet50` is the paper's
+network, with the ImageNet weights (torchvision's second version) that the attack's authors used.
+"""
+
+Triple = tuple[float, float, float]
+
+
+class Scaling(NamedTuple):
+    """Mean and spread per channel, of values in [0, 1]."""
+
+    mean: Triple
+    std: Triple
+
+
+def timm_name(backbone: str) -> str:
+    """Returns timm's name of a backbone, "architecture" or "architecture.tag".
+
+    Raises:
+        UnknownNameError: If timm has no such network; the message names the closest ones.
+    """
+    name = ALIASES.get(backbone, backbone)
+    architecture, _, tag = name.partition(".")
+    known = timm.list_models()
+    if architecture not in known:
+        close = get_close_matches(architecture, [*ALIASES, *known], n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else "timm.list_models() names all"
+        raise UnknownNameError(f"no backbone is called {backbone!r}", hint=hint)
+    if tag and name not in timm.list_pretrained(architecture + ".*"):
+        tags = ", ".join(timm.list_pretrained(architecture + ".*"))
+        raise UnknownNameError(f"timm has no weights {name!r}", hint=f"known: {tags}")
+    return name
+
+
+def pretrained_config(name: str) -> dict[str, Any]:
+    """Returns what timm knows about the weights of a network: scaling and source."""
+    config = timm.get_pretrained_cfg(name)
+    return asdict(config) if config else {}
+
+
+def scaling(name: str) -> Scaling:
+    """Returns the scaling with which published weights were trained; ImageNet's by default."""
+    config = pretrained_config(name)
+    return Scaling(
+        mean=tuple(config.get("mean", IMAGENET_DEFAULT_MEAN)),
+        std=tuple(config.get("std", IMAGENET_DEFAULT_STD)),
+    )
+
+
+def build(name: str, *, input_size: int, seed: int = 0) -> nn.Module:
+    """Returns a timm network with one output and random weights, the same for the same seed.
+
+    Args:
+        name: timm's name, see `timm_name`.
+        input_size: Side of its input in pixels.
+        seed: Of the random weights.
+
+    Raises:
+        BadConfigError: If the network cannot be built for this input size.
+    """
+    needs_size = pretrained_config(name).get("fixed_input_size")
+    size: dict[str, Any] = {"img_size": input_size} if needs_size else {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            network: nn.Module = timm.create_model(name, num_classes=1, **size)
+        except (TypeError, AssertionError, ValueError) as error:
+            # timm's networks raise any of these for an input size that they cannot take.
+            raise BadConfigError(
+                f"{name} cannot be built for {input_size}x{input_size} pixels: {error}"
+            ) from error
+    return network

@@ -1,0 +1,270 @@
+"""The detector contract: image batch in, one logit per image out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import nn
+
+from demagnify import artifacts, progress
+from demagnify.data.faces import Faces
+from demagnify.detectors import backbones
+from demagnify.detectors.pretrained import check_fit
+from demagnify.devices import Precision, autocast, computes_in_bfloat16, pick_device
+from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.images import check_batch
+
+KIND: Final = "detector"
+
+
+class About(BaseModel):
+    """What a card says about a detector, beside how it was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="What to call it in tables")
+    backbone: str = Field(description="timm's name of the network")
+    input_size: int = Field(ge=0, description="Side of its input in pixels")
+    mean: tuple[float, float, float] = Field(description="Mean per channel in [0, 1]")
+    std: tuple[float, float, float] = Field(description="Spread per channel in [0, 1]")
+    threshold: float = Field(allow_inf_nan=False, description="A logit above it means fake")
+
+
+class Detector(nn.Module):
+    """A network with everything that belongs to it: size, scaling, precision and threshold.
+
+    Args:
+        network: A timm network with one output; it gets float images (N, 3, S, S), scaled by
+            `mean` and `std`.
+        name: What to call it in tables.
+        backbone: timm's name of the network, from which `load` builds it again.
+        input_size: Side S in pixels to which images are resized.
+        mean: Mean per channel in [0, 1], taken off.
+        std: Spread per channel in [0, 1], divided by.
+        threshold: A logit above it means fake.
+        precision: In what the network computes; see `demagnify.devices`.
+
+    Shape:
+        uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
+        Images of another size are resized with antialiased bicubic, as `images.fit` does.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        backbone: str,
+        input_size: int,
+        mean: backbones.Triple,
+        std: backbones.Triple,
+        threshold: float = 0.0,
+        precision: Precision = "auto",
+    ) -> None:
+        super().__init__()
+        self.network = network.to(memory_format=torch.channels_last)
+        self.name = name
+        self.backbone = backbone
+        self.input_size = input_size
+        self.threshold = threshold
+        self.precision: Precision = precision
+        self.register_buffer("mean", _per_channel(mean), persistent=False)
+        self.register_buffer("std", _per_channel(std), persistent=False)
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where its weights are; None if it has none."""
+        for tensor in self.network.parameters():
+            return tensor.device
+        return None
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns one logit per image, float32 (N,), with gradients for training.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W).
+
+        Raises:
+            ImageContractError: If `images` is not an image batch.
+        """
+        check_batch(images)
+        device = self.device or images.device
+        if len(images) == 0:
+            return torch.empty(0, device=device)
+        return _one_per_image(self.score(images.to(device)), len(images), self.name)
+
+    def score(self, images: torch.Tensor) -> torch.Tensor:
+        """Prepares a checked batch on the detector's device and runs the network."""
+        network: Any = self.network
+        batch = self.prepare(images)
+        with autocast(batch.device, self.precision):
+            features: torch.Tensor = network.forward_features(batch)
+        # The last layer in float32: bfloat16 knows too few logits to rank images by them.
+        logits: torch.Tensor = network.forward_head(features.float())
+        return logits
+
+    def prepare(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns the batch as the network wants it: resized, scaled, float32, channels last."""
+        batch = images.to(torch.float32, memory_format=torch.channels_last)
+        size = (self.input_size, self.input_size)
+        if batch.shape[2:] != size:
+            batch = F.interpolate(batch, size, mode="bicubic", antialias=True)
+            batch = batch.round_().clamp_(0, 255)
+        return batch.div_(255).sub_(self.mean).div_(self.std)
+
+    def logits(self, images: torch.Tensor | Faces, *, batch_size: int = 64) -> torch.Tensor:
+        """Returns the logits of any number of images without gradients, float32 (N,) on the CPU.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W), or faces, for which progress is shown.
+            batch_size: How many the network sees at once; changes nothing but speed and memory.
+
+        Raises:
+            ImageContractError: If `images` is not an image batch.
+            BadConfigError: If a logit is not a finite number.
+        """
+        return check_finite(batched_logits(self, images, batch_size=batch_size), self.name)
+
+    def fingerprint(self) -> str:
+        """Returns a SHA-256 over all that its logits depend on; the threshold is not."""
+        digest = hashlib.sha256()
+        device = self.device or torch.device("cpu")
+        settings = self.about().model_dump_json(exclude={"name", "threshold"})
+        precise = not computes_in_bfloat16(device, self.precision)
+        digest.update(f"{settings} {precise}".encode())
+        for key, tensor in sorted(self.network.state_dict().items()):
+            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
+        """Writes the detector as an artifact; see `demagnify.artifacts`.
+
+        Args:
+            folder: Where it shall stand; what stood there is replaced.
+            card: How it was made and what it reaches, beside what `load` needs.
+            half: Whether to store matrices and filters as float16, at half the size. Vectors,
+                such as BatchNorm's statistics, stay float32: they may leave float16's range.
+
+        Raises:
+            BadOutputError: If the place cannot be written to.
+        """
+        tensors = self.network.state_dict()
+        if half:
+            tensors = {k: v.half() if v.ndim > 1 else v for k, v in tensors.items()}
+        artifacts.save(folder, KIND, tensors, {"detector": self.about().model_dump(), **card})
+
+    def about(self) -> About:
+        """Returns what, beside the weights, `load` needs to build the detector again."""
+        return About(
+            name=self.name,
+            backbone=self.backbone,
+            input_size=self.input_size,
+            mean=self.mean.flatten().tolist(),
+            std=self.std.flatten().tolist(),
+            threshold=self.threshold,
+        )
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "auto", precision: Precision = "auto") -> Detector:
+        """Reads a detector as `save` wrote it, in float32, ready to judge.
+
+        Raises:
+            BadArtifactError: If it is missing, damaged, no detector, or of an unknown backbone.
+        """
+        artifact = artifacts.load(folder, KIND)
+        about = _read_about(artifact.card, folder)
+        name = backbones.timm_name(about.backbone)
+        network = backbones.build(name, input_size=about.input_size)
+        tensors = {
+            k: v.float() if v.is_floating_point() else v for k, v in artifact.tensors.items()
+        }
+        check_fit(network.state_dict(), tensors, folder)
+        network.load_state_dict(tensors)
+        detector = cls(network, **about.model_dump(), precision=precision)
+        return detector.to(pick_device(device)).eval()
+
+
+def batched_logits(
+    detector: nn.Module, images: torch.Tensor | Faces, *, batch_size: int = 64
+) -> torch.Tensor:
+    """Runs any detector over many images in evaluation mode; see `Detector.logits`.
+
+    Args:
+        detector: Maps an image batch to logits; its training mode is put back afterwards.
+        images: uint8 RGB (N, 3, H, W), or faces, for which progress is shown.
+        batch_size: How many images at once.
+    """
+    parts = [torch.empty(0)]
+    with _evaluating(detector), torch.inference_mode():
+        if isinstance(images, torch.Tensor):
+            parts += [detector(part).cpu() for part in torch.split(check_batch(images), batch_size)]
+        else:
+            with progress.bar("judging faces", len(images)) as advance:
+                for indices, part in images.batches(batch_size):
+                    parts.append(detector(part).cpu())
+                    advance(len(indices))
+    # Put together outside of inference mode, so that the result is an ordinary tensor.
+    return torch.cat(parts)
+
+
+def check_finite(logits: torch.Tensor, name: str) -> torch.Tensor:
+    """Returns `logits` if all are finite numbers.
+
+    Raises:
+        BadConfigError: If one is infinite or no number.
+    """
+    bad = int((~logits.isfinite()).sum())
+    if bad:
+        raise BadConfigError(
+            f"the detector {name!r} gave {bad} of {len(logits)} logits that are no finite number",
+            hint="look at its weights and preprocessing, or compute in float32",
+        )
+    return logits
+
+
+def _one_per_image(output: torch.Tensor, count: int, name: str) -> torch.Tensor:
+    shape = tuple(output.shape)
+    if shape not in ((count,), (count, 1)):
+        raise BadConfigError(
+            f"the detector {name!r} returned shape {shape} for {count} images, not ({count},)",
+            hint="of two outputs, real and fake, return the difference fake - real",
+        )
+    return output.reshape(count).float()
+
+
+def _per_channel(values: backbones.Triple) -> torch.Tensor:
+    return torch.tensor(values).view(1, 3, 1, 1)
+
+
+def _read_about(card: Mapping[str, Any], folder: Path) -> About:
+    try:
+        return About.model_validate(card.get("detector"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["detector", *map(str, first["loc"])])
+        raise BadArtifactError(
+            f"{folder / artifacts.CARD}: {where}: {first['msg']}",
+            hint="use the demagnify that wrote it, or train again",
+        ) from error
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Puts a module into evaluation mode, and back into the mode it was in."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

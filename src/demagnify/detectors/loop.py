@@ -1,0 +1,219 @@
+"""The epochs and steps of a training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from demagnify import progress as progress_bar
+from demagnify.data.faces import Faces
+from demagnify.detectors.augment import Augmentation, Indices
+from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.detector import Detector
+from demagnify.detectors.history import Epoch
+from demagnify.detectors.judging import area_under_curve, choose_threshold
+from demagnify.detectors.pixels import DevicePixels
+from demagnify.detectors.randomness import derived_seed, generator
+from demagnify.detectors.schedule import learning_rate
+from demagnify.detectors.state import (
+    Progress,
+    StateFile,
+    Tensors,
+    optimizer_tensors,
+    restore_optimizer,
+)
+from demagnify.errors import BadConfigError
+
+
+def imbalance(faces: Faces) -> float:
+    """Returns n_real / n_fake, the weight at which both classes count the same in the loss."""
+    fakes = int(faces.labels.sum())
+    return (len(faces) - fakes) / fakes
+
+
+class TrainingLoop:
+    """Trains a detector in place, epoch by epoch; see `train_detector`.
+
+    Every random choice comes from (seed, purpose, epoch, step or face), so that weights,
+    optimizer and position are all that continuing takes.
+
+    Args:
+        detector: On the device that trains.
+        train: Faces to learn from.
+        val: Faces to choose epoch and threshold by.
+        config: The settings.
+    """
+
+    def __init__(
+        self, detector: Detector, train: Faces, val: Faces, config: DetectorTraining
+    ) -> None:
+        self.detector = detector
+        self.train = train
+        self.val = val
+        self.config = config
+        self.device = detector.mean.device
+        self.progress = Progress()
+        self._best: Tensors = {}
+        self._labels = torch.from_numpy(train.labels).to(self.device, torch.float32)
+        self._pos_weight = torch.tensor(imbalance(train), device=self.device)
+        self._optimizer = _optimizer(detector, config, fused=self.device.type == "cuda")
+        self._augmentation = Augmentation(config.augmentation, seed=config.seed, count=len(train))
+        # A short last batch would unsettle BatchNorm; the next epoch's order has it elsewhere.
+        self._steps = max(1, len(train) // config.batch_size)
+        self._saved_at = time.monotonic()
+
+    @property
+    def history(self) -> tuple[Epoch, ...]:
+        """The epochs that are done."""
+        return tuple(self.progress.history)
+
+    def run(self, state: StateFile, tell: Callable[[str], None]) -> Epoch:
+        """Trains to the end and leaves the detector with its best weights and threshold.
+
+        Args:
+            state: Where the training is saved to, and continued from.
+            tell: Gets a line about every epoch.
+
+        Returns:
+            The best epoch.
+        """
+        self._restore(state)
+        pixels = DevicePixels(self.train, self.device)
+        cuda = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=cuda):
+            while not self._is_over():
+                self._train_epoch(pixels, state)
+                tell(self._judge_epoch())
+                self._save(state)
+        best = self.progress.history[self.progress.best]
+        self.detector.network.load_state_dict(self._best)
+        self.detector.threshold = best.threshold
+        self.detector.eval()
+        return best
+
+    def _is_over(self) -> bool:
+        at = self.progress
+        stale = at.epoch - 1 - at.best if at.history else 0
+        return at.epoch >= self.config.epochs or stale >= self.config.patience
+
+    def _train_epoch(self, pixels: DevicePixels, state: StateFile) -> None:
+        at = self.progress
+        title = f"training, epoch {at.epoch + 1} of {self.config.epochs}"
+        loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=self.device)
+        self.detector.train()
+        started = time.monotonic() - at.seconds
+        with progress_bar.bar(title, self._steps) as advance:
+            advance(at.step)
+            for indices, images in pixels.batches(self._orders()[at.step :]):
+                loss_sum += self._step(indices, images)
+                at.step += 1
+                advance(1)
+                if time.monotonic() - self._saved_at >= self.config.save_seconds:
+                    at.loss_sum, at.seconds = float(loss_sum), time.monotonic() - started
+                    self._save(state)
+        at.loss_sum, at.seconds = float(loss_sum), time.monotonic() - started
+
+    def _orders(self) -> list[Indices]:
+        """The faces of each step of this epoch."""
+        dice = generator(self.config.seed, "order", self.progress.epoch)
+        order = dice.permutation(len(self.train))
+        size = min(self.config.batch_size, len(order))
+        return [order[step * size : (step + 1) * size] for step in range(self._steps)]
+
+    def _step(self, indices: Indices, images: torch.Tensor) -> torch.Tensor:
+        config, epoch = self.config, self.progress.epoch
+        step = epoch * self._steps + self.progress.step
+        # For dropout and the like, which take from torch's global generator.
+        torch.manual_seed(derived_seed(config.seed, "step", step))
+        rate = learning_rate(
+            step,
+            steps=config.epochs * self._steps,
+            base=config.learning_rate,
+            warmup=config.warmup,
+        )
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        labels = self._labels[torch.from_numpy(indices).to(self.device)]
+        loss = self._loss(
+            self.detector(self._augmentation(images, indices, epoch=epoch)),
+            labels + config.label_smoothing * (0.5 - labels),
+        )
+        self._optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        self._optimizer.step()
+        return loss.detach()
+
+    def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=self._pos_weight)
+
+    def _judge_epoch(self) -> str:
+        """Looks at the validation faces and closes the epoch; returns a line about it."""
+        at = self.progress
+        loss = at.loss_sum / at.step
+        if not torch.isfinite(torch.tensor(loss)):
+            raise BadConfigError(
+                f"the training loss of epoch {at.epoch + 1} is {loss}",
+                hint="lower learning_rate, or compute in float32",
+            )
+        logits = self.detector.logits(self.val, batch_size=2 * self.config.batch_size)
+        labels = torch.from_numpy(self.val.labels)
+        choice = choose_threshold(self.val.labels, logits)
+        epoch = Epoch(
+            epoch=at.epoch + 1,
+            loss=loss,
+            val_loss=float(self._loss(logits.to(self.device), labels.to(self.device).float())),
+            val_auc=area_under_curve(self.val.labels, logits),
+            val_balanced_accuracy=choice.balanced_accuracy,
+            threshold=choice.threshold,
+            learning_rate=float(self._optimizer.param_groups[0]["lr"]),
+            images_per_second=at.step * len(self._orders()[0]) / max(at.seconds, 1e-9),
+        )
+        at.history.append(epoch)
+        if at.best < 0 or epoch.rank() > at.history[at.best].rank():
+            at.best = len(at.history) - 1
+            weights = self.detector.network.state_dict()
+            self._best = {key: tensor.detach().clone() for key, tensor in weights.items()}
+        at.epoch, at.step, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
+        return _line(epoch, best=at.best == len(at.history) - 1)
+
+    def _save(self, state: StateFile) -> None:
+        parts = {
+            "weights": self.detector.network.state_dict(),
+            "optimizer": optimizer_tensors(self._optimizer),
+            "best": self._best,
+        }
+        state.save(parts, self.progress)
+        self._saved_at = time.monotonic()
+
+    def _restore(self, state: StateFile) -> None:
+        saved = state.load()
+        if saved is None:
+            return
+        parts, self.progress = saved
+        self.detector.network.load_state_dict(parts["weights"])
+        restore_optimizer(self._optimizer, parts["optimizer"])
+        self._best = {key: tensor.to(self.device) for key, tensor in parts.get("best", {}).items()}
+
+
+def _optimizer(
+    detector: Detector, config: DetectorTraining, *, fused: bool
+) -> torch.optim.Optimizer:
+    """AdamW that lets biases and BatchNorm's weights grow freely."""
+    matrices = [p for p in detector.parameters() if p.ndim > 1]
+    vectors = [p for p in detector.parameters() if p.ndim <= 1]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+
+
+def _line(epoch: Epoch, *, best: bool) -> str:
+    return (
+        f"epoch {epoch.epoch}: loss {epoch.loss:.4f}, validation loss {epoch.val_loss:.4f}, "
+        f"AUC {epoch.val_auc:.4f}, balanced accuracy {epoch.val_balanced_accuracy:.4f}, "
+        f"{epoch.images_per_second:.0f} images/s{' (best)' if best else ''}"
+    )
