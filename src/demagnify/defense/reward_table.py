@@ -15,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from demagnify import artifacts, progress
 from demagnify.actions import ActionSet
 from demagnify.data.faces import Faces
-from demagnify.defense.fingerprints import detector_fingerprint
-from demagnify.errors import BadArtifactError, DemagnifyError
+from demagnify.errors import BadArtifactError
 
 SAVE_EVERY_SECONDS: Final = 20.0
 
@@ -25,12 +24,22 @@ Integers = NDArray[np.int64]
 
 
 class DetectorLike(Protocol):
-    """What is asked of a detector: `demagnify.detectors.Detector`, or any callable like it."""
+    """What is asked of a detector; `demagnify.detectors.Detector` is one.
+
+    Any other callable becomes one with `demagnify.detectors.wrap`.
+    """
 
     threshold: float
 
-    def __call__(self, images: torch.Tensor, /) -> torch.Tensor:
-        """Maps an image batch to one logit per image, float32 (N,); above threshold is fake."""
+    @property
+    def device(self) -> torch.device | None:
+        """Where it computes; None if it has no weights."""
+
+    def logits(self, images: torch.Tensor, /, *, batch_size: int = 64) -> torch.Tensor:
+        """Maps images to finite logits without gradients, float32 (N,) on the CPU."""
+
+    def fingerprint(self) -> str:
+        """Returns what its logits depend on; the threshold is not part of it."""
 
 
 class RewardSource(Protocol):
@@ -39,6 +48,10 @@ class RewardSource(Protocol):
     faces: Faces
     actions: ActionSet
     threshold: float
+
+    @property
+    def device(self) -> torch.device:
+        """Where the detector computes."""
 
     def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
         """Returns the detector's logit for each face after its action, float32 (n,)."""
@@ -65,12 +78,11 @@ class LiveRewards:
 
     Args:
         faces: The faces.
-        detector: Maps image batches to logits.
+        detector: Who judges.
         actions: What can be done to a face.
 
     Attributes:
         calls: How many images the detector has judged so far.
-        device: Where the detector computes.
     """
 
     def __init__(self, faces: Faces, detector: DetectorLike, actions: ActionSet) -> None:
@@ -79,7 +91,11 @@ class LiveRewards:
         self.actions = actions
         self.threshold = float(detector.threshold)
         self.calls = 0
-        self.device = device_of(detector)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the detector computes."""
+        return self.detector.device or torch.device("cpu")
 
     def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
         """Returns the detector's logit for each face after its action, float32 (n,).
@@ -88,27 +104,14 @@ class LiveRewards:
             indices: n numbers of faces.
             actions: n numbers of actions.
         """
-        images = self.faces.batch(np.asarray(indices)).to(self.device)
+        images = self.faces.batch(indices).to(self.device)
         numbers = torch.as_tensor(np.asarray(actions, dtype=np.int64))
         return self.judge(self.actions.apply(images, numbers))
 
-    @torch.no_grad()
     def judge(self, images: torch.Tensor) -> Floats:
-        """Returns the detector's logits for an image batch, float32 (n,).
-
-        Raises:
-            DemagnifyError: If the detector does not give one finite logit per image.
-        """
-        answer = self.detector(images.to(self.device))
+        """Returns the detector's logits for an image batch, float32 (n,)."""
         self.calls += len(images)
-        logits: Floats = answer.detach().float().cpu().numpy()
-        if logits.shape != (len(images),):
-            raise DemagnifyError(
-                f"the detector gave {logits.shape} logits for {len(images)} images",
-                hint="one logit per image, shape (N,)",
-            )
-        if not np.isfinite(logits).all():
-            raise DemagnifyError("the detector gave a logit that is not a finite number")
+        logits: Floats = self.detector.logits(images, batch_size=max(1, len(images))).numpy()
         return logits
 
 
@@ -120,7 +123,7 @@ class RewardTable:
 
     Args:
         faces: The N faces.
-        detector: Maps image batches to logits.
+        detector: Who judges.
         actions: The A actions.
         batch_size: The most images that the detector is asked about at once.
 
@@ -134,13 +137,17 @@ class RewardTable:
         self, faces: Faces, detector: DetectorLike, actions: ActionSet, *, batch_size: int = 64
     ) -> None:
         self._live = LiveRewards(faces, detector, actions)
-        self._detector_print: str | None = None
         self.faces = faces
         self.actions = actions
         self.labels: Integers = faces.labels
         self.threshold = self._live.threshold
         self.batch_size = batch_size
         self.logits: Floats = np.full((len(faces), len(actions)), np.nan, dtype=np.float32)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the detector computes."""
+        return self._live.device
 
     @property
     def calls(self) -> int:
@@ -209,11 +216,13 @@ class RewardTable:
         unknown = np.isnan(rows)
         if not unknown.any():
             return 0
-        images = self.faces.batch(np.arange(start, start + len(rows))).to(self._live.device)
+        images = self.faces.batch(np.arange(start, start + len(rows))).to(self.device)
         for number, action in enumerate(self.actions):
             wanted = unknown[:, number]
             if wanted.any():
-                some = images if wanted.all() else images[torch.from_numpy(wanted).to(images.device)]
+                some = (
+                    images if wanted.all() else images[torch.from_numpy(wanted).to(images.device)]
+                )
                 rows[wanted, number] = self._live.judge(action(some))
         return int(unknown.sum())
 
@@ -233,10 +242,8 @@ class RewardTable:
         That is the detector's weights and settings without its threshold, the actions with their
         settings, and the pixels.
         """
-        if self._detector_print is None:
-            self._detector_print = detector_fingerprint(self._live.detector)
         parts = [
-            self._detector_print,
+            self._live.detector.fingerprint(),
             [repr(action) for action in self.actions],
             self.faces.fingerprint(),
         ]
@@ -265,11 +272,3 @@ class RewardTable:
         """Takes over the known entries of `logits`, float32 (N, A) with NaN for unknown."""
         known = logits.numpy()
         self.logits[:] = np.where(np.isnan(known), self.logits, known)
-
-
-def device_of(detector: object) -> torch.device:
-    """Returns where a detector computes; the CPU for one without weights."""
-    if isinstance(detector, torch.nn.Module):
-        for tensor in detector.parameters():
-            return tensor.device
-    return torch.device("cpu")

@@ -1,1 +1,1 @@
-"""."""
+"""Learners: rewards in, a policy out."""

@@ -1,0 +1,95 @@
+"""What a learner is, and what it leaves behind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+from demagnify.defense.policy import Policy
+from demagnify.defense.reward_table import RewardTable
+from demagnify.defense.state import StateEncoder
+from demagnify.registry import Registry
+
+LEARNERS: Final[Registry[type[Learner]]] = Registry("learner")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """A point of the learning curve, averaged over the episodes since the point before.
+
+    Attributes:
+        episode: How many episodes were over.
+        reward: Mean reward, -1 to 1.
+        loss: Mean loss.
+        epsilon: Share of random actions at this episode.
+        learning_rate: At this episode.
+        actions: Share of each action.
+    """
+
+    episode: int
+    reward: float
+    loss: float
+    epsilon: float
+    learning_rate: float
+    actions: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the point as JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> CurvePoint:
+        """Reads a point as `to_json` wrote it."""
+        known = {field.name: values[field.name] for field in fields(cls)}
+        return cls(**{**known, "actions": tuple(known["actions"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainedPolicy:
+    """What a training leaves behind.
+
+    Attributes:
+        policy: Maps states to actions.
+        history: The learning curve.
+    """
+
+    policy: Policy
+    history: Sequence[CurvePoint]
+
+
+class Learner(ABC):
+    """Learns a policy from the rewards of a set of faces.
+
+    Attributes:
+        name: What configurations call it.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def fit(
+        self,
+        table: RewardTable,
+        encoder: StateEncoder,
+        *,
+        seed: int = 0,
+        checkpoint: Path | None = None,
+    ) -> TrainedPolicy:
+        """Learns from the faces of `table`, asking the detector what the table does not know.
+
+        The same seed gives the same weights, bit for bit on the CPU, also when the process was
+        killed and `fit` called again with the same checkpoint.
+
+        Args:
+            table: Faces, actions and the detector's answers; it knows more afterwards.
+            encoder: What the agent sees.
+            seed: Where all randomness comes from.
+            checkpoint: A file to continue from and to keep the state in; None keeps none. What
+                was trained to the end is returned at once.
+
+        Raises:
+            BadArtifactError: If the checkpoint is damaged, or of another configuration or data.
+        """
