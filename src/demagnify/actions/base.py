@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final, final, overload
 
 import torch
@@ -17,6 +18,7 @@ LEAVE: Final = "leave"
 ACTIONS: Final[Registry[type[Action]]] = Registry("action")
 
 
+@dataclass(frozen=True)
 class Action(ABC):
     """A corrective transformation: image batch to image batch of the same shape.
 

@@ -21,8 +21,11 @@ STATES: Final[Registry[type[StateEncoder]]] = Registry("state")
 KEEP_BELOW_BYTES: Final = 256 * 2**20
 
 
+@dataclass(frozen=True)
 class StateEncoder(ABC):
     """Turns images into what the agent sees: float32 (N, S).
+
+    Subclasses are frozen dataclasses of their settings.
 
     Attributes:
         name: What configurations call it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -13,7 +13,7 @@ from demagnify.defense.reward_table import RewardTable
 from demagnify.defense.state import StateEncoder
 from demagnify.registry import Registry
 
-LEARNERS: Final[Registry[type[Learner]]] = Registry("learner")
+LEARNERS: Final[Registry[Callable[[Any], Learner]]] = Registry("learner")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,259 @@
+"""The defended detector: policy, actions and detector in one, and itself a detector."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from demagnify import artifacts, detectors
+from demagnify.actions import LEAVE, ActionSet
+from demagnify.data.faces import Faces
+from demagnify.defense.about import DefenseAbout
+from demagnify.defense.policy import FixedPolicy, Policy
+from demagnify.defense.state import StateEncoder, Thumbnail
+from demagnify.detectors.detector import Detector, batched_logits, check_finite
+from demagnify.detectors.pretrained import check_fit
+from demagnify.detectors.wrapped import WrappedDetector
+from demagnify.devices import Precision, pick_device
+from demagnify.errors import BadArtifactError
+from demagnify.files import atomic_folder
+from demagnify.images import check_batch
+
+KIND: Final = "defense"
+DETECTOR: Final = "detector"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """What a defended detector did with N images.
+
+    Attributes:
+        logits: float32 (N,), the detector's answer to the corrected images.
+        actions: int64 (N,), what was done to each.
+        undefended: float32 (N,), its answer to the images as they came; None if nobody asked.
+    """
+
+    logits: torch.Tensor
+    actions: torch.Tensor
+    undefended: torch.Tensor | None = None
+
+
+class DefendedDetector(nn.Module):
+    """A detector behind an agent that corrects each image first; one detector call per image.
+
+    Args:
+        detector: Who judges.
+        actions: What can be done to an image.
+        encoder: What the agent sees of it.
+        policy: The agent.
+        input_size: Side in pixels of the faces that the agent knows; images of another size are
+            brought to it first.
+
+    Shape:
+        uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
+
+    Example:
+        >>> defended = DefendedDetector.load(Path("runs/demo/defense"))  # doctest: +SKIP
+        >>> defended(images) > defended.threshold  # doctest: +SKIP
+        tensor([True, False])
+    """
+
+    def __init__(
+        self,
+        detector: Detector,
+        actions: ActionSet,
+        encoder: StateEncoder,
+        policy: Policy,
+        *,
+        input_size: int,
+    ) -> None:
+        super().__init__()
+        self.detector = detector
+        self.actions = actions
+        self.encoder = encoder
+        self.policy = policy
+        self.input_size = input_size
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return f"defended {self.detector.name}"
+
+    @property
+    def threshold(self) -> float:
+        """The detector's: a logit above it means fake."""
+        return self.detector.threshold
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where it computes; None if the detector has no weights."""
+        return self.detector.device
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns one logit per image, float32 (N,), after correction; see `decide`."""
+        return self.decide(images).logits
+
+    @torch.no_grad()
+    def decide(self, images: torch.Tensor, *, undefended: bool = False) -> Decisions:
+        """Corrects and judges images.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W).
+            undefended: Whether to ask the detector about the images as they came, too; this
+                costs a second call for those that were corrected.
+
+        Raises:
+            ImageContractError: If `images` is not an image batch.
+        """
+        faces = self._fit(check_batch(images).to(self.device or images.device))
+        chosen = self.policy(self.encoder(faces))
+        logits = self.detector(self.actions.apply(faces, chosen))
+        before = None
+        if undefended:
+            before = logits.clone()
+            corrected = chosen != 0
+            if corrected.any():
+                before[corrected] = self.detector(faces[corrected])
+        return Decisions(logits=logits, actions=chosen, undefended=before)
+
+    def logits(self, images: torch.Tensor | Faces, *, batch_size: int = 64) -> torch.Tensor:
+        """Returns the logits of any number of images, float32 (N,) on the CPU.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W), or faces, for which progress is shown.
+            batch_size: How many at once.
+        """
+        return check_finite(batched_logits(self, images, batch_size=batch_size), self.name)
+
+    def fingerprint(self) -> str:
+        """Returns what the logits depend on, as 64 hexadecimal digits."""
+        digest = hashlib.sha256(self.about().model_dump_json().encode())
+        digest.update(self.detector.fingerprint().encode())
+        for key, tensor in sorted(self.policy.state_dict().items()):
+            digest.update(f"{key} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+    def about(self) -> DefenseAbout:
+        """Returns what, beside weights and detector, `load` needs."""
+        return DefenseAbout.of(self.actions, self.encoder, self.policy, self.input_size)
+
+    def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
+        """Writes the defence with its detector, so that the folder stands by itself.
+
+        The detector becomes the subfolder `detector`, an artifact of its own. One that wraps a
+        callable cannot be written: then the agent stands alone, and `load` wants its detector.
+
+        Args:
+            folder: Where it shall stand; what stood there is replaced in one step.
+            card: How it was made and what it reaches.
+            half: Whether to store matrices and filters of the detector as float16.
+
+        Raises:
+            BadOutputError: If the place cannot be written to.
+        """
+        with atomic_folder(folder) as temporary:
+            content = {"defense": self.about().model_dump(), **card}
+            artifacts.save(temporary, KIND, self.policy.state_dict(), content)
+            if not isinstance(self.detector, WrappedDetector):
+                self.detector.save(temporary / DETECTOR, {}, half=half)
+
+    @classmethod
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        detector: Detector | None = None,
+        device: str = "auto",
+        precision: Precision = "auto",
+    ) -> DefendedDetector:
+        """Reads a defended detector as `save` wrote it, ready to judge.
+
+        Args:
+            folder: Where it stands.
+            detector: Who judges; by default the detector that was saved with the defence. With
+                one of your own, its device and precision hold.
+            device: "auto", "cpu", "cuda".
+            precision: In what the detector computes; see `demagnify.devices`.
+
+        Raises:
+            BadArtifactError: If it is missing, damaged, no defence, or has no detector of its own
+                and none is given.
+        """
+        folder = Path(folder)
+        artifact = artifacts.load(folder, KIND)
+        about = DefenseAbout.read(artifact.card, folder)
+        policy = about.make_policy()
+        check_fit(policy.state_dict(), artifact.tensors, folder)
+        policy.load_state_dict(artifact.tensors)
+        if detector is None:
+            if not (folder / DETECTOR).is_dir():
+                raise BadArtifactError(
+                    f"{folder} holds an agent without its detector, which wrapped a callable",
+                    hint="DefendedDetector.load(folder, detector=wrap(...)) puts them together",
+                )
+            detector = Detector.load(folder / DETECTOR, device=device, precision=precision)
+        defended = cls(
+            detector,
+            about.make_actions(),
+            about.make_encoder(),
+            policy.to(detector.device or pick_device("cpu")),
+            input_size=about.input_size,
+        )
+        return defended.eval()
+
+    def _fit(self, images: torch.Tensor) -> torch.Tensor:
+        """Resizes as the detector does, where the agent knows faces of another size."""
+        size = (self.input_size, self.input_size)
+        if images.shape[2:] == size or not len(images):
+            return images
+        resized = functional.interpolate(images.float(), size, mode="bicubic", antialias=True)
+        return resized.round_().clamp_(0, 255).to(torch.uint8)
+
+
+def undefended(detector: Detector) -> DefendedDetector:
+    """Returns a detector whose agent leaves every image as it is."""
+    return DefendedDetector(
+        detector,
+        ActionSet.create([LEAVE]),
+        Thumbnail(),
+        FixedPolicy(0),
+        input_size=detector.input_size,
+    ).eval()
+
+
+def load_defended(
+    source: str | Path, *, device: str = "auto", precision: Precision = "auto"
+) -> DefendedDetector:
+    """Loads whatever can judge: a defence, or a bare detector as one that never corrects.
+
+    Args:
+        source: A folder with a defence or a detector, or the name of weights that are shipped
+            with this package.
+        device: "auto", "cpu", "cuda".
+        precision: In what the detector computes; see `demagnify.devices`.
+
+    Raises:
+        BadArtifactError: If there is none, or it is damaged.
+    """
+    if isinstance(source, str) and source in detectors.shipped():
+        with resources.as_file(resources.files("demagnify") / "weights" / source) as folder:
+            return load_defended(folder, device=device, precision=precision)
+    folder = Path(source)
+    if not folder.exists():
+        names = ", ".join(detectors.shipped()) or "none"
+        raise BadArtifactError(
+            f"there is no defence {str(source)!r}: neither a folder nor one that is shipped",
+            hint=f"shipped: {names}; `demagnify train-defense` makes one",
+        )
+    if (folder / DETECTOR).is_dir():
+        return DefendedDetector.load(folder, device=device, precision=precision)
+    return undefended(Detector.load(folder, device=device, precision=precision))
