@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -23,21 +24,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    try:
+    with _refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:80]}.")
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot write {path}: {error.strerror or error}", hint="choose another output folder"
-        ) from error
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _full_disk(path):
+            yield temporary
         _adopt_permissions(temporary)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
+        with _refusals(path):
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -63,21 +62,21 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    try:
+    with _refusals(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name[:80]}."))
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot write {folder}: {error.strerror or error}", hint="choose another output folder"
-        ) from error
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
     old = temporary.with_name(temporary.name + ".old")
     try:
-        yield temporary
-        temporary.chmod(0o777 & ~_umask())
-        if folder.exists():
-            folder.replace(old)
-        temporary.replace(folder)
+        with _full_disk(folder):
+            yield temporary
+        temporary.chmod(0o777 & ~_UMASK)
+        with _refusals(folder):
+            if folder.is_dir():
+                folder.replace(old)
+            temporary.replace(folder)
     finally:
+        if old.exists() and not folder.exists():
+            old.replace(folder)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
@@ -88,12 +87,43 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _umask() -> int:
+@contextmanager
+def _refusals(place: Path) -> Iterator[None]:
+    """Turns what the system says against writing to `place` into one line for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise BadOutputError(
+            f"cannot write {place}: {error.strerror or error}", hint="choose another output folder"
+        ) from error
+
+
+@contextmanager
+def _full_disk(place: Path) -> Iterator[None]:
+    """Does the same for a full disk only: other errors of the caller's are the caller's own."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BadOutputError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _prefix(path: Path) -> str:
+    """Returns the start of a hidden temporary name, short even if each letter takes 4 bytes."""
+    return f".{path.name[:32]}."
+
+
+def _read_umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
+# Read once, on import: it can only be read by changing it, for all threads.
+_UMASK = _read_umask()
+
+
 def _adopt_permissions(path: Path) -> None:
     """Gives a temporary file, made for its owner only, the rights of an ordinary new file."""
-    path.chmod(0o666 & ~_umask())
+    path.chmod(0o666 & ~_UMASK)

@@ -7,14 +7,15 @@ device; a single photograph on its way in or out is a `uint8` RGB array of shape
 from __future__ import annotations
 
 import io
-import warnings
+import struct
+import zlib
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from demagnify.errors import BadImageError, ImageContractError
 from demagnify.files import atomic_path
@@ -22,8 +23,31 @@ from demagnify.files import atomic_path
 Pixels = NDArray[np.uint8]
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
-MAX_PIXELS: Final = 100_000_000
+# Pillow warns above this many, and refuses twice as many.
+MAX_PIXELS: Final = 89_000_000
 MIN_SIDE: Final = 8
+
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's decoders raise on damaged files.
+_DAMAGE: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 
 
 def check_batch(images: object, *, name: str = "images") -> torch.Tensor:
@@ -92,8 +116,9 @@ def check_pixels(array: Pixels) -> Pixels:
 def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its EXIF orientation.
 
-    Greyscale, palette and CMYK become RGB; transparency is laid on white; 16-bit greyscale is
-    scaled to 8 bits; of an animation the first frame is taken.
+    Greyscale, palette and CMYK become RGB; transparency is laid on white; deeper samples are
+    scaled to 8 bits (float ones are taken as 0-1 unless a larger value is among them); of an
+    animation the first frame is taken.
 
     Args:
         path: A file in a format that Pillow reads.
@@ -126,23 +151,19 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
     if not data:
         raise BadImageError(f"{name}: the file is empty")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                _check_size(image, name, max_pixels)
-                image.load()
-                upright = ImageOps.exif_transpose(image)
-                return np.array(_to_rgb(upright), dtype=np.uint8)
+        with Image.open(io.BytesIO(data)) as image:
+            _check_size(image, name, max_pixels)
+            image.load()
+            return np.array(_upright(_to_rgb(image), image.getexif()), dtype=np.uint8)
     except UnidentifiedImageError as error:
         raise BadImageError(
             f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
         ) from error
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImageError(f"{name}: too many pixels to decode safely") from error
     except BadImageError:
         raise
-    except (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError) as error:
-        # Pillow's decoders raise any of these on damaged files.
+    except _DAMAGE as error:
         raise BadImageError(f"{name}: the image is damaged: {error}") from error
 
 
@@ -157,9 +178,18 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise BadImageError(f"{name}: {width}x{height} pixels are too few for a face")
 
 
+def _upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
+    """Turns a photograph as its EXIF orientation says.
+
+    Not `ImageOps.exif_transpose`: it writes the EXIF data anew, and fails where they are odd.
+    """
+    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
-        return _sixteen_bit_to_rgb(image)
+        return _deep_grey_to_rgb(image)
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
@@ -167,12 +197,21 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _sixteen_bit_to_rgb(image: Image.Image) -> Image.Image:
-    """Scales integer or float greyscale to 8 bits; plain `convert` would clip it to white."""
-    values = np.asarray(image, dtype=np.float64)
-    full_scale = 65535.0 if values.max(initial=0.0) > 255.0 else 255.0
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Scales greyscale of more than 8 bits; plain `convert` would clip it to white."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    full_scale = _full_scale(image, float(values.max(initial=0.0)))
     grey = np.clip(np.rint(values * (255.0 / full_scale)), 0, 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
+
+
+def _full_scale(image: Image.Image, highest: float) -> float:
+    """Returns the value of white; formats with 32-bit or float samples do not say which it is."""
+    if image.mode.startswith("I;16") or image.format == "PNG":
+        return 65535.0
+    if image.mode == "F" and highest <= 1.0:
+        return 1.0
+    return 255.0 if highest <= 255.0 else 65535.0
 
 
 def save_png(path: Path, pixels: Pixels) -> None:
@@ -209,7 +248,7 @@ def fit(pixels: Pixels, size: int) -> Pixels:
 def list_files(folder: Path) -> list[Path]:
     """Returns the image files under `folder`, at any depth, sorted by path.
 
-    Hidden files are left out; what counts as an image is told by the suffix.
+    Hidden files and folders are left out; what counts as an image is told by the suffix.
 
     Raises:
         BadImageError: If the folder is missing, no folder, or cannot be read.
@@ -223,5 +262,9 @@ def list_files(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+        if path.suffix.lower() in SUFFIXES and not _is_hidden(path, folder) and path.is_file()
     )
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
