@@ -69,7 +69,7 @@ def save(
             "schema_version": SCHEMA_VERSION,
             "weights_sha256": sha256(weights),
         }
-        text = json.dumps({**head, **card}, indent=2, ensure_ascii=False)
+        text = json.dumps({**head, **card, **head}, indent=2, ensure_ascii=False)
         write_text(temporary / CARD, text + "\n")
 
 
@@ -118,7 +118,10 @@ def load_state(path: Path) -> tuple[Tensors, Json]:
     if "state" not in header:
         raise BadArtifactError(f"{path} holds weights, but no training state")
     _check_version(path, header.get("schema_version"))
-    state: Json = json.loads(header["state"])
+    try:
+        state: Json = json.loads(header["state"])
+    except json.JSONDecodeError as error:
+        raise BadArtifactError(f"{path} is damaged: {error}", hint="train again") from error
     return tensors, state
 
 

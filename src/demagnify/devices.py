@@ -21,13 +21,16 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    refusal = BadConfigError(
+        f"the device {name!r} is not available here", hint="use auto, cpu or cuda"
+    )
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise BadConfigError(
-            f"the device {name!r} is not available here", hint="use auto, cpu or cuda"
-        ) from error
+        raise refusal from error
+    if device.type not in ("cpu", "cuda"):
+        raise refusal
     return device
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from demagnify.detectors.randomness import generator
 
@@ -106,8 +106,10 @@ class Augmentation:
             return images
         qualities = _value(draws[rows], "quality").astype(int).tolist()
         where = torch.from_numpy(rows).to(images.device)
-        files = self._coders.map(_through_jpeg, images[where].cpu(), qualities)
-        images[where] = torch.stack(list(files)).to(images.device)
+        # OpenCV's channels are blue, green, red.
+        pixels = images[where].flip(1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        coded = torch.from_numpy(np.stack(list(self._coders.map(_code, pixels, qualities))))
+        images[where] = coded.permute(0, 3, 1, 2).flip(1).to(images.device)
         return images
 
 
@@ -175,9 +177,10 @@ def _noise(images: torch.Tensor, draws: Draws) -> torch.Tensor:
     return images + noise * _values(draws, "grain", images)
 
 
-def _through_jpeg(image: torch.Tensor, quality: int) -> torch.Tensor:
-    decoded: torch.Tensor = decode_jpeg(encode_jpeg(image, quality), ImageReadMode.RGB)
-    return decoded
+def _code(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Compresses (H, W, 3) BGR to JPEG and decodes it; lets other threads run meanwhile."""
+    _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)
 
 
 _ALTERATIONS: Final[dict[str, Callable[[torch.Tensor, Draws], torch.Tensor]]] = {

@@ -116,10 +116,12 @@ class Detector(nn.Module):
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the batch as the network wants it: resized, scaled, float32, channels last."""
         batch = images.to(torch.float32, memory_format=torch.channels_last)
-        size = (self.input_size, self.input_size)
-        if batch.shape[2:] != size:
-            batch = F.interpolate(batch, size, mode="bicubic", antialias=True)
-            batch = batch.round_().clamp_(0, 255)
+        size = self.input_size
+        # Across, then down, each rounded to whole levels: what Pillow does in `images.fit`.
+        for target in ((batch.shape[2], size), (size, size)):
+            if batch.shape[2:] != target:
+                batch = F.interpolate(batch, target, mode="bicubic", antialias=True)
+                batch = batch.round_().clamp_(0, 255)
         return batch.div_(255).sub_(self.mean).div_(self.std)
 
     def logits(self, images: torch.Tensor | Faces, *, batch_size: int = 64) -> torch.Tensor:
