@@ -1,1 +1,26 @@
-"""."""
+"""Who is right how often: metrics, intervals, the grid of attacks and defences, the report."""
+
+from __future__ import annotations
+
+from demagnify.evaluation.faced import Faced
+from demagnify.evaluation.protocol import Evaluation, evaluate
+from demagnify.evaluation.result import (
+    AttackEntry,
+    Context,
+    EvaluationResult,
+    Settings,
+    SkippedFile,
+)
+from demagnify.evaluation.run_folder import load_result
+
+__all__ = [
+    "AttackEntry",
+    "Context",
+    "Evaluation",
+    "EvaluationResult",
+    "Faced",
+    "Settings",
+    "SkippedFile",
+    "evaluate",
+    "load_result",
+]

@@ -1,0 +1,54 @@
+"""The paper's protocol: the metrics' mean over 100 random batches of 32 validation faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demagnify.defense import seeding
+from demagnify.evaluation.grid import JudgedSplit, none_if_nan
+from demagnify.evaluation.metrics import METRICS, Floats, MetricName
+from demagnify.evaluation.result import BatchFigures, Settings
+from demagnify.evaluation.statistics import mean_defined
+
+
+def draw_batches(faces: int, settings: Settings) -> NDArray[np.int64]:
+    """Returns the face numbers of random batches: (batches, batch size).
+
+    Within a batch no face comes twice; batches are drawn independently of one another, each from
+    its own generator. A split smaller than a batch gives batches of all its faces.
+    """
+    size = min(settings.batch_size, faces)
+    return np.stack(
+        [
+            seeding.generator(settings.seed, "evaluation-batch", number).permutation(faces)[:size]
+            for number in range(settings.batches)
+        ]
+    )
+
+
+def batch_figures(split: JudgedSplit, settings: Settings) -> Iterator[BatchFigures]:
+    """Yields, for every cell of `split`, the mean over random batches and the pooled figures.
+
+    A batch without a face of one class counts only towards the metrics that it defines.
+    """
+    batches = draw_batches(len(split.labels), settings)
+    weights = np.zeros((len(batches), len(split.labels)), dtype=np.uint16)
+    np.put_along_axis(weights, batches, 1, axis=1)
+    for cell in split:
+        scores = cell.measured.scores
+        yield BatchFigures(
+            split=split.name,
+            attack=cell.attack,
+            defense=cell.defense,
+            batches=len(batches),
+            batch_size=batches.shape[1],
+            mean=_by_name(mean_defined(scores.weighted(weights))),
+            pooled=_by_name(scores.weighted(weights.sum(axis=0, keepdims=True))[0]),
+        )
+
+
+def _by_name(values: Floats) -> dict[MetricName, float | None]:
+    return {name: none_if_nan(value) for name, value in zip(METRICS, values, strict=True)}

@@ -1,0 +1,283 @@
+"""The report's pictures, each an SVG with a sentence for those who cannot see it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from matplotlib.axes import Axes
+
+from demagnify.evaluation.report import theme
+from demagnify.evaluation.report.story import Focus
+from demagnify.evaluation.report.tables import attacks_of, column_name, main_defenses
+from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
+from demagnify.evaluation.result import (
+    CLEAN,
+    UNDEFENDED,
+    Estimate,
+    EvaluationResult,
+    RocCurve,
+)
+
+_LOOKS: Final = {
+    "undefended": (theme.ORANGE, "o"),
+    "baseline": (theme.GREY, ""),  # several of them: told apart by shape
+    "learned": (theme.BLUE, "D"),
+    "bound": (theme.GREEN, "|"),
+}
+_STEP_KEYS: Final = ("episode", "step", "epoch", "updates", "update")
+_MOST_CURVES: Final = 4
+
+History = Sequence[dict[str, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture of the report.
+
+    Attributes:
+        title: Its heading.
+        svg: The picture.
+        alt: What it shows, for those who cannot see it.
+        caption: How to read it.
+    """
+
+    title: str
+    svg: str
+    alt: str
+    caption: str
+
+
+def draw_all(result: EvaluationResult) -> list[Plot]:
+    """Draws every picture for which `result` holds the figures."""
+    focus = Focus(result)
+    drawers: tuple[Callable[[EvaluationResult, Focus], Plot | None], ...] = (
+        forest,
+        roc,
+        actions,
+        learning,
+        training,
+    )
+    with theme.style():
+        return [plot for draw in drawers if (plot := draw(result, focus)) is not None]
+
+
+def forest(result: EvaluationResult, focus: Focus) -> Plot:
+    """Balanced accuracy with intervals: a block per attack, a mark per defence."""
+    shown = main_defenses(result)
+    roles = {entry.name: entry.role for entry in result.defenses}
+    attacks = attacks_of(result, focus.split)
+    lines = len(attacks) * (len(shown) + 1)
+    figure = theme.new_figure(0.17 * lines + 1.1)
+    axes = figure.add_subplot()
+    shapes = iter("sv^Pp")
+    for number, defense in enumerate(shown):
+        colour, marker = _LOOKS[roles[defense]]
+        shape = marker or next(shapes)
+        label = column_name(result, defense)
+        for block, attack in enumerate(attacks):
+            figures = result.cell(focus.split, attack, defense).metrics["balanced_accuracy"]
+            row = block * (len(shown) + 1) + number
+            _mark(axes, row, figures, colour, shape, "" if block else label)
+    middle = (len(shown) - 1) / 2
+    ticks = [block * (len(shown) + 1) + middle for block in range(len(attacks))]
+    axes.set_yticks(ticks, [attack_name(attack) for attack in attacks])
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    axes.invert_yaxis()
+    axes.axvline(50, color=theme.MUTED, linewidth=1, linestyle=":")
+    axes.set_xlabel("Balanced accuracy (%); dotted: guessing")
+    figure.legend(loc="outside lower left", ncols=2, handletextpad=0.3, columnspacing=1.2)
+    return Plot(
+        title="Every attack, with intervals",
+        svg=theme.to_svg(figure),
+        alt=_forest_alt(result, focus, attacks),
+        caption=f"{split_name(focus.split).capitalize()} split; bars: "
+        f"{100 * result.settings.confidence:g} % intervals over groups.",
+    )
+
+
+def _mark(axes: Axes, row: int, figure: Estimate, colour: str, shape: str, label: str) -> None:
+    """Draws one figure and its interval; a figure without value only enters the legend."""
+    value = math.nan if figure.value is None else 100 * figure.value
+    axes.plot([value], [row], shape, color=colour, markersize=6, label=label or None)
+    if figure.low is not None and figure.high is not None:
+        axes.hlines(row, 100 * figure.low, 100 * figure.high, color=colour, linewidth=1.6)
+
+
+def _forest_alt(result: EvaluationResult, focus: Focus, attacks: Sequence[str]) -> str:
+    parts = []
+    for attack in attacks:
+        said = []
+        for defense in main_defenses(result):
+            figure = result.cell(focus.split, attack, defense).metrics["balanced_accuracy"]
+            said.append(f"{column_name(result, defense)} {percent(figure.value)}")
+        parts.append(f"{attack_name(attack)}: {listed(said)}")
+    return f"Balanced accuracy in percent. {'; '.join(parts)}."
+
+
+def roc(result: EvaluationResult, focus: Focus) -> Plot | None:
+    """A small ROC panel per attack: undefended against learned, clean as reference."""
+    curves = {
+        (curve.attack, curve.defense): curve
+        for curve in result.roc_curves
+        if curve.split == focus.split
+    }
+    attacks = [
+        attack for attack in attacks_of(result, focus.split) if (attack, UNDEFENDED) in curves
+    ]
+    if not attacks:
+        return None
+    rows = math.ceil(len(attacks) / 2)
+    figure = theme.new_figure(2.45 * rows + 0.6)
+    panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
+    reference = curves[CLEAN, UNDEFENDED]
+    for panel, attack in zip(panels, attacks, strict=False):
+        panel.plot((0, 100), (0, 100), color=theme.RULE, linewidth=1)
+        if attack != CLEAN:
+            _curve(panel, reference, theme.GREY, ":", "Clean, no defence")
+        _curve(panel, curves[attack, UNDEFENDED], theme.ORANGE, "--", "No defence")
+        if focus.defense is not None:
+            _curve(panel, curves[attack, focus.defense], theme.BLUE, "-", focus.defense)
+        panel.set_title(attack_name(attack))
+        panel.set_aspect("equal")
+        panel.set_xticks((0, 50, 100))
+        panel.set_yticks((0, 50, 100))
+    for panel in panels[len(attacks) :]:
+        panel.set_visible(False)
+    figure.supxlabel("Real faces called fake, FPR (%)", fontsize=10)
+    figure.supylabel("Fake faces called fake, TPR (%)", fontsize=10)
+    handles, labels = panels[len(attacks) - 1].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=3)
+    return Plot(
+        title="ROC curves",
+        svg=theme.to_svg(figure),
+        alt=_roc_alt(result, focus, attacks),
+        caption="The score after the chosen action; the nearer to the upper left the better.",
+    )
+
+
+def _curve(panel: Axes, curve: RocCurve, colour: str, line: str, label: str) -> None:
+    fpr, tpr = [100 * x for x in curve.fpr], [100 * y for y in curve.tpr]
+    panel.plot(fpr, tpr, color=colour, linestyle=line, linewidth=1.6, label=label)
+
+
+def _roc_alt(result: EvaluationResult, focus: Focus, attacks: Sequence[str]) -> str:
+    parts = []
+    for attack in attacks:
+        alone = result.cell(focus.split, attack, UNDEFENDED).metrics["auc"].value
+        text = f"{attack_name(attack)}: no defence {percent(alone)}"
+        if focus.defense is not None:
+            defended = result.cell(focus.split, attack, focus.defense).metrics["auc"].value
+            text += f", {focus.defense} {percent(defended)}"
+        parts.append(text)
+    return f"ROC curves. Area under the curve in percent: {'; '.join(parts)}."
+
+
+def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
+    """What the agent does: share of each action, per attack and label."""
+    if focus.defense is None:
+        return None
+    found = {
+        item.attack: item
+        for item in result.action_counts
+        if item.split == focus.split and item.defense == focus.defense
+    }
+    rows = [
+        (f"{attack_name(item.attack)}, {label}", numbers)
+        for item in map(found.get, attacks_of(result, focus.split))
+        if item is not None
+        for label, numbers in (("real", item.real), ("fake", item.fake))
+        if sum(numbers)
+    ]
+    if not rows:
+        return None
+    figure = theme.new_figure(0.27 * len(rows) + 1.2)
+    axes = figure.add_subplot()
+    for row, (_, numbers) in enumerate(rows):
+        for column, number in enumerate(numbers):
+            share = number / sum(numbers)
+            axes.barh(row, 1, 0.9, left=column - 0.5, color=theme.BLUE, alpha=0.55 * share)
+            text = f"{100 * share:.0f}" if number else "·"
+            axes.text(column, row, text, ha="center", va="center", fontsize=9)
+    axes.set_xlim(-0.5, len(result.actions) - 0.5)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xticks(range(len(result.actions)), result.actions, rotation=35, ha="left")
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return Plot(
+        title="What the agent does",
+        svg=theme.to_svg(figure),
+        alt=_actions_alt(result, rows),
+        caption=f"Share of faces (%) that get each action from {focus.defense}, "
+        f"{split_name(focus.split)} split.",
+    )
+
+
+def _actions_alt(result: EvaluationResult, rows: Sequence[tuple[str, tuple[int, ...]]]) -> str:
+    parts = []
+    for name, numbers in rows:
+        most = max(range(len(numbers)), key=numbers.__getitem__)
+        parts.append(f"{name}: {result.actions[most]} {percent(numbers[most] / sum(numbers))}")
+    return f"Most frequent action in percent of faces. {'; '.join(parts)}."
+
+
+def learning(result: EvaluationResult, _: Focus) -> Plot | None:
+    """The agent's learning curve."""
+    return _history(
+        result.context.learner_history,
+        "How the agent learned",
+        "The learned defence's training, as it was logged.",
+    )
+
+
+def training(result: EvaluationResult, _: Focus) -> Plot | None:
+    """The detector's training."""
+    return _history(
+        result.context.detector_history,
+        "How the detector was trained",
+        "The detector's training, as it was logged.",
+    )
+
+
+def _history(history: History, title: str, caption: str) -> Plot | None:
+    curves = list(_curves(history))[:_MOST_CURVES]
+    if len(history) < 2 or not curves:
+        return None
+    step = _step_key(history)
+    figure = theme.new_figure(1.35 * len(curves) + 0.5)
+    panels = figure.subplots(len(curves), 1, sharex=True, squeeze=False).ravel()
+    for panel, (name, x, y) in zip(panels, curves, strict=True):
+        panel.plot(x, y, color=theme.BLUE, linewidth=1.6)
+        panel.set_title(name.replace("_", " "))
+    panels[-1].set_xlabel(step)
+    ends = [f"{name.replace('_', ' ')} from {y[0]:.3g} to {y[-1]:.3g}" for name, _, y in curves]
+    return Plot(
+        title=title,
+        svg=theme.to_svg(figure),
+        alt=f"Curves over {step}: {'; '.join(ends)}.",
+        caption=caption,
+    )
+
+
+def _curves(history: History) -> Iterator[tuple[str, list[float], list[float]]]:
+    step = _step_key(history)
+    names = dict.fromkeys(name for row in history for name in row if name != step)
+    for name in names:
+        known = [
+            (number if (at := row.get(step)) is None else at, value)
+            for number, row in enumerate(history)
+            if (value := row.get(name)) is not None
+        ]
+        if len({value for _, value in known}) > 1:
+            yield name, [float(at) for at, _ in known], [value for _, value in known]
+
+
+def _step_key(history: History) -> str:
+    return next((key for key in _STEP_KEYS if history and key in history[0]), "log point")

@@ -1,0 +1,237 @@
+"""What happened, in a headline and a few sentences that follow from the figures alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from demagnify.evaluation.protocol import worst_attack
+from demagnify.evaluation.report.words import (
+    count,
+    defense_name,
+    percent,
+    point_span,
+    points,
+    sign,
+    span,
+    split_name,
+    with_span,
+)
+from demagnify.evaluation.result import (
+    CLEAN,
+    UNDEFENDED,
+    AttackEntry,
+    Cell,
+    Estimate,
+    EvaluationResult,
+)
+
+Tone = Literal["gain", "even", "harm", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One figure of the first screen."""
+
+    label: str
+    value: str
+    span: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The first screen's words.
+
+    Attributes:
+        headline: The outcome in one sentence.
+        tone: Whether the defence gains, harms, or neither can be told.
+        sentences: What happened, with figures.
+        tiles: Balanced accuracy clean, under attack, defended.
+    """
+
+    headline: str
+    tone: Tone
+    sentences: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+
+
+class Focus:
+    """What the report speaks about first.
+
+    Attributes:
+        split: The unseen split ("test" where there is one, else the last).
+        attack: The attack that hurts the undefended detector most there; "none" without attacks.
+        attacks: The attacks that the means are over: the unseen ones where there are any.
+        defense: The first learned defence; None if there is none.
+    """
+
+    def __init__(self, result: EvaluationResult) -> None:
+        names = [split.name for split in result.splits]
+        self.split = "test" if "test" in names else names[-1]
+        self.attack = worst_attack(result, self.split)
+        judged = [entry for entry in result.attacks if entry.name != CLEAN]
+        here = {cell.attack for cell in result.cells if cell.split == self.split}
+        judged = [entry for entry in judged if entry.name in here]
+        self.some_seen = any(entry.seen for entry in judged)
+        self.attacks = _names([entry for entry in judged if not entry.seen]) or _names(judged)
+        self.all_seen = bool(judged) and all(entry.seen for entry in judged)
+        learned = result.of_role("learned")
+        self.defense = learned[0] if learned else None
+
+
+def _names(entries: list[AttackEntry]) -> tuple[str, ...]:
+    return tuple(entry.name for entry in entries)
+
+
+def tell(result: EvaluationResult) -> Story:
+    """Returns the story of `result`: honest where nothing was gained or nothing can be told."""
+    focus = Focus(result)
+    tone = _tone(result, focus)
+    return Story(
+        headline=_headline(result, focus, tone),
+        tone=tone,
+        sentences=tuple(filter(None, _sentences(result, focus))),
+        tiles=tuple(_tiles(result, focus)),
+    )
+
+
+def mean_gain(
+    result: EvaluationResult, focus: Focus, defense: str, reference: str
+) -> Estimate | None:
+    """Returns the gain over `reference` averaged over the focus's attacks; None if not judged."""
+    for gain in result.mean_gains:
+        key = (gain.split, set(gain.attacks), gain.defense, gain.reference)
+        if key == (focus.split, set(focus.attacks), defense, reference):
+            return gain.gain
+    return None
+
+
+def _tone(result: EvaluationResult, focus: Focus) -> Tone:
+    if focus.defense is None or focus.attack == CLEAN:
+        return "none"
+    gain = mean_gain(result, focus, focus.defense, UNDEFENDED)
+    if gain is None or gain.value is None:
+        return "none"
+    tones: dict[int, Tone] = {1: "gain", 0: "even", -1: "harm"}
+    return tones[sign(gain)]
+
+
+def _headline(result: EvaluationResult, focus: Focus, tone: Tone) -> str:
+    if focus.defense is None:
+        return "No learned defence was judged"
+    if focus.attack == CLEAN:
+        return "No attack was judged"
+    gain = mean_gain(result, focus, focus.defense, UNDEFENDED)
+    if tone == "none" or gain is None or gain.value is None:
+        return "Whether the defence helps cannot be told"
+    if tone == "even":
+        return "The defence brings no clear gain"
+    size = percent(abs(gain.value))
+    where = "under unseen attacks" if focus.some_seen and not focus.all_seen else "under attack"
+    if tone == "harm":
+        return f"The defence costs {size} points {where}"
+    if not _beats_best_fixed(result, focus, focus.defense):
+        return f"The defence gains {size} points {where}, but no more than a fixed action does"
+    return f"The defence gains {size} points {where}"
+
+
+def _beats_best_fixed(result: EvaluationResult, focus: Focus, defense: str) -> bool:
+    rival = mean_gain(result, focus, defense, result.best_fixed)
+    return rival is not None and sign(rival) == 1
+
+
+def _sentences(result: EvaluationResult, focus: Focus) -> Iterator[str]:
+    yield _damage(result, focus)
+    if focus.defense is not None and focus.attack != CLEAN:
+        yield _rescue(result, focus, focus.defense)
+        yield _beyond(result, focus, focus.defense)
+
+
+def _damage(result: EvaluationResult, focus: Focus) -> str:
+    entry = result.split_entry(focus.split)
+    clean = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED))
+    faces = f"{count(entry.n, 'face')} of the {split_name(focus.split)} split"
+    if clean.value is None:
+        return f"On the {faces} no balanced accuracy can be told: {clean.reason}."
+    text = f"On the {faces}, the detector alone is right in {_rate(clean)} of clean faces"
+    text += " (balanced accuracy)"
+    if focus.attack == CLEAN:
+        return f"{text}."
+    attacked = _balanced(result.cell(focus.split, focus.attack, UNDEFENDED))
+    if sign(_damage_of(result, focus)) < 1:
+        return (
+            f"{text}; even the worst attack, {focus.attack}, does no clear damage: "
+            f"{_rate(attacked)}."
+        )
+    return f"{text}; the worst attack, {focus.attack}, brings it down to {_rate(attacked)}."
+
+
+def _damage_of(result: EvaluationResult, focus: Focus) -> Estimate:
+    for recovery in result.recoveries:
+        if (recovery.split, recovery.attack) == (focus.split, focus.attack):
+            return recovery.damage
+    return Estimate(value=None, low=None, high=None, reason="not judged")
+
+
+def _rescue(result: EvaluationResult, focus: Focus, defense: str) -> str:
+    comparison = result.comparison(focus.split, focus.attack, defense, UNDEFENDED)
+    change = comparison.metrics["balanced_accuracy"]
+    if change.value is None:
+        return ""
+    defended = _balanced(result.cell(focus.split, focus.attack, defense))
+    verb = {1: "a gain of", 0: "no clear change,", -1: "a loss:"}[sign(change)]
+    size = points(change.value).lstrip("+") if sign(change) == 1 else points(change.value)
+    text = f"With the learned defence ({defense}) it is {percent(defended.value)} %: "
+    text += f"{verb} {size} points ({point_span(change)})"
+    share = result.recovery(focus.split, focus.attack, defense).share
+    if sign(change) == 1 and share.value is not None and share.low is not None:
+        text += f", {percent(share.value)} % of the damage undone"
+    return f"{text}."
+
+
+def _beyond(result: EvaluationResult, focus: Focus, defense: str) -> str:
+    cost = result.comparison(focus.split, CLEAN, defense, UNDEFENDED).metrics["balanced_accuracy"]
+    parts = []
+    if cost.value is not None:
+        effect = {1: "gains", 0: "changes nothing clearly", -1: "costs"}[sign(cost)]
+        parts.append(f"on clean faces it {effect}: {_change(cost)}")
+    gain = mean_gain(result, focus, defense, UNDEFENDED)
+    if gain is not None and gain.value is not None and len(focus.attacks) > 1:
+        whom = "unseen attacks" if focus.some_seen and not focus.all_seen else "attacks"
+        parts.append(f"over the {len(focus.attacks)} {whom} the mean change is {_change(gain)}")
+    rival = mean_gain(result, focus, defense, result.best_fixed)
+    if rival is not None and rival.value is not None and result.best_fixed != UNDEFENDED:
+        name = defense_name(result.best_fixed)
+        outcome = {1: "beats", 0: "does not clearly beat", -1: "does worse than"}[sign(rival)]
+        parts.append(f"it {outcome} the best fixed action ({name}): {_change(rival)}")
+    text = "; ".join(parts)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _tiles(result: EvaluationResult, focus: Focus) -> Iterator[Tile]:
+    clean = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED))
+    yield Tile("Clean", percent(clean.value), span(clean), "detector alone, no attack")
+    if focus.attack == CLEAN:
+        return
+    attacked = _balanced(result.cell(focus.split, focus.attack, UNDEFENDED))
+    yield Tile("Under attack", percent(attacked.value), span(attacked), focus.attack)
+    if focus.defense is None:
+        return
+    defended = _balanced(result.cell(focus.split, focus.attack, focus.defense))
+    yield Tile("Defended", percent(defended.value), span(defended), f"{focus.defense}, same attack")
+
+
+def _balanced(cell: Cell) -> Estimate:
+    return cell.metrics["balanced_accuracy"]
+
+
+def _change(figure: Estimate) -> str:
+    return f"{points(figure.value)} points ({point_span(figure)})"
+
+
+def _rate(figure: Estimate) -> str:
+    return (
+        with_span(figure).replace(" (", " % (", 1) if span(figure) else f"{percent(figure.value)} %"
+    )

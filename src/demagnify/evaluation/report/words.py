@@ -1,0 +1,113 @@
+"""Figures and names as a reader sees them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from demagnify.evaluation.metrics import MetricName
+from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate
+
+NOTHING: Final = "\N{EN DASH}"
+MINUS: Final = "\N{MINUS SIGN}"
+
+SHORT: Final[dict[MetricName, str]] = {
+    "tpr": "TPR",
+    "fpr": "FPR",
+    "tnr": "TNR",
+    "fnr": "FNR",
+    "accuracy": "Accuracy",
+    "balanced_accuracy": "Balanced accuracy",
+    "auc": "AUC",
+    "eer": "EER",
+}
+
+MEANING: Final[dict[MetricName, str]] = {
+    "tpr": "True positive rate: share of fake faces called fake (recall)",
+    "fpr": "False positive rate: share of real faces called fake",
+    "tnr": "True negative rate: share of real faces called real (specificity)",
+    "fnr": "False negative rate: share of fake faces called real",
+    "accuracy": "Share of all faces judged right",
+    "balanced_accuracy": "Mean of the true positive and the true negative rate",
+    "auc": "Area under the ROC curve, whatever the threshold",
+    "eer": "Equal error rate: where FPR and FNR meet; lower is better",
+}
+
+
+def attack_name(name: str) -> str:
+    """Returns what the reader calls an attack: "clean" where there is none."""
+    return "clean" if name == CLEAN else name
+
+
+def defense_name(name: str) -> str:
+    """Returns what the reader calls a defence."""
+    return "no defence" if name == UNDEFENDED else name
+
+
+def split_name(name: str) -> str:
+    """Returns what the reader calls a split."""
+    return "validation" if name == "val" else name
+
+
+def percent(value: float | None) -> str:
+    """Returns a fraction in percent with one decimal, without the sign %."""
+    return NOTHING if value is None else _signed(100.0 * value)
+
+
+def points(value: float | None) -> str:
+    """Returns a difference of fractions in percentage points, always with its sign."""
+    if value is None:
+        return NOTHING
+    text = _signed(100.0 * value)
+    return text if text.startswith(MINUS) or text == "0.0" else f"+{text}"
+
+
+def span(figure: Estimate) -> str:
+    """Returns the interval of a fraction in percent, joined by a dash; empty if there is none."""
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{percent(figure.low)}{NOTHING}{percent(figure.high)}"
+
+
+def point_span(figure: Estimate) -> str:
+    """Returns the interval of a difference in points, "+1.2 to +7.0"; empty if there is none."""
+    if figure.low is None or figure.high is None:
+        return ""
+    return f"{points(figure.low)} to {points(figure.high)}"
+
+
+def with_span(figure: Estimate) -> str:
+    """Returns a fraction in percent with its interval in brackets."""
+    return _bracketed(percent(figure.value), span(figure))
+
+
+def with_point_span(figure: Estimate) -> str:
+    """Returns a difference in points with its interval in brackets."""
+    return _bracketed(points(figure.value), point_span(figure))
+
+
+def sign(figure: Estimate) -> int:
+    """Returns 1 or -1 where the whole interval is above or below nought, else 0."""
+    if figure.low is None or figure.high is None:
+        return 0
+    return int(figure.low > 0.0) - int(figure.high < 0.0)
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Returns "1 face", "1,200 faces"."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(items: list[str]) -> str:
+    """Returns "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
+
+
+def _signed(value: float) -> str:
+    text = f"{value:.1f}"
+    if text == "-0.0":
+        return "0.0"
+    return text.replace("-", MINUS)
+
+
+def _bracketed(value: str, interval: str) -> str:
+    return f"{value} ({interval})" if interval else value

@@ -1,0 +1,191 @@
+"""How sure a figure is: bootstrap over groups, paired differences, McNemar's test.
+
+Faces of one group (a photograph, a video, a pair) resemble one another, so resampling single
+faces would claim too narrow an interval. Whole groups are drawn with replacement instead, and
+every cell of a split sees the same draws: a difference between two cells is then the difference
+of paired resamples.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from demagnify.defense import seeding
+from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
+
+_MIN_SHARE_DEFINED: Final = 0.5
+
+
+class GroupResamples:
+    """B ways to draw as many groups as there are, with replacement.
+
+    Args:
+        groups: (N,), the group of each face.
+        count: B, how many resamples are drawn.
+        seed: Same seed, same draws.
+    """
+
+    def __init__(self, groups: ArrayLike, *, count: int = 1000, seed: int = 0) -> None:
+        names, self._group_of_face = np.unique(np.asarray(groups), return_inverse=True)
+        self.groups = len(names)
+        generator = seeding.generator(seed, "bootstrap")
+        chances = np.full(self.groups, 1.0 / self.groups)
+        self._draws = generator.multinomial(self.groups, chances, size=count).astype(np.uint16)
+
+    def __len__(self) -> int:
+        return len(self._draws)
+
+    def weights(self) -> NDArray[np.uint16]:
+        """Returns how often each face counts in each resample: (B, N)."""
+        return self._draws[:, self._group_of_face]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A figure with its confidence interval.
+
+    Attributes:
+        value: The figure over all faces; NaN if it has none.
+        low: Lower end; NaN if it cannot be told.
+        high: Upper end; NaN if it cannot be told.
+        reason: Why there is no value or no interval; empty if there are both.
+    """
+
+    value: float
+    low: float
+    high: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """All metrics of one cell, over all faces and in every resample.
+
+    Attributes:
+        scores: The faces' scores.
+        point: (8,), columns as in `METRICS`.
+        samples: (B, 8), the same in each resample.
+    """
+
+    scores: Scores
+    point: Floats
+    samples: Floats
+
+    @classmethod
+    def over(cls, scores: Scores, resamples: NDArray[np.uint16]) -> Measured:
+        """Measures `scores` over all faces and under the weights (B, N) of `resamples`."""
+        return cls(scores, scores.weighted()[0], scores.weighted(resamples))
+
+    def intervals(self, confidence: float) -> dict[MetricName, Interval]:
+        """Returns every metric with its percentile interval."""
+        reasons = self.scores.undefined()
+        return {
+            name: interval(
+                self.point[column], self.samples[:, column], confidence, reasons.get(name, "")
+            )
+            for name, column in COLUMN.items()
+        }
+
+    def minus(self, other: Measured, confidence: float) -> dict[MetricName, Interval]:
+        """Returns this cell's metrics minus those of `other`, paired by face and resample."""
+        reasons = self.scores.undefined() | other.scores.undefined()
+        return {
+            name: interval(
+                self.point[column] - other.point[column],
+                self.samples[:, column] - other.samples[:, column],
+                confidence,
+                reasons.get(name, ""),
+            )
+            for name, column in COLUMN.items()
+        }
+
+
+def interval(value: float, samples: Floats, confidence: float, reason: str = "") -> Interval:
+    """Returns `value` with the percentile interval of its resamples.
+
+    Resamples without a value (no fake was drawn) are left out; if they are the majority there is
+    no interval.
+
+    Args:
+        value: The figure over all faces.
+        samples: (B,), the figure in each resample.
+        confidence: Share of the resamples inside the interval, e.g. 0.95.
+        reason: Why `value` is NaN, if it is.
+    """
+    if math.isnan(value):
+        return Interval(math.nan, math.nan, math.nan, reason or "it has no value here")
+    defined = samples[~np.isnan(samples)]
+    if len(defined) <= _MIN_SHARE_DEFINED * len(samples):
+        return Interval(value, math.nan, math.nan, "too few groups for an interval")
+    tail = (1.0 - confidence) / 2.0
+    low, high = np.quantile(defined, (tail, 1.0 - tail))
+    return Interval(float(value), float(low), float(high))
+
+
+def recovered_share(
+    defended: Measured, attacked: Measured, clean: Measured, confidence: float
+) -> Interval:
+    """Returns how much of an attack's damage a defence undoes.
+
+    (defended under attack - undefended under attack) / (undefended clean - undefended under
+    attack), all balanced accuracy: 1 = all damage undone, 0 = none, negative = more damage.
+    There is no value when the attack did no damage, and no interval when the interval of the
+    damage reaches nought: a share of next to nothing can be anything.
+
+    Args:
+        defended: The defence under attack.
+        attacked: The undefended detector under the same attack.
+        clean: The undefended detector without attack, on the same faces.
+        confidence: As in `interval`.
+    """
+    column = COLUMN["balanced_accuracy"]
+    damage = clean.point[column] - attacked.point[column]
+    if np.isnan(damage):
+        reason = clean.scores.undefined().get("balanced_accuracy", "it has no value here")
+        return Interval(math.nan, math.nan, math.nan, reason)
+    if damage <= 0.0:
+        return Interval(math.nan, math.nan, math.nan, "the attack did no damage")
+    damages = clean.samples[:, column] - attacked.samples[:, column]
+    gains = defended.samples[:, column] - attacked.samples[:, column]
+    value = (defended.point[column] - attacked.point[column]) / damage
+    if not interval(damage, damages, confidence).low > 0.0:
+        reason = "the damage is not clear of nought, so the share has no interval"
+        return Interval(float(value), math.nan, math.nan, reason)
+    shares = np.divide(gains, damages, out=np.full_like(gains, np.nan), where=damages > 0.0)
+    return interval(value, shares, confidence)
+
+
+def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
+    """Returns the two-sided p-value of McNemar's exact test for paired verdicts.
+
+    It asks whether two judges of the same faces are right equally often. It treats faces as
+    independent; with several faces per group it is too sure, unlike the intervals.
+
+    Args:
+        first: (N,) bool, where the first judge is right.
+        second: (N,) bool, where the second judge is right.
+    """
+    one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
+    only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
+    disagreements = only_first + only_second
+    if disagreements == 0:
+        return 1.0
+    # log C(n, k) for k = 0 .. min, through C(n, k) = C(n, k - 1) * (n - k + 1) / k.
+    k = np.arange(1, min(only_first, only_second) + 1)
+    logs = np.r_[0.0, np.cumsum(np.log((disagreements - k + 1) / k))] - disagreements * math.log(2)
+    return min(1.0, 2.0 * float(np.exp(logs).sum()))
+
+
+def mean_defined(samples: Floats) -> Floats:
+    """Returns the mean of each column of (K, M) over the rows in which it is not NaN: (M,)."""
+    defined = ~np.isnan(samples)
+    counts = defined.sum(axis=0)
+    sums = np.where(defined, samples, 0.0).sum(axis=0)
+    means = np.full(samples.shape[1], np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

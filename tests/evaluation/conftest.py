@@ -1,0 +1,146 @@
+"""Made-up faces whose logits behave like a detector's under attack: real classes, no network."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from demagnify.actions import ActionSet
+from demagnify.data.faces import Faces
+from demagnify.defense.judgement import Defense, Judgement
+from demagnify.defense.reward_table import RewardTable
+from demagnify.evaluation import AttackEntry, Context, Faced, Settings, SkippedFile
+
+ACTIONS = ("leave", "mask-center", "jpeg", "gaussian-blur")
+DAMAGE = {"none": 0.0, "srgan-x4": 2.2, "edsr-x2": 1.1, "bicubic-x2": 0.4}
+HELP = (0.0, -0.3, 0.5, 0.9)  # how much of the damage to fakes each action mends
+
+
+class Silent(torch.nn.Module):
+    """A detector that is never asked, because the tables are filled by hand."""
+
+    threshold = 0.0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        raise AssertionError("a filled table asks nobody")
+
+
+class Guided(Defense):
+    """Blurs where its one-number state says "attacked", else leaves."""
+
+    name = "dqn"
+
+    def judge(self, table, states=None):
+        assert states is not None
+        actions = np.where(states[:, 0].numpy() > 0.5, 3, 0)
+        logits = table.logits[np.arange(len(actions)), actions]
+        return Judgement(logits=logits, actions=actions, threshold=table.threshold)
+
+
+def make_faces(seed: int, groups: int, size: int = 16) -> Faces:
+    """Three faces per group, each a smooth gradient; every group has a fake."""
+    random = np.random.default_rng(seed)
+    count = 3 * groups
+    labels = np.tile([0, 1, 1], groups)[random.permutation(count)]
+    ramp = np.linspace(0, 1, size)
+    corners = random.uniform(40, 215, (count, 3, 1, 1))
+    pixels = corners + 40 * ramp[:, None] * ramp + random.normal(0, 6, (count, 3, size, size))
+    names = [f"faces/{number:04d}.png" for number in range(count)]
+    owners = np.array([f"photo-{number // 3:03d}" for number in range(count)])
+    return Faces.from_arrays(
+        np.clip(pixels, 0, 255).astype(np.uint8), labels, groups=owners, names=names
+    )
+
+
+def make_faced(clean: Faces, seed: int, attack: str) -> Faced:
+    """One attack's filled table, with states that tell attacked faces apart, now and then."""
+    random = np.random.default_rng([seed, 7])  # the same noise under every attack: paired faces
+    damage = DAMAGE[attack]
+    pixels = clean.images if attack == "none" else 255 - (255 - clean.images) // 8 * 8
+    table = RewardTable(clean.with_images(pixels), Silent(), ActionSet.create(list(ACTIONS)))
+    truth = 2.0 * clean.labels - 0.6
+    _, owner = np.unique(clean.groups, return_inverse=True)
+    base = truth + random.normal(0, 0.7, owner.max() + 1)[owner] + random.normal(0, 1, len(clean))
+    mended = np.array(HELP) - 0.15 * (np.arange(len(HELP)) > 0)
+    shift = damage * (mended - 1) * (clean.labels[:, None] == 1) - 0.15 * np.abs(HELP)
+    table.logits[:] = base[:, None] + shift + random.normal(0, 0.25, shift.shape)
+    table.logits[:, 0] = base - damage * (clean.labels == 1)
+    hint = float(attack != "none") + random.normal(0, 0.35, len(clean))
+    return Faced(table, torch.tensor(hint, dtype=torch.float32)[:, None])
+
+
+def make_faceds(groups: int = 40, size: int = 16, seed: int = 0) -> dict[str, dict[str, Faced]]:
+    """The validation split under two attacks and the test split under one more."""
+    attacks = {"val": ("none", "srgan-x4", "bicubic-x2"), "test": tuple(DAMAGE)}
+    faceds = {}
+    for number, (split, names) in enumerate(attacks.items()):
+        clean = make_faces(seed + number, groups, size)
+        faceds[split] = {name: make_faced(clean, seed + number, name) for name in names}
+    return faceds
+
+
+def make_context() -> Context:
+    """Everything that a run records beside its figures."""
+    random = np.random.default_rng(3)
+    episodes = range(0, 5001, 250)
+    return Context(
+        command="demagnify evaluate runs/demo --seed 0",
+        title="demo",
+        seen_attacks=("srgan-x4",),
+        data="Made-up faces: 3 per photograph.",
+        skipped={"test": (SkippedFile(name="faces/bad & <odd>.png", reason="the file is empty"),)},
+        detector={"backbone": "resnet50", "image_size": 224},
+        configuration={"actions": list(ACTIONS), "learning_rate": 0.001},
+        attack_quality=tuple(
+            AttackEntry(
+                name=name, seen=False, n=120, psnr_mean=34.1, psnr_sd=1.9, ssim_mean=0.94,
+                ssim_sd=0.02,
+            )
+            for name in DAMAGE
+            if name != "none"
+        ),
+        learner_history=tuple(
+            {
+                "episode": float(episode),
+                "reward": 0.8 - 0.7 * np.exp(-episode / 900) + random.normal(0, 0.02),
+                "loss": 0.3 + np.exp(-episode / 1200) + random.normal(0, 0.02),
+                "epsilon": max(0.01, 0.999**episode),
+            }
+            for episode in episodes
+        ),
+        detector_history=tuple(
+            {
+                "epoch": float(epoch),
+                "train_loss": 0.7 * 0.8**epoch,
+                "val_auc": None if epoch == 0 else 0.95 - 0.4 * 0.7**epoch,
+            }
+            for epoch in range(12)
+        ),
+        timings={"attacks": 210.4, "reward table": 95.2},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def faceds() -> dict[str, dict[str, Faced]]:
+    return make_faceds()
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    return Settings(resamples=200)
+
+
+@pytest.fixture(scope="session")
+def faceds_of() -> Callable[..., dict[str, dict[str, Faced]]]:
+    return make_faceds
+
+
+@pytest.fixture(scope="session")
+def guided() -> Guided:
+    return Guided()
+
+
+@pytest.fixture(scope="session")
+def context() -> Context:
+    return make_context()

@@ -1,0 +1,306 @@
+"""The grid: what is judged, what is chosen on which faces, what is written."""
+
+import csv
+import json
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from demagnify.defense.judgement import Defense, Judgement
+from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError
+from demagnify.evaluation import Context, EvaluationResult, Settings, evaluate, load_result
+from demagnify.evaluation.batches import draw_batches
+from demagnify.evaluation.metrics import METRICS
+from demagnify.evaluation.references import choose_action, choose_threshold
+from demagnify.evaluation.run_folder import load_examples
+
+
+@pytest.fixture(scope="module")
+def evaluation(faceds, guided, settings, context):
+    return evaluate(faceds, [guided], settings=settings, context=context)
+
+
+@pytest.fixture(scope="module")
+def result(evaluation):
+    return evaluation.result
+
+
+def test_every_cell_of_the_grid_is_filled(result, faceds):
+    cells = Counter((cell.split, cell.attack, cell.defense) for cell in result.cells)
+    expected = {
+        (split, attack, defense.name)
+        for split, faced in faceds.items()
+        for attack in faced
+        for defense in result.defenses
+    }
+    assert set(cells) == expected
+    assert set(cells.values()) == {1}
+    names = {entry.name for entry in result.defenses}
+    assert {"undefended", "always jpeg", "random action", "oracle", "dqn"} <= names
+    assert {"re-tuned threshold", "average of actions"} <= names
+
+
+def test_a_cell_holds_what_scikit_learn_finds(result, faceds):
+    table = faceds["test"]["srgan-x4"].table
+    cell = result.cell("test", "srgan-x4", "always jpeg")
+    logits = table.logits[:, 2]
+    assert cell.metrics["auc"].value == pytest.approx(sk.roc_auc_score(table.labels, logits))
+    balanced = sk.balanced_accuracy_score(table.labels, logits > 0)
+    assert cell.metrics["balanced_accuracy"].value == pytest.approx(balanced)
+    assert (cell.n, cell.groups) == (120, 40)
+
+
+def test_the_oracle_is_right_wherever_some_action_is(result, faceds):
+    for split, faced in faceds.items():
+        for attack, one in faced.items():
+            possible = (one.table.rewards() > 0).any(axis=1)
+            accuracy = result.cell(split, attack, "oracle").metrics["accuracy"].value
+            assert accuracy == pytest.approx(possible.mean())
+
+
+def test_comparisons_are_differences_of_cells(result):
+    found = result.comparison("test", "edsr-x2", "dqn", "undefended")
+    defended = result.cell("test", "edsr-x2", "dqn")
+    alone = result.cell("test", "edsr-x2", "undefended")
+    for name in METRICS:
+        change = defended.metrics[name].value - alone.metrics[name].value
+        assert found.metrics[name].value == pytest.approx(change)
+    change = found.metrics["accuracy"].value
+    assert (found.mended - found.broken) / defended.n == pytest.approx(change)
+
+
+def test_mean_gain_is_the_mean_over_its_attacks(result):
+    unseen = next(
+        item
+        for item in result.mean_gains
+        if (item.split, item.defense, item.reference) == ("test", "dqn", "undefended")
+        and "srgan-x4" not in item.attacks
+    )
+    assert set(unseen.attacks) == {"edsr-x2", "bicubic-x2"}
+    gains = [
+        result.comparison("test", attack, "dqn", "undefended").metrics["balanced_accuracy"].value
+        for attack in unseen.attacks
+    ]
+    assert unseen.gain.value == pytest.approx(np.mean(gains))
+
+
+def test_actions_are_counted_by_label(result, evaluation):
+    counts = next(
+        item
+        for item in result.action_counts
+        if (item.split, item.attack, item.defense) == ("test", "none", "dqn")
+    )
+    split = evaluation.splits["test"]
+    assert sum(counts.real) == (split.labels == 0).sum()
+    assert sum(counts.fake) == (split.labels == 1).sum()
+    assert counts.real[1] == 0
+
+
+def test_roc_curves_are_thin_and_run_from_corner_to_corner(result):
+    assert {curve.defense for curve in result.roc_curves} >= {"undefended", "dqn"}
+    for curve in result.roc_curves:
+        assert len(curve.fpr) == len(curve.tpr) <= 200
+        assert (curve.fpr[0], curve.tpr[0], curve.fpr[-1], curve.tpr[-1]) == (0, 0, 1, 1)
+
+
+def test_batches_are_many_of_32_different_faces_drawn_by_seed():
+    settings = Settings(seed=4)
+    batches = draw_batches(500, settings)
+    assert batches.shape == (100, 32)
+    assert all(len(set(batch)) == 32 for batch in batches)
+    np.testing.assert_array_equal(batches, draw_batches(500, settings))
+    assert (batches != draw_batches(500, Settings(seed=5))).any()
+    np.testing.assert_array_equal(batches[:7], draw_batches(500, Settings(seed=4, batches=7)))
+
+
+def test_batch_figures_are_means_over_the_batches(result, faceds, settings):
+    table = faceds["val"]["srgan-x4"].table
+    batches = draw_batches(len(table.labels), settings)
+    found = next(
+        item
+        for item in result.batch_figures
+        if (item.attack, item.defense) == ("srgan-x4", "undefended")
+    )
+    assert (found.split, found.batches, found.batch_size) == ("val", 100, 32)
+    rates = [(table.logits[b, 0][table.labels[b] == 1] > 0).mean() for b in batches]
+    assert found.mean["tpr"] == pytest.approx(np.mean(rates))
+    drawn = batches.ravel()
+    pooled = (table.logits[drawn, 0] > 0) == (table.labels[drawn] == 1)
+    assert found.pooled["accuracy"] == pytest.approx(pooled.mean())
+
+
+def test_test_labels_choose_nothing(faceds_of, guided, settings, context, result):
+    faceds = faceds_of()
+    random = np.random.default_rng(0)
+    clean = faceds["test"]["none"].table.labels
+    shuffled = random.permutation(clean)
+    for faced in faceds["test"].values():
+        faced.table.labels = shuffled
+    other = evaluate(faceds, [guided], settings=settings, context=context).result
+    assert other.best_fixed == result.best_fixed
+    for defense in ("re-tuned threshold", result.best_fixed):
+        for attack in faceds["test"]:
+            threshold = result.cell("test", attack, defense).threshold
+            assert other.cell("test", attack, defense).threshold == threshold
+    changed = other.cell("test", "none", "undefended").metrics["accuracy"]
+    assert changed != result.cell("test", "none", "undefended").metrics["accuracy"]
+
+
+def test_unseen_attacks_choose_nothing_either(faceds_of, guided, settings, result, context):
+    faceds = faceds_of()
+    faceds["val"]["bicubic-x2"].table.logits[:] = 5.0  # not among the seen attacks
+    other = evaluate(faceds, [guided], settings=settings, context=context).result
+    threshold = result.cell("val", "none", "re-tuned threshold").threshold
+    assert other.best_fixed == result.best_fixed
+    assert other.cell("val", "none", "re-tuned threshold").threshold == threshold
+
+
+def test_the_chosen_threshold_is_the_best_there_is(faceds):
+    tables = [faceds["val"]["none"].table, faceds["val"]["srgan-x4"].table]
+
+    def reached(threshold):
+        return np.mean(
+            [sk.balanced_accuracy_score(t.labels, t.logits[:, 0] > threshold) for t in tables]
+        )
+
+    best = max(reached(value) for value in np.linspace(-6, 6, 4001))
+    assert reached(choose_threshold(tables)) >= best
+
+
+def test_the_chosen_action_is_the_best_there_is(faceds):
+    tables = [faceds["val"]["none"].table, faceds["val"]["srgan-x4"].table]
+    reached = [
+        np.mean([sk.balanced_accuracy_score(t.labels, t.logits[:, a] > 0) for t in tables])
+        for a in range(4)
+    ]
+    assert choose_action(tables) == int(np.argmax(reached))
+
+
+def test_same_seed_same_document(faceds, guided, settings, context, result):
+    again = evaluate(faceds, [guided], settings=settings, context=context).result
+    assert again.model_copy(update={"created": result.created}) == result
+
+
+class Collapsed(Defense):
+    """Gives a logit that is no number."""
+
+    name = "collapsed"
+
+    def judge(self, table, states=None):
+        logits = np.full(len(table.labels), math.nan, dtype=np.float32)
+        return Judgement(logits=logits, actions=None, threshold=0.0)
+
+
+def test_a_nan_logit_is_refused(faceds, settings):
+    with pytest.raises(ValueError, match="logits are NaN"):
+        evaluate(faceds, [Collapsed()], settings=settings)
+
+
+def test_refuses_what_cannot_be_judged(faceds, guided, settings):
+    with pytest.raises(BadConfigError, match="no split 'val'"):
+        evaluate({"test": faceds["test"]}, [guided], settings=settings)
+    with pytest.raises(BadConfigError, match="no clean faces"):
+        evaluate({"val": {"srgan-x4": faceds["val"]["srgan-x4"]}}, [guided], settings=settings)
+    with pytest.raises(BadConfigError, match="several defences are called dqn"):
+        evaluate(faceds, [guided, guided], settings=settings)
+
+
+def test_refuses_attacks_on_other_faces(faceds, faceds_of, settings):
+    mixed = {"val": {"none": faceds["val"]["none"], "edsr-x2": faceds_of(5)["test"]["edsr-x2"]}}
+    with pytest.raises(BadConfigError, match="other faces under 'edsr-x2'"):
+        evaluate(mixed, [], settings=settings)
+
+
+def test_one_class_alone_is_judged_with_reasons(faceds_of, settings):
+    faceds = {"val": faceds_of(30)["val"]}
+    labels = np.ones_like(faceds["val"]["none"].table.labels)
+    for faced in faceds["val"].values():
+        faced.table.labels = labels
+    result = evaluate(faceds, [], settings=settings).result
+    cell = result.cell("val", "none", "undefended")
+    assert cell.metrics["tpr"].value is not None
+    assert cell.metrics["auc"].reason == "there is no real face"
+    assert any("no real faces" in warning for warning in result.warnings)
+    assert EvaluationResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_few_groups_are_warned_of(faceds_of, settings):
+    result = evaluate(faceds_of(groups=6), [], settings=settings, context=Context()).result
+    assert sum("only 6 groups" in warning for warning in result.warnings) == 2
+
+
+def test_a_run_folder_holds_all_and_reads_back(evaluation, result, tmp_path):
+    evaluation.save(tmp_path)
+    assert load_result(tmp_path) == result
+    assert "NaN" not in (tmp_path / "results.json").read_text()
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == sum(cell.n for cell in result.cells)
+    mine = [
+        row
+        for row in rows
+        if (row["split"], row["attack"], row["defense"]) == ("test", "srgan-x4", "dqn")
+    ]
+    right = np.mean([row["verdict"] == row["label"] for row in mine])
+    accuracy = result.cell("test", "srgan-x4", "dqn").metrics["accuracy"].value
+    assert right == pytest.approx(accuracy)
+    assert {row["action"] for row in mine} <= set(result.actions)
+    assert mine[0]["name"] == "faces/0000.png"
+    assert mine[0]["group"] == "photo-000"
+
+
+def test_examples_are_kept_with_their_pictures(evaluation, faceds, tmp_path):
+    evaluation.save(tmp_path)
+    examples = load_examples(tmp_path)
+    assert examples
+    for example, pictures in examples:
+        faced = faceds["test"]["srgan-x4"].table
+        number = faced.faces.names.index(example.name)
+        np.testing.assert_array_equal(
+            pictures.attacked, faced.faces.images[number].transpose(1, 2, 0)
+        )
+        wrong_before = (example.score_before > 0) != (example.label == 1)
+        assert wrong_before == (example.outcome in ("mended", "wrong"))
+        changed = (pictures.corrected != pictures.attacked).any()
+        assert changed == (example.action != "leave")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "not the result of an evaluation"),
+        ('{"kind": "detector"}', "not the result of an evaluation"),
+        ('{"kind": "evaluation", "schema_version": 99}', "schema version 99"),
+        ('{"kind": "evaluation", "schema_version": 1}', "is damaged: created: Field required"),
+    ],
+)
+def test_a_foreign_or_broken_document_gives_one_line(tmp_path, content, message):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(BadArtifactError, match=message) as caught:
+        load_result(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_document_gives_one_line(tmp_path):
+    with pytest.raises(BadArtifactError, match="no such file"):
+        load_result(tmp_path)
+
+
+def test_an_unwritable_place_gives_one_line(evaluation, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(BadOutputError, match="cannot write"):
+        evaluation.save(tmp_path / "taken" / "run")
+
+
+def test_the_document_says_what_computed_it(result):
+    document = json.loads(result.model_dump_json())
+    assert document["versions"]["packages"]["torch"]
+    assert document["machine"]["cores"] >= 1
+    assert document["settings"]["seed"] == 0
+    assert document["context"]["command"] == "demagnify evaluate runs/demo --seed 0"
+    skipped = document["splits"][1]["skipped"]
+    assert skipped == [{"name": "faces/bad & <odd>.png", "reason": "the file is empty"}]
