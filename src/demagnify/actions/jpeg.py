@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
 
 from demagnify.actions.base import ACTIONS, Action
+from demagnify.images import decode, encode_jpeg, from_batch, to_batch
 
 
 @ACTIONS.register("jpeg")
@@ -19,7 +19,7 @@ class Jpeg(Action):
     Compression", KDD 2018.
 
     Attributes:
-        quality: 1 to 100.
+        quality: 1 to 95.
     """
 
     name = "jpeg"
@@ -27,6 +27,5 @@ class Jpeg(Action):
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the compressed copy."""
-        files = [encode_jpeg(image, quality=self.quality) for image in images.cpu().contiguous()]
-        decoded = torch.stack([decode_jpeg(file, mode=ImageReadMode.RGB) for file in files])
-        return decoded.to(images.device)
+        files = [encode_jpeg(pixels, quality=self.quality) for pixels in from_batch(images)]
+        return to_batch([decode(file) for file in files]).to(images.device)

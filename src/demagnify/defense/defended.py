@@ -57,6 +57,9 @@ class DefendedDetector(nn.Module):
         input_size: Side in pixels of the faces that the agent knows; images of another size are
             brought to it first.
 
+    Attributes:
+        card: How it was made and what it reaches; empty until it was trained or loaded.
+
     Shape:
         uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
 
@@ -81,6 +84,7 @@ class DefendedDetector(nn.Module):
         self.encoder = encoder
         self.policy = policy
         self.input_size = input_size
+        self.card: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -164,7 +168,7 @@ class DefendedDetector(nn.Module):
             content = {"defense": self.about().model_dump(), **card}
             artifacts.save(temporary, KIND, self.policy.state_dict(), content)
             if not isinstance(self.detector, WrappedDetector):
-                self.detector.save(temporary / DETECTOR, {}, half=half)
+                self.detector.save(temporary / DETECTOR, self.detector.card, half=half)
 
     @classmethod
     def load(
@@ -208,6 +212,7 @@ class DefendedDetector(nn.Module):
             policy.to(detector.device or pick_device("cpu")),
             input_size=about.input_size,
         )
+        defended.card = {k: v for k, v in artifact.card.items() if k not in artifacts.HEAD}
         return defended.eval()
 
     def _fit(self, images: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,12 @@ class TrainedDefense:
 
 
 def train_defense(
-    faces: Faces, config: DefenseTraining, *, detector: Detector, output: Path
+    faces: Faces,
+    config: DefenseTraining,
+    *,
+    detector: Detector,
+    output: Path,
+    about: Mapping[str, Any] | None = None,
 ) -> TrainedDefense:
     """Trains an agent in front of a detector and writes both to `output`.
 
@@ -49,6 +54,7 @@ def train_defense(
         config: The settings.
         detector: Who judges; it is not changed.
         output: Folder for the finished defence; the state lies in `output`.training until then.
+        about: What else the card shall say, such as where the faces come from.
 
     Raises:
         UnknownNameError: If an action or state is not registered.
@@ -83,8 +89,10 @@ def train_defense(
         "data": {"faces": len(faces), "fake": int(faces.labels.sum()), "size": faces.size},
         "history": [point.to_json() for point in trained.history],
         "demagnify": demagnify.__version__,
+        **(about or {}),
     }
     defended.save(output, card)
+    defended.card = card
     shutil.rmtree(unfinished, ignore_errors=True)
     return TrainedDefense(defended=defended, history=trained.history)
 

@@ -36,6 +36,12 @@ class CurvePoint:
     learning_rate: float
     actions: tuple[float, ...]
 
+    def row(self, names: Sequence[str]) -> dict[str, float]:
+        """Returns the point as a row of a table, with a column per action called in `names`."""
+        shares = {f"share {name}": share for name, share in zip(names, self.actions, strict=True)}
+        figures = {key: value for key, value in self.to_json().items() if key != "actions"}
+        return {**figures, **shares}
+
     def to_json(self) -> dict[str, Any]:
         """Returns the point as JSON can hold it."""
         return asdict(self)
