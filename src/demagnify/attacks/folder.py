@@ -23,8 +23,8 @@ from demagnify.data.records import Skipped
 from demagnify.errors import BadImageError, BadOutputError, DemagnifyError, ImageContractError
 from demagnify.files import write_text
 
-PIXELS_WAITING: Final = 2**26
-"""Pixels of images that wait for others of their size, so that memory stays bounded."""
+BYTES_WAITING: Final = 2**26
+"""Bytes of images that wait for others of their size, so that memory stays bounded."""
 
 SKIPPED_NAME: Final = "skipped.csv"
 
@@ -116,14 +116,14 @@ def _load(pending: Iterable[Source], bad: _Bad) -> Iterator[Loaded]:
 
 
 def _same_size(loaded: Iterable[Loaded], batch_size: int) -> Iterator[list[Loaded]]:
-    """Groups images by size, in batches that are full unless too many pixels wait."""
+    """Groups images by size, in batches that are full unless too much would wait."""
     waiting: dict[tuple[int, ...], list[Loaded]] = {}
     total = 0
     for source, pixels in loaded:
         batch = waiting.setdefault(pixels.shape, [])
         batch.append((source, pixels))
         total += pixels.size
-        if len(batch) == batch_size or total > PIXELS_WAITING:
+        if len(batch) == batch_size or total > BYTES_WAITING:
             fullest = max(waiting, key=lambda shape: len(waiting[shape]) * math.prod(shape))
             ready = waiting.pop(pixels.shape if len(batch) == batch_size else fullest)
             total -= sum(array.size for _, array in ready)

@@ -57,7 +57,8 @@ def load(folder: Path) -> Network:
     """Reads the network in `folder`, which holds one `.param` and one `.bin` file.
 
     Raises:
-        AssetError: If the files are damaged or hold another architecture than RRDB and SRVGG.
+        AssetError: If the files are damaged.
+        BadArtifactError: If they hold another architecture than RRDB and SRVGG.
     """
     param, binary = next(folder.glob("*.param")), next(folder.glob("*.bin"))
     layers = read_param(param.read_text(encoding="ascii"), name=param.name)
@@ -69,12 +70,13 @@ def load(folder: Path) -> Network:
         for name, parts in zip(names, weights, strict=True)
         for part, array in parts.items()
     }
-    network = spandrel.from_weights(named, name=param.name)
     last = layers[-1]
     if last.kind != "Interp":
-        return network
+        return spandrel.from_weights(named, name=param.name)
+    descriptor = spandrel.recognise(named, name=param.name)
     factor = float(last.settings[1])
-    return Network(Shrunk(network.module, factor), scale=round(network.scale * factor))
+    module = Shrunk(descriptor.model, factor)  # spandrel would clip before it is shrunk
+    return Network(module.eval(), scale=round(descriptor.scale * factor))
 
 
 def read_param(text: str, *, name: str) -> list[Layer]:

@@ -17,6 +17,11 @@ from demagnify.errors import BadArtifactError
 
 SUFFIXES: Final = frozenset({".pth", ".ckpt", ".safetensors"})
 
+_UNREADABLE = (
+    *(OSError, SafetensorError, RuntimeError, EOFError),
+    *(ValueError, KeyError, TypeError, AttributeError),  # content that is no table of tensors
+)
+
 Weights = dict[str, torch.Tensor]
 
 
@@ -56,7 +61,7 @@ def load(path: Path) -> Network:
         raise BadArtifactError(
             f"{path} is a pickle of something else than weights; it was not loaded: {error}"
         ) from error
-    except (OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except _UNREADABLE as error:
         raise BadArtifactError(f"{path} is damaged or no file of weights: {error}") from error
     return from_weights(weights, name=str(path))
 
@@ -71,6 +76,12 @@ def from_weights(weights: Weights, *, name: str) -> Network:
     Raises:
         BadArtifactError: As `load`.
     """
+    descriptor = recognise(weights, name=name)
+    return Network(Described(descriptor).eval(), scale=descriptor.scale)
+
+
+def recognise(weights: Weights, *, name: str) -> ImageModelDescriptor[nn.Module]:
+    """Returns what spandrel knows of a super-resolution network; see `from_weights`."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.meshgrid")  # old code in some networks
@@ -89,4 +100,4 @@ def from_weights(weights: Weights, *, name: str) -> Network:
             f"{name} maps {descriptor.input_channels} channels to {descriptor.output_channels}; "
             "a network for RGB images is needed"
         )
-    return Network(Described(descriptor).eval(), scale=descriptor.scale)
+    return descriptor

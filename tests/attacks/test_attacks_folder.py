@@ -1,0 +1,239 @@
+"""Attacking folders and manifests: what is written, skipped, refused and resumed."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from demagnify import images
+from demagnify.attacks import folder as folder_module
+from demagnify.attacks.base import Attack
+from demagnify.attacks.controls import BicubicAttack, NoAttack
+from demagnify.attacks.figure import attack_figure
+from demagnify.attacks.folder import attack_folder
+from demagnify.data.manifest import Manifest
+from demagnify.errors import BadImageError, BadManifestError, BadOutputError, ImageContractError
+
+
+class Counting(BicubicAttack):
+    """Notes the batches that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, batch: torch.Tensor) -> torch.Tensor:
+        self.shapes.append(tuple(batch.shape))
+        return super().run(batch)
+
+
+def picture(path, height=40, width=48, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    source = tmp_path / "faces"
+    for seed, name in enumerate(("train/real/1.png", "train/fake/1.png", "test/fake/2.png")):
+        picture(source / name, seed=seed)
+    (source / "metadata.csv").write_text(
+        "file_name,label,split,group,camera\n"
+        "train/real/1.png,real,train,p1,A\n"
+        "train/fake/1.png,1,train,p1,B\n"
+        "test/fake/2.png,fake,test,p2,\n"
+    )
+    return source
+
+
+def test_a_manifest_is_carried_along(labelled, tmp_path):
+    output = tmp_path / "out"
+    summary = attack_folder(labelled, output, BicubicAttack(2))
+    table = rows(output / "metadata.csv")
+    assert [row["file_name"] for row in table] == [
+        "train/real/1.png",
+        "train/fake/1.png",
+        "test/fake/2.png",
+    ]
+    assert [row["label"] for row in table] == ["real", "fake", "fake"]
+    assert [row["camera"] for row in table] == ["A", "B", ""]
+    assert [row["original"] for row in table] == [row["file_name"] for row in table]
+
+    attacked = Manifest.load(output)
+    assert [record.group for record in attacked] == ["p1", "p1", "p2"]
+    original = images.to_batch([images.load(labelled / "train/real/1.png")])
+    expected = images.from_batch(BicubicAttack(2)(original))[0]
+    np.testing.assert_array_equal(images.load(output / "train/real/1.png"), expected)
+
+    assert summary.quality.count == 3
+    mean = np.mean([float(row["psnr"]) for row in table])
+    assert summary.quality.psnr == pytest.approx(mean, abs=1e-3)
+    assert summary.skipped == ()
+    assert rows(output / "skipped.csv") == []
+
+
+def test_a_folder_without_labels_is_attacked_too(tmp_path):
+    for name in ("b/photo.jpg", "b/photo.png", "a.webp"):
+        picture(tmp_path / "in" / name)
+    attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    table = rows(tmp_path / "out" / "metadata.csv")
+    assert {row["original"]: row["file_name"] for row in table} == {
+        "a.webp": "a.png",
+        "b/photo.jpg": "b/photo.jpg.png",
+        "b/photo.png": "b/photo.png",
+    }
+    assert list(table[0]) == ["file_name", "original", "psnr", "ssim"]
+    assert all((tmp_path / "out" / row["file_name"]).is_file() for row in table)
+
+
+def test_images_of_one_size_are_attacked_together(tmp_path, monkeypatch):
+    for number in range(5):
+        picture(tmp_path / "in" / f"{number}.png", width=48 if number % 2 else 32)
+    attack = Counting()
+    attack_folder(tmp_path / "in", tmp_path / "out", attack, batch_size=2)
+    assert attack.shapes == [(2, 3, 40, 32), (2, 3, 40, 48), (1, 3, 40, 32)]
+
+    monkeypatch.setattr(folder_module, "BYTES_WAITING", 3 * 40 * 50)
+    attack = Counting()
+    attack_folder(tmp_path / "in", tmp_path / "tight", attack, batch_size=4)
+    assert len(attack.shapes) == 4, "batches are cut short where too much would wait"
+    assert rows(tmp_path / "out" / "metadata.csv") == rows(tmp_path / "tight" / "metadata.csv")
+
+
+def test_bad_images_are_skipped_with_their_reason(tmp_path):
+    picture(tmp_path / "in" / "good.png")
+    picture(tmp_path / "in" / "small.png", height=12, width=12)
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    summary = attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    assert summary.quality.count == 1
+    reasons = {line.where: line.reason for line in summary.skipped}
+    assert set(reasons) == {"small.png", "broken.jpg"}
+    assert "too small" in reasons["small.png"]
+    assert {row["where"] for row in rows(tmp_path / "out" / "skipped.csv")} == set(reasons)
+
+
+@pytest.mark.parametrize("name", ["small.png", "broken.jpg"])
+def test_strict_stops_at_a_bad_image_and_goes_on_when_it_is_mended(tmp_path, name):
+    picture(tmp_path / "in" / "a.png")
+    bad = tmp_path / "in" / name
+    if name == "small.png":
+        picture(bad, height=12, width=12)
+    else:
+        bad.write_bytes(b"no picture")
+    with pytest.raises(BadImageError, match=name):
+        attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2), strict=True)
+    picture(bad)
+    summary = attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2), strict=True)
+    assert summary.quality.count == 2
+
+
+def test_nothing_but_bad_images_is_an_error(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(BadImageError, match="broken"):
+        attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+
+
+def test_what_is_done_is_not_done_again(labelled, tmp_path):
+    output = tmp_path / "out"
+    attack_folder(labelled, output, BicubicAttack(2))
+    table = (output / "metadata.csv").read_bytes()
+
+    attack = Counting()
+    attack_folder(labelled, output, attack)
+    assert attack.shapes == []
+    assert (output / "metadata.csv").read_bytes() == table
+
+    (output / "train/real/1.png").unlink()
+    picture(labelled / "test/fake/2.png", height=44, seed=9)
+    attack_folder(labelled, output, attack)
+    assert sorted(attack.shapes) == [(1, 3, 40, 48), (1, 3, 44, 48)]
+    assert images.load(output / "test/fake/2.png").shape == (44, 48, 3)
+
+
+def test_a_line_that_a_kill_cut_off_is_done_again(labelled, tmp_path):
+    output = tmp_path / "out"
+    attack_folder(labelled, output, BicubicAttack(2))
+    log = output / "attack.jsonl"
+    log.write_bytes(log.read_bytes()[:-7])
+    attack = Counting()
+    summary = attack_folder(labelled, output, attack)
+    assert [shape[0] for shape in attack.shapes] == [1]
+    assert summary.quality.count == 3
+
+
+def test_an_output_of_another_attack_is_refused(labelled, tmp_path):
+    output = tmp_path / "out"
+    attack_folder(labelled, output, BicubicAttack(2))
+    assert json.loads((output / "attack.json").read_text())["attack"] == "bicubic-x2"
+    with pytest.raises(BadOutputError, match="another attack"):
+        attack_folder(labelled, output, BicubicAttack(3))
+
+
+def test_an_output_with_other_things_is_refused(labelled, tmp_path):
+    picture(tmp_path / "out" / "holiday.png")
+    with pytest.raises(BadOutputError, match="not empty"):
+        attack_folder(labelled, tmp_path / "out", BicubicAttack(2))
+
+
+@pytest.mark.parametrize("output", [".", "attacked", ".."])
+def test_an_output_inside_the_source_or_around_it_is_refused(labelled, output):
+    with pytest.raises(BadOutputError, match="in one another"):
+        attack_folder(labelled, labelled / output, BicubicAttack(2))
+
+
+def test_a_source_without_images_is_refused(tmp_path):
+    (tmp_path / "in").mkdir()
+    with pytest.raises(BadManifestError, match="no image"):
+        attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    with pytest.raises(BadManifestError):
+        attack_folder(tmp_path / "nowhere", tmp_path / "out", BicubicAttack(2))
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_attack_gives_equal_pixels(tmp_path):
+    pixels = picture(tmp_path / "in" / "a.png")
+    summary = attack_folder(tmp_path / "in", tmp_path / "out", NoAttack())
+    np.testing.assert_array_equal(images.load(tmp_path / "out" / "a.png"), pixels)
+    assert summary.quality.unchanged == 1
+    assert math.isnan(summary.quality.psnr)
+    assert rows(tmp_path / "out" / "metadata.csv")[0]["psnr"] == "inf"
+
+
+def test_an_attack_that_breaks_its_contract_is_not_passed_over(tmp_path):
+    class Broken(Attack):
+        def run(self, batch: torch.Tensor) -> torch.Tensor:
+            return batch[..., 1:]
+
+        def fingerprint(self) -> str:
+            return "broken"
+
+    picture(tmp_path / "in" / "a.png")
+    with pytest.raises((BadImageError, ImageContractError), match="made"):
+        attack_folder(tmp_path / "in", tmp_path / "out", Broken("broken"))
+
+
+def test_the_figure_shows_original_attacked_and_difference(tmp_path):
+    original = torch.full((2, 3, 32, 32), 100, dtype=torch.uint8)
+    path = tmp_path / "figure.png"
+    path.write_bytes(attack_figure(original, original))
+    same = images.load(path)
+    path.write_bytes(attack_figure(original, original + 10, amplify=8))
+    other = images.load(path)
+    assert same.shape == other.shape
+    third = same.shape[1] * 5 // 6
+    assert tuple(same[same.shape[0] // 4, third]) == (128, 128, 128)
+    assert tuple(other[same.shape[0] // 4, third]) == (208, 208, 208)
+    with pytest.raises(ImageContractError):
+        attack_figure(original, original[:1])

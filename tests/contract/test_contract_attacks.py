@@ -1,0 +1,90 @@
+"""Every registered attack keeps the same contract."""
+
+import pytest
+import torch
+
+from demagnify import attacks
+from demagnify.attacks import registry
+from demagnify.errors import ImageContractError
+
+ALL = [
+    pytest.param(name, marks=pytest.mark.assets)
+    if isinstance(registry.ATTACKS.get(name), registry.Published)
+    else name
+    for name in attacks.names()
+]
+
+
+def pictures(count: int, height: int, width: int) -> torch.Tensor:
+    """Slopes, edges and noise, the same every time."""
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.linspace(0, 2, height)[:, None]
+    columns = torch.linspace(0, 3, width)[None, :]
+    waves = [torch.sin(rows * (k + 1) + columns * (3 - k)) for k in range(3)]
+    noise = torch.rand(count, 3, height, width, generator=generator)
+    return (110 + 60 * torch.stack(waves) + 25 * noise).clamp(0, 255).to(torch.uint8)
+
+
+@pytest.fixture(params=ALL)
+def attack(request):
+    if isinstance(registry.ATTACKS.get(request.param), registry.Published):
+        request.getfixturevalue("asset")(request.param)
+    return attacks.create(request.param, device="cpu")
+
+
+def test_an_attack_keeps_the_contract(attack):
+    images = pictures(3, 48, 56)
+    before = images.clone()
+    attacked = attack(images)
+    assert attacked.shape == images.shape
+    assert attacked.dtype == torch.uint8
+    assert attacked.device == images.device
+    assert not attacked.is_inference()
+    assert torch.equal(images, before), "the input was changed"
+    assert attacked.data_ptr() != images.data_ptr()
+    assert torch.equal(attack(images), attacked), "the same images give other pixels"
+
+    changed = (attacked != images).float().mean()
+    assert changed == 0 if attack.name == "none" else changed > 0.5
+
+    alone = torch.cat([attack(image[None]) for image in images])
+    difference = (alone.int() - attacked.int()).abs()
+    assert difference.max() <= 1, "an image depends on its batch"
+    assert (difference > 0).float().mean() < 1e-3
+
+    odd = pictures(1, 97, 131)
+    error = attack(odd).float() - odd.float()
+    assert error.abs().mean() < 15, "the picture is another one"
+    assert error.mean().abs() < 6, "the picture became lighter or darker"
+
+    assert attack(images[:0]).shape == (0, 3, 48, 56)
+    assert attack.name in attacks.names()
+    assert attack.fingerprint() == attacks.create(attack.name).fingerprint()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        torch.zeros(1, 3, 64, 64),
+        torch.zeros(3, 64, 64, dtype=torch.uint8),
+        torch.zeros(1, 64, 64, 3, dtype=torch.uint8),
+        torch.zeros(1, 1, 64, 64, dtype=torch.uint8),
+        [[0]],
+    ],
+    ids=["float", "one image", "channels last", "grey", "list"],
+)
+@pytest.mark.parametrize("name", attacks.names())
+def test_an_attack_refuses_what_is_no_image_batch(name, wrong):
+    with pytest.raises(ImageContractError):
+        attacks.create(name, device="cpu")(wrong)
+
+
+@pytest.mark.parametrize("name", [name for name in attacks.names() if name != "none"])
+def test_an_attack_refuses_images_without_room(name):
+    with pytest.raises(ImageContractError, match="too small"):
+        attacks.create(name, device="cpu")(torch.zeros(1, 3, 13, 64, dtype=torch.uint8))
+
+
+def test_no_two_attacks_share_a_fingerprint():
+    prints = [attacks.create(name, device="cpu").fingerprint() for name in attacks.names()]
+    assert len(set(prints)) == len(prints)
