@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from demagnify import images as image_files
 from demagnify.data import storage
+from demagnify.data.joined import Joined, PixelSource
 from demagnify.data.manifest import Manifest, Record, Skipped
 from demagnify.data.parallel import in_threads
 from demagnify.errors import BadImageError, BadManifestError, ImageContractError
@@ -33,7 +34,7 @@ class Faces:
 
     def __init__(
         self,
-        images: Pixels,
+        images: PixelSource,
         labels: NDArray[np.int64],
         groups: NDArray[np.str_],
         names: Sequence[str],
@@ -140,6 +141,29 @@ class Faces:
         names = [self.names[index] for index in chosen]
         return Faces(self.images[chosen], self.labels[chosen], self.groups[chosen], names)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Faces]) -> Faces:
+        """Returns several sets as one, one after the other; their pixels are not copied.
+
+        Raises:
+            ImageContractError: If there is no set, or they differ in size.
+        """
+        sizes = sorted({part.size for part in parts})
+        if len(sizes) != 1:
+            raise ImageContractError(f"faces that are put together have one size, not {sizes}")
+        return cls(
+            Joined([part.images for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.groups for part in parts]),
+            [name for part in parts for name in part.names],
+            [skipped for part in parts for skipped in part.skipped],
+        )
+
+    def renamed(self, names: Sequence[str], groups: Sequence[str] | None = None) -> Faces:
+        """Returns the same faces under other names and, where given, in other groups."""
+        kept = self.groups if groups is None else np.asarray(groups, dtype=np.str_)
+        return Faces(self.images, self.labels, kept, names, self.skipped)
+
     def with_images(self, images: Pixels | torch.Tensor) -> Faces:
         """Returns other pixels, such as attacked ones, under the same labels, groups and names.
 
@@ -186,7 +210,8 @@ def _decode_all(
         elif strict:
             raise result
         else:
-            skipped.append(Skipped(names[index], result.message))
+            reason = result.message.removeprefix(f"{manifest[index].path}: ")
+            skipped.append(Skipped(names[index], reason))
     return kept, skipped
 
 

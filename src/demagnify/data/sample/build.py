@@ -39,6 +39,7 @@ def build_sample(
     photos: Path | None = None,
     limit: int | None = None,
     workers: int | None = None,
+    finder: FaceFinder | None = None,
 ) -> Manifest:
     """Makes a set of real and fake face crops, 224x224 PNG, with manifest and contact sheet.
 
@@ -57,6 +58,7 @@ def build_sample(
         photos: Folder of photographs, at any depth; by default the asset "celeba-999".
         limit: How many photographs to use, the first by name; None uses all.
         workers: Threads; a few more than there are processors by default.
+        finder: Finds the faces; with its default threshold where none is given.
 
     Returns:
         The manifest, as written; `skipped` lists the photographs without a usable face.
@@ -72,7 +74,7 @@ def build_sample(
     found = images.list_files(root)
     paths = [path for path in found if not path.is_relative_to(output)][:limit]
     _claim(output, seed, root, paths)
-    portraits, skipped = _find_portraits(root, paths, workers)
+    portraits, skipped = _find_portraits(root, paths, finder or FaceFinder(), workers)
     if not portraits:
         first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""
         raise BadManifestError(f"{root}: no photograph can be used{first}")
@@ -105,10 +107,8 @@ def _name(path: Path, root: Path) -> str:
 
 
 def _find_portraits(
-    root: Path, paths: Sequence[Path], workers: int | None
+    root: Path, paths: Sequence[Path], finder: FaceFinder, workers: int | None
 ) -> tuple[list[Portrait], list[Skipped]]:
-    finder = FaceFinder()
-
     def find(path: Path) -> Portrait | Skipped:
         name = _name(path, root)
         shown = str(path).encode("utf-8", "backslashreplace").decode()
@@ -117,7 +117,7 @@ def _find_portraits(
         try:
             return find_portrait(path, name, finder)
         except BadImageError as error:
-            return Skipped(shown, error.message)
+            return Skipped(shown, error.message.removeprefix(f"{path}: "))
 
     portraits: dict[str, Portrait] = {}
     skipped: list[Skipped] = []

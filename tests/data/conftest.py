@@ -1,0 +1,23 @@
+"""Photographs with drawn faces, and the finder that knows them."""
+
+import pytest
+from drawn_faces import DrawnFaceFinder, draw_face
+
+from demagnify import images
+
+
+@pytest.fixture
+def finder():
+    return DrawnFaceFinder()
+
+
+@pytest.fixture
+def photos(tmp_path, finder):
+    """A folder of 24 photographs with a drawn face each, one in a folder of its own."""
+    folder = tmp_path / "photos"
+    for number in range(24):
+        pixels, marks = draw_face(number)
+        finder.add(pixels, marks)
+        name = "more/23.png" if number == 23 else f"{number:02d}.png"
+        images.save_png(folder / name, pixels)
+    return folder

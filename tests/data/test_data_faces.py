@@ -1,0 +1,157 @@
+"""Decoded faces: pixels, labels, what is left out, and the file that large sets go into."""
+
+import numpy as np
+import pytest
+import torch
+
+from demagnify import images
+from demagnify.data import storage
+from demagnify.data.faces import Faces
+from demagnify.data.manifest import Manifest
+from demagnify.errors import BadImageError, BadManifestError, ImageContractError
+
+
+def pixels(seed, size=32):
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Six faces; the second is damaged, and the fourth is larger than the others."""
+    lines = ["file_name,label,split,group"]
+    for number in range(6):
+        images.save_png(tmp_path / f"{number}.png", pixels(number, 48 if number == 3 else 32))
+        lines.append(f"{number}.png,{number % 2},train,g{number // 2}")
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:500])
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    return Manifest.load(tmp_path)
+
+
+def check_opened(faces):
+    assert faces.names == ["0.png", "2.png", "3.png", "4.png", "5.png"]
+    assert faces.labels.tolist() == [0, 0, 1, 0, 1]
+    assert faces.labels.dtype == np.int64
+    assert faces.groups.tolist() == ["g0", "g1", "g1", "g2", "g2"]
+    assert (len(faces), faces.size) == (5, 32)
+    assert [skipped.where for skipped in faces.skipped] == ["1.png"]
+    assert faces.skipped[0].reason.startswith("the image is damaged")
+    for row, number in enumerate((0, 2, 3, 4, 5)):
+        expected = images.fit(pixels(number, 48 if number == 3 else 32), 32)
+        assert np.array_equal(faces.images[row], expected.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_every_good_file_is_decoded_in_order(manifest, workers):
+    check_opened(Faces.open(manifest, size=32, workers=workers))
+
+
+def test_a_bad_file_stops_a_strict_reading(manifest):
+    with pytest.raises(BadImageError, match=r"1\.png: the image is damaged"):
+        Faces.open(manifest, size=32, strict=True)
+
+
+def test_only_bad_files_are_refused(manifest):
+    with pytest.raises(BadManifestError, match=r"no image can be read; the first: 1\.png"):
+        Faces.open(manifest[1:2], size=32)
+
+
+@pytest.fixture
+def small_memory(monkeypatch, tmp_path):
+    monkeypatch.setattr(storage, "MEMORY_LIMIT", 1000)
+    monkeypatch.setenv("DEMAGNIFY_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "faces"
+
+
+def test_large_sets_go_into_a_file_that_is_used_again(manifest, small_memory, monkeypatch):
+    check_opened(Faces.open(manifest, size=32))
+    assert [path.suffix for path in sorted(small_memory.glob("*.np*"))] == [".npy"]
+    monkeypatch.setattr(images, "decode", lambda *_, **__: pytest.fail("decoded a second time"))
+    again = Faces.open(manifest, size=32)
+    check_opened(again)
+    assert isinstance(again.images, np.memmap)
+    assert again.batch([4, 0]).shape == (2, 3, 32, 32)
+
+
+def test_a_file_of_an_interrupted_reading_is_not_used(manifest, small_memory, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(images, "decode", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            Faces.open(manifest, size=32)
+    assert list(small_memory.glob("*.npy")) == []
+    check_opened(Faces.open(manifest, size=32))
+
+
+def test_a_changed_photograph_is_decoded_again(manifest, small_memory):
+    before = Faces.open(manifest, size=32).fingerprint()
+    images.save_png(manifest[1].path, pixels(1))
+    after = Faces.open(manifest, size=32)
+    assert len(after) == 6
+    assert after.fingerprint() != before
+
+
+def test_a_batch_is_a_copy_in_the_order_asked_for():
+    faces = Faces.from_arrays(
+        np.stack([pixels(n).transpose(2, 0, 1) for n in range(4)]), [0, 1, 0, 1]
+    )
+    batch = faces.batch(torch.tensor([2, 0, 2]))
+    images.check_batch(batch)
+    assert np.array_equal(batch.numpy(), faces.images[[2, 0, 2]])
+    batch.zero_()
+    assert faces.images[2].any()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 9])
+def test_batches_cover_all_in_order(size):
+    faces = Faces.from_arrays(np.zeros((7, 3, 8, 8), dtype=np.uint8), [0] * 7)
+    parts = list(faces.batches(size))
+    assert np.concatenate([indices for indices, _ in parts]).tolist() == list(range(7))
+    assert [len(batch) for _, batch in parts] == [len(indices) for indices, _ in parts]
+    assert all(len(batch) == size for _, batch in parts[:-1])
+
+
+def test_subsets_keep_what_belongs_together():
+    faces = Faces.from_arrays(
+        np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 8, 8), dtype=np.uint8),
+        [0, 1, 1, 0],
+        groups=["a", "b", "b", "a"],
+        names=["w", "x", "y", "z"],
+    )
+    subset = faces.subset([3, 1])
+    assert subset.images[:, 0, 0, 0].tolist() == [3, 1]
+    assert subset.labels.tolist() == [0, 1]
+    assert (subset.groups.tolist(), subset.names) == (["a", "b"], ["z", "x"])
+
+
+def test_other_pixels_keep_labels_groups_and_names():
+    faces = Faces.from_arrays(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], ["g", "g"])
+    attacked = faces.with_images(torch.full((2, 3, 8, 8), 9, dtype=torch.uint8))
+    assert attacked.images.max() == 9
+    assert attacked.labels is faces.labels
+    assert attacked.names == faces.names
+    with pytest.raises(ImageContractError, match="the old ones"):
+        faces.with_images(torch.zeros(3, 3, 8, 8, dtype=torch.uint8))
+
+
+def test_the_fingerprint_is_of_the_pixels_alone():
+    zeros = np.zeros((2, 3, 8, 8), dtype=np.uint8)
+    first = Faces.from_arrays(zeros, [0, 1])
+    assert first.fingerprint() == Faces.from_arrays(zeros.copy(), [1, 1]).fingerprint()
+    changed = zeros.copy()
+    changed[1, 2, 7, 7] = 1
+    assert first.fingerprint() != Faces.from_arrays(changed, [0, 1]).fingerprint()
+    assert first.fingerprint() != first.subset([0]).fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "labels", "message"),
+    [
+        ((2, 8, 8, 3), np.uint8, [0, 1], "shape"),
+        ((2, 3, 8, 8), np.float32, [0, 1], "float32"),
+        ((2, 3, 8, 9), np.uint8, [0, 1], "square"),
+        ((2, 3, 8, 8), np.uint8, [0], "2 faces with 1 labels"),
+        ((2, 3, 8, 8), np.uint8, [0, 2], "labels are"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused(shape, dtype, labels, message):
+    with pytest.raises(ImageContractError, match=message):
+        Faces.from_arrays(np.zeros(shape, dtype=dtype), labels)
