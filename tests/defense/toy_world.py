@@ -35,3 +35,16 @@ def toy_faces(count=96, seed=0):
     images[:, 0, :4, :4] = np.where(labels == attacked, 150, 50)[:, None, None]
     images[:, :, -6:, :] = np.where(attacked, 250, 5)[:, None, None, None]
     return Faces.from_arrays(images, labels), attacked
+
+
+class ToyDetector:
+    """The least that a reward table asks of a detector; imports nothing heavy."""
+
+    threshold = 0.0
+    device = None
+
+    def logits(self, images, /, *, batch_size=64):
+        return ToyNetwork()(images)
+
+    def fingerprint(self):
+        return "toy"

@@ -59,7 +59,7 @@ class Checkpoint:
         tensors, state = artifacts.load_state(self.path)
         if state.get("fingerprint") != self._fingerprint:
             raise BadArtifactError(
-                f"{self.path} was trained with other settings, faces, actions or detector",
+                f"{self.path} belongs to another training (settings, data or detector differ)",
                 hint="delete it to start anew, or choose another output folder",
             )
         self._table.adopt(tensors.pop(_LOGITS))

@@ -1,0 +1,68 @@
+"""What holds for every registered policy."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from demagnify.defense.policy import POLICIES, FixedPolicy, GreedyQPolicy, Policy, RandomPolicy
+from demagnify.defense.q_network import QNetwork
+
+STATE, ACTIONS = 12, 3
+
+
+def make(name):
+    made = {
+        "fixed": FixedPolicy(2),
+        "random": RandomPolicy(ACTIONS, seed=5),
+        "greedy-q": GreedyQPolicy(QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
+    }
+    return made[name]
+
+
+@pytest.fixture(name="states")
+def some_states():
+    return torch.rand(64, STATE, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_one_known_action_per_state(name, states):
+    actions = make(name)(states)
+    assert actions.shape == (64,)
+    assert actions.dtype == torch.int64
+    assert 0 <= actions.min() <= actions.max() < ACTIONS
+    assert not actions.requires_grad
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_a_batch_is_its_states_one_by_one(name, states):
+    policy = make(name)
+    assert torch.equal(policy(states), torch.cat([policy(state[None]) for state in states]))
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_no_states_no_actions(name):
+    assert make(name)(torch.zeros(0, STATE)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_settings_and_weights_make_it_again(name, states):
+    policy = make(name)
+    again = Policy.create(name, policy.settings())
+    again.load_state_dict(policy.state_dict())
+    assert torch.equal(policy(states), again(states))
+
+
+def test_random_is_uniform_and_follows_its_seed(states):
+    many = torch.rand(3000, STATE, generator=torch.Generator().manual_seed(1))
+    counts = torch.bincount(RandomPolicy(ACTIONS, seed=0)(many), minlength=ACTIONS)
+    assert counts.min() > 900
+    one, other = RandomPolicy(ACTIONS, seed=0)(states), RandomPolicy(ACTIONS, seed=1)(states)
+    assert not torch.equal(one, other)
+
+
+def test_greedy_takes_the_first_of_equals(states):
+    network = QNetwork(STATE, ACTIONS, hidden=4)
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert (GreedyQPolicy(network)(states) == 0).all()
