@@ -13,11 +13,11 @@ def finder():
 
 @pytest.fixture
 def photos(tmp_path, finder):
-    """A folder of 24 photographs with a drawn face each, one in a folder of its own."""
+    """A folder of 16 photographs with a drawn face each, one in a folder of its own."""
     folder = tmp_path / "photos"
-    for number in range(24):
+    for number in range(16):
         pixels, marks = draw_face(number)
         finder.add(pixels, marks)
-        name = "more/23.png" if number == 23 else f"{number:02d}.png"
+        name = "more/15.png" if number == 15 else f"{number:02d}.png"
         images.save_png(folder / name, pixels)
     return folder
