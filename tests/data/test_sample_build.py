@@ -117,7 +117,7 @@ def test_both_classes_go_the_same_way(make):
         difference = np.abs(ours - theirs).max(axis=2)
         for rows in (slice(24), slice(-24, None)):
             for columns in (slice(24), slice(-24, None)):
-                assert difference[rows, columns].max() <= 1  # another codec path: more than 10
+                assert difference[rows, columns].max() <= 3  # another codec path: more than 10
         assert difference[60:160, 60:160].max() > 12
 
 
