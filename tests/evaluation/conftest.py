@@ -1,5 +1,6 @@
 """Made-up faces whose logits behave like a detector's under attack: real classes, no network."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -93,10 +94,7 @@ def make_context() -> Context:
         detector={"backbone": "resnet50", "image_size": 224},
         configuration={"actions": list(ACTIONS), "learning_rate": 0.001},
         attack_quality=tuple(
-            AttackEntry(
-                name=name, seen=False, n=120, psnr_mean=34.1, psnr_sd=1.9, ssim_mean=0.94,
-                ssim_sd=0.02,
-            )
+            AttackEntry.of(name, random.normal(34, 2, 120), random.normal(0.94, 0.02, 120))
             for name in DAMAGE
             if name != "none"
         ),
@@ -106,19 +104,22 @@ def make_context() -> Context:
                 "reward": 0.8 - 0.7 * np.exp(-episode / 900) + random.normal(0, 0.02),
                 "loss": 0.3 + np.exp(-episode / 1200) + random.normal(0, 0.02),
                 "epsilon": max(0.01, 0.999**episode),
+                "share leave": 0.25 + 0.2 * (1 - np.exp(-episode / 900)),
+                "share gaussian-blur": 0.25 + 0.3 * (1 - np.exp(-episode / 900)),
             }
             for episode in episodes
         ),
         detector_history=tuple(
             {
                 "epoch": float(epoch),
-                "train_loss": 0.7 * 0.8**epoch,
-                "val_auc": None if epoch == 0 else 0.95 - 0.4 * 0.7**epoch,
+                "loss": 0.7 * 0.8**epoch,
+                "val_loss": 0.3 + 0.4 * 0.8**epoch,
+                "val_auc": math.nan if epoch == 0 else 0.95 - 0.4 * 0.7**epoch,
             }
             for epoch in range(12)
         ),
         timings={"attacks": 210.4, "reward table": 95.2},
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,14 @@ from sklearn import metrics as sk
 
 from demagnify.defense.judgement import Defense, Judgement
 from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError
-from demagnify.evaluation import Context, EvaluationResult, Settings, evaluate, load_result
+from demagnify.evaluation import (
+    AttackEntry,
+    Context,
+    EvaluationResult,
+    Settings,
+    evaluate,
+    load_result,
+)
 from demagnify.evaluation.batches import draw_batches
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.references import choose_action, choose_threshold
@@ -304,3 +311,18 @@ def test_the_document_says_what_computed_it(result):
     assert document["context"]["command"] == "demagnify evaluate runs/demo --seed 0"
     skipped = document["splits"][1]["skipped"]
     assert skipped == [{"name": "faces/bad & <odd>.png", "reason": "the file is empty"}]
+
+
+def test_quality_is_summed_up_over_what_changed():
+    entry = AttackEntry.of("edsr-x2", [30.0, 34.0, math.inf], [0.9, 1.0, 0.95])
+    assert entry.n == 3
+    assert (entry.psnr_mean, entry.ssim_mean) == (32.0, pytest.approx(0.95))
+    assert entry.psnr_sd == pytest.approx(math.sqrt(8.0))
+    unchanged = AttackEntry.of("none", [math.inf], [1.0])
+    assert (unchanged.psnr_mean, unchanged.psnr_sd) == (None, None)
+
+
+def test_figures_that_json_does_not_know_become_nothing():
+    context = Context(learner_history=({"episode": 0.0, "loss": math.nan},))
+    assert context.learner_history[0] == {"episode": 0.0, "loss": None}
+    assert Context.model_validate_json(context.model_dump_json()) == context

@@ -13,8 +13,16 @@ from demagnify.evaluation import Context, Settings, evaluate
 from demagnify.evaluation.report import all_tables, markup, plots, story, tables, write_report
 from demagnify.evaluation.report.page import render
 from demagnify.evaluation.report.strip import residual
-from demagnify.evaluation.report.tables import Entry, Table
-from demagnify.evaluation.report.words import listed, percent, points, sign, with_span
+from demagnify.evaluation.report.table import Entry, Table
+from demagnify.evaluation.report.words import (
+    listed,
+    mean_and_sd,
+    p_value,
+    percent,
+    points,
+    sign,
+    with_span,
+)
 from demagnify.evaluation.result import Estimate
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -95,7 +103,8 @@ def test_the_page_holds_the_figures(page, result):
     assert "n = 120 faces (40 real, 80 fake) in 40 groups" in page.text
     assert "demagnify evaluate runs/demo --seed 0" in page.text
     assert "the file is empty" in page.text
-    assert "34.1 ± 1.9" in page.text
+    quality = next(attack for attack in result.attacks if attack.name == "edsr-x2")
+    assert f"{quality.psnr_mean:.1f} ± {quality.psnr_sd:.1f}" in page.text
     assert page.tables == len(all_tables(result)) + 1
 
 
@@ -160,7 +169,7 @@ def test_markup_escapes_what_means_something():
     assert r"a\_b & c|d \\" in latex
     assert r"x\textasciitilde{}y\textasciicircum{}z" in latex
     assert r"\textless{}\textbackslash{}\textgreater{}" in latex
-    assert r"c\|d" in markup.markdown([odd])
+    assert r"c\|d" in markup.markdown("Title", [], [odd])
 
 
 def test_markdown_rows_have_as_many_fields_as_heads(files):
@@ -172,11 +181,27 @@ def test_markdown_rows_have_as_many_fields_as_heads(files):
         assert len(set(found)) == 1
 
 
+def test_markdown_tells_what_happened(files, result):
+    lines = files.markdown.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"# {story.tell(result).headline}"
+    assert lines[2].startswith("On the 120 faces of the test split")
+
+
+def test_paired_verdicts_are_those_of_the_learned_defence(result):
+    table = tables.paired_table(result)
+    against = {(row[0].value, row[2].value) for row in table.rows}
+    assert ("clean", "no defence") in against
+    assert ("srgan-x4", "re-tuned threshold") in against
+    assert {row[1].value for row in table.rows} == {"dqn"}
+
+
 def test_paper_tables_are_before_after_and_test(result):
     one, two, three = tables.paper_tables(result)
     assert one.caption.startswith("Table 1. Validation, the detector alone: mean over 100 random")
     assert two.caption.startswith("Table 2. Validation, after the defence (dqn)")
-    assert three.caption.startswith("Table 3. Test, after the defence (dqn): all faces once")
+    assert three.caption.startswith(
+        "Table 3. After the defence (dqn), all faces once, in %, test split"
+    )
     assert [row[0].value for row in one.rows[:5]] == ["TPR", "FPR", "TNR", "FNR", "Accuracy"]
     assert one.head == ("Metric", "clean", "srgan-x4", "bicubic-x2")
 
@@ -309,5 +334,9 @@ def test_words():
     assert listed(["a"]) == "a"
     assert listed([]) == ""
     assert with_span(Estimate(value=0.5, low=0.4, high=0.6)) == "50.0 (40.0\N{EN DASH}60.0)"
+    assert p_value(0.0004) == "<0.001"
+    assert p_value(0.0312) == "0.031"
+    assert mean_and_sd(None, None, 1) == "\N{EN DASH}"
+    assert mean_and_sd(0.94, None, 3) == "0.940"
     assert sign(Estimate(value=0.1, low=-0.1, high=0.2)) == 0
     assert sign(Estimate(value=-0.1, low=-0.2, high=-0.05)) == -1

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
+from demagnify.evaluation.context import AttackEntry, Context, Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
 from demagnify.evaluation.protocol import Evaluation, evaluate
-from demagnify.evaluation.result import (
-    AttackEntry,
-    Context,
-    EvaluationResult,
-    Settings,
-    SkippedFile,
-)
+from demagnify.evaluation.result import EvaluationResult
 from demagnify.evaluation.run_folder import load_result
 
 __all__ = [

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.defense import seeding
+from demagnify.evaluation.context import Settings
 from demagnify.evaluation.grid import JudgedSplit, none_if_nan
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
-from demagnify.evaluation.result import BatchFigures, Settings
+from demagnify.evaluation.result import BatchFigures
 from demagnify.evaluation.statistics import mean_defined
 
 

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.defense import seeding
+from demagnify.evaluation.context import Record
 from demagnify.evaluation.grid import JudgedSplit
-from demagnify.evaluation.result import UNDEFENDED, Record
+from demagnify.evaluation.result import UNDEFENDED
 from demagnify.images import Pixels, from_batch
 
 Outcome = Literal["mended", "broken", "right", "wrong"]

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify import progress
 from demagnify.defense.judgement import Defense, Judgement
 from demagnify.errors import BadConfigError
+from demagnify.evaluation.context import Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
 from demagnify.evaluation.metrics import COLUMN, MetricName, Scores
 from demagnify.evaluation.result import (
@@ -22,7 +24,6 @@ from demagnify.evaluation.result import (
     Estimate,
     Recovery,
     RocCurve,
-    Settings,
     SplitEntry,
 )
 from demagnify.evaluation.statistics import (
@@ -76,10 +77,10 @@ class JudgedSplit:
         resamples = GroupResamples(self.faces.groups, count=settings.resamples, seed=settings.seed)
         self.groups = resamples.groups
         weights = resamples.weights()
+        pairs = [(attack, defense) for attack in faced for defense in defenses]
         self._cells = {
-            (attack, defense.name): _judge(attack, one, defense, weights)
-            for attack, one in faced.items()
-            for defense in defenses
+            (attack, defense.name): _judge(attack, faced[attack], defense, weights)
+            for attack, defense in progress.track(pairs, f"judging {name}")
         }
 
     def __iter__(self) -> Iterator[JudgedCell]:
@@ -89,11 +90,18 @@ class JudgedSplit:
         """Returns the cell of (attack, defence)."""
         return self._cells[key]
 
-    def describe(self) -> SplitEntry:
-        """Returns how many faces of which label and how many groups there are."""
+    def describe(self, skipped: Sequence[SkippedFile] = ()) -> SplitEntry:
+        """Returns how many faces there are, and what was left out: `skipped` and undecodable."""
         fake = int(self.labels.sum())
+        undecodable = [
+            SkippedFile(name=file.where, reason=file.reason) for file in self.faces.skipped
+        ]
         return SplitEntry(
-            name=self.name, real=len(self.labels) - fake, fake=fake, groups=self.groups
+            name=self.name,
+            real=len(self.labels) - fake,
+            fake=fake,
+            groups=self.groups,
+            skipped=(*skipped, *undecodable),
         )
 
     def cells(self) -> Iterator[Cell]:

@@ -11,7 +11,7 @@ from typing import Final
 import psutil
 
 import demagnify
-from demagnify.evaluation.result import Machine, Versions
+from demagnify.evaluation.context import Machine, Versions
 
 _PACKAGES: Final = (
     "torch",

@@ -101,12 +101,12 @@ class Scores:
 
     def _cumulative(self, weights: NDArray[np.generic]) -> tuple[Floats, Floats]:
         """Weight of reals and of fakes called fake as the cut sinks: each (B, distinct + 1)."""
-        ranked = weights[:, self._order].astype(np.float64)
-        fakes = ranked * self._is_fake
+        ranked = np.take(weights, self._order, axis=1)
+        fakes = ranked * self._is_fake  # whole numbers stay small: half the memory to move
         reals = ranked - fakes
         if len(self._starts) < len(self):  # equal scores are passed by the cut together
-            fakes = np.add.reduceat(fakes, self._starts, axis=1)
-            reals = np.add.reduceat(reals, self._starts, axis=1)
+            fakes = np.add.reduceat(fakes, self._starts, axis=1, dtype=np.float64)
+            reals = np.add.reduceat(reals, self._starts, axis=1, dtype=np.float64)
         return _cumsum_from_zero(reals), _cumsum_from_zero(fakes)
 
     def _measure(self, weights: NDArray[np.generic]) -> Floats:
@@ -143,9 +143,9 @@ def _check(labels: NDArray[np.int64], logits: Floats, threshold: float) -> None:
         raise ValueError("the threshold is NaN")
 
 
-def _cumsum_from_zero(values: Floats) -> Floats:
+def _cumsum_from_zero(values: NDArray[np.generic]) -> Floats:
     sums = np.zeros((values.shape[0], values.shape[1] + 1))
-    np.cumsum(values, axis=1, out=sums[:, 1:])
+    np.cumsum(values, axis=1, dtype=np.float64, out=sums[:, 1:])
     return sums
 
 

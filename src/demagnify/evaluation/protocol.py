@@ -13,10 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from demagnify import progress
 from demagnify.defense.judgement import Defense
 from demagnify.errors import BadConfigError
 from demagnify.evaluation.batches import batch_figures
+from demagnify.evaluation.context import AttackEntry, Context, Settings
 from demagnify.evaluation.examples import pick_examples
 from demagnify.evaluation.faced import Faceds
 from demagnify.evaluation.grid import JudgedSplit, estimate
@@ -25,14 +25,11 @@ from demagnify.evaluation.references import References, choose_references
 from demagnify.evaluation.result import (
     CLEAN,
     UNDEFENDED,
-    AttackEntry,
     Comparison,
-    Context,
     DefenseEntry,
     EvaluationResult,
     MeanGain,
     Recovery,
-    Settings,
     SplitEntry,
 )
 from demagnify.evaluation.run_folder import save_examples, save_predictions, save_result
@@ -103,12 +100,7 @@ def evaluate(
     )
     defenses = [*references.defenses, *learned]
     _check_names(defenses)
-    cells = sum(len(faced) for faced in faceds.values()) * len(defenses)
-    with progress.bar("judging", cells) as advance:
-        splits = {}
-        for name, faced in faceds.items():
-            splits[name] = JudgedSplit(name, faced, defenses, settings)
-            advance(len(faced) * len(defenses))
+    splits = {name: JudgedSplit(name, faced, defenses, settings) for name, faced in faceds.items()}
     entries = (*references.entries, *_learned_entries(learned))
     result = _result(splits, entries, references, settings, context)
     return Evaluation(result, splits)
@@ -138,10 +130,7 @@ def _result(
     defenses = [entry.name for entry in entries]
     learned = [entry.name for entry in entries if entry.role == "learned"]
     drawn = [UNDEFENDED, references.best_fixed, *learned]
-    described = tuple(
-        split.describe().model_copy(update={"skipped": context.skipped.get(split.name, ())})
-        for split in judged
-    )
+    described = tuple(split.describe(context.skipped.get(split.name, ())) for split in judged)
     return EvaluationResult(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=settings,

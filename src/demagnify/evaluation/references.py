@@ -22,9 +22,10 @@ from demagnify.evaluation.baselines import (
     Oracle,
     RandomAction,
 )
+from demagnify.evaluation.context import Settings
 from demagnify.evaluation.faced import Faced
 from demagnify.evaluation.metrics import Floats
-from demagnify.evaluation.result import CLEAN, DefenseEntry, Role, Settings
+from demagnify.evaluation.result import CLEAN, DefenseEntry, Role
 
 _NOTES: Final = {
     "always": "Does the same to every face.",

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from demagnify.evaluation.context import (
+    AttackEntry,
+    Context,
+    Machine,
+    Record,
+    Settings,
+    SkippedFile,
+    Versions,
+)
 from demagnify.evaluation.metrics import MetricName
 
 SCHEMA_VERSION: Final = 1
@@ -17,14 +26,8 @@ CLEAN: Final = "none"
 UNDEFENDED: Final = "undefended"
 """The detector alone: action 0 ("leave") for every face, its own threshold."""
 
-AnyRecord = TypeVar("AnyRecord", bound="Record")
+AnyRecord = TypeVar("AnyRecord", bound=Record)
 Role = Literal["undefended", "baseline", "bound", "learned"]
-
-
-class Record(BaseModel):
-    """Base of everything in the document: frozen, no unknown field, no NaN in the JSON."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Estimate(Record):
@@ -36,31 +39,12 @@ class Estimate(Record):
     reason: str = Field(default="", description="Why there is no value or no interval")
 
 
-class AttackEntry(Record):
-    """An attack as it was judged."""
-
-    name: str
-    seen: bool = Field(description="Whether the defence was trained against it")
-    n: int | None = Field(default=None, description="Faces on which quality was measured")
-    psnr_mean: float | None = Field(default=None, description="dB, attacked against clean")
-    psnr_sd: float | None = None
-    ssim_mean: float | None = Field(default=None, description="0 to 1, attacked against clean")
-    ssim_sd: float | None = None
-
-
 class DefenseEntry(Record):
     """A defence as it was judged."""
 
     name: str
     role: Role = Field(description="undefended, baseline, bound (looks at the labels), or learned")
     note: str = Field(default="", description="One sentence on what it does or how it was chosen")
-
-
-class SkippedFile(Record):
-    """A file that could not be used."""
-
-    name: str
-    reason: str
 
 
 class SplitEntry(Record):
@@ -155,69 +139,6 @@ class BatchFigures(Record):
     batch_size: int
     mean: dict[MetricName, float | None] = Field(description="Mean over the batches")
     pooled: dict[MetricName, float | None] = Field(description="Over all drawn faces at once")
-
-
-class Versions(Record):
-    """What software computed it."""
-
-    demagnify: str
-    python: str
-    packages: dict[str, str]
-
-
-class Machine(Record):
-    """What hardware computed it."""
-
-    processor: str
-    cores: int
-    memory_gib: float
-    device: str
-    system: str
-
-
-class Settings(Record):
-    """How the evaluation was made."""
-
-    seed: int = Field(default=0, ge=0, description="Seed of resamples, batches, random actions")
-    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1.0, description="Of the intervals")
-    batches: int = Field(default=100, ge=1, description="Random batches of the paper's protocol")
-    batch_size: int = Field(default=32, ge=1, description="Faces per batch of that protocol")
-    selection_split: str = Field(
-        default="val", description="The only split on which anything is chosen"
-    )
-
-
-class Context(Record):
-    """What is recorded beside the figures: nothing here is computed by the evaluation."""
-
-    command: str = Field(default="", description="The command line that made it")
-    title: str = Field(default="", description="A name for the run")
-    seen_attacks: tuple[str, ...] = Field(
-        default=(), description="Attacks that the defence was trained against"
-    )
-    device: str = Field(default="cpu", description="Where the networks ran")
-    data: str = Field(default="", description="Where the faces come from, in a sentence")
-    skipped: dict[str, tuple[SkippedFile, ...]] = Field(
-        default_factory=dict, description="Unusable files per split"
-    )
-    detector: dict[str, Any] = Field(
-        default_factory=dict, description="The detector's card: backbone, training, limits"
-    )
-    configuration: dict[str, Any] = Field(
-        default_factory=dict, description="The resolved configuration of the run"
-    )
-    attack_quality: tuple[AttackEntry, ...] = Field(
-        default=(), description="PSNR and SSIM per attack"
-    )
-    learner_history: tuple[dict[str, float | None], ...] = Field(
-        default=(), description="The defence's learning curve: one row per log point"
-    )
-    detector_history: tuple[dict[str, float | None], ...] = Field(
-        default=(), description="The detector's training: one row per epoch"
-    )
-    timings: dict[str, float] = Field(default_factory=dict, description="Seconds per stage")
-    warnings: tuple[str, ...] = Field(default=(), description="What the reader should know")
 
 
 class EvaluationResult(Record):

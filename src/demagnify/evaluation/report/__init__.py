@@ -7,11 +7,13 @@ from pathlib import Path
 
 from demagnify.evaluation.report import markup, tables
 from demagnify.evaluation.report.page import render
+from demagnify.evaluation.report.story import Story, tell
+from demagnify.evaluation.report.table import Table
 from demagnify.evaluation.result import EvaluationResult
 from demagnify.evaluation.run_folder import load_examples, load_result
 from demagnify.files import write_text
 
-__all__ = ["ReportFiles", "all_tables", "write_report"]
+__all__ = ["ReportFiles", "Story", "all_tables", "tell", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,19 @@ def write_report(folder: Path, *, output: Path | None = None) -> ReportFiles:
     target = output or folder
     files = ReportFiles(target / "report.html", target / "report.md", target / "report.tex")
     write_text(files.html, render(result, load_examples(folder)))
-    write_text(files.markdown, markup.markdown(all_tables(result)))
-    write_text(files.latex, markup.latex(all_tables(result)))
+    told, listed = tell(result), all_tables(result)
+    write_text(files.markdown, markup.markdown(told.headline, told.sentences, listed))
+    write_text(files.latex, markup.latex(listed))
     return files
 
 
-def all_tables(result: EvaluationResult) -> list[tables.Table]:
+def all_tables(result: EvaluationResult) -> list[Table]:
     """Returns the report's tables: the main one, the paper's, what was recovered, all figures."""
-    optional = (tables.recovery_table(result), tables.quality_table(result))
+    optional = (
+        tables.recovery_table(result),
+        tables.paired_table(result),
+        tables.quality_table(result),
+    )
     return [
         tables.main_table(result),
         *tables.paper_tables(result),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from demagnify.evaluation.report.tables import Entry, Table
+from demagnify.evaluation.report.table import Entry, Table
 
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
@@ -30,9 +30,10 @@ _LATEX_HEAD: Final = "% Needs \\usepackage{booktabs,longtable}.\n"
 _LONG: Final = 30
 
 
-def markdown(tables: Sequence[Table]) -> str:
-    """Returns tables in GitHub's Markdown."""
-    return "\n".join(_markdown(table) for table in tables)
+def markdown(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
+    """Returns what happened and the tables in GitHub's Markdown."""
+    told = [f"# {escape_markdown(title)}", *map(escape_markdown, sentences)]
+    return "\n\n".join([*told, *(_markdown(table) for table in tables)])
 
 
 def latex(tables: Sequence[Table]) -> str:
@@ -70,10 +71,11 @@ def _latex(table: Table) -> str:
     caption = escape_latex(re.sub(r"^Table \d+\. ", "", table.caption))
     label = re.sub(r"[^a-z0-9-]", "-", table.name.lower())
     title = rf"\caption{{{caption}}}\label{{tab:{label}}}"
-    notes = [rf"\par\footnotesize {escape_latex(note)}" for note in table.notes]
+    notes = [rf"\par {escape_latex(note)}" for note in table.notes]
     if len(table.rows) > _LONG:
         return "\n".join(
             [
+                r"{\footnotesize\setlength{\tabcolsep}{4pt}",
                 rf"\begin{{longtable}}{{{columns}}}",
                 title + r" \\",
                 r"\toprule",
@@ -82,14 +84,14 @@ def _latex(table: Table) -> str:
                 r"\endhead",
                 *body,
                 r"\bottomrule",
-                r"\end{longtable}",
+                r"\end{longtable}}",
                 "",
             ]
         )
     return "\n".join(
         [
             r"\begin{table}",
-            r"\centering",
+            r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
             title,
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
@@ -110,4 +112,5 @@ def _latex_row(row: Sequence[Entry]) -> str:
 
 
 def _text_columns(table: Table) -> int:
-    return 2 if table.head[1:2] == ("Defence",) else 1
+    """The columns of words, which stand on the left; those of figures follow."""
+    return 1 + sum(text in ("Defence", "Against") for text in table.head)

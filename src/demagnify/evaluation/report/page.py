@@ -37,6 +37,7 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         story=story.tell(result),
         main=tables.main_table(result),
         recovered=tables.recovery_table(result),
+        paired=tables.paired_table(result),
         paper=tables.paper_tables(result),
         grids=tables.grid_tables(result),
         data=tables.data_table(result),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
 
 from demagnify.evaluation.report import theme
+from demagnify.evaluation.report.curves import learning, training
+from demagnify.evaluation.report.plot import Plot
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import attacks_of, column_name, main_defenses
 from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
@@ -27,27 +28,6 @@ _LOOKS: Final = {
     "learned": (theme.BLUE, "D"),
     "bound": (theme.GREEN, "|"),
 }
-_STEP_KEYS: Final = ("episode", "step", "epoch", "updates", "update")
-_MOST_CURVES: Final = 4
-
-History = Sequence[dict[str, float | None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """A picture of the report.
-
-    Attributes:
-        title: Its heading.
-        svg: The picture.
-        alt: What it shows, for those who cannot see it.
-        caption: How to read it.
-    """
-
-    title: str
-    svg: str
-    alt: str
-    caption: str
 
 
 def draw_all(result: EvaluationResult) -> list[Plot]:
@@ -57,11 +37,12 @@ def draw_all(result: EvaluationResult) -> list[Plot]:
         forest,
         roc,
         actions,
-        learning,
-        training,
     )
     with theme.style():
-        return [plot for draw in drawers if (plot := draw(result, focus)) is not None]
+        drawn = [draw(result, focus) for draw in drawers]
+        drawn += [learning(result.context.learner_history)]
+        drawn += [training(result.context.detector_history)]
+    return [plot for plot in drawn if plot is not None]
 
 
 def forest(result: EvaluationResult, focus: Focus) -> Plot:
@@ -226,58 +207,3 @@ def _actions_alt(result: EvaluationResult, rows: Sequence[tuple[str, tuple[int, 
         most = max(range(len(numbers)), key=numbers.__getitem__)
         parts.append(f"{name}: {result.actions[most]} {percent(numbers[most] / sum(numbers))}")
     return f"Most frequent action in percent of faces. {'; '.join(parts)}."
-
-
-def learning(result: EvaluationResult, _: Focus) -> Plot | None:
-    """The agent's learning curve."""
-    return _history(
-        result.context.learner_history,
-        "How the agent learned",
-        "The learned defence's training, as it was logged.",
-    )
-
-
-def training(result: EvaluationResult, _: Focus) -> Plot | None:
-    """The detector's training."""
-    return _history(
-        result.context.detector_history,
-        "How the detector was trained",
-        "The detector's training, as it was logged.",
-    )
-
-
-def _history(history: History, title: str, caption: str) -> Plot | None:
-    curves = list(_curves(history))[:_MOST_CURVES]
-    if len(history) < 2 or not curves:
-        return None
-    step = _step_key(history)
-    figure = theme.new_figure(1.35 * len(curves) + 0.5)
-    panels = figure.subplots(len(curves), 1, sharex=True, squeeze=False).ravel()
-    for panel, (name, x, y) in zip(panels, curves, strict=True):
-        panel.plot(x, y, color=theme.BLUE, linewidth=1.6)
-        panel.set_title(name.replace("_", " "))
-    panels[-1].set_xlabel(step)
-    ends = [f"{name.replace('_', ' ')} from {y[0]:.3g} to {y[-1]:.3g}" for name, _, y in curves]
-    return Plot(
-        title=title,
-        svg=theme.to_svg(figure),
-        alt=f"Curves over {step}: {'; '.join(ends)}.",
-        caption=caption,
-    )
-
-
-def _curves(history: History) -> Iterator[tuple[str, list[float], list[float]]]:
-    step = _step_key(history)
-    names = dict.fromkeys(name for row in history for name in row if name != step)
-    for name in names:
-        known = [
-            (number if (at := row.get(step)) is None else at, value)
-            for number, row in enumerate(history)
-            if (value := row.get(name)) is not None
-        ]
-        if len({value for _, value in known}) > 1:
-            yield name, [float(at) for at, _ in known], [value for _, value in known]
-
-
-def _step_key(history: History) -> str:
-    return next((key for key in _STEP_KEYS if history and key in history[0]), "log point")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from demagnify.evaluation.context import AttackEntry
 from demagnify.evaluation.protocol import worst_attack
 from demagnify.evaluation.report.words import (
     count,
@@ -18,14 +19,7 @@ from demagnify.evaluation.report.words import (
     split_name,
     with_span,
 )
-from demagnify.evaluation.result import (
-    CLEAN,
-    UNDEFENDED,
-    AttackEntry,
-    Cell,
-    Estimate,
-    EvaluationResult,
-)
+from demagnify.evaluation.result import CLEAN, UNDEFENDED, Cell, Estimate, EvaluationResult
 
 Tone = Literal["gain", "even", "harm", "none"]
 

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from demagnify.evaluation.metrics import METRICS, MetricName
 from demagnify.evaluation.report.story import Focus
+from demagnify.evaluation.report.table import Entry, Table, change, rate
 from demagnify.evaluation.report.words import (
-    MINUS,
     SHORT,
     attack_name,
     defense_name,
+    mean_and_sd,
+    p_value,
     percent,
-    point_span,
-    points,
-    sign,
-    span,
     split_name,
 )
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.result import CLEAN, UNDEFENDED, EvaluationResult
 
 _PAPER_METRICS: tuple[MetricName, ...] = (
     "tpr",
@@ -29,64 +26,6 @@ _PAPER_METRICS: tuple[MetricName, ...] = (
     "accuracy",
     "balanced_accuracy",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One field of a table.
-
-    Attributes:
-        value: What it says.
-        span: The interval, if there is one.
-        tone: 1 where a difference is clearly for the better, -1 for the worse, 0 else.
-        reason: Why there is no value or no interval.
-    """
-
-    value: str
-    span: str = ""
-    tone: int = 0
-    reason: str = ""
-
-    @property
-    def arrow(self) -> str:
-        """Where a clear difference points: up or down, whether that is good or bad."""
-        if not self.tone:
-            return ""
-        return "▼" if self.value.startswith(MINUS) else "▲"
-
-    def __str__(self) -> str:
-        return f"{self.value} ({self.span})" if self.span else self.value
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table.
-
-    Attributes:
-        name: A short name for anchors and labels.
-        caption: What it shows, with units and n.
-        head: The columns' headings; the first is that of the rows' headings.
-        rows: The rows; the first entry of each is its heading.
-        notes: What must be known to read it.
-    """
-
-    name: str
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[Entry, ...], ...]
-    notes: tuple[str, ...] = field(default=())
-
-
-def rate(figure: Estimate) -> Entry:
-    """Returns a fraction in percent as a field."""
-    return Entry(percent(figure.value), span(figure), reason=figure.reason)
-
-
-def change(figure: Estimate, *, better: int = 1) -> Entry:
-    """Returns a difference in points as a field; `better` is -1 where less is better."""
-    return Entry(
-        points(figure.value), point_span(figure), better * sign(figure), reason=figure.reason
-    )
 
 
 def main_table(result: EvaluationResult) -> Table:
@@ -108,7 +47,7 @@ def main_table(result: EvaluationResult) -> Table:
         rows.append(tuple(row))
     return Table(
         name="main",
-        caption=f"Balanced accuracy in %, {_population(result, focus.split)}.",
+        caption=f"Balanced accuracy in %, {population(result, focus.split)}.",
         head=tuple(head),
         rows=tuple(rows),
         notes=tuple(_main_notes(result, shown)),
@@ -169,7 +108,8 @@ def _batch_table(result: EvaluationResult, number: int, who: str, defense: str) 
         name=f"paper-{number}",
         caption=(
             f"Table {number}. {split_name(first.split).capitalize()}, {who}: "
-            f"mean over {first.batches} random batches of {first.batch_size} faces, in %."
+            f"mean over {first.batches} random batches of {first.batch_size} faces, drawn from "
+            f"{result.split_entry(first.split).n:,}, in %."
         ),
         head=("Metric", *(attack_name(figures.attack) for figures in found)),
         rows=tuple(
@@ -184,8 +124,8 @@ def _test_table(result: EvaluationResult, split: str, defense: str) -> Table:
     return Table(
         name="paper-3",
         caption=(
-            f"Table 3. {split_name(split).capitalize()}, after the defence ({defense}): "
-            f"all faces once, in %, {_population(result, split)}."
+            f"Table 3. After the defence ({defense}), all faces once, in %, "
+            f"{population(result, split)}."
         ),
         head=("Metric", *(attack_name(cell.attack) for cell in cells)),
         rows=tuple(
@@ -210,7 +150,7 @@ def recovery_table(result: EvaluationResult) -> Table | None:
         return None
     return Table(
         name="recovered",
-        caption=f"Recovered share of each attack's damage, {_population(result, focus.split)}.",
+        caption=f"Recovered share of each attack's damage, {population(result, focus.split)}.",
         head=(
             "Attack",
             "Defence",
@@ -238,6 +178,41 @@ def recovery_table(result: EvaluationResult) -> Table | None:
     )
 
 
+def paired_table(result: EvaluationResult) -> Table | None:
+    """The learned defences against their references, face by face; None without any."""
+    focus = Focus(result)
+    learned = result.of_role("learned")
+    order = attacks_of(result, focus.split)
+    found = [
+        item
+        for item in result.comparisons
+        if item.split == focus.split and item.defense in learned and item.attack in order
+    ]
+    if not found:
+        return None
+    return Table(
+        name="paired",
+        caption=f"The same faces judged by two: {population(result, focus.split)}.",
+        head=("Attack", "Defence", "Against", "Gain (points)", "Mended", "Broken", "McNemar p"),
+        rows=tuple(
+            (
+                Entry(attack_name(item.attack)),
+                Entry(item.defense),
+                Entry(defense_name(item.reference)),
+                change(item.metrics["balanced_accuracy"]),
+                Entry(f"{item.mended:,}"),
+                Entry(f"{item.broken:,}"),
+                Entry(p_value(item.mcnemar_p)),
+            )
+            for item in sorted(found, key=lambda item: order.index(item.attack))
+        ),
+        notes=(
+            "Mended: wrong by the reference, right by the defence; broken: the other way round.",
+            "McNemar's exact test takes faces for independent; the intervals do not.",
+        ),
+    )
+
+
 def grid_tables(result: EvaluationResult) -> tuple[Table, ...]:
     """Every metric of every cell, one table per split."""
     return tuple(_grid_table(result, split.name) for split in result.splits)
@@ -246,7 +221,7 @@ def grid_tables(result: EvaluationResult) -> tuple[Table, ...]:
 def _grid_table(result: EvaluationResult, split: str) -> Table:
     return Table(
         name=f"grid-{split}",
-        caption=f"All figures in %, {_population(result, split)}.",
+        caption=f"All figures in %, {population(result, split)}.",
         head=("Attack", "Defence", *(SHORT[name] for name in METRICS)),
         rows=tuple(
             (
@@ -264,9 +239,9 @@ def quality_table(result: EvaluationResult) -> Table | None:
     """How much each attack changes the pictures; None if that was not measured."""
     rows = []
     for attack in result.attacks:
-        if attack.psnr_mean is not None and attack.ssim_mean is not None:
-            psnr = f"{attack.psnr_mean:.1f} ± {attack.psnr_sd or 0.0:.1f}"
-            ssim = f"{attack.ssim_mean:.3f} ± {attack.ssim_sd or 0.0:.3f}"
+        if attack.n:
+            psnr = mean_and_sd(attack.psnr_mean, attack.psnr_sd, 1)
+            ssim = mean_and_sd(attack.ssim_mean, attack.ssim_sd, 3)
             rows.append((Entry(attack.name), Entry(psnr), Entry(ssim), Entry(f"{attack.n:,}")))
     if not rows:
         return None
@@ -313,7 +288,8 @@ def _attack_heading(result: EvaluationResult, attack: str) -> Entry:
     return Entry(attack, "seen in training" if seen else "unseen")
 
 
-def _population(result: EvaluationResult, split: str) -> str:
+def population(result: EvaluationResult, split: str) -> str:
+    """Returns the split and how many faces and groups it has."""
     entry = result.split_entry(split)
     return (
         f"{split_name(split)} split, n = {entry.n:,} faces "

@@ -85,6 +85,19 @@ def with_point_span(figure: Estimate) -> str:
     return _bracketed(points(figure.value), point_span(figure))
 
 
+def mean_and_sd(mean: float | None, sd: float | None, digits: int) -> str:
+    """Returns "34.1 \N{PLUS-MINUS SIGN} 1.9", as far as they are known."""
+    if mean is None:
+        return NOTHING
+    spread = "" if sd is None else f" \N{PLUS-MINUS SIGN} {sd:.{digits}f}"
+    return f"{mean:.{digits}f}{spread}"
+
+
+def p_value(p: float) -> str:
+    """Returns a p-value with three decimals, as far as they tell anything."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def sign(figure: Estimate) -> int:
     """Returns 1 or -1 where the whole interval is above or below nought, else 0."""
     if figure.low is None or figure.high is None:

@@ -1,0 +1,95 @@
+"""Training as curves: the agent's and the detector's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from matplotlib.axes import Axes
+
+from demagnify.evaluation.report import theme
+from demagnify.evaluation.report.plot import Plot
+from demagnify.evaluation.report.words import listed
+
+History = Sequence[dict[str, float | None]]
+Line = tuple[list[float], list[float]]
+
+_STEPS: Final = ("episode", "step", "epoch")
+_HIDDEN: Final = frozenset({"learning_rate", "images_per_second", "threshold", "epsilon"})
+_SHARE: Final = "share "
+_MOST_PANELS: Final = 4
+_LOOKS: Final = (
+    (theme.BLUE, "-"),
+    (theme.ORANGE, "--"),
+    (theme.GREEN, "-."),
+    (theme.PURPLE, ":"),
+    (theme.GREY, "-"),
+)
+
+
+def learning(history: History) -> Plot | None:
+    """Draws the agent's learning curve; None if it has fewer than two points."""
+    caption = "Mean reward: +1 for a right verdict, \N{MINUS SIGN}1 for a wrong one."
+    return _draw(history, "How the agent learned", caption)
+
+
+def training(history: History) -> Plot | None:
+    """Draws the detector's training; None if it has fewer than two points."""
+    caption = "The detector's training, epoch by epoch."
+    return _draw(history, "How the detector was trained", caption)
+
+
+def _draw(history: History, title: str, caption: str) -> Plot | None:
+    step = next((key for key in _STEPS if history and key in history[0]), "log point")
+    panels = _panels(history, step)
+    if not panels:
+        return None
+    figure = theme.new_figure(1.5 * len(panels) + 0.5)
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False).ravel()
+    for panel, (name, lines) in zip(axes, panels.items(), strict=True):
+        _fill(panel, name, lines)
+    axes[-1].set_xlabel(step)
+    said = [
+        f"{_words(name)} from {y[0]:.3g} to {y[-1]:.3g}"
+        for lines in panels.values()
+        for name, (_, y) in lines.items()
+    ]
+    alt = f"Curves over {step}: {listed(said)}."
+    return Plot(title=title, svg=theme.to_svg(figure), alt=alt, caption=caption)
+
+
+def _fill(panel: Axes, name: str, lines: dict[str, Line]) -> None:
+    for number, (label, (x, y)) in enumerate(lines.items()):
+        colour, dashes = _LOOKS[number % len(_LOOKS)]
+        text = _words(label.removeprefix(_SHARE))
+        panel.plot(x, y, color=colour, linestyle=dashes, linewidth=1.6, label=text)
+    panel.set_title(_words(name))
+    if len(lines) > 1:
+        panel.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=1.6)
+
+
+def _panels(history: History, step: str) -> dict[str, dict[str, Line]]:
+    """Panel -> name -> line: losses share a panel, and so do the shares of the actions."""
+    panels: dict[str, dict[str, Line]] = {}
+    for name in dict.fromkeys(name for row in history for name in row):
+        line = _line(history, step, name)
+        if name == step or name in _HIDDEN or len(line[0]) < 2:
+            continue
+        if name.startswith(_SHARE):
+            panels.setdefault("share of each action", {})[name] = line
+        else:
+            panels.setdefault("loss" if name.endswith("loss") else name, {})[name] = line
+    return dict(list(panels.items())[:_MOST_PANELS])
+
+
+def _line(history: History, step: str, name: str) -> Line:
+    known = [
+        (float(number) if (at := row.get(step)) is None else at, value)
+        for number, row in enumerate(history)
+        if (value := row.get(name)) is not None
+    ]
+    return [at for at, _ in known], [value for _, value in known]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("auc", "AUC")
