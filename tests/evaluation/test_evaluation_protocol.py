@@ -10,11 +10,15 @@ import pytest
 from sklearn import metrics as sk
 
 from demagnify.defense.judgement import Defense, Judgement
+from demagnify.defense.learned import Learned
+from demagnify.defense.policy import FixedPolicy
+from demagnify.defense.state import STATES
 from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.evaluation import (
     AttackEntry,
     Context,
     EvaluationResult,
+    Faced,
     Settings,
     evaluate,
     load_result,
@@ -173,7 +177,7 @@ def test_the_chosen_threshold_is_the_best_there_is(faceds):
             [sk.balanced_accuracy_score(t.labels, t.logits[:, 0] > threshold) for t in tables]
         )
 
-    best = max(reached(value) for value in np.linspace(-6, 6, 4001))
+    best = max(reached(value) for value in np.linspace(-6, 6, 401))
     assert reached(choose_threshold(tables)) >= best
 
 
@@ -189,6 +193,17 @@ def test_the_chosen_action_is_the_best_there_is(faceds):
 def test_same_seed_same_document(faceds, guided, settings, context, result):
     again = evaluate(faceds, [guided], settings=settings, context=context).result
     assert again.model_copy(update={"created": result.created}) == result
+
+
+def test_a_policy_is_judged_as_what_it_does(faceds_of, settings):
+    faceds = {"val": faceds_of(10)["val"]}
+    for split, faced in faceds.items():
+        faceds[split] = {name: Faced(one.table) for name, one in faced.items()}  # no states
+    policy = Learned(FixedPolicy(2), STATES.get("flat-image")(), name="fixed")
+    result = evaluate(faceds, [policy], settings=settings).result
+    for attack in faceds["val"]:
+        learned, always = (result.cell("val", attack, name) for name in ("fixed", "always jpeg"))
+        assert learned.metrics == always.metrics
 
 
 class Collapsed(Defense):

@@ -177,7 +177,8 @@ def _rescue(result: EvaluationResult, focus: Focus, defense: str) -> str:
     defended = _balanced(result.cell(focus.split, focus.attack, defense))
     verb = {1: "a gain of", 0: "no clear change,", -1: "a loss:"}[sign(change)]
     size = points(change.value).lstrip("+") if sign(change) == 1 else points(change.value)
-    text = f"With the learned defence ({defense}) it is {percent(defended.value)} %: "
+    who = "" if defense == "learned" else f" ({defense})"
+    text = f"With the learned defence{who} it is {percent(defended.value)} %: "
     text += f"{verb} {size} points ({point_span(change)})"
     share = result.recovery(focus.split, focus.attack, defense).share
     if sign(change) == 1 and share.value is not None and share.low is not None:
