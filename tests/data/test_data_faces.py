@@ -1,5 +1,7 @@
 """Decoded faces: pixels, labels, what is left out, and the file that large sets go into."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -43,6 +45,13 @@ def check_opened(faces):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_good_file_is_decoded_in_order(manifest, workers):
     check_opened(Faces.open(manifest, size=32, workers=workers))
+
+
+def test_a_folder_may_be_named_in_a_roundabout_way(manifest, monkeypatch):
+    monkeypatch.chdir(manifest.root)
+    for root in (Path(), Path("..") / manifest.root.name, manifest.root / "x" / ".."):
+        (manifest.root / "x").mkdir(exist_ok=True)
+        check_opened(Faces.open(Manifest.load(root), size=32))
 
 
 def test_a_bad_file_stops_a_strict_reading(manifest):

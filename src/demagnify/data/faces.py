@@ -15,6 +15,7 @@ from demagnify.data import storage
 from demagnify.data.joined import Joined, PixelSource
 from demagnify.data.manifest import Manifest, Record, Skipped
 from demagnify.data.parallel import in_threads
+from demagnify.data.records import relative_name
 from demagnify.errors import BadImageError, BadManifestError, ImageContractError
 
 Pixels = NDArray[np.uint8]
@@ -81,7 +82,7 @@ class Faces:
             BadImageError: When strict, at the first file that cannot be decoded.
             BadManifestError: If no file can be decoded.
         """
-        names = [record.path.relative_to(manifest.root).as_posix() for record in manifest]
+        names = [relative_name(record.path, manifest.root) for record in manifest]
         fill = partial(_decode_all, manifest, names, strict=strict, workers=workers)
         stored = storage.filled([record.path for record in manifest], size, fill)
         if not stored.kept:
