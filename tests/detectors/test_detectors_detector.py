@@ -78,6 +78,17 @@ def test_card_says_what_it_is(tiny, tmp_path):
     assert card["validation"] == {"val_auc": 0.9}
 
 
+def test_a_loaded_detector_keeps_its_card_and_its_new_threshold_wins(tiny, tmp_path):
+    tiny().save(tmp_path / "first", {"history": [1, 2]})
+    detector = detectors.load(tmp_path / "first", device="cpu")
+    assert detector.card["history"] == [1, 2]
+    detector.threshold = 0.75
+    detector.save(tmp_path / "second", detector.card)
+    again = detectors.load(tmp_path / "second", device="cpu")
+    assert again.threshold == 0.75
+    assert again.card["history"] == [1, 2]
+
+
 def edit_card(folder, **changes):
     path = folder / artifacts.CARD
     card = json.loads(path.read_text())

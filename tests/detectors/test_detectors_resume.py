@@ -26,7 +26,7 @@ def faces(seed):
 detectors.train_detector(
     faces(0),
     faces(1),
-    detectors.DetectorTraining(epochs=8, batch_size=8, patience=8, save_seconds=0.0),
+    detectors.DetectorTraining(epochs=12, batch_size=8, patience=12, save_seconds=0.0),
     detector=detectors.create("test_efficientnet", input_size=32, device="cpu"),
     output=Path(sys.argv[1]),
     device="cpu",
@@ -51,7 +51,7 @@ def kill_at_a_random_moment(output: Path, dice: random.Random) -> None:
     process = start(output)
     while state_of(output) == before and process.poll() is None:
         time.sleep(0.005)
-    time.sleep(dice.uniform(0.0, 0.5))
+    time.sleep(dice.uniform(0.0, 0.3))
     assert process.poll() is None, "the training ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

@@ -57,6 +57,7 @@ def test_the_output_is_the_returned_detector_with_its_story(train, striped_faces
     assert loaded.threshold == trained.detector.threshold
     card = json.loads((tmp_path / "out" / artifacts.CARD).read_text())
     assert card["training"] == QUICK.model_dump(mode="json")
+    assert card["history"] == loaded.card["history"] == trained.detector.card["history"]
     assert [row["epoch"] for row in card["history"]] == [1, 2, 3]
     assert card["validation"] == trained.metrics
     assert card["data"]["train"]["real"] == card["data"]["train"]["fake"] == 48
@@ -275,6 +276,12 @@ def test_a_folder_with_other_things_is_not_overwritten(train, tmp_path):
 def test_both_classes_are_needed(train, striped_faces, which, real, fake, says):
     with pytest.raises(BadManifestError, match=says):
         train(**{which: striped_faces(real, fake, seed=0)})
+
+
+def test_a_wrapped_detector_is_refused_before_the_work_not_after(train):
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 1))
+    with pytest.raises(BadConfigError, match="cannot be trained"):
+        train(detector=detectors.wrap(module, name="mine"))
 
 
 def test_a_diverging_training_is_told_and_writes_nothing(train, tmp_path):

@@ -51,6 +51,9 @@ class Detector(nn.Module):
         threshold: A logit above it means fake.
         precision: In what the network computes; see `demagnify.devices`.
 
+    Attributes:
+        card: How it was made and what it reaches; empty until it was trained or loaded.
+
     Shape:
         uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
         Images of another size are resized with antialiased bicubic, as `images.fit` does.
@@ -78,6 +81,7 @@ class Detector(nn.Module):
         self.input_size = input_size
         self.threshold = threshold
         self.precision: Precision = precision
+        self.card: dict[str, Any] = {}
         self.register_buffer("mean", _per_channel(mean), persistent=False)
         self.register_buffer("std", _per_channel(std), persistent=False)
 
@@ -164,7 +168,7 @@ class Detector(nn.Module):
         tensors = self.network.state_dict()
         if half:
             tensors = {k: v.half() if v.ndim > 1 else v for k, v in tensors.items()}
-        artifacts.save(folder, KIND, tensors, {"detector": self.about().model_dump(), **card})
+        artifacts.save(folder, KIND, tensors, {**card, "detector": self.about().model_dump()})
 
     def about(self) -> About:
         """Returns what, beside the weights, `load` needs to build the detector again."""
@@ -194,6 +198,7 @@ class Detector(nn.Module):
         check_fit(network.state_dict(), tensors, folder)
         network.load_state_dict(tensors)
         detector = cls(network, **about.model_dump(), precision=precision)
+        detector.card = artifact.card
         return detector.to(pick_device(device)).eval()
 
 

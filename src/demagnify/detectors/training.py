@@ -19,7 +19,7 @@ from demagnify.detectors.history import Epoch
 from demagnify.detectors.loop import TrainingLoop, imbalance
 from demagnify.detectors.state import StateFile, check_same
 from demagnify.devices import pick_device
-from demagnify.errors import BadManifestError, BadOutputError
+from demagnify.errors import BadConfigError, BadManifestError, BadOutputError
 
 _PACKAGES: Final = ("torch", "torchvision", "timm")
 
@@ -71,9 +71,14 @@ def train_detector(
         BadManifestError: If a class is missing in `train` or `val`.
         BadArtifactError: If `output` belongs to a training with other settings or data.
         BadOutputError: If `output` holds other things, or cannot be written to.
-        BadConfigError: If the loss stops being a number.
+        BadConfigError: If the detector is a wrapped one, or the loss stops being a number.
     """
     say = tell or (lambda _line: None)
+    if not detector.backbone:
+        raise BadConfigError(
+            f"the detector {detector.name!r} wraps a callable and cannot be trained here",
+            hint="train it your own way, or make one with detectors.create",
+        )
     _check_classes(train, "training")
     _check_classes(val, "validation")
     detector.to(pick_device(device))
@@ -102,6 +107,7 @@ def train_detector(
         "versions": _versions(),
     }
     detector.save(output, card)
+    detector.card = card
     state.remove()
     return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
 
