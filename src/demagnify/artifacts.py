@@ -27,6 +27,8 @@ from demagnify.files import atomic_folder, atomic_path, sha256, write_text
 SCHEMA_VERSION: Final = 1
 WEIGHTS: Final = "weights.safetensors"
 CARD: Final = "card.json"
+HEAD: Final = frozenset({"kind", "schema_version", "weights_sha256"})
+"""What `save` puts into every card by itself."""
 
 Tensors = dict[str, torch.Tensor]
 Json = dict[str, Any]
@@ -63,7 +65,8 @@ def save(
     """
     with atomic_folder(folder) as temporary:
         weights = temporary / WEIGHTS
-        save_file(_contiguous(tensors), weights)
+        with atomic_path(weights) as unfinished:
+            save_file(_contiguous(tensors), unfinished)
         head = {
             "kind": kind,
             "schema_version": SCHEMA_VERSION,
@@ -132,7 +135,7 @@ def _load_card(path: Path, kind: str) -> Json:
         raise BadArtifactError(f"{path}: there is no such file") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadArtifactError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(card, dict) or not {"kind", "schema_version", "weights_sha256"} <= set(card):
+    if not isinstance(card, dict) or not set(card) >= HEAD:
         raise BadArtifactError(f"{path} is not a card that demagnify wrote")
     _check_version(path, card["schema_version"])
     if card["kind"] != kind:

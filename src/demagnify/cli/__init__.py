@@ -1,1 +1,32 @@
-"""."""
+"""The command line. `main` is what the `demagnify` command runs."""
+
+from __future__ import annotations
+
+import sys
+
+from demagnify.errors import DemagnifyError
+
+EXIT_FAULT_OF_INPUT = 1
+EXIT_SOME_SKIPPED = 3
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Runs the command line and turns errors that a user can mend into one line.
+
+    Exit codes: 0 all done; 1 the input, a setting or a file is at fault; 2 the command was
+    written wrongly; 3 done, but some inputs were skipped; 130 interrupted.
+    """
+    from demagnify.cli.app import app
+
+    try:
+        app()
+    except DemagnifyError as error:
+        sys.stderr.write(f"demagnify: {error}\n")
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("demagnify: stopped; the same command goes on where it was\n")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None

@@ -1,0 +1,5 @@
+"""`python -m demagnify` is the `demagnify` command."""
+
+from demagnify.cli import main
+
+main()

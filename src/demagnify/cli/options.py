@@ -1,0 +1,49 @@
+"""Options that several verbs share, with one wording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Seed = Annotated[
+    int, typer.Option(min=0, help="The same seed gives the same results, bit for bit, on a CPU.")
+]
+Device = Annotated[
+    str,
+    typer.Option(help="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1."),
+]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in hardware."
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Stop at the first bad file or line instead of skipping it."),
+]
+Data = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        help="Labelled faces: a folder with metadata.csv (file_name,label,split,group), that file "
+        "itself, or a folder with real/ and fake/.",
+    ),
+]
+Detector = Annotated[
+    str,
+    typer.Option(
+        "--detector",
+        help="A folder that train-detector wrote, or the name of weights that come with demagnify.",
+    ),
+]
+Attacks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--attack",
+        help="An attack by name (see `demagnify attack --list`) or a super-resolution network's "
+        "file (.pth, .safetensors). Give it several times for several attacks.",
+    ),
+]

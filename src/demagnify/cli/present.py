@@ -1,0 +1,31 @@
+"""Showing an evaluation on the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from demagnify.evaluation import EvaluationResult
+
+
+def show_result(result: EvaluationResult) -> None:
+    """Prints what happened in words, and the main table, on standard output."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from demagnify.evaluation.report import all_tables, tell
+
+    console = Console()
+    story = tell(result)
+    main = all_tables(result)[0]
+    table = Table(title=main.caption, title_justify="left")
+    for number, name in enumerate(main.head):
+        table.add_column(name, justify="left" if number == 0 else "right")
+    for row in main.rows:
+        table.add_row(*map(str, row))
+    console.print(f"\n[bold]{story.headline}[/bold]")
+    console.print(" ".join(story.sentences), highlight=False)
+    console.print()
+    console.print(table)
+    for note in main.notes:
+        console.print(note, style="dim", highlight=False)

@@ -1,0 +1,61 @@
+"""`demagnify train-defense`: an agent in front of a detector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from demagnify.cli.options import Attacks, Detector, Device, Precision, Seed, Strict
+
+
+def run(
+    data: Annotated[
+        list[Path],
+        typer.Option(help="Labelled faces with the split train; may be given several times."),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/defense"),
+    detector: Detector = "light",
+    attack: Attacks = None,
+    preset: Annotated[
+        str, typer.Option(help="paper, paper-batched, default, or a YAML file with the same keys.")
+    ] = "default",
+    override: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A setting on top of the preset: defense.learner.episodes=300.",
+            metavar="KEY=VALUE",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    strict: Strict = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+) -> None:
+    """Train an agent that picks a corrective action for each face before the detector judges.
+
+    It learns on the split train: every face as it is, and under each --attack. A killed training
+    goes on where it was, and on a CPU ends in the same bits.
+    """
+    from demagnify import configs, detectors
+    from demagnify.experiments.defense import train_defense_on
+
+    config = configs.load(preset, [*(override or []), f"defense.seed={seed}"])
+    trained = train_defense_on(
+        data,
+        config.defense,
+        detector=detectors.load(detector, device=device, precision=precision),
+        attacks=attack or [],
+        output=output,
+        face_size=config.face_size,
+        strict=strict,
+        device=device,
+        tell=typer.echo,
+    )
+    last = trained.history[-1]
+    names = trained.defended.actions.names
+    shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
+    typer.echo(f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}")
+    typer.echo(f"written to {output}")

@@ -1,0 +1,57 @@
+"""Training a defence on clean and attacked faces of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from demagnify.defense.config import DefenseTraining
+from demagnify.defense.training import TrainedDefense, train_defense
+from demagnify.detectors import Detector
+from demagnify.experiments.conditions import create_attacks, pooled, under_attacks
+from demagnify.experiments.detector import open_split
+
+
+def train_defense_on(
+    sources: Sequence[Path],
+    config: DefenseTraining,
+    *,
+    detector: Detector,
+    attacks: Sequence[str],
+    output: Path,
+    face_size: int = 224,
+    strict: bool = False,
+    device: str = "auto",
+    tell: Callable[[str], None] | None = None,
+) -> TrainedDefense:
+    """Trains a defence on the split train: every face clean, and under each of the attacks.
+
+    Args:
+        sources: Manifests; see `Manifest.load`.
+        config: The settings of the training.
+        detector: Who judges; it is not changed.
+        attacks: What to train against, by name or network file; these count as seen afterwards.
+        output: Folder for the finished defence.
+        face_size: Side of the faces in pixels.
+        strict: Whether a bad line or file stops the work instead of being skipped.
+        device: Where the attacks' networks compute; the detector stays where it is.
+        tell: Gets a line about the data and about each skipped file.
+
+    Raises:
+        BadManifestError: If a data set cannot be used.
+        UnknownNameError: If an attack, action or state is not registered.
+        BadArtifactError: If `output` belongs to another training.
+    """
+    say = tell or (lambda _line: None)
+    chosen = create_attacks(attacks, device=device)
+    train = open_split(sources, "train", size=face_size, strict=strict)
+    for skipped in train.skipped:
+        say(f"skipped {skipped}")
+    fakes = int(train.labels.sum())
+    say(
+        f"training: {len(train) - fakes} real and {fakes} fake faces, each clean"
+        + "".join(f" and under {attack.name}" for attack in chosen)
+    )
+    faces = pooled(under_attacks(train, chosen))
+    about = {"seen_attacks": [attack.name for attack in chosen]}
+    return train_defense(faces, config, detector=detector, output=output, about=about)
