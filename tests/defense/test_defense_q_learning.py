@@ -20,7 +20,7 @@ from demagnify.defense.learners import QLearning, QLearningConfig, q_learning
 from demagnify.defense.learners.q_update import QUpdate
 from demagnify.defense.q_network import QNetwork
 from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import FlatImage, Thumbnail
+from demagnify.defense.state import FaceStates, FlatImage, Thumbnail
 from demagnify.errors import BadArtifactError
 
 
@@ -188,9 +188,10 @@ def test_states_are_standardised_by_the_training_faces(table):
 
 def test_a_finished_training_returns_at_once(table, encoder, tmp_path, monkeypatch):
     path = tmp_path / "state.safetensors"
-    config = QLearningConfig(episodes=50, hidden=8)
+    config = QLearningConfig(episodes=50, hidden=8, standardize=True)
     first = QLearning(config).fit(table, encoder, checkpoint=path)
     monkeypatch.setattr(QUpdate, "step", None)
+    monkeypatch.setattr(FaceStates, "moments", None)
     again = QLearning(config).fit(table, encoder, checkpoint=path)
     assert torch.equal(weights(first.policy), weights(again.policy))
     assert list(first.history) == list(again.history)

@@ -63,7 +63,7 @@ class Episodes:
         self.max_steps = max_steps
         self.device = device or torch.device("cpu")
         self.faces: Integers = np.zeros(slots, dtype=np.int64)
-        self._states = FaceStates(source.faces, encoder, self.device)
+        self.face_states = FaceStates(source.faces, encoder, self.device)
         self._steps: Integers = np.zeros(slots, dtype=np.int64)
         side = source.faces.size
         self._images = torch.zeros(
@@ -80,7 +80,7 @@ class Episodes:
     def states(self, slots: Integers) -> torch.Tensor:
         """Returns what the agent sees in `slots` before it acts, float32 (n, S)."""
         if self.max_steps == 1:
-            return self._states(self.faces[slots])
+            return self.face_states(self.faces[slots])
         return self.encoder(self._images[torch.from_numpy(slots)].to(self.device))
 
     def step(self, slots: Integers, actions: Integers) -> Outcome:

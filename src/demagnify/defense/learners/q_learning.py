@@ -21,7 +21,7 @@ from demagnify.defense.policy import GreedyQPolicy
 from demagnify.defense.q_network import QNetwork
 from demagnify.defense.reward_table import RewardTable
 from demagnify.defense.seeding import generator
-from demagnify.defense.state import FaceStates, StateEncoder
+from demagnify.defense.state import StateEncoder
 
 SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
@@ -65,6 +65,8 @@ class QLearning(Learner):
         keeper = Checkpoint(checkpoint, table, identity) if checkpoint else None
         if keeper:
             run.done, run.history = keeper.restore(run.update)
+        if not run.done:
+            run.standardize()
         self._play(run, keeper)
         network = run.update.network
         network.zero_grad()
@@ -105,19 +107,19 @@ class _Run:
             max_steps=config.max_steps,
             device=self.device,
         )
-        self.update = QUpdate(self._new_network(table, encoder))
-
-    def _new_network(self, table: RewardTable, encoder: StateEncoder) -> QNetwork:
         network = QNetwork(
             encoder.size(table.faces.size),
             self.actions,
-            hidden=self.config.hidden,
-            standardize=self.config.standardize,
-            seed=self.seed,
-        ).to(self.device)
+            hidden=config.hidden,
+            standardize=config.standardize,
+            seed=seed,
+        )
+        self.update = QUpdate(network.to(self.device))
+
+    def standardize(self) -> None:
+        """Fits the network's shift and scale to the faces, if it has them."""
         if self.config.standardize:
-            network.fit_scale(*FaceStates(table.faces, encoder, self.device).moments())
-        return network
+            self.update.network.fit_scale(*self.episodes.face_states.moments())
 
     def play_to_next_point(self) -> int:
         """Plays the episodes up to the next point of the learning curve; returns how many."""
