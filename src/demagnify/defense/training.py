@@ -43,6 +43,7 @@ def train_defense(
     detector: Detector,
     output: Path,
     about: Mapping[str, Any] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> TrainedDefense:
     """Trains an agent in front of a detector and writes both to `output`.
 
@@ -55,6 +56,7 @@ def train_defense(
         detector: Who judges; it is not changed.
         output: Folder for the finished defence; the state lies in `output`.training until then.
         about: What else the card shall say, such as where the faces come from.
+        tell: Gets a line about the faces and one about what was learned.
 
     Raises:
         UnknownNameError: If an action or state is not registered.
