@@ -170,11 +170,7 @@ CONFIG = DefenseTraining(state="thumbnail", learner=QLearningConfig(episodes=150
 
 def test_a_trained_defence_mends_the_detector_and_is_read_back(faces, detector, tmp_path):
     output = tmp_path / "defense"
-    told = []
-    trained = train_defense(faces, CONFIG, detector=detector, output=output, tell=told.append)
-    fakes = int(faces.labels.sum())
-    assert f"{96 - fakes} real and {fakes} fake faces" in told[0]
-    assert "actions: leave" in told[-1]
+    trained = train_defense(faces, CONFIG, detector=detector, output=output)
     right = (trained.defended.logits(faces) > 0).numpy() == (faces.labels == 1)
     before = (detector.logits(faces) > 0).numpy() == (faces.labels == 1)
     assert before.mean() < 0.7

@@ -43,7 +43,6 @@ def train_defense(
     detector: Detector,
     output: Path,
     about: Mapping[str, Any] | None = None,
-    tell: Callable[[str], None] | None = None,
 ) -> TrainedDefense:
     """Trains an agent in front of a detector and writes both to `output`.
 
@@ -56,7 +55,6 @@ def train_defense(
         detector: Who judges; it is not changed.
         output: Folder for the finished defence; the state lies in `output`.training until then.
         about: What else the card shall say, such as where the faces come from.
-        tell: Gets a line about the faces and one about what was learned.
 
     Raises:
         UnknownNameError: If an action or state is not registered.
@@ -75,8 +73,6 @@ def train_defense(
         raise BadOutputError(
             f"{output} exists and is no defence", hint="choose a new folder for the defence"
         )
-    say = tell or (lambda _line: None)
-    say(_about_data(faces))
     table = RewardTable(faces, detector, actions, batch_size=config.batch_size)
     if config.fill_table:
         table.fill(unfinished / "rewards.safetensors")
@@ -87,17 +83,16 @@ def train_defense(
     defended = DefendedDetector(
         detector, actions, encoder, trained.policy, input_size=faces.size
     ).eval()
-    real, fake = _counts(faces)
+    fake = int(faces.labels.sum())
     card = {
         "training": config.model_dump(mode="json"),
         "identity": identity,
-        "data": {"real": real, "fake": fake, "size": faces.size},
+        "data": {"real": len(faces) - fake, "fake": fake, "size": faces.size},
         "history": [point.to_json() for point in trained.history],
         "demagnify": demagnify.__version__,
         **(about or {}),
     }
     defended.save(output, card)
-    say(_about_end(trained.history[-1], actions))
     defended.card = card
     shutil.rmtree(unfinished, ignore_errors=True)
     return TrainedDefense(defended=defended, history=trained.history)
@@ -112,23 +107,6 @@ def _identity(faces: Faces, config: DefenseTraining, detector: Detector) -> dict
         "detector": detector.fingerprint(),
         "threshold": detector.threshold,
     }
-
-
-def _counts(faces: Faces) -> tuple[int, int]:
-    fake = int(faces.labels.sum())
-    return len(faces) - fake, fake
-
-
-def _about_data(faces: Faces) -> str:
-    real, fake = _counts(faces)
-    ratio = f"{fake / real:.2f} fakes for a real one" if real else "no real one"
-    return f"training the agent on {real} real and {fake} fake faces ({ratio})"
-
-
-def _about_end(last: CurvePoint, actions: ActionSet) -> str:
-    shares = zip(actions.names, last.actions, strict=True)
-    taken = ", ".join(f"{name} {share:.0%}" for name, share in shares)
-    return f"mean reward of the last episodes {last.reward:+.3f}; actions: {taken}"
 
 
 def _load_finished(output: Path, identity: dict[str, Any], detector: Detector) -> TrainedDefense:
