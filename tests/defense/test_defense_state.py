@@ -45,6 +45,12 @@ def test_flat_grey_black_and_white_images_give_finite_states(name):
 
 
 @pytest.mark.parametrize("name", list(STATES))
+def test_no_images_no_states(name):
+    encoder = STATES.get(name)()
+    assert encoder(torch.zeros(0, 3, 64, 64, dtype=torch.uint8)).shape == (0, encoder.size(64))
+
+
+@pytest.mark.parametrize("name", list(STATES))
 def test_what_is_no_image_batch_is_refused(name):
     with pytest.raises(ImageContractError):
         STATES.get(name)()(torch.zeros(2, 3, 8, 8))
