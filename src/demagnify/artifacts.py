@@ -83,13 +83,9 @@ def load(folder: Path, kind: str) -> Artifact:
         BadArtifactError: If it is missing, damaged, a pickle, of another kind or version, or its
             weights are not those of its card.
     """
-    if folder.is_file():
-        _refuse_pickle(folder)
-        raise BadArtifactError(
-            f"{folder} is a file, not a folder with {CARD} and {WEIGHTS}",
-            hint="give the folder that demagnify wrote",
-        )
-    card = _load_card(folder / CARD, kind)
+    card = _load_card(folder)
+    if card["kind"] != kind:
+        raise BadArtifactError(f"{folder} holds a {card['kind']}, not a {kind}")
     weights = folder / WEIGHTS
     if not weights.is_file():
         raise BadArtifactError(f"{weights}: there is no such file")
@@ -100,6 +96,15 @@ def load(folder: Path, kind: str) -> Artifact:
             hint="copy the whole folder again",
         )
     return Artifact(kind=kind, tensors=tensors, card=card)
+
+
+def kind_of(folder: Path) -> str:
+    """Returns of what kind the artifact in `folder` is, without reading its weights.
+
+    Raises:
+        BadArtifactError: If there is no readable card.
+    """
+    return str(_load_card(folder)["kind"])
 
 
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
@@ -128,7 +133,14 @@ def load_state(path: Path) -> tuple[Tensors, Json]:
     return tensors, state
 
 
-def _load_card(path: Path, kind: str) -> Json:
+def _load_card(folder: Path) -> Json:
+    if folder.is_file():
+        _refuse_pickle(folder)
+        raise BadArtifactError(
+            f"{folder} is a file, not a folder with {CARD} and {WEIGHTS}",
+            hint="give the folder that demagnify wrote",
+        )
+    path = folder / CARD
     try:
         card = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -138,8 +150,6 @@ def _load_card(path: Path, kind: str) -> Json:
     if not isinstance(card, dict) or not set(card) >= HEAD:
         raise BadArtifactError(f"{path} is not a card that demagnify wrote")
     _check_version(path, card["schema_version"])
-    if card["kind"] != kind:
-        raise BadArtifactError(f"{path.parent} holds a {card['kind']}, not a {kind}")
     return card
 
 

@@ -12,12 +12,13 @@ from demagnify import detectors
 from demagnify.actions import ActionSet
 from demagnify.actions.jpeg import Jpeg
 from demagnify.defense.config import DefenseTraining
-from demagnify.defense.defended import DefendedDetector, load_defended
+from demagnify.defense.defended import DefendedDetector
 from demagnify.defense.learned import Learned
 from demagnify.defense.learners import QLearningConfig
 from demagnify.defense.policy import FixedPolicy, GreedyQPolicy, RandomPolicy
 from demagnify.defense.q_network import QNetwork
 from demagnify.defense.reward_table import RewardTable
+from demagnify.defense.shipped import load_defended
 from demagnify.defense.state import FlatImage, Thumbnail
 from demagnify.defense.training import train_defense
 from demagnify.detectors import wrap

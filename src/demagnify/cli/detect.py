@@ -42,7 +42,7 @@ def run(
     A score above 0.5 means fake. It is a ranking, not evidence: detectors fail on kinds of
     fakes that they have not met, and on photographs that were compressed or resized hard.
     """
-    from demagnify.defense.defended import load_defended
+    from demagnify.defense.shipped import load_defended
     from demagnify.detection import detect
     from demagnify.errors import BadImageError
     from demagnify.faces import FaceFinder

@@ -35,7 +35,7 @@ def run(
     Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines are
     chosen on the split val; the split test is only judged.
     """
-    from demagnify.defense.defended import load_defended
+    from demagnify.defense.shipped import load_defended
     from demagnify.evaluation import Settings
     from demagnify.experiments.evaluation import SPLITS, EvaluationPlan, evaluate_on
 

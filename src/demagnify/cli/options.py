@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,7 +15,7 @@ Device = Annotated[
     typer.Option(help="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1."),
 ]
 Precision = Annotated[
-    str,
+    Literal["auto", "float32", "bfloat16"],
     typer.Option(
         help="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in hardware."
     ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +28,8 @@ from demagnify.images import check_batch
 
 KIND: Final = "defense"
 DETECTOR: Final = "detector"
+SHIPPED_DETECTOR: Final = "shipped_detector"
+"""In the card of a defence that comes with this package: the name of its detector there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +199,9 @@ class DefendedDetector(nn.Module):
         policy = about.make_policy()
         check_fit(policy.state_dict(), artifact.tensors, folder)
         policy.load_state_dict(artifact.tensors)
+        shipped = artifact.card.get(SHIPPED_DETECTOR)
+        if detector is None and shipped:
+            detector = detectors.load(str(shipped), device=device, precision=precision)
         if detector is None:
             if not (folder / DETECTOR).is_dir():
                 raise BadArtifactError(
@@ -233,32 +237,3 @@ def undefended(detector: Detector) -> DefendedDetector:
         FixedPolicy(0),
         input_size=detector.input_size,
     ).eval()
-
-
-def load_defended(
-    source: str | Path, *, device: str = "auto", precision: Precision = "auto"
-) -> DefendedDetector:
-    """Loads whatever can judge: a defence, or a bare detector as one that never corrects.
-
-    Args:
-        source: A folder with a defence or a detector, or the name of weights that are shipped
-            with this package.
-        device: "auto", "cpu", "cuda".
-        precision: In what the detector computes; see `demagnify.devices`.
-
-    Raises:
-        BadArtifactError: If there is none, or it is damaged.
-    """
-    if isinstance(source, str) and source in detectors.shipped():
-        with resources.as_file(resources.files("demagnify") / "weights" / source) as folder:
-            return load_defended(folder, device=device, precision=precision)
-    folder = Path(source)
-    if not folder.exists():
-        names = ", ".join(detectors.shipped()) or "none"
-        raise BadArtifactError(
-            f"there is no defence {str(source)!r}: neither a folder nor one that is shipped",
-            hint=f"shipped: {names}; `demagnify train-defense` makes one",
-        )
-    if (folder / DETECTOR).is_dir():
-        return DefendedDetector.load(folder, device=device, precision=precision)
-    return undefended(Detector.load(folder, device=device, precision=precision))

@@ -99,4 +99,4 @@ def load(source: str | Path, *, device: str = "auto", precision: Precision = "au
 
 
 def _shelf() -> Traversable:
-    return resources.files("demagnify") / "weights"
+    return resources.files("demagnify") / "weights" / "detectors"

@@ -29,6 +29,7 @@ def open_split(sources: Sequence[Path], split: str, *, size: int, strict: bool =
         manifest = Manifest.load(source, strict=strict)
         manifest.check_groups()
         faces = Faces.open(manifest.split(split), size=size, strict=strict)
+        faces.skipped = (*manifest.skipped, *faces.skipped)
         if len(sources) > 1:
             groups = [f"{number}:{group}" for group in faces.groups]
             names = [f"{number}:{name}" for name in faces.names]

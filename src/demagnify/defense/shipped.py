@@ -1,0 +1,53 @@
+"""Defences by name or folder, and bare detectors as defences that never act."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from demagnify import artifacts, detectors
+from demagnify.defense.defended import KIND, DefendedDetector, undefended
+from demagnify.devices import Precision
+from demagnify.errors import BadArtifactError
+
+
+def shipped() -> list[str]:
+    """Returns the names of the trained defences that come with this package."""
+    return sorted(entry.name for entry in _shelf().iterdir()) if _shelf().is_dir() else []
+
+
+def load_defended(
+    source: str | Path, *, device: str = "auto", precision: Precision = "auto"
+) -> DefendedDetector:
+    """Loads whatever can judge: a defence, or a bare detector as one that never acts.
+
+    Args:
+        source: A folder with a defence or a detector, or the name of one that is shipped with
+            this package. Such a name means the shipped one even where a folder is called so:
+            say "./default".
+        device: "auto", "cpu", "cuda".
+        precision: In what the detector computes; see `demagnify.devices`.
+
+    Raises:
+        BadArtifactError: If there is none, or it is damaged.
+    """
+    if isinstance(source, str) and source in shipped():
+        with resources.as_file(_shelf() / source) as folder:
+            return DefendedDetector.load(folder, device=device, precision=precision)
+    if isinstance(source, str) and source in detectors.shipped():
+        return undefended(detectors.load(source, device=device, precision=precision))
+    folder = Path(source)
+    if not folder.exists():
+        raise BadArtifactError(
+            f"there is no defence {str(source)!r}: neither a folder nor one that is shipped",
+            hint=f"shipped: {', '.join([*shipped(), *detectors.shipped()])}; "
+            "`demagnify train-defense` makes one",
+        )
+    if artifacts.kind_of(folder) == KIND:
+        return DefendedDetector.load(folder, device=device, precision=precision)
+    return undefended(detectors.load(folder, device=device, precision=precision))
+
+
+def _shelf() -> Traversable:
+    return resources.files("demagnify") / "weights" / "defenses"
