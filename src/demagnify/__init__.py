@@ -2,4 +2,29 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from demagnify.data.faces import Faces as Faces
+    from demagnify.data.manifest import Manifest as Manifest
+    from demagnify.defense.defended import DefendedDetector as DefendedDetector
+    from demagnify.detectors.detector import Detector as Detector
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "DefendedDetector": "demagnify.defense.defended",
+    "Detector": "demagnify.detectors.detector",
+    "Faces": "demagnify.data.faces",
+    "Manifest": "demagnify.data.manifest",
+}
+
+__all__ = ["DefendedDetector", "Detector", "Faces", "Manifest", "__version__"]  # noqa: F822
+
+
+def __getattr__(name: str) -> object:
+    """Imports public names when they are first used, so that `demagnify --help` stays quick."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'demagnify' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

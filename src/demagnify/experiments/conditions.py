@@ -11,10 +11,11 @@ import numpy as np
 from demagnify import assets, attacks
 from demagnify.attacks.attacked import attacked_faces
 from demagnify.attacks.base import Attack
-from demagnify.attacks.quality import Values, quality
+from demagnify.attacks.quality import quality
 from demagnify.data import Faces
 from demagnify.errors import BadConfigError
-from demagnify.evaluation.result import CLEAN, AttackEntry
+from demagnify.evaluation import AttackEntry
+from demagnify.evaluation.result import CLEAN
 
 Conditions = dict[str, Faces]
 """Attack name -> faces; the first, "none", are the clean ones."""
@@ -82,20 +83,8 @@ def measure_quality(conditions: Mapping[str, Faces]) -> tuple[AttackEntry, ...]:
     count = min(MEASURED, len(clean))
     indices = np.unique(np.linspace(0, len(clean) - 1, count).astype(np.int64))
     return tuple(
-        _entry(name, *quality(clean.batch(indices), faces.batch(indices)))
+        AttackEntry.of(name, *quality(clean.batch(indices), faces.batch(indices)))
         for name, faces in conditions.items()
         if name != CLEAN
     )
 
-
-def _entry(name: str, psnr: Values, ssim: Values) -> AttackEntry:
-    changed = psnr[np.isfinite(psnr)]  # a face that an attack leaves alone has infinite PSNR
-    return AttackEntry(
-        name=name,
-        seen=False,
-        n=len(psnr),
-        psnr_mean=float(changed.mean()) if len(changed) else None,
-        psnr_sd=float(changed.std()) if len(changed) else None,
-        ssim_mean=float(ssim.mean()),
-        ssim_sd=float(ssim.std()),
-    )

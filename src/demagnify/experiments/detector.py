@@ -70,7 +70,7 @@ def train_detector_on(
     say = tell or (lambda _line: None)
     train = open_split(sources, "train", size=size, strict=strict)
     val = open_split(sources, "val", size=size, strict=strict)
-    for skipped in (*train.skipped, *val.skipped):
+    for skipped in dict.fromkeys((*train.skipped, *val.skipped)):  # both read the whole manifest
         say(f"skipped {skipped}")
     detector = detectors.create(
         backbone, weights=weights, input_size=size, device=device, seed=config.seed
