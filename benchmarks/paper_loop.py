@@ -119,7 +119,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--loop-episodes", type=int, help="stop the loop earlier and extrapolate its time"
     )
-    parser.add_argument("--environments", type=int, default=64, help="of the batched learner")
+    parser.add_argument("--environments", type=int, default=16, help="of the batched learner")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the figures here, too")

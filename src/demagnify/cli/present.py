@@ -18,11 +18,11 @@ def show_result(result: EvaluationResult) -> None:
     console = Console()
     story = tell(result)
     main = all_tables(result)[0]
-    table = Table(title=main.caption, title_justify="left")
+    table = Table(title=main.caption, title_justify="left", show_lines=True)
     for number, name in enumerate(main.head):
         table.add_column(name, justify="left" if number == 0 else "right")
     for row in main.rows:
-        table.add_row(*map(str, row))
+        table.add_row(*(f"{one.value}\n{one.span}" if one.span else one.value for one in row))
     console.print(f"\n[bold]{story.headline}[/bold]")
     console.print(" ".join(story.sentences), highlight=False)
     console.print()
