@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from demagnify.errors import DemagnifyError
@@ -19,14 +20,14 @@ def main() -> None:
     """
     from demagnify.cli.app import app
 
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be any bytes
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except DemagnifyError as error:
         sys.stderr.write(f"demagnify: {error}\n")
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("demagnify: stopped; the same command goes on where it was\n")
-        raise SystemExit(EXIT_INTERRUPTED) from None
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
+    except SystemExit as end:
+        if end.code == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
+            sys.stderr.write("demagnify: stopped; the same command goes on where it was\n")
+        raise

@@ -38,7 +38,6 @@ def run(
     SSIM per face, and `skipped.csv`. What is done is not done again.
     """
     from demagnify import attacks
-    from demagnify.attacks.folder import attack_folder
     from demagnify.errors import BadConfigError
 
     if list_names:
@@ -47,6 +46,8 @@ def run(
         return
     if source is None:
         raise BadConfigError("no faces were given", hint="demagnify attack FOLDER OUTPUT")
+
+    from demagnify.attacks.folder import attack_folder  # imports torch, which a list needs not
 
     summary = attack_folder(
         source,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 def run(
     photos: Annotated[
-        list[Path], typer.Argument(help="Photographs, or folders of them.", metavar="PHOTO...")
+        list[Path], typer.Argument(help="Photographs, or folders of them.", metavar="PHOTO")
     ],
     defense: Annotated[
         str,
@@ -28,7 +29,10 @@ def run(
     ] = "default",
     save: Annotated[
         Path | None,
-        typer.Option(help="Write copies of the photographs here, with faces and verdicts drawn."),
+        typer.Option(
+            help="Write copies of the photographs here, with faces and verdicts drawn: PNG files "
+            "under the same names, numbered where two would have one name."
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per photograph and line.")
@@ -48,36 +52,60 @@ def run(
     from demagnify.faces import FaceFinder
     from demagnify.progress import bar
 
-    paths = _expand(photos)
+    named = _expand(photos, save)
+    pictures = [] if save is None else _name_pictures(named, save)
     defended = load_defended(defense, device=device, precision=precision)
     judged = skipped = 0
-    with bar("judging photographs", len(paths)) as advance:
-        for verdict in detect(paths, defended, FaceFinder()):
+    with bar("judging photographs", len(named)) as advance:
+        verdicts = detect([path for path, _ in named], defended, FaceFinder())
+        for number, verdict in enumerate(verdicts):
             if verdict.problem and strict:
                 raise BadImageError(f"{verdict.path}: {verdict.problem}")
             _print(verdict, as_json=as_json)
-            if save is not None and verdict.faces:
-                _draw(verdict, save, photos)
+            if pictures and verdict.faces:
+                _draw(verdict, pictures[number])
             judged, skipped = judged + bool(verdict.faces), skipped + bool(verdict.problem)
             advance(1)
     if skipped:
         raise typer.Exit(EXIT_SOME_SKIPPED if judged else EXIT_FAULT_OF_INPUT)
 
 
-def _expand(arguments: list[Path]) -> list[Path]:
+def _expand(arguments: list[Path], save: Path | None) -> list[tuple[Path, Path]]:
+    """Returns every photograph, with its name below the folder that was given."""
     from demagnify.errors import BadImageError
     from demagnify.images import list_files
 
-    paths: list[Path] = []
+    named: list[tuple[Path, Path]] = []
     for argument in arguments:
-        if not argument.is_dir():
-            paths.append(argument)
+        if not os.path.isdir(argument):  # noqa: PTH112  Path.is_dir raises where names are odd
+            named.append((argument, Path(argument.name)))
             continue
-        found = list_files(argument)
+        found = [path for path in list_files(argument) if not _is_drawn(path, argument, save)]
         if not found:
             raise BadImageError(f"{argument}: the folder holds no photograph")
-        paths.extend(found)
-    return paths
+        named.extend((path, path.relative_to(argument)) for path in found)
+    return named
+
+
+def _is_drawn(path: Path, folder: Path, save: Path | None) -> bool:
+    """Whether an earlier run drew this picture, in a folder inside of the one to be judged."""
+    if save is None or folder.resolve().is_relative_to(save.resolve()):
+        return False
+    return path.resolve().is_relative_to(save.resolve())
+
+
+def _name_pictures(named: list[tuple[Path, Path]], save: Path) -> list[Path]:
+    """Returns where each photograph is drawn: no two in one place, and none over another."""
+    taken = {path.resolve() for path, _ in named}
+    pictures = []
+    for _, name in named:
+        picture, number = save / f"{name}.png", 1
+        while picture.resolve() in taken:
+            number += 1
+            picture = save / f"{name}.{number}.png"
+        taken.add(picture.resolve())
+        pictures.append(picture)
+    return pictures
 
 
 def _print(verdict: PhotoVerdict, *, as_json: bool) -> None:
@@ -86,17 +114,15 @@ def _print(verdict: PhotoVerdict, *, as_json: bool) -> None:
     elif verdict.problem:
         typer.echo(f"{verdict.path}: {verdict.problem}", err=True)
     for number, face in enumerate(() if as_json else verdict.faces, start=1):
-        x, y, width, height = face.face.box
+        x, y, width, height = face.box
         typer.echo(
             f"{verdict.path}: face {number} at {x:.0f},{y:.0f} ({width:.0f}x{height:.0f}): "
             f"{face.verdict}, score {face.score:.3f}, action {face.action}"
         )
 
 
-def _draw(verdict: PhotoVerdict, folder: Path, arguments: list[Path]) -> None:
+def _draw(verdict: PhotoVerdict, picture: Path) -> None:
     from demagnify.detection import draw_verdict
     from demagnify.images import save_png
 
-    parents = [path for path in arguments if path.is_dir() and verdict.path.is_relative_to(path)]
-    name = verdict.path.relative_to(parents[0]) if parents else Path(verdict.path.name)
-    save_png(folder / name.with_name(name.name + ".png"), draw_verdict(verdict))
+    save_png(picture, draw_verdict(verdict))

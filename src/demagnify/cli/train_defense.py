@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from demagnify.cli.options import Attacks, Detector, Device, Precision, Seed, Strict
+from demagnify.cli.options import Attacks, Detector, Device, Precision, Strict
 
 
 def run(
@@ -29,7 +29,10 @@ def run(
             metavar="KEY=VALUE",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help="Of weights, faces and exploration; the preset's own if not set."),
+    ] = None,
     strict: Strict = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -42,7 +45,8 @@ def run(
     from demagnify import configs, detectors
     from demagnify.experiments.defense import train_defense_on
 
-    config = configs.load(preset, [*(override or []), f"defense.seed={seed}"])
+    chosen = [] if seed is None else [f"defense.seed={seed}"]
+    config = configs.load(preset, [*(override or []), *chosen])
     trained = train_defense_on(
         data,
         config.defense,

@@ -50,18 +50,25 @@ def run(
     training goes on where it was when the same command is given again, and on a CPU ends in the
     same bits.
     """
+    from pydantic import ValidationError
+
     from demagnify.detectors import DetectorTraining
+    from demagnify.errors import BadConfigError
     from demagnify.experiments.detector import train_detector_on
 
-    config = DetectorTraining(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        patience=patience,
-        augmentation=augmentation,
-        seed=seed,
-        precision=precision,
-    )
+    try:
+        config = DetectorTraining(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            patience=patience,
+            augmentation=augmentation,
+            seed=seed,
+            precision=precision,
+        )
+    except ValidationError as error:  # such as a learning rate of 0
+        first = error.errors()[0]
+        raise BadConfigError(f"{first['loc'][0]}: {first['msg']}, not {first['input']}") from error
     trained = train_detector_on(
         data,
         config,

@@ -32,7 +32,7 @@ def draw_verdict(verdict: PhotoVerdict) -> Pixels:
 def _draw_face(picture: Image.Image, face: FaceVerdict) -> None:
     draw = ImageDraw.Draw(picture)
     colour = COLOURS[face.verdict]
-    x, y, width, height = face.face.box
+    x, y, width, height = face.box
     line = max(2, round(min(picture.size) / 200))
     draw.rectangle((x, y, x + width, y + height), outline=colour, width=line)
     font = ImageFont.load_default(size=max(12.0, min(width / 8, 32.0)))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 
 from demagnify import images
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.defense.defended import DefendedDetector
+from demagnify.detectors.detector import check_finite
 from demagnify.errors import BadImageError
 from demagnify.faces import Face, FaceFinder, crop
 from demagnify.images import Pixels
@@ -20,13 +22,16 @@ from demagnify.images import Pixels
 PHOTOS_AT_ONCE: Final = 16
 FACES_AT_ONCE: Final = 32
 
+Box = tuple[float, float, float, float]
+
 
 @dataclass(frozen=True, kw_only=True)
 class FaceVerdict:
     """What the defended detector says of one face.
 
     Attributes:
-        face: Where it is in the photograph.
+        face: What the finder found; the box may reach over the border.
+        box: Left, top, width, height in pixels of what of that box lies in the photograph.
         verdict: "real" or "fake".
         score: 0-1; above 0.5 the verdict is "fake". A ranking, not a probability of guilt.
         logit: The detector's logit after the action.
@@ -34,6 +39,7 @@ class FaceVerdict:
     """
 
     face: Face
+    box: Box
     verdict: str
     score: float
     logit: float
@@ -42,11 +48,11 @@ class FaceVerdict:
     def to_json(self) -> dict[str, Any]:
         """Returns the verdict in words and numbers that JSON can hold."""
         return {
-            "box": [round(value, 1) for value in self.face.box],
+            "box": [round(value, 1) for value in self.box],
             "found_with": round(self.face.score, 4),
             "verdict": self.verdict,
-            "score": round(self.score, 6),
-            "logit": round(self.logit, 6),
+            "score": self.score,
+            "logit": self.logit,
             "action": self.action,
         }
 
@@ -86,6 +92,9 @@ def detect(
     Yields:
         One verdict for each path; a photograph that cannot be read or has no face yields one
         with `problem` set, and the others go on.
+
+    Raises:
+        BadConfigError: If a logit is not a finite number.
     """
     with ThreadPoolExecutor() as readers:
         for start in range(0, len(paths), PHOTOS_AT_ONCE):
@@ -113,31 +122,48 @@ def _detect_chunk(
         if not isinstance(photo, BadImageError)
         for face in faces
     ]
-    verdicts = iter(_judge(crops, [face for faces in found for face in faces], defended))
+    answers = _judge(crops, defended)
     for path, photo, faces in zip(paths, photos, found, strict=True):
         if isinstance(photo, BadImageError):
             yield PhotoVerdict(path=path, problem=str(photo).removeprefix(f"{path}: "))
         elif not faces:
             yield PhotoVerdict(path=path, problem="no face was found", pixels=photo)
         else:
-            own = tuple(next(verdicts) for _ in faces)
+            own = tuple(_verdict(face, photo.shape, next(answers)) for face in faces)
             yield PhotoVerdict(path=path, faces=own, pixels=photo)
 
 
-def _judge(
-    crops: Sequence[Pixels], faces: Sequence[Face], defended: DefendedDetector
-) -> Iterator[FaceVerdict]:
+class _Answer(NamedTuple):
+    """What the defended detector says of one crop; `surplus` is logit minus threshold."""
+
+    logit: float
+    surplus: float
+    action: str
+
+
+def _judge(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[_Answer]:
+    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
+    threshold = float(torch.tensor(defended.threshold, dtype=torch.float32))
     for start in range(0, len(crops), FACES_AT_ONCE):
-        batch = images.to_batch(list(crops[start : start + FACES_AT_ONCE]))
-        decisions = defended.decide(batch)
-        scores = torch.sigmoid(decisions.logits - defended.threshold)
-        for offset, (logit, score, action) in enumerate(
-            zip(decisions.logits.tolist(), scores.tolist(), decisions.actions.tolist(), strict=True)
-        ):
-            yield FaceVerdict(
-                face=faces[start + offset],
-                verdict=label_name(FAKE if logit > defended.threshold else REAL),
-                score=score,
-                logit=logit,
-                action=defended.actions[action].name,
-            )
+        decisions = defended.decide(images.to_batch(list(crops[start : start + FACES_AT_ONCE])))
+        logits = check_finite(decisions.logits, defended.name).tolist()
+        for logit, action in zip(logits, decisions.actions.tolist(), strict=True):
+            yield _Answer(logit, logit - threshold, defended.actions[action].name)
+
+
+def _verdict(face: Face, shape: tuple[int, ...], answer: _Answer) -> FaceVerdict:
+    return FaceVerdict(
+        face=face,
+        box=_inside(face.box, shape),
+        verdict=label_name(FAKE if answer.surplus > 0 else REAL),
+        score=(1 + math.tanh(answer.surplus / 2)) / 2,  # the sigmoid, safe from overflow
+        logit=answer.logit,
+        action=answer.action,
+    )
+
+
+def _inside(box: Box, shape: tuple[int, ...]) -> Box:
+    """Cuts off what of a box lies beyond the borders of a photograph of shape (H, W, 3)."""
+    left, right = (min(max(x, 0.0), shape[1]) for x in (box[0], box[0] + box[2]))
+    top, bottom = (min(max(y, 0.0), shape[0]) for y in (box[1], box[1] + box[3]))
+    return left, top, right - left, bottom - top

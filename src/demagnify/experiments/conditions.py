@@ -87,4 +87,3 @@ def measure_quality(conditions: Mapping[str, Faces]) -> tuple[AttackEntry, ...]:
         for name, faces in conditions.items()
         if name != CLEAN
     )
-

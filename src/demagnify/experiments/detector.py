@@ -4,38 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from demagnify import detectors
-from demagnify.data import Faces, Manifest
+from demagnify.data import Faces, Manifest, Skipped
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 
+SPLITS: Final = ("train", "val")
 
-def open_split(sources: Sequence[Path], split: str, *, size: int, strict: bool = False) -> Faces:
-    """Returns the faces of one split of one data set or several, as one set.
 
-    Groups of different data sets stay apart even where they have the same name.
+def open_splits(
+    sources: Sequence[Path], splits: Sequence[str], *, size: int, strict: bool = False
+) -> dict[str, Faces]:
+    """Returns splits of one data set or several, each as one set of faces.
+
+    Groups of different data sets stay apart even where they have the same name. What was left
+    out is listed once: a file in its split, a line of a manifest, whose split nobody knows, in
+    the first.
 
     Args:
         sources: Manifests; see `Manifest.load`.
-        split: "train", "val", "test".
+        splits: Some of "train", "val", "test".
         size: Side of the faces in pixels.
         strict: Whether a bad line or file stops the reading instead of being skipped.
 
     Raises:
-        BadManifestError: If a data set cannot be read, lacks the split, or has a group in two.
+        BadManifestError: If a data set cannot be read, lacks a split, or has a group in two.
     """
-    parts = []
-    for number, source in enumerate(sources):
-        manifest = Manifest.load(source, strict=strict)
+    manifests = [Manifest.load(source, strict=strict) for source in sources]
+    for manifest in manifests:
         manifest.check_groups()
-        faces = Faces.open(manifest.split(split), size=size, strict=strict)
-        faces.skipped = (*manifest.skipped, *faces.skipped)
-        if len(sources) > 1:
-            groups = [f"{number}:{group}" for group in faces.groups]
-            names = [f"{number}:{name}" for name in faces.names]
-            faces = faces.renamed(names, groups)
-        parts.append(faces)
-    return parts[0] if len(parts) == 1 else Faces.concatenate(parts)
+    chosen = {split: [manifest.split(split) for manifest in manifests] for split in splits}
+    marks = [f"{number}:" for number in range(len(sources))] if len(sources) > 1 else [""]
+    lines = [
+        Skipped(f"{mark}{line.where}", line.reason)
+        for mark, manifest in zip(marks, manifests, strict=True)
+        for line in manifest.skipped
+    ]
+    opened = {}
+    for split, parts in chosen.items():
+        faces = [
+            _marked(Faces.open(part, size=size, strict=strict), mark)
+            for part, mark in zip(parts, marks, strict=True)
+        ]
+        opened[split] = faces[0] if len(faces) == 1 else Faces.concatenate(faces)
+        opened[split].skipped, lines = (*lines, *opened[split].skipped), []
+    return opened
+
+
+def open_split(sources: Sequence[Path], split: str, *, size: int, strict: bool = False) -> Faces:
+    """Returns one split of one data set or several; see `open_splits`."""
+    return open_splits(sources, [split], size=size, strict=strict)[split]
+
+
+def _marked(faces: Faces, mark: str) -> Faces:
+    """Returns the same faces with `mark` before every name and group."""
+    names, groups = ([f"{mark}{name}" for name in names] for names in (faces.names, faces.groups))
+    marked = faces.renamed(names, groups)
+    marked.skipped = tuple(Skipped(f"{mark}{one.where}", one.reason) for one in faces.skipped)
+    return marked
 
 
 def train_detector_on(
@@ -68,9 +95,8 @@ def train_detector_on(
         BadArtifactError: If `output` belongs to another training.
     """
     say = tell or (lambda _line: None)
-    train = open_split(sources, "train", size=size, strict=strict)
-    val = open_split(sources, "val", size=size, strict=strict)
-    for skipped in dict.fromkeys((*train.skipped, *val.skipped)):  # both read the whole manifest
+    train, val = open_splits(sources, SPLITS, size=size, strict=strict).values()
+    for skipped in (*train.skipped, *val.skipped):
         say(f"skipped {skipped}")
     detector = detectors.create(
         backbone, weights=weights, input_size=size, device=device, seed=config.seed

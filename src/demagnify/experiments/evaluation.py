@@ -13,10 +13,10 @@ from demagnify.defense.defended import DefendedDetector
 from demagnify.defense.learned import Learned
 from demagnify.defense.reward_table import RewardTable
 from demagnify.errors import BadConfigError
-from demagnify.evaluation import Context, Evaluation, Faced, Settings, SkippedFile, evaluate
+from demagnify.evaluation import Context, Evaluation, Faced, Settings, evaluate
 from demagnify.evaluation.report import write_report
 from demagnify.experiments.conditions import create_attacks, measure_quality, under_attacks
-from demagnify.experiments.detector import open_split
+from demagnify.experiments.detector import open_splits
 
 SPLITS = ("val", "test")
 
@@ -67,12 +67,8 @@ def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
     chosen = create_attacks(plan.attacks, device=plan.device)
     timings: dict[str, float] = {}
     faceds: dict[str, dict[str, Faced]] = {}
-    skipped: dict[str, tuple[SkippedFile, ...]] = {}
-    for split in SPLITS:
-        faces = open_split(plan.sources, split, size=first.input_size, strict=plan.strict)
-        skipped[split] = tuple(
-            SkippedFile(name=one.where, reason=one.reason) for one in faces.skipped
-        )
+    opened = open_splits(plan.sources, SPLITS, size=first.input_size, strict=plan.strict)
+    for split, faces in opened.items():
         with _timed(timings, f"attacking {split}"):
             conditions = under_attacks(faces, chosen)
         with _timed(timings, f"detector on {split}"):
@@ -92,7 +88,6 @@ def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
             seen_attacks=_seen(plan.defenses),
             device=str(first.device or "cpu"),
             data=_describe(plan.sources),
-            skipped=skipped,
             detector=_about_detector(first),
             configuration=dict(plan.configuration),
             attack_quality=quality,

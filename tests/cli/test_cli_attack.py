@@ -1,0 +1,141 @@
+"""`demagnify attack`: attacked copies of a folder, with what belongs to them."""
+
+import csv
+
+import pytest
+from PIL import Image
+from toy_photos import photograph
+
+from demagnify import attacks, images
+
+
+def rows(path):
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def labelled(photos):
+    folder = photos("train/real/a.png", "train/fake/a.png", "test/fake/b.png", folder="faces")
+    (folder / "metadata.csv").write_text(
+        "file_name,label,split,group,camera\n"
+        "train/real/a.png,real,train,a,X\n"
+        "train/fake/a.png,fake,train,a,X\n"
+        "test/fake/b.png,fake,test,b,Y\n"
+    )
+    return folder
+
+
+@pytest.fixture
+def attack(run, tmp_path):
+    output = tmp_path / "out"
+    return lambda *arguments: run(
+        "attack", *arguments, output, "--model", "bicubic", "--scale", 2, "--device", "cpu"
+    )
+
+
+def test_copies_and_labels_are_written_and_summed_up(attack, labelled, tmp_path):
+    ended = attack(labelled)
+    assert (ended.code, ended.err) == (0, "")
+    table = rows(tmp_path / "out" / "metadata.csv")
+    kept = [[row[key] for key in ("label", "split", "group", "camera")] for row in table]
+    assert kept == [
+        ["real", "train", "a", "X"],
+        ["fake", "train", "a", "X"],
+        ["fake", "test", "b", "Y"],
+    ]
+    mean = sum(float(row["psnr"]) for row in table) / 3
+    assert f"attacked 3 faces: PSNR {mean:.2f} dB" in ended.out
+    for row in table:
+        original, copy = (
+            images.load(folder / row["file_name"]) for folder in (labelled, tmp_path / "out")
+        )
+        assert copy.shape == original.shape
+        assert (copy != original).any()
+
+
+def test_running_again_attacks_nothing_anew(attack, labelled, tmp_path, monkeypatch):
+    first = attack(labelled)
+    files = [path for path in (tmp_path / "out").rglob("*") if path.suffix == ".png"]
+    stamps = [path.stat().st_mtime_ns for path in files]
+
+    def forbidden(self, batch):
+        raise AssertionError("attacked again")
+
+    monkeypatch.setattr("demagnify.attacks.controls.BicubicAttack.run", forbidden)
+    again = attack(labelled)
+    assert (again.code, again.out) == (0, first.out)
+    assert [path.stat().st_mtime_ns for path in files] == stamps
+
+
+def test_a_bad_file_is_skipped_and_told(attack, photos, tmp_path):
+    folder = photos("a.png", "b.png")
+    (folder / "b.png").write_bytes(b"no photograph")
+    ended = attack(folder)
+    assert ended.code == 3
+    assert len(ended.complaints) == 1
+    assert ended.err.startswith("skipped b.png: ")
+    assert "attacked 1 faces" in ended.out
+    assert [row["where"] for row in rows(tmp_path / "out" / "skipped.csv")] == ["b.png"]
+
+
+def test_strict_stops_at_a_bad_file(attack, photos):
+    folder = photos("a.png", "b.png")
+    (folder / "a.png").write_bytes(b"")
+    ended = attack("--strict", folder)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"demagnify: {folder / 'a.png'}: the file is empty\n"
+
+
+def test_nothing_but_bad_files_is_an_error(attack, photos):
+    folder = photos("a.png")
+    (folder / "a.png").write_bytes(b"")
+    ended = attack(folder)
+    assert (ended.code, ended.out) == (1, "")
+    assert "no image could be attacked" in ended.err
+
+
+def test_faces_too_small_for_the_scale_are_skipped(attack, photos):
+    folder = photos("a.png")
+    Image.fromarray(photograph(3, 14, 14)).save(folder / "small.png")
+    ended = attack(folder)
+    assert ended.code == 3
+    assert "small.png" in ended.err
+    assert "too small" in ended.err
+
+
+def test_the_list_names_what_can_be_asked_for(run):
+    ended = run("attack", "--list")
+    assert ended.code == 0
+    assert ended.lines == attacks.names()
+    assert {"srgan-x4", "bicubic-x2"} <= set(ended.lines)
+
+
+def test_no_faces_are_told_with_a_hint(run):
+    ended = run("attack")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == "demagnify: no faces were given (demagnify attack FOLDER OUTPUT)\n"
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (["srgan-x3"], "no attack is called 'srgan-x3' (did you mean srgan-x4"),
+        (["bicubic-x2", "--scale", "4"], "bicubic-x2 enlarges by 2, not by 4"),
+        (["networks/none.pth"], "none.pth"),
+        (["srgan-x4", "--device", "abacus"], "the device 'abacus' is not available"),
+    ],
+)
+def test_an_attack_that_there_is_not_is_told(run, labelled, tmp_path, model, told):
+    ended = run("attack", labelled, tmp_path / "out", "--model", *model)
+    assert (ended.code, ended.out) == (1, "")
+    assert len(ended.complaints) == 1
+    assert told in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_output_of_another_attack_is_refused(attack, run, labelled, tmp_path):
+    attack(labelled)
+    ended = run("attack", labelled, tmp_path / "out", "--model", "bicubic-x3", "--device", "cpu")
+    assert ended.code == 1
+    assert "holds images of another attack" in ended.err

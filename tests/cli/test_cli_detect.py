@@ -1,0 +1,158 @@
+"""`demagnify detect` on good photographs: verdicts in words, as JSON, and drawn."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from toy_photos import photograph
+
+from demagnify import images
+from demagnify.defense.shipped import load_defended
+from demagnify.faces import crop
+
+EXACT = ("--device", "cpu", "--precision", "float32")
+
+
+@pytest.fixture
+def detect(run, finder, defense):
+    return lambda *arguments: run("detect", "--defense", defense, *EXACT, *arguments)
+
+
+def test_every_face_gets_a_line(detect, photos):
+    folder = photos("a.png", "b/c.png")
+    ended = detect(folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split(" at ")[0] for line in ended.lines] == [
+        f"{folder / name}: face {number}" for name in ("a.png", "b/c.png") for number in (1, 2)
+    ]
+    for line in ended.lines:
+        assert "score 0." in line
+        assert ": fake, " in line or ": real, " in line
+        assert line.split("action ")[1] in ("leave", "mask-center", "median")
+
+
+def test_json_is_one_object_a_line_and_keeps_its_word(detect, photos):
+    folder = photos(*(f"{number}.png" for number in range(8)))
+    ended = detect("--json", folder)
+    assert ended.code == 0
+    photographs = [json.loads(line) for line in ended.lines]
+    assert [one["file"] for one in photographs] == [str(path) for path in sorted(folder.iterdir())]
+    faces = [face for one in photographs for face in one["faces"]]
+    assert len(faces) == 16
+    for face in faces:
+        x, y, width, height = face["box"]
+        assert 0 <= x < x + width <= 80
+        assert 0 <= y < y + height <= 60
+        assert 0 <= face["score"] <= 1
+        assert (face["score"] > 0.5) == (face["verdict"] == "fake")
+        assert face["action"] in ("leave", "mask-center", "median")
+    assert {face["verdict"] for face in faces} == {"real", "fake"}
+    assert all(one["problem"] is None for one in photographs)
+
+
+def test_the_verdict_is_the_defended_detectors_on_the_crop(detect, photos, finder, defense):
+    folder = photos("a.png", "b.png", "c.png")
+    judged = [face for line in detect("--json", folder).lines for face in json.loads(line)["faces"]]
+    defended = load_defended(defense, device="cpu", precision="float32")
+    crops = [
+        crop(pixels, face, size=defended.input_size)
+        for pixels in map(images.load, sorted(folder.iterdir()))
+        for face in finder.find(pixels)
+    ]
+    decisions = defended.decide(images.to_batch(crops))
+    assert [face["action"] for face in judged] == [
+        defended.actions[number].name for number in decisions.actions
+    ]
+    logits = torch.tensor([face["logit"] for face in judged])
+    torch.testing.assert_close(logits, decisions.logits, rtol=1e-4, atol=1e-5)
+    fake = (decisions.logits > defended.threshold).tolist()
+    assert [face["verdict"] == "fake" for face in judged] == fake
+
+
+def test_a_bare_detector_judges_and_leaves_every_face(detect, defense, photos):
+    folder = photos("a.png")
+    ended = detect("--json", folder, "--defense", defense / "detector")
+    faces = json.loads(ended.out)["faces"]
+    assert [face["action"] for face in faces] == ["leave", "leave"]
+
+
+def test_saved_pictures_have_the_photographs_names(detect, photos, tmp_path):
+    folder = photos("a.png", "more/b.jpg")
+    before = [path.read_bytes() for path in sorted(folder.rglob("*.*"))]
+    ended = detect(folder, "--save", tmp_path / "drawn")
+    assert ended.code == 0
+    drawn = [path for path in (tmp_path / "drawn").rglob("*") if path.is_file()]
+    names = sorted(path.relative_to(tmp_path / "drawn").as_posix() for path in drawn)
+    assert names == ["a.png.png", "more/b.jpg.png"]
+    for name in ("a.png", "more/b.jpg"):
+        original, picture = images.load(folder / name), images.load(tmp_path / f"drawn/{name}.png")
+        assert picture.shape == original.shape
+        assert not np.array_equal(picture, original)
+    assert [path.read_bytes() for path in sorted(folder.rglob("*.*"))] == before
+
+
+def test_photographs_of_one_name_are_drawn_beside_each_other(detect, photos, tmp_path):
+    one, other = photos("x.png", folder="one"), photos("y.png", "x.png", folder="other")
+    detect(one, other, other / "x.png", "--save", tmp_path / "drawn")
+    names = ["x.png.2.png", "x.png.3.png", "x.png.png", "y.png.png"]
+    assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == names
+    first, second = (images.load(tmp_path / "drawn" / names[place]) for place in (2, 0))
+    apart = np.abs(first.astype(int) - images.load(one / "x.png")).mean()
+    assert apart < np.abs(first.astype(int) - images.load(other / "x.png")).mean()
+    assert not np.array_equal(first, second)
+
+
+def test_a_picture_is_drawn_over_no_photograph(detect, photos):
+    folder = photos("x.png", "x.png.png")
+    before = (folder / "x.png.png").read_bytes()
+    detect(folder, "--save", folder)
+    assert (folder / "x.png.png").read_bytes() == before
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "x.png",
+        "x.png.2.png",
+        "x.png.png",
+        "x.png.png.png",
+    ]
+
+
+def test_what_was_drawn_is_not_judged_the_next_time(detect, photos):
+    folder = photos("a.png")
+    first = detect(folder, "--save", folder / "drawn")
+    assert (folder / "drawn" / "a.png.png").is_file()
+    assert detect(folder, "--save", folder / "drawn").out == first.out
+    assert len(detect(folder).lines) == 4
+
+
+def test_a_photograph_without_verdict_is_not_drawn(detect, tmp_path):
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "even.png")
+    assert detect(tmp_path / "even.png", "--save", tmp_path / "drawn").code == 1
+    assert not (tmp_path / "drawn").exists()
+
+
+@pytest.mark.parametrize("name", ["Zoë 顔.png", os.fsdecode(b"caf\xe9.png")])
+def test_a_file_may_have_any_name(detect, tmp_path, name):
+    images.save_png(tmp_path / name, photograph())
+    ended = detect("--json", tmp_path / name)
+    assert ended.code == 0
+    assert json.loads(ended.out)["file"] == str(tmp_path / name)
+
+
+def test_a_name_that_no_system_takes_is_a_missing_photograph(detect, photos):
+    ended = detect("x" * 300, photos("a.png"))
+    assert ended.code == 3
+    assert len(ended.complaints) == 1
+    assert "cannot be read" in ended.err
+
+
+def test_names_of_any_bytes_reach_a_terminal(tmp_path):
+    name = os.fsencode(tmp_path) + b"/caf\xe9"
+    environment = {**os.environ, "PYTHONUTF8": "1", "DEMAGNIFY_CACHE": os.fsdecode(name)}
+    asked = [sys.executable, "-m", "demagnify", "assets"]
+    ended = subprocess.run(asked, capture_output=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert f"cache: {tmp_path}/caf\\udce9".encode() in ended.stdout

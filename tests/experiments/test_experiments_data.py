@@ -1,0 +1,172 @@
+"""What experiments are made of: splits of several sets, and faces under attacks."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_faces import SIZE, write_faces
+
+from demagnify import images
+from demagnify.attacks.controls import BicubicAttack, NoAttack
+from demagnify.data import Faces
+from demagnify.errors import BadConfigError, BadImageError, BadManifestError, UnknownNameError
+from demagnify.experiments.conditions import (
+    create_attacks,
+    measure_quality,
+    pooled,
+    under_attacks,
+)
+from demagnify.experiments.detector import open_split, open_splits
+
+COUNTS = {"train": 2, "val": 1, "test": 1}
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_faces(tmp_path / "one", counts=COUNTS)
+
+
+@pytest.fixture
+def other(tmp_path):
+    return write_faces(tmp_path / "other", seed=1, counts=COUNTS)
+
+
+def test_one_set_keeps_its_names_and_groups(source):
+    faces = open_split([source], "train", size=SIZE)
+    assert faces.names == [f"train/{label}/0{n}.png" for n in (0, 1) for label in ("real", "fake")]
+    assert faces.groups.tolist() == ["train-00", "train-00", "train-01", "train-01"]
+    assert faces.labels.tolist() == [0, 1, 0, 1]
+    assert faces.size == SIZE
+    pixels = images.from_batch(faces.batch([1]))[0]
+    np.testing.assert_array_equal(pixels, images.load(source / "train/fake/00.png"))
+
+
+def test_groups_of_several_sets_stay_apart(source, other):
+    faces = open_split([source, other], "train", size=SIZE)
+    assert len(faces) == 8
+    assert len(set(faces.names)) == 8
+    assert sorted(set(faces.groups)) == ["0:train-00", "0:train-01", "1:train-00", "1:train-01"]
+    alone = [open_split([one], "train", size=SIZE) for one in (source, other)]
+    expected = np.concatenate([one.images for one in alone])
+    np.testing.assert_array_equal(faces.batch(range(8)).numpy(), expected)
+    assert faces.labels.tolist() == [label for one in alone for label in one.labels]
+
+
+def spoil(source):
+    """A line that cannot be used, and a file of each split that cannot be read."""
+    with (source / "metadata.csv").open("a") as file:
+        file.write("train/real/00.png,perhaps,train,x\n")
+    for split in COUNTS:
+        (source / split / "real" / "00.png").write_bytes(b"no photograph")
+
+
+def test_what_was_left_out_is_listed_once(source):
+    spoil(source)
+    opened = open_splits([source], ["val", "test"], size=SIZE)
+    listed = {split: [one.where for one in faces.skipped] for split, faces in opened.items()}
+    assert listed == {
+        "val": ["metadata.csv, line 10", "val/real/00.png"],
+        "test": ["test/real/00.png"],
+    }
+    assert [len(faces) for faces in opened.values()] == [1, 1]
+
+
+def test_what_was_left_out_of_several_sets_is_told_apart(source, other):
+    spoil(source)
+    spoil(other)
+    faces = open_split([source, other], "train", size=SIZE)
+    assert sorted(one.where for one in faces.skipped) == [
+        "0:metadata.csv, line 10",
+        "0:train/real/00.png",
+        "1:metadata.csv, line 10",
+        "1:train/real/00.png",
+    ]
+
+
+def test_strict_stops_at_a_bad_line_and_at_a_bad_file(source, other):
+    (source / "train/real/00.png").write_bytes(b"no photograph")
+    with pytest.raises(BadImageError, match=r"00\.png"):
+        open_split([source], "train", size=SIZE, strict=True)
+    spoil(other)
+    with pytest.raises(BadManifestError, match="line 10"):
+        open_split([other], "train", size=SIZE, strict=True)
+
+
+def test_a_missing_split_is_told_before_anything_is_decoded(source, monkeypatch):
+    def forbidden(*_, **__):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(Faces, "open", forbidden)
+    with pytest.raises(BadManifestError, match="no image is in the split 'dev'"):
+        open_splits([source], ["train", "dev"], size=SIZE)
+
+
+def test_a_group_in_two_splits_is_refused(source):
+    text = (source / "metadata.csv").read_text().replace("test-00", "train-00")
+    (source / "metadata.csv").write_text(text)
+    with pytest.raises(BadManifestError, match="'train-00'"):
+        open_split([source], "val", size=SIZE)
+
+
+def test_attacks_come_once_in_order_and_without_none():
+    chosen = create_attacks(["none", "bicubic-x3", "bicubic-x2", "bicubic-x3"], device="cpu")
+    assert [attack.name for attack in chosen] == ["bicubic-x3", "bicubic-x2"]
+    assert create_attacks([]) == []
+
+
+def test_an_unknown_attack_is_refused():
+    with pytest.raises(UnknownNameError, match="did you mean"):
+        create_attacks(["bicubic-x22"], device="cpu")
+
+
+def test_two_attacks_of_one_name_are_refused(monkeypatch):
+    def create(name, **_):
+        attack = BicubicAttack(2)
+        attack.name = name.rpartition("/")[2].removesuffix(".pth")
+        return attack
+
+    monkeypatch.setattr("demagnify.attacks.create", create)
+    with pytest.raises(BadConfigError, match="two attacks are called 'net'"):
+        create_attacks(["mine/net.pth", "yours/net.pth"])
+
+
+def test_conditions_are_the_clean_faces_and_the_attacked(source, tmp_path):
+    faces = open_split([source], "train", size=SIZE)
+    conditions = under_attacks(faces, [BicubicAttack(2)], cache=tmp_path / "cache")
+    assert list(conditions) == ["none", "bicubic-x2"]
+    assert conditions["none"] is faces
+    everything = range(len(faces))
+    expected = BicubicAttack(2)(faces.batch(everything))
+    assert torch.equal(conditions["bicubic-x2"].batch(everything), expected)
+
+
+def test_pooled_faces_tell_their_attack_and_keep_their_group(source, tmp_path):
+    faces = open_split([source], "train", size=SIZE)
+    conditions = under_attacks(faces, [BicubicAttack(2)], cache=tmp_path / "cache")
+    pool = pooled(conditions)
+    assert pool.names == [
+        *(f"{name} (none)" for name in faces.names),
+        *(f"{name} (bicubic-x2)" for name in faces.names),
+    ]
+    assert pool.groups.tolist() == faces.groups.tolist() * 2
+    assert pool.labels.tolist() == faces.labels.tolist() * 2
+    both = [condition.batch(range(4)) for condition in conditions.values()]
+    assert torch.equal(pool.batch(range(8)), torch.cat(both))
+
+
+def test_quality_is_measured_against_the_clean_faces(source, tmp_path):
+    faces = open_split([source], "train", size=SIZE)
+    attacks = [BicubicAttack(2), BicubicAttack(4)]
+    conditions = under_attacks(faces, attacks, cache=tmp_path / "cache")
+    light, heavy = measure_quality(conditions)
+    assert (light.name, heavy.name) == ("bicubic-x2", "bicubic-x4")
+    assert light.n == heavy.n == 4
+    assert 10 < heavy.psnr_mean < light.psnr_mean < 60
+    assert 0 < heavy.ssim_mean < light.ssim_mean < 1
+
+
+def test_faces_that_an_attack_leaves_alone_have_no_psnr(source):
+    faces = open_split([source], "train", size=SIZE)
+    same = faces.with_images(NoAttack()(faces.batch(range(len(faces)))))
+    (entry,) = measure_quality({"none": faces, "nothing": same})
+    assert entry.psnr_mean is None
+    assert entry.ssim_mean == pytest.approx(1.0)
