@@ -20,7 +20,7 @@ _HOMES = {
     "Manifest": "demagnify.data.manifest",
 }
 
-__all__ = ["DefendedDetector", "Detector", "Faces", "Manifest", "__version__"]  # noqa: F822
+__all__ = ["DefendedDetector", "Detector", "Faces", "Manifest", "__version__"]
 
 
 def __getattr__(name: str) -> object:

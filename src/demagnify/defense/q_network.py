@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from demagnify.defense.seeding import torch_generator
+from demagnify.randomness import torch_generator
 
 HIDDEN = 128
 

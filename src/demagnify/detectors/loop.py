@@ -16,7 +16,6 @@ from demagnify.detectors.detector import Detector
 from demagnify.detectors.history import Epoch
 from demagnify.detectors.judging import area_under_curve, choose_threshold
 from demagnify.detectors.pixels import DevicePixels
-from demagnify.detectors.randomness import derived_seed, generator
 from demagnify.detectors.schedule import learning_rate
 from demagnify.detectors.state import (
     Progress,
@@ -26,6 +25,7 @@ from demagnify.detectors.state import (
     restore_optimizer,
 )
 from demagnify.errors import BadConfigError
+from demagnify.randomness import derived_seed, generator
 
 
 def imbalance(faces: Faces) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from demagnify.defense import seeding
+from demagnify import randomness
 from demagnify.defense.judgement import Defense, Judgement
 from demagnify.defense.reward_table import RewardTable
 from demagnify.evaluation.result import UNDEFENDED
@@ -42,7 +42,7 @@ class RandomAction(Defense):
 
     def judge(self, table: RewardTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
         """Judges every face of `table` after a random action."""
-        draw = seeding.generator(self._seed, "random-action")
+        draw = randomness.generator(self._seed, "random-action")
         return _after(table, draw.integers(table.logits.shape[1], size=len(table.labels)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.defense import seeding
+from demagnify import randomness
 from demagnify.evaluation.context import Settings
 from demagnify.evaluation.grid import JudgedSplit, none_if_nan
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
@@ -24,7 +24,9 @@ def draw_batches(faces: int, settings: Settings) -> NDArray[np.int64]:
     size = min(settings.batch_size, faces)
     return np.stack(
         [
-            seeding.generator(settings.seed, "evaluation-batch", number).permutation(faces)[:size]
+            randomness.generator(settings.seed, "evaluation-batch", number).permutation(faces)[
+                :size
+            ]
             for number in range(settings.batches)
         ]
     )

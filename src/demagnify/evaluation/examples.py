@@ -8,7 +8,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.defense import seeding
+from demagnify import randomness
 from demagnify.evaluation.context import Record
 from demagnify.evaluation.grid import JudgedSplit
 from demagnify.evaluation.result import UNDEFENDED
@@ -77,7 +77,7 @@ def pick_examples(
     outcomes = _outcomes(before.scores.correct, after.scores.correct)
     for number, (outcome, shown) in enumerate(_SHOWN.items()):
         members = np.flatnonzero(outcomes == number)
-        order = seeding.generator(seed, "examples", number).permutation(members)
+        order = randomness.generator(seed, "examples", number).permutation(members)
         for face in order[:shown]:
             example = Example(
                 split=split.name,

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from demagnify.defense import seeding
+from demagnify import randomness
 from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
 
 _MIN_SHARE_DEFINED: Final = 0.5
@@ -33,7 +33,7 @@ class GroupResamples:
     def __init__(self, groups: ArrayLike, *, count: int = 1000, seed: int = 0) -> None:
         names, self._group_of_face = np.unique(np.asarray(groups), return_inverse=True)
         self.groups = len(names)
-        generator = seeding.generator(seed, "bootstrap")
+        generator = randomness.generator(seed, "bootstrap")
         chances = np.full(self.groups, 1.0 / self.groups)
         self._draws = generator.multinomial(self.groups, chances, size=count).astype(np.uint16)
 

@@ -20,8 +20,8 @@ from demagnify.defense.learners.q_update import QUpdate
 from demagnify.defense.policy import GreedyQPolicy
 from demagnify.defense.q_network import QNetwork
 from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.seeding import generator
 from demagnify.defense.state import StateEncoder
+from demagnify.randomness import generator
 
 SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
