@@ -1,0 +1,85 @@
+"""The demonstration: everything in one folder, and nothing twice."""
+
+import pytest
+from tiny_faces import write_faces
+
+from demagnify import detectors
+from demagnify.detectors import TrainedDetector
+from demagnify.detectors.detector import Detector
+from demagnify.experiments import demo
+from demagnify.experiments.demo import Demo
+
+PRESET = """
+defense:
+  actions: [leave, mask-center]
+  state: thumbnail
+  learner: {episodes: 96, environments: 16, hidden: 8}
+"""
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A demonstration with made-up faces, a tiny network and attacks without one."""
+
+    def build_sample(folder, *, seed):
+        if not folder.exists():
+            write_faces(folder, seed=seed, size=224, counts={"train": 6, "val": 4, "test": 4})
+
+    def load(name, *, device, precision):
+        assert name == "light"
+        return detectors.create("test_efficientnet", input_size=64, device=device, seed=1)
+
+    (tmp_path / "tiny.yaml").write_text(PRESET)
+    monkeypatch.setattr(demo, "build_sample", build_sample)
+    monkeypatch.setattr(demo, "PRESET", str(tmp_path / "tiny.yaml"))
+    monkeypatch.setattr(demo, "SEEN", ("bicubic-x2",))
+    monkeypatch.setattr(demo, "UNSEEN", ("bicubic-x4",))
+    monkeypatch.setattr(demo.detectors, "load", load)
+    return lambda: Demo(tmp_path / "demo", seed=3, device="cpu", precision="float32")
+
+
+def forbidden(*_, **__):
+    raise AssertionError("done twice")
+
+
+def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, monkeypatch):
+    told = []
+    result = small().run(tell=told.append)
+    folder = tmp_path / "demo"
+    assert (folder / "report.html").stat().st_size > 10_000
+    assert (folder / "defense" / "card.json").is_file()
+    assert [line[:3] for line in told if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
+    assert {attack.name: attack.seen for attack in result.attacks} == {
+        "none": True,
+        "bicubic-x2": True,
+        "bicubic-x4": False,
+    }
+    assert result.settings.seed == 3
+    assert result.context.configuration["defense"]["seed"] == 3
+    assert result.context.command == f"demagnify demo --output {folder} --seed 3"
+    assert result.split_entry("test").n == 8
+
+    monkeypatch.setattr("demagnify.defense.learners.q_learning.QLearning.fit", forbidden)
+    monkeypatch.setattr("demagnify.attacks.controls.BicubicAttack.run", forbidden)
+    monkeypatch.setattr(Detector, "forward", forbidden)
+    again = small().run()
+    assert again.cells == result.cells
+    assert again.comparisons == result.comparisons
+
+
+def test_the_detector_can_be_trained_on_the_sample_set(small, tmp_path, monkeypatch):
+    asked = {}
+
+    def train_detector_on(sources, config, **settings):
+        asked.update(settings, sources=sources, config=config)
+        detector = detectors.create("test_efficientnet", input_size=64, device="cpu", seed=2)
+        return TrainedDetector(detector=detector, history=(), metrics={})
+
+    monkeypatch.setattr(demo, "train_detector_on", train_detector_on)
+    monkeypatch.setattr(demo.detectors, "load", forbidden)
+    result = small().run(train_detector=True)
+    assert asked["sources"] == [tmp_path / "demo" / "sample"]
+    assert asked["config"].seed == 3
+    assert asked["output"] == tmp_path / "demo" / "detector"
+    assert asked["backbone"] == "light"
+    assert result.context.command.endswith(" --train-detector")

@@ -1,0 +1,289 @@
+"""Detector, defence and evaluation on tiny faces: what is written, and that it agrees."""
+
+import csv
+import json
+import re
+from collections import defaultdict
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score
+from tiny_faces import SIZE, write_faces
+from tiny_loop import DEFENSE
+
+from demagnify import detectors
+from demagnify.actions import ActionSet
+from demagnify.attacks.controls import BicubicAttack
+from demagnify.data import Faces, Manifest
+from demagnify.defense.defended import DefendedDetector, undefended
+from demagnify.detectors.detector import Detector
+from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.evaluation.report.words import percent
+from demagnify.experiments.defense import train_defense_on
+from demagnify.experiments.evaluation import evaluate_on
+
+
+@pytest.fixture(scope="module")
+def document(loop):
+    return json.loads((loop.run / "results.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def predictions(loop):
+    with (loop.run / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_run_is_whole(loop):
+    names = {path.name for path in loop.run.iterdir()}
+    written = {"results.json", "predictions.csv", "report.html", "report.md", "report.tex"}
+    assert names == {*written, "examples", "tables"}
+    tables = sorted(path.name for path in (loop.run / "tables").iterdir())
+    assert tables == [
+        f"{split}-{attack}.safetensors"
+        for split in ("test", "val")
+        for attack in ("bicubic-x2", "bicubic-x4", "none")
+    ]
+    unfinished = [path for path in loop.folder.rglob("*") if path.name.endswith(".training")]
+    assert unfinished == []
+
+
+def test_it_tells_what_it_trains_on(loop):
+    assert loop.told[0].startswith("training: 12 real and 12 fake faces")
+    assert "training: 12 real and 12 fake faces, each clean and under bicubic-x2" in loop.told
+    epochs = [line for line in loop.told if line.startswith("epoch ")]
+    assert len(epochs) == len(loop.detector.history)
+
+
+def test_balanced_accuracy_follows_from_the_predictions(document, predictions):
+    faces = defaultdict(list)
+    for row in predictions:
+        faces[row["split"], row["attack"], row["defense"]].append(row)
+    assert len(faces) == len(document["cells"])
+    for cell in document["cells"]:
+        rows = faces[cell["split"], cell["attack"], cell["defense"]]
+        assert cell["n"] == len(rows) == 12
+        right = balanced_accuracy_score(
+            [row["label"] for row in rows], [row["verdict"] for row in rows]
+        )
+        assert cell["metrics"]["balanced_accuracy"]["value"] == pytest.approx(right)
+
+
+def test_a_verdict_follows_from_its_logit(predictions):
+    assert {row["verdict"] for row in predictions} == {"real", "fake"}
+    for row in predictions:
+        logit, threshold = float(row["logit"]), float(row["threshold"])
+        if logit != threshold:  # both have six digits
+            assert row["verdict"] == ("fake" if logit > threshold else "real")
+
+
+def test_predictions_are_what_the_saved_defence_says(loop, predictions):
+    defended = DefendedDetector.load(loop.folder / "defense", device="cpu", precision="float32")
+    clean = Faces.open(Manifest.load(loop.source).split("test"), size=SIZE)
+    for attack in (None, BicubicAttack(4)):
+        images = clean.batch(range(len(clean)))
+        decisions = defended.decide(images if attack is None else attack(images))
+        name = attack.name if attack else "none"
+        rows = [
+            row
+            for row in predictions
+            if (row["split"], row["attack"], row["defense"]) == ("test", name, "learned")
+        ]
+        assert [row["name"] for row in rows] == clean.names
+        assert [row["group"] for row in rows] == clean.groups.tolist()
+        named = [defended.actions[number].name for number in decisions.actions]
+        assert [row["action"] for row in rows] == named
+        logits = [float(row["logit"]) for row in rows]
+        np.testing.assert_allclose(logits, decisions.logits, rtol=1e-4, atol=1e-4)
+
+
+def test_seen_and_unseen_attacks_are_told_apart(loop, document):
+    card = json.loads((loop.folder / "defense" / "card.json").read_text())
+    assert card["seen_attacks"] == ["bicubic-x2"]
+    assert document["context"]["seen_attacks"] == ["bicubic-x2"]
+    seen = {attack["name"]: attack["seen"] for attack in document["attacks"]}
+    assert seen == {"none": True, "bicubic-x2": True, "bicubic-x4": False}
+
+
+def test_the_record_tells_how_it_came_about(document, loop):
+    context = document["context"]
+    assert context["title"] == "tiny"
+    assert context["configuration"] == {"face_size": SIZE}
+    assert context["detector"]["input_size"] == SIZE
+    assert len(context["detector_history"]) == len(loop.detector.history)
+    assert len(context["learner_history"]) == len(loop.defense.history)
+    assert context["learner_history"][-1].keys() >= {"share of leave", "share of median"}
+    assert set(context["timings"]) == {
+        f"{stage} {split}" for stage in ("attacking", "detector on") for split in ("val", "test")
+    }
+    quality = {attack["name"]: attack["psnr_mean"] for attack in document["attacks"]}
+    assert quality["none"] is None
+    assert quality["bicubic-x2"] > quality["bicubic-x4"] > 5
+
+
+@pytest.mark.parametrize("file", ["report.html", "report.md", "report.tex"])
+def test_the_reports_show_the_figures_of_the_record(loop, document, file):
+    text = (loop.run / file).read_text()
+    for attack in ("none", "bicubic-x2", "bicubic-x4"):
+        cell = loop.evaluation.result.cell("test", attack, "learned")
+        assert percent(cell.metrics["balanced_accuracy"].value) in text
+    assert "learned" in text
+
+
+def test_the_page_stands_by_itself(loop):
+    page = (loop.run / "report.html").read_text()
+    assert re.findall(r'(?:src|href)="(?!data:|#)([^"]*)"', page) == []
+    assert "<img" in page or "<svg" in page
+
+
+def test_another_time_nobody_asks_the_detector(loop, monkeypatch):
+    before = (loop.run / "results.json").read_text()
+    calls = []
+    forward = Detector.forward
+
+    def counted(self, images):
+        calls.append(len(images))
+        return forward(self, images)
+
+    monkeypatch.setattr(Detector, "forward", counted)
+    again = evaluate_on(loop.plan, loop.run)
+    assert calls == []
+    assert again.result.cells == loop.evaluation.result.cells
+    assert comparable((loop.run / "results.json").read_text()) == comparable(before)
+    (loop.run / "tables" / "test-bicubic-x4.safetensors").unlink()
+    evaluate_on(loop.plan, loop.run)
+    assert sum(calls) == 12 * len(DEFENSE.actions)
+
+
+def test_the_tables_of_another_detector_are_refused(loop, tmp_path):
+    (tmp_path / "tables").mkdir()
+    for table in (loop.run / "tables").iterdir():
+        (tmp_path / "tables" / table.name).write_bytes(table.read_bytes())
+    other = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
+    with pytest.raises(BadArtifactError, match="of other faces, actions or another detector"):
+        evaluate_on(replace(loop.plan, defenses={"none": undefended(other)}), tmp_path)
+
+
+def comparable(text):
+    """A record without what no two runs share: times."""
+    document = json.loads(text)
+    del document["created"]
+    del document["context"]["timings"]
+    for epoch in document["context"]["detector_history"]:
+        del epoch["images_per_second"]
+    return document
+
+
+def test_the_same_seed_gives_the_same_bits(loop, same_loop):
+    for part in ("detector", "defense"):
+        one, other = (
+            (folder / part / "weights.safetensors").read_bytes()
+            for folder in (loop.folder, same_loop.folder)
+        )
+        assert one == other
+    one, other = ((each.run / "results.json").read_text() for each in (loop, same_loop))
+    assert comparable(one) == comparable(other)
+    one, other = ((each.run / "predictions.csv").read_bytes() for each in (loop, same_loop))
+    assert one == other
+
+
+def another(defended, **changes):
+    """The same defence but for one part."""
+    parts = {
+        "detector": defended.detector,
+        "actions": defended.actions,
+        "encoder": defended.encoder,
+        "policy": defended.policy,
+        "input_size": defended.input_size,
+        **changes,
+    }
+    return DefendedDetector(
+        parts["detector"],
+        parts["actions"],
+        parts["encoder"],
+        parts["policy"],
+        input_size=parts["input_size"],
+    ).eval()
+
+
+@pytest.mark.parametrize("part", ["detector", "threshold", "actions", "input_size"])
+def test_defences_that_share_no_table_are_refused(loop, part, tmp_path):
+    first = loop.defense.defended
+    detector = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
+    moved = Detector.load(loop.folder / "detector", device="cpu", precision="float32")
+    moved.threshold += 0.5
+    changed = {
+        "detector": {"detector": detector},
+        "threshold": {"detector": moved},
+        "actions": {"actions": ActionSet.create(["leave", "median", "mask-center"])},
+        "input_size": {"input_size": 48},
+    }[part]
+    detector.threshold = first.threshold
+    plan = replace(loop.plan, defenses={"a": first, "b": another(first, **changed)})
+    with pytest.raises(BadConfigError, match="have different detectors or actions"):
+        evaluate_on(plan, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_without_a_defence_there_is_nothing_to_judge(loop, tmp_path):
+    with pytest.raises(BadConfigError, match="there is no defence"):
+        evaluate_on(replace(loop.plan, defenses={}), tmp_path)
+
+
+def test_several_defences_share_one_run(loop, tmp_path):
+    first = loop.defense.defended
+    second = another(first)
+    second.card = {"seen_attacks": ["bicubic-x4"]}
+    plan = replace(loop.plan, defenses={"one": first, "two": second})
+    result = evaluate_on(plan, tmp_path).result
+    assert result.of_role("learned") == ("one", "two")
+    assert result.context.seen_attacks == ("bicubic-x2", "bicubic-x4")
+    one, two = (result.cell("test", "none", name) for name in ("one", "two"))
+    assert one.metrics == two.metrics
+
+
+def test_what_was_left_out_is_counted_once_in_the_record(loop, tmp_path):
+    source = write_faces(tmp_path / "faces", counts={"val": 3, "test": 3})
+    (source / "val/real/00.png").write_bytes(b"no photograph")
+    with (source / "metadata.csv").open("a") as file:
+        file.write("nowhere.png,real,test,x\n")
+    result = evaluate_on(replace(loop.plan, sources=[source], attacks=[]), tmp_path / "run").result
+    listed = {split.name: [one.name for one in split.skipped] for split in result.splits}
+    assert listed == {"val": ["metadata.csv, line 14", "val/real/00.png"], "test": []}
+    assert result.split_entry("val").n == 5
+
+
+def test_a_finished_training_is_not_done_again(loop, monkeypatch):
+    def forbidden(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("demagnify.defense.learners.q_learning.QLearning.fit", forbidden)
+    monkeypatch.setattr(Detector, "forward", forbidden)
+    told = []
+    again = train_defense_on(
+        [loop.source],
+        DEFENSE,
+        detector=loop.detector.detector,
+        attacks=["bicubic-x2"],
+        output=loop.folder / "defense",
+        face_size=SIZE,
+        device="cpu",
+        tell=told.append,
+    )
+    one, other = (each.defended.policy.state_dict() for each in (again, loop.defense))
+    assert all(torch.equal(one[name], other[name]) for name in other)
+
+
+def test_other_attacks_are_another_training(loop):
+    with pytest.raises(BadArtifactError, match="faces"):
+        train_defense_on(
+            [loop.source],
+            DEFENSE,
+            detector=loop.detector.detector,
+            attacks=["bicubic-x4"],
+            output=loop.folder / "defense",
+            face_size=SIZE,
+            device="cpu",
+        )

@@ -1,0 +1,88 @@
+"""The research loop on tiny faces, through the functions that the command line calls."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tiny_faces import SIZE, write_faces
+
+from demagnify.defense.config import DefenseTraining
+from demagnify.defense.learners import QLearningConfig
+from demagnify.defense.training import TrainedDefense
+from demagnify.detectors import DetectorTraining, TrainedDetector
+from demagnify.evaluation import Evaluation, Settings
+from demagnify.experiments.defense import train_defense_on
+from demagnify.experiments.detector import train_detector_on
+from demagnify.experiments.evaluation import EvaluationPlan, evaluate_on
+
+DETECTOR = DetectorTraining(
+    epochs=3, batch_size=8, learning_rate=3e-3, augmentation=0.0, seed=4, precision="float32"
+)
+DEFENSE = DefenseTraining(
+    actions=("leave", "mask-center", "median"),
+    state="thumbnail",
+    fill_table=True,
+    learner=QLearningConfig(episodes=256, environments=16, hidden=16, epsilon_decay=0.98),
+    seed=4,
+)
+SETTINGS = Settings(seed=4, resamples=40, batches=5, batch_size=8)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """The research loop in one folder: its results, and what it told."""
+
+    folder: Path
+    source: Path
+    detector: TrainedDetector
+    defense: TrainedDefense
+    evaluation: Evaluation
+    told: tuple[str, ...]
+
+    @property
+    def plan(self):
+        return plan_for(self.source, self.defense)
+
+    @property
+    def run(self):
+        return self.folder / "evaluation"
+
+
+def plan_for(source, defense):
+    return EvaluationPlan(
+        sources=[source],
+        defenses={"learned": defense.defended},
+        attacks=["bicubic-x2", "bicubic-x4"],
+        settings=SETTINGS,
+        title="tiny",
+        command="demagnify evaluate",
+        configuration={"face_size": SIZE},
+        device="cpu",
+    )
+
+
+def run_loop(folder):
+    """Detector, defence, evaluation."""
+    source = write_faces(folder / "faces")
+    told = []
+    detector = train_detector_on(
+        [source],
+        DETECTOR,
+        output=folder / "detector",
+        backbone="test_efficientnet",
+        weights=None,
+        size=SIZE,
+        device="cpu",
+        tell=told.append,
+    )
+    defense = train_defense_on(
+        [source],
+        DEFENSE,
+        detector=detector.detector,
+        attacks=["bicubic-x2"],
+        output=folder / "defense",
+        face_size=SIZE,
+        device="cpu",
+        tell=told.append,
+    )
+    evaluation = evaluate_on(plan_for(source, defense), folder / "evaluation")
+    return Loop(folder, source, detector, defense, evaluation, tuple(told))
