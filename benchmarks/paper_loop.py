@@ -38,10 +38,10 @@ from demagnify.defense.learners import QLearning, QLearningConfig, TrainedPolicy
 from demagnify.defense.policy import GreedyQPolicy
 from demagnify.defense.q_network import QNetwork
 from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.seeding import generator
 from demagnify.defense.state import STATES, StateEncoder
 from demagnify.detectors import Detector
 from demagnify.devices import autocast
+from demagnify.randomness import generator
 
 T = TypeVar("T")
 
