@@ -1,11 +1,14 @@
 """The demonstration: everything in one folder, and nothing twice."""
 
+from functools import partial
+
 import pytest
 from tiny_faces import write_faces
 
 from demagnify import detectors
 from demagnify.detectors import TrainedDetector
 from demagnify.detectors.detector import Detector
+from demagnify.evaluation import Settings
 from demagnify.experiments import demo
 from demagnify.experiments.demo import Demo
 
@@ -34,6 +37,7 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "PRESET", str(tmp_path / "tiny.yaml"))
     monkeypatch.setattr(demo, "SEEN", ("bicubic-x2",))
     monkeypatch.setattr(demo, "UNSEEN", ("bicubic-x4",))
+    monkeypatch.setattr(demo, "Settings", partial(Settings, resamples=20, batches=5))
     monkeypatch.setattr(demo.detectors, "load", load)
     return lambda: Demo(tmp_path / "demo", seed=3, device="cpu", precision="float32")
 

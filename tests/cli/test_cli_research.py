@@ -1,0 +1,195 @@
+"""The research loop as a user types it, on tiny faces: each command reads what the last wrote."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demagnify import images
+from demagnify.assets.store import CACHE_VARIABLE
+
+PRESET = """
+face_size: 64
+defense:
+  actions: [leave, mask-center]
+  state: thumbnail
+  seed: 7
+  learner: {episodes: 64, environments: 8, hidden: 8}
+"""
+EXACT = ("--device", "cpu", "--precision", "float32")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("research")
+
+
+@pytest.fixture(scope="module")
+def faces(folder):
+    """Folders train, val and test with real and fake: no metadata.csv is needed."""
+    random = np.random.default_rng(0)
+    for split, count in (("train", 8), ("val", 4), ("test", 4)):
+        for number in range(2 * count):
+            label = ("real", "fake")[number % 2]
+            pixels = random.integers(60, 200, (64, 64, 3), dtype=np.uint8)
+            pixels[..., 0] += np.uint8(50 * (number % 2))
+            images.save_png(folder / "faces" / split / label / f"{number}.png", pixels)
+    return folder / "faces"
+
+
+@pytest.fixture(autouse=True)
+def _cache(folder, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+
+
+@pytest.fixture
+def detector(run, folder, faces):
+    """What train-detector wrote; it is trained once, and then only found finished."""
+    network = ("--backbone", "test_efficientnet", "--weights", "none", "--size", 64)
+    steps = ("--epochs", 2, "--batch-size", 4, "--seed", 5)
+    ended = run("train-detector", folder / "detector", "--data", faces, *network, *steps, *EXACT)
+    assert ended.code == 0, ended.err
+    return folder / "detector", ended
+
+
+@pytest.fixture
+def defense(run, folder, faces, detector):
+    (folder / "tiny.yaml").write_text(PRESET)
+    settings = ("--preset", folder / "tiny.yaml", "--set", "defense.learner.hidden=4")
+    against = ("--detector", detector[0], "--attack", "bicubic-x2")
+    ended = run("train-defense", folder / "defense", "--data", faces, *against, *settings, *EXACT)
+    assert ended.code == 0, ended.err
+    return folder / "defense", ended
+
+
+@pytest.fixture
+def evaluation(run, folder, faces, defense):
+    attacks = ("--attack", "bicubic-x2", "--attack", "bicubic-x4", "--attack", "none")
+    how = ("--resamples", 20, "--title", "tiny faces", *EXACT)
+    ended = run(
+        "evaluate", folder / "run", "--data", faces, "--defense", defense[0], *attacks, *how
+    )
+    assert ended.code == 0, ended.err
+    return folder / "run", ended
+
+
+def test_a_detector_is_trained_and_told_of(detector, faces):
+    output, ended = detector
+    card = json.loads((output / "card.json").read_text())
+    assert card["training"]["epochs"] == 2
+    assert card["training"]["seed"] == 5
+    assert card["detector"]["backbone"] == "test_efficientnet"
+    best = card["validation"]
+    assert f"validation: AUC {best['val_auc']:.3f}" in ended.out
+    assert ended.lines[-1] == f"written to {output}"
+
+
+def test_a_defence_is_trained_with_the_presets_settings_and_what_is_set(defense):
+    output, ended = defense
+    card = json.loads((output / "card.json").read_text())
+    assert card["training"]["actions"] == ["leave", "mask-center"]
+    assert card["training"]["learner"]["episodes"] == 64
+    assert card["training"]["learner"]["hidden"] == 4
+    assert card["training"]["seed"] == 7
+    assert card["seen_attacks"] == ["bicubic-x2"]
+    assert ended.lines[0] == ("training: 8 real and 8 fake faces, each clean and under bicubic-x2")
+    assert "after 64 episodes: mean reward" in ended.out
+
+
+def test_a_seed_on_the_command_line_wins_over_the_presets(run, folder, faces, defense, detector):
+    ended = run(
+        "train-defense",
+        folder / "seeded",
+        *("--data", faces, "--detector", detector[0], "--preset", folder / "tiny.yaml"),
+        *("--seed", 3, *EXACT),
+    )
+    assert ended.code == 0, ended.err
+    card = json.loads((folder / "seeded" / "card.json").read_text())
+    assert card["training"]["seed"] == 3
+
+
+def test_an_evaluation_is_written_and_told(evaluation):
+    output, ended = evaluation
+    document = json.loads((output / "results.json").read_text())
+    assert document["context"]["title"] == "tiny faces"
+    assert document["context"]["command"].startswith(f"demagnify evaluate {output} --data ")
+    assert document["context"]["data"] == "faces"
+    assert document["settings"]["resamples"] == 20
+    assert [attack["name"] for attack in document["attacks"]] == [
+        "none",
+        "bicubic-x2",
+        "bicubic-x4",
+    ]
+    assert ended.lines[-1] == f"look at {output / 'report.html'}"
+    shown = " ".join(ended.out.split())
+    assert "Balanced accuracy in %" in shown
+    assert "bicubic" in shown.lower()
+
+
+def test_a_report_is_made_again_from_the_record_alone(run, evaluation):
+    output, _ = evaluation
+    before = {name: (output / name).read_bytes() for name in ("report.md", "report.tex")}
+    for name in (*before, "report.html"):
+        (output / name).unlink()
+    ended = run("report", output)
+    assert ended.code == 0
+    names = ("report.html", "report.md", "report.tex")
+    assert ended.lines == [f"wrote {output / name}" for name in names]
+    assert {name: (output / name).read_bytes() for name in before} == before
+
+
+def test_the_trained_defence_judges_photographs(run, finder, defense, faces):
+    ended = run("detect", faces / "test", "--defense", defense[0], "--json", *EXACT)
+    assert ended.code == 0
+    assert len(ended.lines) == 8
+
+
+def test_bad_files_are_told_once_and_the_training_goes_on(run, folder, faces, tmp_path):
+    source = tmp_path / "faces"
+    for path in faces.rglob("*.png"):
+        target = source / path.relative_to(faces)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    Image.new("RGB", (3, 3)).save(source / "train" / "real" / "0.png")
+    (source / "val" / "fake" / "1.png").write_bytes(b"no photograph")
+    call = ("train-detector", tmp_path / "detector", "--data", source, "--size", 32, "--epochs", 1)
+    network = ("--backbone", "test_efficientnet", "--weights", "none", *EXACT)
+    ended = run(*call, *network)
+    assert ended.code == 0, ended.err
+    skipped = [line for line in ended.lines if line.startswith("skipped ")]
+    assert [line.split(": ")[0] for line in skipped] == [
+        "skipped train/real/0.png",
+        "skipped val/fake/1.png",
+    ]
+    strict = run(*call[:1], tmp_path / "strict", *call[2:], *network, "--strict")
+    assert strict.code == 1
+    assert "0.png" in strict.err
+    assert len(strict.complaints) == 1
+
+
+def test_a_finished_training_of_other_settings_is_not_overwritten(run, detector, faces):
+    output, _ = detector
+    before = (output / "card.json").read_bytes()
+    network = ("--backbone", "test_efficientnet", "--weights", "none", "--size", 64)
+    ended = run("train-detector", output, "--data", faces, *network, "--epochs", 3, *EXACT)
+    assert (ended.code, ended.out) == (1, "")
+    assert "belongs to another training" in ended.err or "settings differ" in ended.err
+    assert (output / "card.json").read_bytes() == before
+
+
+def test_faces_of_one_split_only_cannot_be_trained_on(run, photos, tmp_path):
+    source = photos("real/a.png", "fake/b.png")
+    ended = run("train-detector", tmp_path / "out", "--data", source)
+    assert (ended.code, ended.out) == (1, "")
+    assert "no image is in the split 'train' (there are: all)" in ended.err
+
+
+def test_assets_are_listed_as_a_table_and_as_json(run, monkeypatch):
+    ended = run("assets", "--json")
+    rows = json.loads(ended.out)
+    assert {"yunet", "celeba-999", "srgan-x4"} <= {row["name"] for row in rows}
+    assert not any(row["present"] for row in rows)
+    monkeypatch.setenv("COLUMNS", "200")
+    table = run("assets").out
+    assert all(row["name"] in table and row["licence"] in table for row in rows)
