@@ -29,7 +29,7 @@ from demagnify.evaluation.result import CLEAN, DefenseEntry, Role
 
 _NOTES: Final = {
     "always": "Does the same to every face.",
-    "undefended": "The detector alone: every face is left as it is, at the detector's threshold.",
+    "undefended": "The detector alone, which is also never acting: every face is left as it is.",
     "random": "Draws each face's action at random.",
     "oracle": "Takes the best action knowing the label.",
     "average": "Averages the logits over all actions (test-time augmentation).",
