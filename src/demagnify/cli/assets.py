@@ -44,7 +44,7 @@ def run(
             row.source,
             "yes" if row.present else "no",
         )
-    console = Console()
+    console = Console(markup=False, emoji=False, highlight=False)
     console.print(table)
     for terms in dict.fromkeys(f"{row.name}: {row.terms}" for row in rows if row.terms):
         console.print(terms)

@@ -15,7 +15,8 @@ def show_result(result: EvaluationResult) -> None:
 
     from demagnify.evaluation.report import all_tables, tell
 
-    console = Console()
+    # Names of attacks are names of files: brackets in them are no markup.
+    console = Console(markup=False, emoji=False, highlight=False)
     story = tell(result)
     main = all_tables(result)[0]
     table = Table(title=main.caption, title_justify="left", show_lines=True)
@@ -23,9 +24,9 @@ def show_result(result: EvaluationResult) -> None:
         table.add_column(name, justify="left" if number == 0 else "right")
     for row in main.rows:
         table.add_row(*(f"{one.value}\n{one.span}" if one.span else one.value for one in row))
-    console.print(f"\n[bold]{story.headline}[/bold]")
-    console.print(" ".join(story.sentences), highlight=False)
+    console.print(f"\n{story.headline}", style="bold")
+    console.print(" ".join(story.sentences))
     console.print()
     console.print(table)
     for note in main.notes:
-        console.print(note, style="dim", highlight=False)
+        console.print(note, style="dim")
