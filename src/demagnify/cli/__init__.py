@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import warnings
 
 from demagnify.errors import DemagnifyError
 
@@ -22,6 +23,8 @@ def main() -> None:
 
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
+    # Pillow warns where `images` refuses in words of its own.
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     try:
         app()
     except DemagnifyError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -24,14 +23,6 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help="Stop at the first bad file or line instead of skipping it."),
 ]
-Data = Annotated[
-    Path,
-    typer.Option(
-        "--data",
-        help="Labelled faces: a folder with metadata.csv (file_name,label,split,group), that file "
-        "itself, or a folder with real/ and fake/.",
-    ),
-]
 Detector = Annotated[
     str,
     typer.Option(
@@ -45,5 +36,25 @@ Attacks = Annotated[
         "--attack",
         help="An attack by name (see `demagnify attack --list`) or a super-resolution network's "
         "file (.pth, .safetensors). Give it several times for several attacks.",
+    ),
+]
+Preset = Annotated[
+    str, typer.Option(help="paper, paper-batched, default, or a YAML file with the same keys.")
+]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A setting on top of the preset, such as defense.learner.episodes=300.",
+        metavar="KEY=VALUE",
+    ),
+]
+OptionalSeed = Annotated[
+    int | None, typer.Option(min=0, help="Of everything that is drawn at random; the preset's.")
+]
+OptionalPrecision = Annotated[
+    Literal["auto", "float32", "bfloat16"] | None,
+    typer.Option(
+        help="float32, bfloat16, or auto: bfloat16 where it is faster; the preset's if not set."
     ),
 ]

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from demagnify.cli.options import Attacks, Detector, Device, Precision, Strict
+from demagnify.cli.options import (
+    Attacks,
+    Detector,
+    Device,
+    OptionalSeed,
+    Override,
+    Precision,
+    Preset,
+    Strict,
+)
 
 
 def run(
@@ -18,21 +27,9 @@ def run(
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/defense"),
     detector: Detector = "light",
     attack: Attacks = None,
-    preset: Annotated[
-        str, typer.Option(help="paper, paper-batched, default, or a YAML file with the same keys.")
-    ] = "default",
-    override: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="A setting on top of the preset: defense.learner.episodes=300.",
-            metavar="KEY=VALUE",
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Of weights, faces and exploration; the preset's own if not set."),
-    ] = None,
+    preset: Preset = "default",
+    override: Override = None,
+    seed: OptionalSeed = None,
     strict: Strict = False,
     device: Device = "auto",
     precision: Precision = "auto",

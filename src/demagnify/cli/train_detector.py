@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from demagnify.cli.options import Device, Precision, Seed, Strict
+from demagnify.cli.options import (
+    Device,
+    OptionalPrecision,
+    OptionalSeed,
+    Override,
+    Preset,
+    Strict,
+)
 
 
 def run(
@@ -20,29 +27,46 @@ def run(
         ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/detector"),
+    preset: Preset = "default",
+    override: Override = None,
     backbone: Annotated[
-        str, typer.Option(help="light, resnet50 (the paper's), or any timm network by name.")
-    ] = "light",
+        str | None,
+        typer.Option(help="light, resnet50 (the paper's), or any timm network; the preset's."),
+    ] = None,
     weights: Annotated[
         str,
         typer.Option(
             help="What to start from: imagenet, none (random), or a .safetensors or .pth file."
         ),
     ] = "imagenet",
-    size: Annotated[int, typer.Option(min=16, help="Side of the faces in pixels.")] = 224,
-    epochs: Annotated[int, typer.Option(min=1, help="Most passes over the training faces.")] = 12,
-    batch_size: Annotated[int, typer.Option(min=2, help="Faces per step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(min=0, help="The highest one.")] = 5e-4,
+    size: Annotated[
+        int | None, typer.Option(min=16, help="Side of the faces in pixels; the preset's.")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Most passes over the training faces; the preset's.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=2, help="Faces per step; the preset's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0, help="The highest one; the preset's.")
+    ] = None,
     patience: Annotated[
-        int, typer.Option(min=1, help="Epochs without a better validation AUC before it stops.")
-    ] = 4,
+        int | None,
+        typer.Option(
+            min=1, help="Epochs without a better validation AUC before it stops; the preset's."
+        ),
+    ] = None,
     augmentation: Annotated[
-        float, typer.Option(min=0, max=1, help="How often training faces are altered; 0 never.")
-    ] = 1.0,
-    seed: Seed = 0,
+        float | None,
+        typer.Option(
+            min=0, max=1, help="How often training faces are altered, 0 never; the preset's."
+        ),
+    ] = None,
+    seed: OptionalSeed = None,
     strict: Strict = False,
     device: Device = "auto",
-    precision: Precision = "auto",
+    precision: OptionalPrecision = None,
 ) -> None:
     """Train a detector: real or fake, one logit per face.
 
@@ -50,32 +74,29 @@ def run(
     training goes on where it was when the same command is given again, and on a CPU ends in the
     same bits.
     """
-    from pydantic import ValidationError
-
-    from demagnify.detectors import DetectorTraining
-    from demagnify.errors import BadConfigError
+    from demagnify import configs
     from demagnify.experiments.detector import train_detector_on
 
-    try:
-        config = DetectorTraining(
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            patience=patience,
-            augmentation=augmentation,
-            seed=seed,
-            precision=precision,
-        )
-    except ValidationError as error:  # such as a learning rate of 0
-        first = error.errors()[0]
-        raise BadConfigError(f"{first['loc'][0]}: {first['msg']}, not {first['input']}") from error
+    given = {
+        "backbone": backbone,
+        "face_size": size,
+        "detector.epochs": epochs,
+        "detector.batch_size": batch_size,
+        "detector.learning_rate": learning_rate,
+        "detector.patience": patience,
+        "detector.augmentation": augmentation,
+        "detector.seed": seed,
+        "detector.precision": precision,
+    }
+    chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
+    config = configs.load(preset, [*(override or []), *chosen])
     trained = train_detector_on(
         data,
-        config,
+        config.detector,
         output=output,
-        backbone=backbone,
+        backbone=config.backbone,
         weights=None if weights == "none" else weights,
-        size=size,
+        size=config.face_size,
         strict=strict,
         device=device,
         tell=typer.echo,

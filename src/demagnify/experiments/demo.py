@@ -63,6 +63,7 @@ class Demo:
             detector=detector,
             attacks=SEEN,
             output=self.folder / "defense",
+            face_size=preset.face_size,
             device=self.device,
             tell=say,
         )
