@@ -127,6 +127,14 @@ def test_links_lead_somewhere(page):
     assert [link for link in inside if not (page.parent / link).exists()] == []
 
 
+def test_the_python_of_the_data_page_runs(capsys):
+    places: dict[str, object] = {}
+    for block in blocks(ROOT / "docs" / "data.md"):
+        if block.language == "python":
+            exec(compile(block.text, "docs/data.md", "exec"), places)
+    assert "torch.Size([4, 3, 224, 224])" in capsys.readouterr().out
+
+
 def test_what_is_not_run_says_why():
     reasons = [block.reason for block in blocks(README) if block.reason is not None]
     assert set(reasons) <= REASONS
