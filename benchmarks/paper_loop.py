@@ -4,7 +4,8 @@ Five ways through the same episodes, on the same faces, with the same detector a
 
 * the paper's loop: one face at a time from its file, one detector call, one plain Adam update;
 * exact: our preset `paper`, which does the same updates in the same order of things;
-* batched: many environments per update, the detector asked in batches, the table empty at first;
+* batched: the preset `paper-batched`, many environments per update, the detector asked in batches,
+  the table empty at first;
 * batched on a filled table: as when a second learner or another seed runs on the same faces;
 * bare network: nothing but the detector's network on as many images as `batched` asked about.
 
@@ -83,11 +84,17 @@ def main() -> None:
     filled = RewardTable(setting.faces, setting.detector, setting.actions)
     _timed(lambda: _warm_up(setting))
     fill_seconds, _ = _timed(filled.fill)
-    batched = setting.learner.model_copy(update={"environments": options.environments})
+    batched = configs.load(
+        "paper-batched",
+        [
+            f"defense.learner.episodes={options.episodes}",
+            *(f"defense.learner.{change}" for change in options.batched),
+        ],
+    ).defense.learner
     rows = [_paper_loop(setting, options.loop_episodes or options.episodes, filled)]
     exact, _ = _ours("exact", setting, setting.learner, filled, empty=True)
     rows.append(exact)
-    side_by_side = f"batched x{options.environments}"
+    side_by_side = f"batched x{batched.environments}"
     quick, table = _ours(side_by_side, setting, batched, filled, empty=True)
     rows.append(quick)
     rows.append(_ours(f"{side_by_side}, table filled", setting, batched, filled, empty=False)[0])
@@ -97,6 +104,7 @@ def main() -> None:
     report = {
         "machine": _machine(setting),
         "setting": {**setting.learner.model_dump(), "faces": len(setting.faces)},
+        "batched": batched.model_dump(),
         "detector": f"{options.detector} ({_weights(options)})",
         "best_fixed_reward": float(filled.rewards().mean(axis=0).max()),
         "oracle_reward": float(filled.rewards().max(axis=1).mean()),
@@ -119,7 +127,13 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--loop-episodes", type=int, help="stop the loop earlier and extrapolate its time"
     )
-    parser.add_argument("--environments", type=int, default=16, help="of the batched learner")
+    parser.add_argument(
+        "--batched",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change the batched learner, such as environments=16",
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the figures here, too")
