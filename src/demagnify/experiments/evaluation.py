@@ -77,7 +77,7 @@ def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
                 table = RewardTable(attacked, first.detector, first.actions)
                 table.fill(output / "tables" / f"{split}-{name}.safetensors")
                 faceds[split][name] = Faced(table)
-        quality = measure_quality(conditions)
+    quality = measure_quality(conditions)  # of the last split, the unseen one
     evaluation = evaluate(
         faceds,
         [Learned(d.policy, d.encoder, name=name) for name, d in plan.defenses.items()],
