@@ -237,3 +237,20 @@ def test_the_figure_shows_original_attacked_and_difference(tmp_path):
     assert tuple(other[same.shape[0] // 4, third]) == (208, 208, 208)
     with pytest.raises(ImageContractError):
         attack_figure(original, original[:1])
+
+
+def test_a_picture_of_images_of_one_size_stands_beside_the_folder(tmp_path, monkeypatch):
+    for seed, width in enumerate((48, 64, 48)):
+        picture(tmp_path / "in" / f"{seed}.png", width=width, seed=seed)
+    drawn = {}
+
+    def draw(originals, attacked):
+        drawn.update(originals=originals, attacked=attacked)
+        return attack_figure(originals, attacked)
+
+    monkeypatch.setattr(folder_module, "attack_figure", draw)
+    summary = attack_folder(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    assert summary.picture == tmp_path / "out.png"
+    assert images.load(summary.picture).shape[2] == 3
+    assert drawn["originals"].shape == (2, 3, 40, 48)
+    assert torch.equal(drawn["attacked"], BicubicAttack(2)(drawn["originals"]))

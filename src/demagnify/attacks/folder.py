@@ -14,6 +14,7 @@ import numpy as np
 
 from demagnify import images, progress
 from demagnify.attacks.base import Attack
+from demagnify.attacks.figure import attack_figure
 from demagnify.attacks.quality import QualitySummary, quality
 from demagnify.attacks.sources import Source, read_sources
 from demagnify.attacks.worklog import Done, WorkLog
@@ -21,12 +22,14 @@ from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.records import Skipped
 from demagnify.errors import BadImageError, BadOutputError, DemagnifyError, ImageContractError
-from demagnify.files import write_text
+from demagnify.files import write_bytes, write_text
 
 BYTES_WAITING: Final = 2**26
 """Bytes of images that wait for others of their size, so that memory stays bounded."""
 
 SKIPPED_NAME: Final = "skipped.csv"
+DRAWN: Final = 4
+"""How many images the picture shows at most."""
 
 Loaded = tuple[Source, images.Pixels]
 
@@ -39,11 +42,13 @@ class FolderSummary:
         output: The folder with the attacked copies, `metadata.csv` and `skipped.csv`.
         quality: How many images were attacked, and how close they are to the originals.
         skipped: What was left out, and why.
+        picture: A few images before and after the attack, to look at; beside the folder.
     """
 
     output: Path
     quality: QualitySummary
     skipped: tuple[Skipped, ...]
+    picture: Path
 
 
 def attack_folder(
@@ -53,7 +58,8 @@ def attack_folder(
 
     Each image is attacked at its own size and saved losslessly as PNG under its name in `source`.
     `metadata.csv` in `output` lists file_name, then label, split, group and further columns where
-    `source` is labelled, then original, psnr, ssim; `skipped.csv` what was left out. A run that
+    `source` is labelled, then original, psnr, ssim; `skipped.csv` what was left out. A picture of a
+    few, with what changed, stands beside the folder under its name and ".png". A run that
     was stopped goes on where it was; what is done is not done again.
 
     Args:
@@ -165,7 +171,18 @@ def _finish(
     )
     psnr = np.array([done.psnr for _, done in finished])
     ssim = np.array([done.ssim for _, done in finished])
-    return FolderSummary(output, QualitySummary.of(psnr, ssim), tuple(skipped))
+    picture = output.parent / f"{output.resolve().name}.png"
+    write_bytes(picture, _draw(finished, output))
+    return FolderSummary(output, QualitySummary.of(psnr, ssim), tuple(skipped), picture)
+
+
+def _draw(finished: Sequence[tuple[Source, Done]], output: Path) -> bytes:
+    """Draws the first images that have one size, before and after."""
+    shown = finished[:DRAWN]
+    pairs = [(images.load(one.path), images.load(output / one.target)) for one, _ in shown]
+    alike = [pair for pair in pairs if pair[0].shape == pairs[0][0].shape]
+    originals, attacked = zip(*alike, strict=True)
+    return attack_figure(images.to_batch(list(originals)), images.to_batch(list(attacked)))
 
 
 def _row(source: Source, done: Done) -> dict[str, str]:

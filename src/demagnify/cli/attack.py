@@ -35,7 +35,8 @@ def run(
     """Attack face crops: shrink, rebuild with a super-resolution network, back to size.
 
     Writes PNG files under the same names, `metadata.csv` with labels carried along and PSNR and
-    SSIM per face, and `skipped.csv`. What is done is not done again.
+    SSIM per face, `skipped.csv`, and beside the folder a picture of a few faces. What is done is not
+    done again.
     """
     from demagnify import attacks
     from demagnify.errors import BadConfigError
@@ -61,6 +62,7 @@ def run(
         f"attacked {quality.count} faces: PSNR {quality.psnr:.2f} dB, SSIM {quality.ssim:.4f} "
         f"against the originals; written to {summary.output}"
     )
+    typer.echo(f"look at {summary.picture}")
     for skipped in summary.skipped:
         typer.echo(f"skipped {skipped}", err=True)
     if summary.skipped:
