@@ -35,8 +35,8 @@ def run(
     """Attack face crops: shrink, rebuild with a super-resolution network, back to size.
 
     Writes PNG files under the same names, `metadata.csv` with labels carried along and PSNR and
-    SSIM per face, `skipped.csv`, and beside the folder a picture of a few faces. What is done is not
-    done again.
+    SSIM per face, `skipped.csv`, and beside the folder a picture of a few faces. What is done is
+    not done again.
     """
     from demagnify import attacks
     from demagnify.errors import BadConfigError
