@@ -7,12 +7,14 @@ from pathlib import Path
 
 from demagnify import images
 from demagnify.data import splits
+from demagnify.data.builder import ManifestBuilder
 from demagnify.data.labels import NAMES, parse_label
-from demagnify.data.records import Record, Skipped, is_utf8, relative_name
+from demagnify.data.manifest import Manifest
+from demagnify.data.records import is_utf8
 from demagnify.errors import BadManifestError
 
 
-def read(root: Path, *, strict: bool = False) -> tuple[list[Record], list[Skipped]]:
+def read(root: Path, *, strict: bool = False) -> Manifest:
     """Reads the images in `root/real` and `root/fake`, or in the like folders of each split.
 
     Labels and splits come from the names of the folders (in any case; `Validation` is val), never
@@ -23,28 +25,36 @@ def read(root: Path, *, strict: bool = False) -> tuple[list[Record], list[Skippe
         BadManifestError: If there are no such folders or, when strict, at a file whose name
             cannot be written down.
     """
-    places = list(_label_folders(root, splits.WHOLE))
-    if not places:
-        for folder in _subfolders(root):
-            places.extend(_label_folders(folder, splits.parse_split(folder.name)))
-    if not places:
+    found = places(root)
+    if not found:
         raise BadManifestError(
-            f"{root}: there is no metadata.csv, and no folders real and fake",
+            f"{root}: there are no folders real and fake",
             hint="see docs for the layouts that can be read",
         )
-    records: list[Record] = []
-    skipped: list[Skipped] = []
-    for folder, label, split in places:
+    builder = ManifestBuilder(root, strict=strict)
+    for folder, label, split in found:
         for path in images.list_files(folder):
-            name = relative_name(path, root)
+            name = path.relative_to(root).as_posix()
             if is_utf8(name):
-                records.append(Record(path, label, split, group=name))
-                continue
-            shown = name.encode("utf-8", "backslashreplace").decode()
-            if strict:
-                raise BadManifestError(f"{shown}: the file's name is not UTF-8")
-            skipped.append(Skipped(shown, "the file's name is not UTF-8"))
-    return records, skipped
+                builder.add_row(name, label, split, group=name)
+            else:
+                shown = name.encode("utf-8", "backslashreplace").decode()
+                builder.skip(shown, "the file's name is not UTF-8")
+    return builder.build()
+
+
+def places(root: Path) -> list[tuple[Path, int, str]]:
+    """Returns the folders that hold images of one label, with that label and their split.
+
+    Raises:
+        BadManifestError: If `root` cannot be read.
+    """
+    direct = list(_label_folders(root, splits.WHOLE))
+    return direct or [
+        place
+        for folder in _subfolders(root)
+        for place in _label_folders(folder, splits.parse_split(folder.name))
+    ]
 
 
 def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:

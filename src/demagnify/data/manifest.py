@@ -8,26 +8,25 @@ On disk it is a folder with `metadata.csv`, the convention of Hugging Face image
 
 `file_name` is relative to the CSV's folder. Further columns are kept as they are. Without a
 `split` column everything is in the split "all"; without a `group` column each file is a group of
-its own. Folders `real/` and `fake/` without any CSV are read by `demagnify.data.folders`.
+its own. The other formats that can be read are in `demagnify.data.formats`.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, overload
 
-from demagnify.data import csv_reader, folders, splits
-from demagnify.data.labels import FAKE, REAL, label_name
-from demagnify.data.records import COLUMNS, Record, Skipped, SplitCounts, relative_name
-from demagnify.errors import BadManifestError
-from demagnify.files import write_text
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-__all__ = ["FILE_NAME", "Manifest", "Record", "Skipped", "SplitCounts"]
+from demagnify.data import columns, splits, writer
+from demagnify.data.records import BOX, Box, Record, Skipped, SplitCounts
+from demagnify.errors import BadManifestError
+
+__all__ = ["FILE_NAME", "Box", "Manifest", "Record", "Skipped", "SplitCounts"]
 
 FILE_NAME: Final = "metadata.csv"
 
@@ -35,45 +34,101 @@ FILE_NAME: Final = "metadata.csv"
 class Manifest(Sequence[Record]):
     """An ordered set of labelled images below one folder.
 
+    It is kept in columns and makes its records when they are asked for, so that a million of
+    them fit.
+
     Args:
         records: The images.
         root: The folder that all of them lie in.
         skipped: What was left out on reading.
+
+    Attributes:
+        table: The columns, as an Arrow table; see `demagnify.data.columns`.
     """
 
     def __init__(
         self, records: Iterable[Record], *, root: Path, skipped: Iterable[Skipped] = ()
     ) -> None:
-        self._records = tuple(records)
+        self.table = columns.collect(records, root)
         self.root = root
         self.skipped = tuple(skipped)
 
     @classmethod
-    def load(cls, source: Path, *, strict: bool = False) -> Manifest:
-        """Reads a manifest from a CSV file, a folder with metadata.csv, or real/ and fake/.
+    def from_table(
+        cls, table: pa.Table, *, root: Path, skipped: Iterable[Skipped] = ()
+    ) -> Manifest:
+        """Makes a manifest of columns; readers use `demagnify.data.builder.ManifestBuilder`."""
+        manifest = cls.__new__(cls)
+        manifest.table = table
+        manifest.root = root
+        manifest.skipped = tuple(skipped)
+        return manifest
+
+    @classmethod
+    def load(
+        cls,
+        source: Path,
+        *,
+        format: str | None = None,  # noqa: A002
+        strict: bool = False,
+        **options: object,
+    ) -> Manifest:
+        """Reads a manifest in any format that `demagnify.data.formats` knows.
 
         Args:
-            source: The CSV file; or a folder that holds `metadata.csv`; or one that holds `real/`
-                and `fake/`, directly or inside `train/`, `val/` and `test/`.
+            source: A file or folder, such as a CSV file, a folder that holds `metadata.csv`, or
+                one that holds `real/` and `fake/`, directly or inside `train/`, `val/`, `test/`.
+            format: The format by name; told by what is in `source` if None.
             strict: Whether a broken line stops the reading instead of being left out and listed
                 in `skipped`.
+            options: The settings of that format.
 
         Raises:
             BadManifestError: If there is no such source, nothing in it can be used, or, when
                 strict, at the first broken line.
+            UnknownNameError: If there is no such format.
+            BadConfigError: If the format has no such setting.
         """
-        if source.is_file():
-            records, skipped, root = *csv_reader.read(source, strict=strict), source.parent
-        elif (source / FILE_NAME).is_file():
-            records, skipped, root = *csv_reader.read(source / FILE_NAME, strict=strict), source
-        elif source.is_dir():
-            records, skipped, root = *folders.read(source, strict=strict), source
-        else:
+        from demagnify.data.formats import FORMATS, recognise  # they make manifests
+
+        if not source.exists():
             raise BadManifestError(f"{source}: there is no such file or folder")
-        if not records:
+        chosen = recognise(source) if format is None else FORMATS.get(format)
+        manifest = chosen.read(source, chosen.parse_options(options), strict=strict)
+        if not manifest:
+            skipped = manifest.skipped
             first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""
             raise BadManifestError(f"{source}: no image can be used{first}")
-        return cls(records, root=root, skipped=skipped)
+        return manifest
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The labels, int64 (N,), 0 real and 1 fake."""
+        numbers: NDArray[np.int64] = self.table["label"].to_numpy().astype(np.int64)
+        return numbers
+
+    @property
+    def groups(self) -> NDArray[np.str_]:
+        """The groups, (N,)."""
+        return np.array(self.table["group"].to_pylist(), dtype=np.str_)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the files below the manifest's folder, with forward slashes.
+
+        Raises:
+            BadManifestError: If a file lies outside of that folder.
+        """
+        found: list[str] = columns.names_below(self.table, self.root, self.root).to_pylist()
+        return found
+
+    @property
+    def prepared(self) -> bool:
+        """Whether every file is a face crop; if not, `demagnify data prepare` makes crops."""
+        return not any(
+            name in self.table.column_names and self.table[name].null_count < len(self)
+            for name in (*BOX, "frame")
+        )
 
     def save(self, path: Path) -> None:
         """Writes the manifest as CSV, file names relative to the folder of `path`.
@@ -82,22 +137,7 @@ class Manifest(Sequence[Record]):
             BadManifestError: If an image lies outside that folder or a value has a line break.
             BadOutputError: If the place cannot be written to.
         """
-        extras = list(dict.fromkeys(key for record in self for key in record.extra))
-        buffer = io.StringIO()
-        writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*COLUMNS, *extras])
-        for record in self:
-            row = [
-                relative_name(record.path, path.parent),
-                label_name(record.label),
-                record.split,
-                record.group,
-                *(record.extra.get(key, "") for key in extras),
-            ]
-            if any("\n" in cell or "\r" in cell for cell in row):
-                raise BadManifestError(f"{record.path}: a manifest holds no line breaks")
-            writer.writerow(row)
-        write_text(path, buffer.getvalue())
+        writer.write(self.table, self.root, path)
 
     def split(self, name: str) -> Manifest:
         """Returns the images of one split.
@@ -105,20 +145,28 @@ class Manifest(Sequence[Record]):
         Raises:
             BadManifestError: If there are none.
         """
-        records = [record for record in self if record.split == name]
-        if not records:
+        chosen = self.table.filter(pc.equal(self.table["split"], name))
+        if not len(chosen):
             known = ", ".join(counts.split for counts in self.describe())
             raise BadManifestError(
                 f"{self.root}: no image is in the split {name!r}", hint=f"there are: {known}"
             )
-        return Manifest(records, root=self.root)
+        return Manifest.from_table(chosen, root=self.root)
 
     def with_splits(self, fractions: Mapping[str, float] = splits.FRACTIONS) -> Manifest:
         """Returns the same images in new splits, chosen by group; see `splits.split_of`."""
-        records = [
-            replace(record, split=splits.split_of(record.group, fractions)) for record in self
-        ]
-        return Manifest(records, root=self.root, skipped=self.skipped)
+        groups = columns.encoded(self.table["group"])
+        homes = [splits.split_of(group, fractions) for group in groups.dictionary.to_pylist()]
+        placed = pa.array(homes, pa.string()).take(groups.indices)
+        table = columns.with_split(self.table, placed)
+        return Manifest.from_table(table, root=self.root, skipped=self.skipped)
+
+    def torn_groups(self) -> list[str]:
+        """Returns the groups that are in more than one split, sorted."""
+        pairs = self.table.select(["group", "split"]).group_by(["group", "split"]).aggregate([])
+        counts = pairs.group_by("group").aggregate([("split", "count")])
+        torn = counts.filter(pc.greater(counts["split_count"], 1))
+        return sorted(torn["group"].to_pylist())
 
     def check_groups(self) -> None:
         """Makes sure that no group is in two splits, where a detector would know it by heart.
@@ -126,32 +174,37 @@ class Manifest(Sequence[Record]):
         Raises:
             BadManifestError: If one is.
         """
-        home: dict[str, str] = {}
-        torn = {r.group for r in self if home.setdefault(r.group, r.split) != r.split}
+        torn = self.torn_groups()
         if torn:
             raise BadManifestError(
-                f"{self.root}: {len(torn)} groups are in more than one split, such as "
-                f"{min(torn)!r}",
+                f"{self.root}: {len(torn)} groups are in more than one split, such as {torn[0]!r}",
                 hint="give each group one split, or leave out the split column",
             )
 
     def describe(self) -> list[SplitCounts]:
         """Counts real and fake images per split, in the order in which splits first appear."""
-        counts = Counter((record.split, record.label) for record in self)
-        names = dict.fromkeys(record.split for record in self)
-        return [SplitCounts(name, counts[name, REAL], counts[name, FAKE]) for name in names]
+        found = columns.encoded(self.table["split"])
+        cells = np.asarray(found.indices) * 2 + self.labels
+        counts = np.bincount(cells, minlength=2 * len(found.dictionary)).reshape(-1, 2)
+        names, order = found.dictionary.to_pylist(), columns.first_places(found.indices)
+        return [SplitCounts(names[at], int(counts[at, 0]), int(counts[at, 1])) for at in order]
+
+    def __iter__(self) -> Iterator[Record]:
+        return columns.records(self.table, self.root)
 
     @overload
     def __getitem__(self, index: int) -> Record: ...
     @overload
-    def __getitem__(self, index: slice) -> Manifest: ...
-    def __getitem__(self, index: int | slice) -> Record | Manifest:
-        if isinstance(index, slice):
-            return Manifest(self._records[index], root=self.root)
-        return self._records[index]
+    def __getitem__(self, index: slice | NDArray[np.int64]) -> Manifest: ...
+    def __getitem__(self, index: int | slice | NDArray[np.int64]) -> Record | Manifest:
+        if isinstance(index, slice | np.ndarray):
+            chosen = np.arange(len(self))[index]
+            return Manifest.from_table(self.table.take(pa.array(chosen)), root=self.root)
+        place = range(len(self))[index]  # negative numbers, and IndexError
+        return columns.record(self.table, place, self.root)
 
     def __len__(self) -> int:
-        return len(self._records)
+        return int(self.table.num_rows)
 
     def __repr__(self) -> str:
         return f"Manifest({str(self.root)!r}, {len(self)} images, {len(self.skipped)} skipped)"

@@ -7,16 +7,33 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from demagnify.errors import BadManifestError
 
 COLUMNS: Final = ("file_name", "label", "split", "group")
+BOX: Final = ("x", "y", "width", "height")
+
+
+class Box(NamedTuple):
+    """Where a face lies, in pixels of the decoded photograph, upright by its EXIF orientation.
+
+    Attributes:
+        x: Left edge.
+        y: Top edge.
+        width: Width, more than 0.
+        height: Height, more than 0.
+    """
+
+    x: float
+    y: float
+    width: float
+    height: float
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One labelled image.
+    """One labelled image, or a face that has yet to be cut out of a photograph or video.
 
     Attributes:
         path: Where the file lies.
@@ -24,6 +41,8 @@ class Record:
         split: "train", "val", "test", or any other name; "all" where the set has no splits.
         group: What must stay on one side of a split.
         extra: What else the manifest says of the image, by column.
+        box: The face to cut out; None if the image is a face crop already, or if nobody knows.
+        frame: Number of the frame, from 0, if the file is a video.
     """
 
     path: Path
@@ -31,6 +50,13 @@ class Record:
     split: str
     group: str
     extra: Mapping[str, str] = field(default_factory=dict)
+    box: Box | None = None
+    frame: int | None = None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the file is a face crop, with nothing to be cut out of it any more."""
+        return self.box is None and self.frame is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,184 @@
+"""The columns in which a manifest is kept: a million records in the memory of their letters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demagnify.data.records import BOX, Box, Record, relative_name
+from demagnify.errors import BadManifestError
+
+EXTRA: Final = "extra."
+CHUNK: Final = 65_536
+
+_FIELDS: Final = (
+    ("file_name", pa.string()),
+    ("label", pa.uint8()),
+    ("split", pa.dictionary(pa.int32(), pa.string())),
+    ("group", pa.string()),
+    *((name, pa.float64()) for name in BOX),
+    ("frame", pa.int64()),
+)
+_OPTIONAL: Final = (*BOX, "frame")
+
+
+class RowCollector:
+    """Turns rows into columns, a chunk at a time, so that few of them are Python objects."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[object, ...]] = []
+        self._extras: list[Mapping[str, str]] = []
+        self._chunks: list[pa.Table] = []
+
+    def add(
+        self,
+        name: str,
+        label: int,
+        split: str,
+        group: str,
+        box: Box | None,
+        frame: int | None,
+        extra: Mapping[str, str],
+    ) -> None:
+        """Adds a row; `name` is below the manifest's folder, with forward slashes."""
+        self._rows.append((name, label, split, group, *(box or (None,) * len(BOX)), frame))
+        self._extras.append(extra)
+        if len(self._rows) == CHUNK:
+            self._flush()
+
+    def table(self) -> pa.Table:
+        """Returns all rows as one table.
+
+        Raises:
+            BadManifestError: If a text cannot be written as UTF-8.
+        """
+        if self._rows or not self._chunks:
+            self._flush()
+        return join(self._chunks)
+
+    def _flush(self) -> None:
+        columns = zip(*self._rows, strict=True) if self._rows else [()] * len(_FIELDS)
+        keys = dict.fromkeys(key for extra in self._extras for key in extra)
+        try:
+            arrays = {
+                name: pa.array(column, kind)
+                for (name, kind), column in zip(_FIELDS, columns, strict=True)
+            }
+            for key in keys:
+                arrays[EXTRA + key] = pa.array([e.get(key) for e in self._extras], pa.string())
+        except UnicodeEncodeError as error:
+            raise BadManifestError("a manifest holds no text that is not UTF-8") from error
+        self._chunks.append(pa.table(arrays))
+        self._rows, self._extras = [], []
+
+
+def join(chunks: Sequence[pa.Table]) -> pa.Table:
+    """Returns tables as one, without the optional columns that are empty in all of them."""
+    table = pa.concat_tables(chunks, promote_options="default")
+    empty = [
+        name
+        for name in _OPTIONAL
+        if name in table.column_names and table[name].null_count == len(table)
+    ]
+    return table.drop_columns(empty).unify_dictionaries().combine_chunks()
+
+
+def stored_name(path: Path, root: Path) -> str:
+    """Returns what is kept of a path: its name below `root`, else the whole of it.
+
+    `root / name` is the same place as `path`.
+    """
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return path.absolute().as_posix()
+
+
+def collect(records: Iterable[Record], root: Path) -> pa.Table:
+    """Returns records as a table."""
+    rows = RowCollector()
+    for record in records:
+        rows.add(
+            stored_name(record.path, root),
+            record.label,
+            record.split,
+            record.group,
+            record.box,
+            record.frame,
+            record.extra,
+        )
+    return rows.table()
+
+
+def records(table: pa.Table, root: Path) -> Iterator[Record]:
+    """Yields the rows as records, made a few thousand at a time."""
+    for batch in table.to_batches(max_chunksize=8192):
+        yield from _records_of(batch, root)
+
+
+def record(table: pa.Table, index: int, root: Path) -> Record:
+    """Returns the row at `index`, from 0, as a record."""
+    return next(_records_of(table.slice(index, 1), root))
+
+
+def _records_of(rows: pa.Table | pa.RecordBatch, root: Path) -> Iterator[Record]:
+    columns: dict[str, list[Any]] = {
+        name: rows.column(name).to_pylist() for name in rows.schema.names
+    }
+    extras = [name for name in columns if name.startswith(EXTRA)]
+    for index, name in enumerate(columns["file_name"]):
+        yield Record(
+            root / name,
+            columns["label"][index],
+            columns["split"][index],
+            columns["group"][index],
+            {
+                key.removeprefix(EXTRA): columns[key][index]
+                for key in extras
+                if columns[key][index] is not None
+            },
+            _box(columns, index),
+            columns["frame"][index] if "frame" in columns else None,
+        )
+
+
+def _box(columns: Mapping[str, Sequence[Any]], index: int) -> Box | None:
+    if BOX[0] not in columns or columns[BOX[0]][index] is None:
+        return None
+    return Box(*(columns[name][index] for name in BOX))
+
+
+def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Returns a column of texts as one array of numbers and what they stand for."""
+    whole = column.combine_chunks()
+    return whole if pa.types.is_dictionary(whole.type) else pc.dictionary_encode(whole)
+
+
+def first_places(numbers: pa.Array) -> list[int]:
+    """Returns the distinct numbers in the order in which they first appear."""
+    found: list[int] = pc.unique(numbers).to_pylist()
+    return found
+
+
+def with_split(table: pa.Table, split: pa.Array) -> pa.Table:
+    """Returns the table with other splits, given as texts."""
+    place = table.column_names.index("split")
+    return table.set_column(place, "split", pc.dictionary_encode(split))
+
+
+def names_below(table: pa.Table, root: Path, folder: Path) -> pa.ChunkedArray:
+    """Returns the file names below `folder`, of a table whose names are below `root`.
+
+    Raises:
+        BadManifestError: If a file lies outside of `folder`.
+    """
+    names = table["file_name"]
+    odd = pc.match_substring_regex(names, r"^/|(^|/)\.\.(/|$)")
+    if os.path.normpath(root) == os.path.normpath(folder) and not pc.any(odd).as_py():
+        return names
+    found = [relative_name(root / name, folder) for name in names.to_pylist()]
+    return pa.chunked_array([pa.array(found, pa.string())])

@@ -1,0 +1,18 @@
+"""The formats in which labelled faces are kept, in the order in which a source is tried.
+
+A new one is a subclass of `Format` in a module of its own, and a line here.
+"""
+
+from __future__ import annotations
+
+from demagnify.data.formats.base import FORMATS, Format, FormatOptions, recognise
+from demagnify.data.formats.label_folders import LabelFolders
+from demagnify.data.formats.metadata import MetadataFile
+
+__all__ = ["FORMATS", "Format", "FormatOptions", "recognise"]
+
+for _format in (
+    MetadataFile(),
+    LabelFolders(),
+):
+    FORMATS.add(_format.name, _format)

@@ -1,0 +1,97 @@
+"""What a format is: a way in which the field keeps labelled faces, known by a name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from demagnify.errors import BadConfigError, BadManifestError
+from demagnify.registry import Registry
+
+if TYPE_CHECKING:
+    from demagnify.data.manifest import Manifest
+
+
+class FormatOptions(BaseModel):
+    """What can be set on reading a format; a format with settings derives its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+OptionsT = TypeVar("OptionsT", bound=FormatOptions)
+
+
+class Format(ABC, Generic[OptionsT]):
+    """A way of keeping labelled faces on disk.
+
+    Attributes:
+        name: What it is called on the command line.
+        summary: One line: the files by which it is known.
+        options_type: What can be set: `FormatOptions` for nothing, or a class derived from it.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    options_type: type[OptionsT]
+
+    @abstractmethod
+    def recognises(self, source: Path) -> bool:
+        """Whether `source`, a file or folder that exists, looks like this format.
+
+        Told by names and the first bytes, never by reading everything.
+        """
+
+    @abstractmethod
+    def read(self, source: Path, options: OptionsT, *, strict: bool) -> Manifest:
+        """Reads the manifest.
+
+        Args:
+            source: A file or folder that exists.
+            options: An instance of `options_type`.
+            strict: Whether the first broken line or file stops the reading instead of being
+                listed in the manifest's `skipped`.
+
+        Raises:
+            BadManifestError: If nothing in `source` can be read in this format.
+        """
+
+    def parse_options(self, settings: Mapping[str, object]) -> OptionsT:
+        """Returns settings by name as this format's options.
+
+        Raises:
+            BadConfigError: If there is no such setting, or a value is out of its range.
+        """
+        try:
+            return self.options_type.model_validate(dict(settings))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            known = ", ".join(self.options_type.model_fields) or "none"
+            raise BadConfigError(
+                f"the format {self.name} and its setting {place}: {first['msg']}",
+                hint=f"its settings: {known}",
+            ) from error
+
+
+FORMATS: Final = Registry[Format[Any]]("format")
+
+
+def recognise(source: Path) -> Format[Any]:
+    """Returns the first registered format that `source` looks like.
+
+    Raises:
+        BadManifestError: If there is no such file or folder, or it looks like none.
+    """
+    if not source.exists():
+        raise BadManifestError(f"{source}: there is no such file or folder")
+    for name in FORMATS:
+        if FORMATS.get(name).recognises(source):
+            return FORMATS.get(name)
+    raise BadManifestError(
+        f"{source}: there is no metadata.csv, and no folders real and fake",
+        hint=f"name the format if it is one of: {', '.join(FORMATS)}",
+    )
