@@ -79,8 +79,24 @@ def test_feathering_fades_inwards_but_not_at_the_border_of_the_photograph():
 
 @pytest.mark.parametrize("place", [(-1, 0, 8), (0, -1, 8), (113, 0, 8), (0, 83, 8), (0, 0, 0)])
 def test_a_place_outside_the_photograph_is_refused(place):
-    with pytest.raises(ImageContractError, match="not inside a photograph of 120x90"):
+    with pytest.raises(ImageContractError, match=r"not inside a photograph of 120x90|no pixels"):
         faces.paste(photo(), photo(8, 8), faces.Square(*place))
+
+
+@pytest.mark.parametrize("feather", [0, 3])
+def test_patches_of_any_shape_are_put_in_place(feather):
+    pixels = photo()
+    before = pixels.copy()
+    patch = np.zeros((20, 50, 3), dtype=np.uint8)
+    faces.put(pixels, patch, 60, 70, feather=feather)
+    assert not pixels[76:90, 66:104].any()
+    pixels[70:90, 60:110] = before[70:90, 60:110]
+    assert np.array_equal(pixels, before)
+
+
+def test_the_square_around_a_box_is_that_of_a_face():
+    box = (40.0, 30.0, 20.0, 30.0)
+    assert faces.square_around(box, (90, 120)) == faces.square(face(*box), (90, 120))
 
 
 def test_wrong_margins_feathers_and_crops_are_refused():

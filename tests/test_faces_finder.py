@@ -1,5 +1,7 @@
 """YuNet on CelebA photographs, 178x218, of one aligned face each."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -91,3 +93,12 @@ def test_a_higher_threshold_finds_fewer(finder, photos):
 def test_nothing_is_said_while_loading(finder, capfd):
     faces.FaceFinder()
     assert capfd.readouterr() == ("", "")
+
+
+def test_threads_find_what_one_finds(finder, photos):
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(finder.find, photos[:12]))
+    alone = [finder.find(pixels) for pixels in photos[:12]]
+    assert [[f.box for f in found] for found in together] == [
+        [f.box for f in found] for found in alone
+    ]

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 import cv2
 import numpy as np
@@ -25,6 +25,9 @@ _LONGEST_SIDES: Final = (1280, 320)
 _SHORTEST_SIDE: Final = 32
 _OVERLAP: Final = 0.3
 _MOST_FACES: Final = 1000
+
+# OpenCV has one level for all threads.
+_LOG_LEVEL: Final = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +57,7 @@ class Square(NamedTuple):
 class FaceFinder:
     """Finds faces with YuNet (Wu et al., "YuNet: a tiny millisecond-level face detector", 2023).
 
-    May be used from several threads; they take turns.
+    May be used from several threads at once; each gets a network of its own.
 
     Args:
         score_threshold: Faces with a lower score are left out, 0 to 1.
@@ -67,11 +70,10 @@ class FaceFinder:
     def __init__(self, *, score_threshold: float = SCORE_THRESHOLD) -> None:
         if not 0.0 <= score_threshold <= 1.0:
             raise BadConfigError(f"score_threshold is between 0 and 1, not {score_threshold}")
-        with _quiet_opencv():
-            self._network = cv2.FaceDetectorYN.create(
-                str(assets.fetch("yunet")), "", (320, 320), score_threshold, _OVERLAP, _MOST_FACES
-            )
-        self._lock = threading.Lock()
+        self.score_threshold = score_threshold
+        self._file = str(assets.fetch("yunet"))
+        self._local = threading.local()
+        self._network()  # a damaged file is noticed here
 
     def find(self, pixels: Pixels) -> list[Face]:
         """Returns the faces in a photograph, the largest first.
@@ -102,22 +104,32 @@ class FaceFinder:
         below, right = (max(0, _SHORTEST_SIDE - side) for side in (size[1], size[0]))
         framed = cv2.copyMakeBorder(shrunk, 0, below, 0, right, cv2.BORDER_CONSTANT)
         bgr = cv2.cvtColor(framed, cv2.COLOR_RGB2BGR)
-        with self._lock:
-            self._network.setInputSize((bgr.shape[1], bgr.shape[0]))
-            _, rows = self._network.detect(bgr)
+        network = self._network()
+        network.setInputSize((bgr.shape[1], bgr.shape[0]))
+        _, rows = network.detect(bgr)
         factors = np.array([width / size[0], height / size[1]], dtype=np.float32)
         return [] if rows is None else [_face(row, factors) for row in rows]
+
+    def _network(self) -> cv2.FaceDetectorYN:
+        """Returns this thread's network: OpenCV's keep what they compute with in themselves."""
+        if not hasattr(self._local, "network"):
+            with _quiet_opencv():
+                self._local.network = cv2.FaceDetectorYN.create(
+                    self._file, "", (320, 320), self.score_threshold, _OVERLAP, _MOST_FACES
+                )
+        return cast("cv2.FaceDetectorYN", self._local.network)
 
 
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
     """Keeps OpenCV 5 from telling users, at each start, which of its engines it did not choose."""
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
-    try:
-        yield
-    finally:
-        cv2.utils.logging.setLogLevel(level)
+    with _LOG_LEVEL:
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+        try:
+            yield
+        finally:
+            cv2.utils.logging.setLogLevel(level)
 
 
 def _face(row: NDArray[np.float32], factors: NDArray[np.float32]) -> Face:
@@ -130,12 +142,22 @@ def _face(row: NDArray[np.float32], factors: NDArray[np.float32]) -> Face:
 def square(face: Face, shape: tuple[int, ...], *, margin: float = MARGIN) -> Square:
     """Returns the square around a face, of which every pixel lies inside the photograph.
 
-    The square is centred on the face's box; its side is the box's longer side and `margin` of it
-    on either end. Near a border it is moved inwards, and where it is larger than the photograph it
+    See `square_around`.
+    """
+    return square_around(face.box, shape, margin=margin)
+
+
+def square_around(
+    box: tuple[float, float, float, float], shape: tuple[int, ...], *, margin: float = MARGIN
+) -> Square:
+    """Returns the square around a box, of which every pixel lies inside the photograph.
+
+    The square is centred on the box; its side is the box's longer side and `margin` of it on
+    either end. Near a border it is moved inwards, and where it is larger than the photograph it
     shrinks to the shorter side, so that no content is ever made up.
 
     Args:
-        face: The face.
+        box: Left, top, width, height.
         shape: Shape of the photograph, (H, W, ...).
         margin: Share of the box's longer side that is added on each end.
 
@@ -145,7 +167,7 @@ def square(face: Face, shape: tuple[int, ...], *, margin: float = MARGIN) -> Squ
     if margin < 0:
         raise BadConfigError(f"the margin around a face is 0 or more, not {margin}")
     height, width = shape[:2]
-    left, top, box_width, box_height = face.box
+    left, top, box_width, box_height = box
     wanted = max(box_width, box_height) * (1 + 2 * margin)
     side = max(1, min(round(wanted), height, width))
     x = round(left + box_width / 2 - side / 2)
@@ -184,21 +206,47 @@ def paste(photo: Pixels, face: Pixels, place: Square, *, feather: int = 0) -> Pi
         ImageContractError: If the place is not inside the photograph or the crop is not square.
         BadConfigError: If `feather` is negative.
     """
-    height, width = check_pixels(photo).shape[:2]
     x, y, side = place
-    if side < 1 or x < 0 or y < 0 or x + side > width or y + side > height:
-        raise ImageContractError(f"{place} is not inside a photograph of {width}x{height} pixels")
+    if side < 1:
+        raise ImageContractError(f"{place} has no pixels")
     if check_pixels(face).shape[0] != face.shape[1]:
         raise ImageContractError(f"a face crop is square, not of shape {face.shape}")
+    result = check_pixels(photo).copy()
+    put(result, fit(face, side), x, y, feather=feather)
+    return result
+
+
+def put(photo: Pixels, patch: Pixels, x: int, y: int, *, feather: int = 0) -> None:
+    """Puts a patch into a photograph, in place.
+
+    Args:
+        photo: uint8 RGB (H, W, 3); changed.
+        patch: uint8 RGB (h, w, 3), at the photograph's own scale.
+        x: Column of the patch's left edge.
+        y: Row of its upper edge.
+        feather: See `paste`.
+
+    Raises:
+        ImageContractError: If the patch would reach over the photograph's border.
+        BadConfigError: If `feather` is negative.
+    """
+    height, width = check_pixels(photo).shape[:2]
+    rows, columns = check_pixels(patch).shape[:2]
+    if x < 0 or y < 0 or x + columns > width or y + rows > height:
+        raise ImageContractError(
+            f"a patch of {columns}x{rows} pixels at {x}, {y} is not inside a photograph of "
+            f"{width}x{height} pixels"
+        )
     if feather < 0:
         raise BadConfigError(f"feather is 0 or more pixels, not {feather}")
-    columns = _fade(side, feather, first=x > 0, last=x + side < width)
-    rows = _fade(side, feather, first=y > 0, last=y + side < height)
-    weight = (rows[:, None] * columns[None, :])[..., None]
-    result = photo.copy()
-    region = result[y : y + side, x : x + side]
-    region[:] = np.rint(weight * fit(face, side) + (1 - weight) * region)
-    return result
+    region = photo[y : y + rows, x : x + columns]
+    if feather == 0:
+        region[:] = patch
+        return
+    across = _fade(columns, feather, first=x > 0, last=x + columns < width)
+    down = _fade(rows, feather, first=y > 0, last=y + rows < height)
+    weight = (down[:, None] * across[None, :])[..., None]
+    region[:] = np.rint(weight * patch + (1 - weight) * region)
 
 
 def _fade(side: int, feather: int, *, first: bool, last: bool) -> NDArray[np.float64]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -148,13 +150,33 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
     Raises:
         BadImageError: As `load`.
     """
+    with opened(data, name=name, max_pixels=max_pixels) as image:
+        return upright_rgb(image)
+
+
+@contextmanager
+def opened(
+    data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS
+) -> Iterator[Image.Image]:
+    """Yields a photograph as Pillow decodes it, with what its file says of it.
+
+    For those who need more than the pixels; `decode` is for all others.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        max_pixels: Larger photographs are refused before they are decoded.
+
+    Raises:
+        BadImageError: As `load`; also for faults of the file that show only inside the block.
+    """
     if not data:
         raise BadImageError(f"{name}: the file is empty")
     try:
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, name, max_pixels)
             image.load()
-            return np.array(_upright(_to_rgb(image), image.getexif()), dtype=np.uint8)
+            yield image
     except UnidentifiedImageError as error:
         raise BadImageError(
             f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
@@ -165,6 +187,11 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
         raise
     except _DAMAGE as error:
         raise BadImageError(f"{name}: the image is damaged: {error}") from error
+
+
+def upright_rgb(image: Image.Image) -> Pixels:
+    """Returns what `opened` yields as uint8 RGB (H, W, 3), upright; see `load`."""
+    return np.array(upright(_to_rgb(image), image.getexif()), dtype=np.uint8)
 
 
 def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
@@ -178,7 +205,7 @@ def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
         raise BadImageError(f"{name}: {width}x{height} pixels are too few for a face")
 
 
-def _upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
+def upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
     """Turns a photograph as its EXIF orientation says.
 
     Not `ImageOps.exif_transpose`: it writes the EXIF data anew, and fails where they are odd.
@@ -226,10 +253,12 @@ def save_png(path: Path, pixels: Pixels) -> None:
         Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
 
 
-def encode_jpeg(pixels: Pixels, *, quality: int) -> bytes:
-    """Returns a photograph, uint8 RGB (H, W, 3), as a JPEG file (4:2:0) of `quality` 1-95."""
+def encode_jpeg(pixels: Pixels, *, quality: int, subsampling: str = "4:2:0") -> bytes:
+    """Returns a photograph, uint8 RGB (H, W, 3), as a JPEG file of `quality` 1-95."""
     buffer = io.BytesIO()
-    Image.fromarray(check_pixels(pixels)).save(buffer, format="JPEG", quality=quality)
+    Image.fromarray(check_pixels(pixels)).save(
+        buffer, format="JPEG", quality=quality, subsampling=subsampling
+    )
     return buffer.getvalue()
 
 
