@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from demagnify import images
-from demagnify.attacks import registry
+from demagnify.attacks import create, registry
 from demagnify.attacks.quality import quality
 from demagnify.attacks.resampling import enlarge, to_float, to_uint8
 
@@ -38,7 +38,7 @@ def _reference(name):
 def test_the_network_matches_its_original_runtime(name, asset):
     asset(name)
     script = _script()
-    network = registry.create(name, device="cpu").network
+    network = create(name, device="cpu").network
     with torch.inference_mode():
         output = network(torch.from_numpy(script.example())[None])
     np.testing.assert_allclose(script.sample(output[0].numpy()), _reference(name), atol=2e-5)
@@ -60,7 +60,7 @@ def faces(asset):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_network_rebuilds_faces_as_well_as_published(name, asset, faces):
     asset(name)
-    network = registry.create(name, device="cpu").network
+    network = create(name, device="cpu").network
     side = 120 // network.scale
     small = to_float(to_uint8(enlarge(to_float(faces), side, side)))
     with torch.inference_mode():

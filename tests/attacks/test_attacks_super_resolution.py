@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from demagnify.attacks import super_resolution
+from demagnify.attacks import magnification, super_resolution
 from demagnify.attacks.controls import BicubicAttack
+from demagnify.attacks.functions import from_callable
 from demagnify.attacks.networks import tiling
 from demagnify.attacks.networks.network import Network
-from demagnify.attacks.super_resolution import from_callable
 from demagnify.errors import BadConfigError, ImageContractError
 
 
@@ -44,7 +44,7 @@ def test_the_network_sees_the_shrunk_image_in_zero_to_one():
 
 
 def test_large_batches_are_computed_in_parts(monkeypatch):
-    monkeypatch.setattr(super_resolution, "PIXELS_AT_ONCE", 2 * 32 * 32)
+    monkeypatch.setattr(magnification, "PIXELS_AT_ONCE", 2 * 32 * 32)
     counts = []
 
     def network(images: torch.Tensor) -> torch.Tensor:
@@ -105,4 +105,4 @@ def test_a_function_of_another_scale_is_refused():
     with pytest.raises(ImageContractError, match="scale 3"):
         from_callable(bicubic, 3, "mine", device="cpu")(noise(1, 3, 48, 48))
     with pytest.raises(BadConfigError, match="does not enlarge"):
-        from_callable(bicubic, 1, "mine", device="cpu")
+        from_callable(bicubic, 0, "mine", device="cpu")

@@ -79,7 +79,9 @@ def test_an_attack_refuses_what_is_no_image_batch(name, wrong):
         attacks.create(name, device="cpu")(wrong)
 
 
-@pytest.mark.parametrize("name", [name for name in attacks.names() if name != "none"])
+@pytest.mark.parametrize(
+    "name", [name for name in attacks.names() if not name.startswith(("none", "jpeg"))]
+)
 def test_an_attack_refuses_images_without_room(name):
     with pytest.raises(ImageContractError, match="too small"):
         attacks.create(name, device="cpu")(torch.zeros(1, 3, 13, 64, dtype=torch.uint8))

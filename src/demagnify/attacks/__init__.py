@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from demagnify.attacks.registry import create, names
+from demagnify.attacks.creation import create
+from demagnify.attacks.registry import names
 
 __all__ = ["create", "names"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import torch
@@ -23,28 +24,33 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
     return images.float().mul(255).round().clamp(0, 255).to(torch.uint8)
 
 
-def shrink(images: torch.Tensor, scale: int) -> torch.Tensor:
+def shrink(images: torch.Tensor, scale: float) -> torch.Tensor:
     """Shrinks a uint8 batch by area averaging, as OpenCV's INTER_AREA, and rounds to 8 bits.
 
     Args:
         images: uint8 (N, 3, H, W).
-        scale: By how much; the sides become H / scale and W / scale, rounded half up.
+        scale: By how much, 1 or more; the sides become H / scale and W / scale, rounded half up.
 
     Returns:
         uint8 (N, 3, h, w): what the attacker would hand to a super-resolution tool.
     """
     height, width = (small_side(side, scale) for side in images.shape[-2:])
+    return to_uint8(area_resize(to_float(images), height, width))
+
+
+def area_resize(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Shrinks a float batch to (N, 3, height, width); a pixel is the mean of what it covers."""
     rows = _area_weights(images.shape[-2], height).to(images.device)
     columns = _area_weights(images.shape[-1], width).to(images.device)
-    return to_uint8(rows @ to_float(images) @ columns.T)
+    return rows @ images @ columns.T
 
 
-def small_side(side: int, scale: int) -> int:
+def small_side(side: int, scale: float) -> int:
     """Returns how long a side is after shrinking."""
-    return (2 * side + scale) // (2 * scale)
+    return int((2 * side + scale) // (2 * scale))
 
 
-def check_size(images: torch.Tensor, scale: int) -> None:
+def check_size(images: torch.Tensor, scale: float) -> None:
     """Checks that images (N, 3, H, W) are large enough to be shrunk by `scale`.
 
     Raises:
@@ -53,8 +59,8 @@ def check_size(images: torch.Tensor, scale: int) -> None:
     height, width = images.shape[-2:]
     if small_side(min(height, width), scale) < MIN_SMALL_SIDE:
         raise ImageContractError(
-            f"images of {width}x{height} pixels are too small for an attack of scale {scale}",
-            hint=f"both sides need {MIN_SMALL_SIDE * scale} pixels",
+            f"images of {width}x{height} pixels are too small for an attack of scale {scale:g}",
+            hint=f"both sides need {math.ceil(MIN_SMALL_SIDE * scale)} pixels",
         )
 
 

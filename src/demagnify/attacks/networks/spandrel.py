@@ -9,13 +9,22 @@ from typing import Final
 
 import torch
 from safetensors import SafetensorError
-from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+from spandrel import (
+    ImageModelDescriptor,
+    ModelLoader,
+    ModelTiling,
+    UnsupportedModelError,
+    canonicalize_state_dict,
+)
 from torch import nn
+from torch.nn import functional
 
+from demagnify.attacks.networks import edsr
+from demagnify.attacks.networks.faces import FaceRestorer
 from demagnify.attacks.networks.network import Network
 from demagnify.errors import BadArtifactError
 
-SUFFIXES: Final = frozenset({".pth", ".ckpt", ".safetensors"})
+SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
 
 _UNREADABLE = (
     *(OSError, SafetensorError, RuntimeError, EOFError),
@@ -23,12 +32,13 @@ _UNREADABLE = (
 )
 
 Weights = dict[str, torch.Tensor]
+Descriptor = ImageModelDescriptor[nn.Module]
 
 
 class Described(nn.Module):
-    """A network that spandrel knows, with the padding that its architecture asks for."""
+    """A network that spandrel knows, as spandrel calls it: padded, its result clipped."""
 
-    def __init__(self, descriptor: ImageModelDescriptor[nn.Module]) -> None:
+    def __init__(self, descriptor: Descriptor) -> None:
         super().__init__()
         self.module = descriptor.model
         self._descriptor = descriptor
@@ -39,14 +49,32 @@ class Described(nn.Module):
         return enlarged
 
 
-def load(path: Path) -> Network:
-    """Reads a super-resolution network from a `.pth`, `.ckpt` or `.safetensors` file.
+class Unclipped(nn.Module):
+    """The same without clipping, padded to a multiple that suits the architecture."""
 
-    Pickles are read by spandrel's unpickler, which makes tensors and nothing else.
+    def __init__(self, descriptor: Descriptor) -> None:
+        super().__init__()
+        self.module = descriptor.model
+        self._scale = descriptor.scale
+        self._needs = descriptor.size_requirements
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (N, 3, H, W) of any range to enlarged ones."""
+        height, width = images.shape[-2:]
+        right, below = self._needs.get_padding(width, height)
+        padded = functional.pad(images, (0, right, 0, below), "replicate")
+        enlarged: torch.Tensor = self.module(padded)
+        return enlarged[..., : height * self._scale, : width * self._scale]
+
+
+def load(path: Path) -> Network:
+    """Reads a network from a `.pth`, `.pt`, `.ckpt` or `.safetensors` file.
+
+    Pickles are read by an unpickler that makes tensors and nothing else.
 
     Raises:
         BadArtifactError: If the file is missing, damaged, no weights, of an architecture that
-            spandrel does not know, or not a super-resolution network for RGB images.
+            is not known, or not a network that maps RGB images to RGB images.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise BadArtifactError(
@@ -55,15 +83,36 @@ def load(path: Path) -> Network:
         )
     if not path.is_file():
         raise BadArtifactError(f"{path}: there is no such file")
+    if path.stat().st_size == 0:
+        raise BadArtifactError(f"{path}: the file is empty")
     try:
-        weights = ModelLoader("cpu").load_state_dict_from_file(path)
+        weights = _read(path)
     except pickle.UnpicklingError as error:
         raise BadArtifactError(
-            f"{path} is a pickle of something else than weights; it was not loaded: {error}"
+            f"{path} is a pickle of something else than weights; it was not loaded: "
+            f"{_first_line(error)}"
         ) from error
     except _UNREADABLE as error:
-        raise BadArtifactError(f"{path} is damaged or no file of weights: {error}") from error
+        raise BadArtifactError(
+            f"{path} is damaged or no file of weights: {_first_line(error)}"
+        ) from error
     return from_weights(weights, name=str(path))
+
+
+def _read(path: Path) -> Weights:
+    if path.suffix.lower() != ".pt":
+        return ModelLoader("cpu").load_state_dict_from_file(path)
+    # spandrel takes .pt for TorchScript, a program; torch.load refuses programs, and reads weights.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*TorchScript archive")
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    weights: Weights = canonicalize_state_dict(loaded)
+    return weights
+
+
+def _first_line(error: Exception) -> str:
+    """The first sentence of what torch says; the rest is advice on how to run foreign code."""
+    return str(error).strip().split("\n", 1)[0].split(". ", 1)[0]
 
 
 def from_weights(weights: Weights, *, name: str) -> Network:
@@ -76,25 +125,39 @@ def from_weights(weights: Weights, *, name: str) -> Network:
     Raises:
         BadArtifactError: As `load`.
     """
+    if edsr.detect(weights):
+        return edsr.from_weights(weights, name=name)
     descriptor = recognise(weights, name=name)
-    return Network(Described(descriptor).eval(), scale=descriptor.scale)
+    bfloat16 = descriptor.supports_bfloat16
+    if descriptor.purpose == "FaceSR":
+        module = FaceRestorer(Described(descriptor))
+        return Network(module.eval(), scale=1, tiles=False, bfloat16=bfloat16)
+    return Network(
+        Described(descriptor).eval(),
+        scale=descriptor.scale,
+        unclipped=Unclipped(descriptor).eval(),
+        tiles=descriptor.tiling is not ModelTiling.INTERNAL,
+        bfloat16=bfloat16,
+    )
 
 
-def recognise(weights: Weights, *, name: str) -> ImageModelDescriptor[nn.Module]:
-    """Returns what spandrel knows of a super-resolution network; see `from_weights`."""
+def recognise(weights: Weights, *, name: str) -> Descriptor:
+    """Returns what spandrel knows of a network for RGB images; see `from_weights`."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.meshgrid")  # old code in some networks
             descriptor = ModelLoader("cpu").load_from_state_dict(weights)
     except UnsupportedModelError as error:
         raise BadArtifactError(
-            f"{name}: spandrel knows no network with these weights",
-            hint="from_callable makes an attack of any Python function",
+            f"{name}: spandrel knows no super-resolution network with these weights",
+            hint="give a Python function as package.module:function",
         ) from error
-    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise BadArtifactError(f"{name}: the weights fit no network: {error}") from error
-    if not isinstance(descriptor, ImageModelDescriptor) or descriptor.scale < 2:
-        raise BadArtifactError(f"{name} does not enlarge images; it is no super-resolution network")
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+        raise BadArtifactError(
+            f"{name}: the weights fit no network: {_first_line(error)}"
+        ) from error
+    if not isinstance(descriptor, ImageModelDescriptor):
+        raise BadArtifactError(f"{name} fills holes in images; it is no super-resolution network")
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
         raise BadArtifactError(
             f"{name} maps {descriptor.input_channels} channels to {descriptor.output_channels}; "

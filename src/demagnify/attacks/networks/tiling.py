@@ -21,11 +21,12 @@ WHOLE_UP_TO: Final = 2**20
 def enlarge_in_tiles(network: Network, images: torch.Tensor) -> torch.Tensor:
     """Enlarges a batch, float32 (N, 3, H, W) in [0, 1], in one piece or, if large, in tiles.
 
-    Tiles overlap, so that seams are far from what a network sees of its surroundings.
+    Tiles overlap, so that seams are far from what a network sees of its surroundings. A network
+    that looks at the image as a whole gets it in one piece.
     """
     scale = network.scale
     count, channels, height, width = images.shape
-    if height * width * scale**2 <= WHOLE_UP_TO:
+    if not network.tiles or height * width * scale**2 <= WHOLE_UP_TO:
         return network(images)
     result = images.new_empty(count, channels, height * scale, width * scale)
     for top, bottom, upper, lower in _cuts(height, TILE // scale):
