@@ -8,6 +8,7 @@ import typer
 
 from demagnify import __version__
 from demagnify.cli import (
+    adaptive_attack,
     assets,
     attack,
     demo,
@@ -66,6 +67,7 @@ app.command("detect", rich_help_panel="Start here")(detect.run)
 app.command("sample", rich_help_panel="The research loop")(sample.run)
 app.command("train-detector", rich_help_panel="The research loop")(train_detector.run)
 app.command("attack", rich_help_panel="The research loop")(attack.run)
+app.command("adaptive-attack", rich_help_panel="The research loop")(adaptive_attack.run)
 app.command("train-defense", rich_help_panel="The research loop")(train_defense.run)
 app.command("evaluate", rich_help_panel="The research loop")(evaluate.run)
 app.command("report", rich_help_panel="The research loop")(report.run)

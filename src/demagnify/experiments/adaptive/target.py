@@ -1,0 +1,74 @@
+"""Whom the adaptive attacker attacks: a detector, or a defended one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from demagnify.actions import LEAVE
+from demagnify.attacks.adaptive import Adapted, AdaptiveSettings, Answers, Candidates, adapt
+from demagnify.defense.defended import DefendedDetector
+from demagnify.defense.shipped import load_defended
+from demagnify.detectors import Detector
+from demagnify.devices import Precision
+
+
+class Target(Protocol):
+    """What the attacker asks; `Detector` and `DefendedDetector` are such."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+
+    @property
+    def threshold(self) -> float:
+        """A score above it is the verdict "fake"."""
+
+    def logits(self, images: torch.Tensor, /, *, batch_size: int = 64) -> torch.Tensor:
+        """Maps an image batch to finite scores, float32 (N,) on the CPU."""
+
+    def fingerprint(self) -> str:
+        """Returns what the scores depend on."""
+
+
+def load_target(
+    source: str | Path, *, device: str = "auto", precision: Precision = "auto"
+) -> Detector | DefendedDetector:
+    """Loads a detector or a defended detector; see `demagnify.defense.shipped.load_defended`.
+
+    Raises:
+        BadArtifactError: If there is none, or it is damaged.
+    """
+    defended = load_defended(source, device=device, precision=precision)
+    return defended.detector if list(defended.actions.names) == [LEAVE] else defended
+
+
+def undefended_part(target: Target) -> Detector | None:
+    """Returns the detector inside a defence; None if `target` is no defence."""
+    return target.detector if isinstance(target, DefendedDetector) else None
+
+
+def answers_of(target: Target, candidates: Candidates, path: Path | None = None) -> Answers:
+    """Returns what `target` says about the candidates' faces, kept in `path`.
+
+    Raises:
+        BadArtifactError: If `path` holds what another detector said, or about other faces.
+    """
+    identity = f"{target.fingerprint()}\n{candidates.faces.fingerprint()}"
+    return Answers(target.logits, identity=identity, count=len(candidates.faces), path=path)
+
+
+def attack_target(
+    target: Target,
+    candidates: Candidates,
+    settings: AdaptiveSettings,
+    *,
+    path: Path | None = None,
+) -> Adapted:
+    """Attacks `target` with the best of the candidates for each face; see `adapt`."""
+    answers = answers_of(target, candidates, path)
+    return adapt(
+        candidates, answers, threshold=target.threshold, settings=settings, name=target.name
+    )

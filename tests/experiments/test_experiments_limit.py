@@ -1,0 +1,62 @@
+"""A part of a data set, drawn by group."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from demagnify.data import Manifest, Record
+from demagnify.errors import BadConfigError
+from demagnify.experiments.limit import limited
+
+ROOT = Path("faces")
+
+
+def manifest_of(labels, *, per_group=3):
+    return Manifest(
+        [
+            Record(ROOT / f"{number}.png", label, "test", f"g{number // per_group}")
+            for number, label in enumerate(labels)
+        ],
+        root=ROOT,
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 1), min_size=4, max_size=60).filter(lambda x: {0, 1} == {*x}),
+    count=st.integers(2, 70),
+    seed=st.integers(0, 3),
+)
+def test_it_has_the_size_and_the_share_of_fakes_that_was_asked_for(labels, count, seed):
+    manifest = manifest_of(labels)
+    part = limited(manifest, count, seed=seed)
+    assert len(part) == min(count, len(manifest))
+    names = [record.path for record in part]
+    assert names == sorted(names, key=[record.path for record in manifest].index)
+    fakes = sum(record.label for record in part)
+    assert 1 <= fakes < len(part)
+    assert abs(fakes - len(part) * sum(labels) / len(labels)) <= 1
+    assert [record.path for record in limited(manifest, count, seed=seed)] == names
+
+
+def test_groups_stay_whole_but_for_the_last():
+    manifest = manifest_of([0, 1] * 30, per_group=4)
+    part = limited(manifest, 18, seed=2)
+    sizes = sorted(sum(r.group == group for r in part) for group in {r.group for r in part})
+    assert sizes == [2, 4, 4, 4, 4]
+
+
+def test_another_seed_draws_others():
+    manifest = manifest_of([0, 1] * 30)
+    one, two = ({r.path for r in limited(manifest, 20, seed=seed)} for seed in (0, 1))
+    assert one != two
+
+
+def test_no_limit_keeps_all_and_one_is_too_few():
+    manifest = manifest_of([0, 1, 1])
+    assert limited(manifest, None) is manifest
+    assert limited(manifest, 3) is manifest
+    with pytest.raises(BadConfigError, match="too few"):
+        limited(manifest, 1)
