@@ -73,7 +73,7 @@ def small_memory(monkeypatch, tmp_path):
 
 def test_large_sets_go_into_a_file_that_is_used_again(manifest, small_memory, monkeypatch):
     check_opened(Faces.open(manifest, size=32))
-    assert [path.suffix for path in sorted(small_memory.glob("*.np*"))] == [".npy"]
+    assert [path.suffix for path in sorted(small_memory.glob("*.u8"))] == [".u8"]
     monkeypatch.setattr(images, "decode", lambda *_, **__: pytest.fail("decoded a second time"))
     again = Faces.open(manifest, size=32)
     check_opened(again)
@@ -86,7 +86,7 @@ def test_a_file_of_an_interrupted_reading_is_not_used(manifest, small_memory, mo
         patch.setattr(images, "decode", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             Faces.open(manifest, size=32)
-    assert list(small_memory.glob("*.npy")) == []
+    assert list(small_memory.glob("*.u8"))
     check_opened(Faces.open(manifest, size=32))
 
 

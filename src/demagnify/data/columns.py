@@ -79,13 +79,18 @@ class RowCollector:
 
 def join(chunks: Sequence[pa.Table]) -> pa.Table:
     """Returns tables as one, without the optional columns that are empty in all of them."""
-    table = pa.concat_tables(chunks, promote_options="default")
+    table = pa.concat_tables([_with_codes(chunk) for chunk in chunks], promote_options="default")
     empty = [
         name
         for name in _OPTIONAL
         if name in table.column_names and table[name].null_count == len(table)
     ]
     return table.drop_columns(empty).unify_dictionaries().combine_chunks()
+
+
+def _with_codes(table: pa.Table) -> pa.Table:
+    plain = not pa.types.is_dictionary(table.schema.field("split").type)
+    return with_split(table, table["split"]) if plain else table
 
 
 def stored_name(path: Path, root: Path) -> str:
@@ -164,7 +169,7 @@ def first_places(numbers: pa.Array) -> list[int]:
     return found
 
 
-def with_split(table: pa.Table, split: pa.Array) -> pa.Table:
+def with_split(table: pa.Table, split: pa.Array | pa.ChunkedArray) -> pa.Table:
     """Returns the table with other splits, given as texts."""
     place = table.column_names.index("split")
     return table.set_column(place, "split", pc.dictionary_encode(split))

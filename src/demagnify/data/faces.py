@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
 
@@ -13,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from demagnify import images as image_files
 from demagnify.data import storage
 from demagnify.data.joined import Joined, PixelSource
-from demagnify.data.manifest import Manifest, Record, Skipped
-from demagnify.data.parallel import in_threads
-from demagnify.data.records import relative_name
+from demagnify.data.manifest import Manifest
+from demagnify.data.parallel import ahead, in_threads
+from demagnify.data.records import Record, Skipped, relative_name
 from demagnify.errors import BadImageError, BadManifestError, ImageContractError
 
 Pixels = NDArray[np.uint8]
@@ -70,7 +71,8 @@ class Faces:
     ) -> Faces:
         """Decodes every image of a manifest and resizes it to `size`.
 
-        Sets larger than 1 GiB go into a file in the cache folder, which later runs use again.
+        Sets larger than 1 GiB go into a file in the cache folder, which later runs use again; an
+        interrupted reading goes on where it was.
 
         Args:
             manifest: The images.
@@ -80,21 +82,27 @@ class Faces:
 
         Raises:
             BadImageError: When strict, at the first file that cannot be decoded.
-            BadManifestError: If no file can be decoded.
+            BadManifestError: If no file can be decoded, or the faces have yet to be cut out.
         """
-        names = [relative_name(record.path, manifest.root) for record in manifest]
-        fill = partial(_decode_all, manifest, names, strict=strict, workers=workers)
-        stored = storage.filled([record.path for record in manifest], size, fill)
-        if not stored.kept:
+        manifest.check_prepared()
+        names = manifest.names
+        files = (os.path.join(manifest.root, name) for name in names)  # noqa: PTH118
+
+        def decode(first: int) -> Iterator[Pixels | Skipped]:
+            return decoded(manifest, first=first, size=size, strict=strict, workers=workers)
+
+        stored = storage.filled(files, len(manifest), size, decode)
+        if not len(stored.kept):
             raise BadManifestError(
                 f"{manifest.root}: no image can be read; the first: {stored.skipped[0]}"
             )
-        records = [manifest[index] for index in stored.kept]
+        if len(stored.kept) < len(names):
+            names = [names[index] for index in stored.kept]
         return cls(
             stored.images,
-            np.array([record.label for record in records], dtype=np.int64),
-            np.array([record.group for record in records], dtype=np.str_),
-            [names[index] for index in stored.kept],
+            manifest.labels[stored.kept],
+            manifest.groups[stored.kept],
+            names,
             stored.skipped,
         )
 
@@ -131,7 +139,13 @@ class Faces:
         return torch.from_numpy(self.images[np.asarray(indices, dtype=np.int64)])
 
     def batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
-        """Yields (indices, images) in order, `size` at a time, the last batch maybe shorter."""
+        """Yields (indices, images) in order, `size` at a time, the last batch maybe shorter.
+
+        The next batches are read from the disk while the caller works on the present one.
+        """
+        return ahead(self._batches(size))
+
+    def _batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         for start in range(0, len(self), size):
             indices = np.arange(start, min(start + size, len(self)), dtype=np.int64)
             yield indices, self.batch(indices)
@@ -197,23 +211,25 @@ class Faces:
         return f"Faces({len(self) - fakes} real, {fakes} fake, {self.size}x{self.size})"
 
 
-def _decode_all(
-    manifest: Manifest, names: Sequence[str], into: Pixels, *, strict: bool, workers: int | None
-) -> tuple[list[int], list[Skipped]]:
-    """Decodes into the first rows of `into`; returns which records are there, and the rest."""
-    kept: list[int] = []
-    skipped: list[Skipped] = []
-    decode = partial(_decode, size=into.shape[2])
-    for index, result in enumerate(in_threads(decode, manifest, "reading faces", workers=workers)):
+def decoded(
+    manifest: Manifest, *, first: int = 0, size: int, strict: bool, workers: int | None
+) -> Iterator[Pixels | Skipped]:
+    """Yields the pixels of every record from `first` on, (3, S, S), or why there are none.
+
+    Raises:
+        BadImageError: When strict, at the first file that cannot be decoded.
+    """
+    rest = manifest[first:]
+    results = in_threads(partial(_decode, size=size), rest, "reading faces", workers=workers)
+    for place, result in enumerate(results):
         if not isinstance(result, BadImageError):
-            into[len(kept)] = result
-            kept.append(index)
+            yield result
         elif strict:
             raise result
         else:
-            reason = result.message.removeprefix(f"{manifest[index].path}: ")
-            skipped.append(Skipped(names[index], reason))
-    return kept, skipped
+            record = rest[place]
+            reason = result.message.removeprefix(f"{record.path}: ")
+            yield Skipped(relative_name(record.path, manifest.root), reason)
 
 
 def _decode(record: Record, *, size: int) -> Pixels | BadImageError:

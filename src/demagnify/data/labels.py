@@ -11,6 +11,10 @@ FAKE: Final = 1
 
 NAMES: Final = ("real", "fake")
 
+# Tables write whole numbers with a point where a value is missing elsewhere in the column.
+_NUMBERS: Final = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
+_TRUTHS: Final = {"false": REAL, "true": FAKE, **_NUMBERS}
+
 
 def parse_label(text: str) -> int:
     """Returns the label that `text` names: "real" or "0", "fake" or "1", in any case.
@@ -21,9 +25,23 @@ def parse_label(text: str) -> int:
     name = text.strip().lower()
     if name in NAMES:
         return NAMES.index(name)
-    if name in ("0", "1"):
-        return int(name)
+    if name in _NUMBERS:
+        return _NUMBERS[name]
     raise BadManifestError(f"unknown label {text!r}", hint="labels are real and fake, or 0 and 1")
+
+
+def parse_truth(text: str) -> int:
+    """Returns the label that a column `is_fake` tells: "true" or "1" is fake.
+
+    Under the heading `label` the same words would be a riddle: true could be the genuine face.
+
+    Raises:
+        BadManifestError: If it tells neither.
+    """
+    name = text.strip().lower()
+    if name in _TRUTHS:
+        return _TRUTHS[name]
+    raise BadManifestError(f"is_fake is true or false, not {text!r}")
 
 
 def label_name(label: int) -> str:

@@ -130,11 +130,24 @@ class Manifest(Sequence[Record]):
             for name in (*BOX, "frame")
         )
 
-    def save(self, path: Path) -> None:
-        """Writes the manifest as CSV, file names relative to the folder of `path`.
+    def check_prepared(self) -> None:
+        """Makes sure that every file is a face crop.
 
         Raises:
-            BadManifestError: If an image lies outside that folder or a value has a line break.
+            BadManifestError: If faces have yet to be cut out of photographs or videos.
+        """
+        if not self.prepared:
+            raise BadManifestError(
+                f"{self.root}: the faces have yet to be cut out of photographs or videos",
+                hint="demagnify data prepare does that",
+            )
+
+    def save(self, path: Path) -> None:
+        """Writes the manifest as .csv, .jsonl or .parquet, names relative to the folder of `path`.
+
+        Raises:
+            BadManifestError: If an image lies outside that folder, the suffix is another, or a
+                value for CSV has a line break.
             BadOutputError: If the place cannot be written to.
         """
         writer.write(self.table, self.root, path)
@@ -197,9 +210,13 @@ class Manifest(Sequence[Record]):
     @overload
     def __getitem__(self, index: slice | NDArray[np.int64]) -> Manifest: ...
     def __getitem__(self, index: int | slice | NDArray[np.int64]) -> Record | Manifest:
+        if isinstance(index, slice) and index.step in (None, 1):
+            start, stop, _ = index.indices(len(self))
+            part = self.table.slice(start, max(0, stop - start))  # without a copy
+            return Manifest.from_table(part, root=self.root)
         if isinstance(index, slice | np.ndarray):
-            chosen = np.arange(len(self))[index]
-            return Manifest.from_table(self.table.take(pa.array(chosen)), root=self.root)
+            chosen = pa.array(np.arange(len(self))[index])
+            return Manifest.from_table(self.table.take(chosen), root=self.root)
         place = range(len(self))[index]  # negative numbers, and IndexError
         return columns.record(self.table, place, self.root)
 

@@ -19,7 +19,12 @@ from demagnify.errors import BadConfigError, BadManifestError
 WHOLE: Final = "all"
 FRACTIONS: Final[Mapping[str, float]] = MappingProxyType({"train": 0.7, "val": 0.1, "test": 0.2})
 
-_ALIASES: Final = {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
+_ALIASES: Final = {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
 
 
 def split_of(group: str, fractions: Mapping[str, float] = FRACTIONS) -> str:
@@ -53,3 +58,8 @@ def parse_split(text: str) -> str:
     if not name:
         raise BadManifestError("the split is empty", hint="name it train, val or test")
     return _ALIASES.get(name, name)
+
+
+def is_usual(name: str) -> bool:
+    """Whether `name` is train, val or test in one of their forms."""
+    return bool(name.strip()) and parse_split(name) in FRACTIONS

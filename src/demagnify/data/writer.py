@@ -1,15 +1,19 @@
-"""Writes a manifest as CSV."""
+"""Writes a manifest as CSV, JSON lines or Parquet, told by the suffix of the file."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import MappingProxyType
+from typing import IO, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from demagnify.data.columns import CHUNK, EXTRA, names_below
-from demagnify.data.labels import label_name
+from demagnify.data.labels import NAMES
 from demagnify.errors import BadManifestError
 from demagnify.files import atomic_path
 
@@ -18,35 +22,79 @@ def write(table: pa.Table, root: Path, path: Path) -> None:
     """Writes the columns of a manifest, file names relative to the folder of `path`.
 
     Raises:
-        BadManifestError: If an image lies outside that folder or a value has a line break.
+        BadManifestError: If an image lies outside that folder, the suffix is none of .csv,
+            .jsonl and .parquet, or a value for CSV has a line break.
         BadOutputError: If the place cannot be written to.
     """
-    named = table.set_column(0, "file_name", names_below(table, root, path.parent))
-    header = [name.removeprefix(EXTRA) for name in named.column_names]
+    if path.suffix.lower() not in _WRITERS:
+        raise BadManifestError(
+            f"{path}: a manifest is not written as {path.suffix or 'a file without suffix'}",
+            hint=f"use one of {', '.join(_WRITERS)}",
+        )
+    named = _for_readers(table, root, path)
+    with atomic_path(path) as temporary:
+        _WRITERS[path.suffix.lower()](named, temporary)
+
+
+def _for_readers(table: pa.Table, root: Path, path: Path) -> pa.Table:
+    """Returns the columns as they stand in a file: under plain names, with labels as words."""
+    words = pa.array(NAMES, pa.string()).take(table["label"].cast(pa.int32()).combine_chunks())
+    table = table.set_column(1, "label", words)
+    table = table.set_column(0, "file_name", names_below(table, root, path.parent))
+    header = [name.removeprefix(EXTRA) for name in table.column_names]
     if len(set(header)) < len(header):
-        raise BadManifestError(f"{path}: two columns would have the same name")
-    with (
-        atomic_path(path) as temporary,
-        temporary.open("w", encoding="utf-8", newline="") as file,
-    ):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise BadManifestError(f"{path}: two columns would be called {twice}")
+    return table.rename_columns(header)
+
+
+def _write_csv(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(header)
-        for row in _rows(named):
-            if any("\n" in cell or "\r" in cell for cell in row):
-                raise BadManifestError(f"{row[0]!r}: a manifest holds no line breaks")
-            lines.writerow(row)
+        lines.writerow(table.column_names)
+        for columns in _blocks(table):
+            texts = [_texts(column) for column in columns]
+            lines.writerows(zip(*texts, strict=True))
 
 
-def _rows(table: pa.Table) -> Iterator[tuple[str, ...]]:
+def _texts(column: pa.Array) -> list[str]:
+    if pa.types.is_floating(column.type):
+        return ["" if value is None else _number(value) for value in column.to_pylist()]
+    texts = column.cast(pa.string())
+    broken = texts.filter(pc.match_substring_regex(texts, r"[\r\n]"))
+    if len(broken):
+        raise BadManifestError(f"{broken[0].as_py()!r}: a manifest as CSV holds no line breaks")
+    return pc.fill_null(texts, "").to_pylist()  # type: ignore[no-any-return]
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
+
+
+def _write_jsonl(table: pa.Table, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for columns in _blocks(table):
+            _write_objects(file, table.column_names, columns)
+
+
+def _write_objects(file: IO[str], names: list[str], columns: list[pa.Array]) -> None:
+    for values in zip(*(column.to_pylist() for column in columns), strict=True):
+        row = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _write_parquet(table: pa.Table, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, path)
+
+
+def _blocks(table: pa.Table) -> Iterator[list[pa.Array]]:
     for batch in table.to_batches(max_chunksize=CHUNK):
-        columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
-        columns["label"] = [label_name(label) for label in columns["label"]]
-        yield from zip(*([_text(value) for value in c] for c in columns.values()), strict=True)
+        yield list(batch.columns)
 
 
-def _text(value: str | float | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else repr(value)
-    return str(value)
+_Writer = Callable[[pa.Table, Path], Any]
+_WRITERS: Final = MappingProxyType[str, _Writer](
+    {".csv": _write_csv, ".jsonl": _write_jsonl, ".parquet": _write_parquet}
+)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions, recognise
 from demagnify.data.formats.label_folders import LabelFolders
-from demagnify.data.formats.metadata import MetadataFile
+from demagnify.data.formats.metadata import Metadata
 
 __all__ = ["FORMATS", "Format", "FormatOptions", "recognise"]
 
 for _format in (
-    MetadataFile(),
+    Metadata(),
     LabelFolders(),
 ):
     FORMATS.add(_format.name, _format)

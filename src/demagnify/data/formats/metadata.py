@@ -1,34 +1,85 @@
-"""A manifest of our own kind: `metadata.csv`, the convention of Hugging Face image folders."""
+"""A table of images and labels: `metadata.csv`, `.jsonl` or `.parquet`.
+
+This is the convention of Hugging Face image folders, with splits as a column or as folders
+(`train/metadata.csv`, `test/metadata.csv`) that hold a table each.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from demagnify.data import csv_reader
-from demagnify.data.builder import ManifestBuilder
+from pydantic import Field
+
+from demagnify.data import splits
 from demagnify.data.formats.base import Format, FormatOptions
-from demagnify.data.manifest import FILE_NAME, Manifest
+from demagnify.data.manifest import Manifest
+from demagnify.data.tables import READERS, TableFile, read_tables
+from demagnify.errors import BadManifestError
+
+_STEM: Final = "metadata"
+_SUFFIXES: Final = (*READERS, ".txt")
 
 
-class MetadataFile(Format[FormatOptions]):
-    """A file that lists images and labels, or a folder with one."""
+class MetadataOptions(FormatOptions):
+    """How a table is read."""
+
+    check_files: bool = Field(
+        default=True,
+        description="Whether to leave out rows whose file does not exist; without, such files "
+        "are reported when they are read",
+    )
+
+
+class Metadata(Format[MetadataOptions]):
+    """A file that lists images and labels, a folder with one, or split folders with one each."""
 
     name: ClassVar[str] = "metadata"
-    summary: ClassVar[str] = "a CSV file, or a folder with metadata.csv"
-    options_type = FormatOptions
+    summary: ClassVar[str] = "a CSV, JSONL or Parquet table, or a folder with metadata.csv (...)"
+    options_type = MetadataOptions
 
     def recognises(self, source: Path) -> bool:
-        """Whether it is a file, or a folder with such a file."""
-        return source.is_file() or (source / FILE_NAME).is_file()
+        """Whether it is such a file, or a folder with `metadata.*`."""
+        if source.is_file():
+            return source.suffix.lower() in _SUFFIXES
+        return bool(_tables_in(source)) or bool(_tables_in_splits(source))
 
-    def read(self, source: Path, options: FormatOptions, *, strict: bool) -> Manifest:  # noqa: ARG002
-        """Reads the file; see `demagnify.data.manifest` for the columns."""
-        path = source if source.is_file() else source / FILE_NAME
-        builder = ManifestBuilder(path.parent, strict=strict)
-        records, skipped = csv_reader.read(path, strict=strict)
-        for record in records:
-            builder.add(record)
-        for line in skipped:
-            builder.skip(line.where, line.reason)
-        return builder.build()
+    def read(self, source: Path, options: MetadataOptions, *, strict: bool) -> Manifest:
+        """Reads the tables; see `demagnify.data.manifest` for the columns."""
+        if source.is_file():
+            root, files = source.parent, [TableFile(source)]
+        else:
+            root = source
+            files = [TableFile(path) for path in _only_one(_tables_in(source))]
+            files = files or _tables_in_splits(source)
+        if not files:
+            raise BadManifestError(f"{source}: there is no metadata.csv, .jsonl or .parquet")
+        return read_tables(files, root, strict=strict, check_files=options.check_files)
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    paths = (folder / f"{_STEM}{suffix}" for suffix in READERS)
+    return [path for path in paths if path.is_file()]
+
+
+def _only_one(paths: list[Path]) -> list[Path]:
+    if len(paths) > 1:
+        names = " and ".join(path.name for path in paths)
+        raise BadManifestError(
+            f"{paths[0].parent} holds {names}", hint="give the one that is meant"
+        )
+    return paths
+
+
+def _tables_in_splits(folder: Path) -> list[TableFile]:
+    """Returns the tables in folders that are called like splits: `train`, `Validation`."""
+    try:
+        inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    except OSError as error:
+        raise BadManifestError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    return [
+        TableFile(table, splits.parse_split(place.name))
+        for place in inside
+        if splits.is_usual(place.name)
+        for table in _only_one(_tables_in(place))
+    ]

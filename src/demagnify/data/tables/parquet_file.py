@@ -1,0 +1,79 @@
+"""Reads Parquet; whole numbers as labels mean what the file's own Hugging Face schema says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demagnify.data.tables.block import ROWS, Block
+from demagnify.data.tables.jsonl_file import as_text
+from demagnify.errors import BadManifestError
+
+
+def read(path: Path) -> Iterator[Block]:
+    """Yields the rows of a Parquet file, numbered from 1.
+
+    Raises:
+        BadManifestError: If it is no Parquet file, or damaged.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            names = _label_names(file.schema_arrow)
+            start = 1
+            for batch in file.iter_batches(batch_size=ROWS):
+                yield _block(batch, start, names)
+                start += batch.num_rows
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadManifestError(f"{path}: is not Parquet that can be read: {reason}") from error
+
+
+def _block(batch: pa.RecordBatch, start: int, label_names: list[str] | None) -> Block:
+    columns = {
+        name.strip().lower(): _texts(column)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True)
+        if not _is_binary(column.type)
+    }
+    if label_names is not None and pa.types.is_integer(batch.schema.field("label").type):
+        columns["label"] = _named(batch.column("label"), label_names)
+    return Block(np.arange(start, start + batch.num_rows, dtype=np.int64), columns)
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    """Whether a column holds bytes, such as pictures; those are no part of a manifest."""
+    if pa.types.is_struct(kind):
+        return any(_is_binary(kind.field(place).type) for place in range(kind.num_fields))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_nested(kind):
+        return pa.array([as_text(value) for value in column.to_pylist()], pa.string())
+    return column.cast(kind).cast(pa.string())
+
+
+def _label_names(schema: pa.Schema) -> list[str] | None:
+    """Returns what the labels 0, 1, ... are called, if the Hugging Face schema says so."""
+    try:
+        content = json.loads((schema.metadata or {})[b"huggingface"])
+        names = content["info"]["features"]["label"]["names"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return [str(name) for name in names] if "label" in schema.names else None
+
+
+def _named(numbers: pa.Array, names: list[str]) -> pa.Array:
+    """Returns the names of numbers; a number without one stays a number."""
+    known = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, len(names)))
+    places = pc.if_else(known, numbers, None)
+    # A number is no label where names exist: it must not pass for real or fake.
+    strange = pc.binary_join_element_wise("number ", numbers.cast(pa.string()), "")
+    return pc.coalesce(pa.array(names, pa.string()).take(places.cast(pa.int64())), strange)

@@ -1,0 +1,126 @@
+"""Reads one table of images, or several of one data set, into a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demagnify.data import columns, splits
+from demagnify.data.manifest import Manifest
+from demagnify.data.records import BOX, Skipped
+from demagnify.data.tables import csv_file, jsonl_file, parquet_file, presence, values
+from demagnify.errors import BadManifestError
+
+READERS: Final = MappingProxyType(
+    {
+        ".csv": csv_file.read,
+        ".jsonl": jsonl_file.read,
+        ".ndjson": jsonl_file.read,
+        ".parquet": parquet_file.read,
+    }
+)
+
+Faults = dict[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TableFile:
+    """A file that lists images.
+
+    Attributes:
+        path: Where it lies; its file names are relative to its folder.
+        split: The split of rows that name none.
+    """
+
+    path: Path
+    split: str = splits.WHOLE
+
+
+def read_tables(
+    files: Sequence[TableFile], root: Path, *, strict: bool = False, check_files: bool = True
+) -> Manifest:
+    """Reads one table or several as one manifest.
+
+    Args:
+        files: The tables, all of them below `root`.
+        root: The manifest's folder.
+        strict: Whether the first broken row stops the reading.
+        check_files: Whether to leave out rows whose file does not exist.
+
+    Raises:
+        BadManifestError: If a file cannot be used as a whole or, when strict, at its first broken
+            row.
+    """
+    tables: list[pa.Table] = []
+    skipped: list[Skipped] = []
+    for file in files:
+        table, faults = _read(file, root, check_files=check_files)
+        name = file.path.relative_to(root).as_posix()
+        unit = "row" if file.path.suffix.lower() == ".parquet" else "line"
+        lines = [Skipped(f"{name}, {unit} {number}", faults[number]) for number in sorted(faults)]
+        if strict and lines:
+            raise BadManifestError(str(lines[0]))
+        tables.append(table)
+        skipped.extend(lines)
+    return Manifest.from_table(columns.join(tables), root=root, skipped=skipped)
+
+
+def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, Faults]:
+    read = READERS.get(file.path.suffix.lower(), csv_file.read)
+    parent = file.path.parent.relative_to(root).as_posix()
+    prefix = "" if parent == "." else f"{parent}/"
+    faults: Faults = {}
+    parts = [columns.collect((), root)]
+    try:
+        for block in read(file.path):
+            part, wrong = values.parse(block, prefix=prefix, split=file.split)
+            parts.append(part)
+            faults |= wrong
+    except OSError as error:
+        reason = error.strerror or error
+        raise BadManifestError(f"{file.path}: cannot be read: {reason}") from error
+    table = columns.join(parts)
+    if values.NUMBER in table.column_names:
+        table = _once(_present(table, root, faults, check=check_files), faults)
+        table = table.drop_columns([values.NUMBER])
+    return table, faults
+
+
+def _present(table: pa.Table, root: Path, faults: Faults, *, check: bool) -> pa.Table:
+    """Returns the rows whose file is there, under the names of the files on disk."""
+    names, wrong = presence.locate(table["file_name"].combine_chunks(), root, check=check)
+    groups = pc.coalesce(table["group"], names)
+    for name, column in (("file_name", names), ("group", groups)):
+        table = table.set_column(table.column_names.index(name), name, column)
+    if not wrong:
+        return table
+    places = list(wrong)
+    numbers = table[values.NUMBER].take(places).to_pylist()
+    faults |= zip(numbers, wrong.values(), strict=True)
+    good = np.ones(len(table), dtype=bool)
+    good[places] = False
+    return table.filter(pa.array(good))
+
+
+def _once(table: pa.Table, faults: Faults) -> pa.Table:
+    """Returns the rows without those that repeat a file, or a box or frame of it."""
+    keys = [name for name in ("file_name", *BOX, "frame") if name in table.column_names]
+    numbered = table.select(keys).append_column("place", pa.array(np.arange(len(table))))
+    firsts = numbered.group_by(keys).aggregate([("place", "min")])["place_min"]
+    if len(firsts) == len(table):
+        return table
+    again = np.ones(len(table), dtype=bool)
+    again[firsts.to_numpy()] = False
+    repeated = table.filter(pa.array(again))
+    for number, name in zip(
+        repeated[values.NUMBER].to_pylist(), repeated["file_name"].to_pylist(), strict=True
+    ):
+        faults[number] = f"{PurePosixPath(name).name} is listed twice"
+    return table.filter(pa.array(~again))

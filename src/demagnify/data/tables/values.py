@@ -1,0 +1,173 @@
+"""Parses the texts of a block: labels, splits, groups, boxes, frames."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from demagnify.data import splits
+from demagnify.data.columns import EXTRA
+from demagnify.data.labels import parse_label, parse_truth
+from demagnify.data.records import BOX, COLUMNS, Box
+from demagnify.data.tables.block import Block
+from demagnify.errors import BadManifestError
+from demagnify.images import SUFFIXES
+
+T = TypeVar("T")
+Faults = dict[int, str]
+
+TRUTH: Final = "is_fake"
+NUMBER: Final = "number"  # of the line, for messages; never kept
+
+_IMAGE: Final = rf"(?i)\.({'|'.join(sorted(suffix[1:] for suffix in SUFFIXES))})$"
+
+
+def parse(block: Block, *, prefix: str = "", split: str = splits.WHOLE) -> tuple[pa.Table, Faults]:
+    """Returns a block as columns of a manifest, and what is wrong with other rows, by number.
+
+    Args:
+        block: The texts.
+        prefix: What to put before file names ("train/"), where the file lies deeper than the
+            manifest's folder.
+        split: The split of rows that name none.
+    """
+    faults: Faults = dict(block.broken)
+    texts = dict(block.columns)
+    count = len(block.numbers)
+    none = pa.nulls(count, pa.string())
+    names = texts.pop("file_name", none)
+    _note(faults, block, pc.is_null(names), "there is no file_name")
+    whole_names = pc.binary_join_element_wise(prefix, names, "") if prefix else names
+    columns = {
+        NUMBER: pa.array(block.numbers),
+        "file_name": whole_names,
+        "label": _labels(texts, none, block, faults),
+        "split": _each(texts.pop("split", none), splits.parse_split, block, faults, pa.string()),
+        "group": _groups(texts.pop("group", none), block, faults),
+        **_boxes(texts, block, faults),
+        **_frames(texts, names, block, faults),
+    }
+    columns["split"] = pc.fill_null(columns["split"], split)
+    columns |= {EXTRA + name: column for name, column in texts.items() if name not in COLUMNS}
+    table = pa.table(columns)
+    if faults:
+        good = ~np.isin(block.numbers, np.fromiter(faults, dtype=np.int64, count=len(faults)))
+        table = table.filter(pa.array(good))
+    return table, faults
+
+
+def _note(faults: Faults, block: Block, wrong: pa.Array, reason: str) -> None:
+    """Writes `reason` down for the rows that are wrong, unless they are wrong already."""
+    for number in block.numbers[np.asarray(wrong, dtype=bool)].tolist():
+        faults.setdefault(number, reason)
+
+
+def _each(
+    texts: pa.Array, parse_one: Callable[[str], T], block: Block, faults: Faults, kind: pa.DataType
+) -> pa.Array:
+    """Parses every distinct text once; null stays null, and so does what cannot be parsed."""
+    codes = pc.dictionary_encode(texts)
+    parsed: list[T | None] = []
+    reasons: dict[int, str] = {}
+    for code, text in enumerate(codes.dictionary.to_pylist()):
+        try:
+            parsed.append(parse_one(text))
+        except BadManifestError as error:
+            parsed.append(None)
+            reasons[code] = error.message
+    if reasons:
+        for number, code in zip(block.numbers.tolist(), codes.indices.to_pylist(), strict=True):
+            if code in reasons:
+                faults.setdefault(number, reasons[code])
+    return pa.array(parsed, kind).take(codes.indices)
+
+
+def _labels(texts: dict[str, pa.Array], none: pa.Array, block: Block, faults: Faults) -> pa.Array:
+    if "label" in texts or TRUTH not in texts:
+        column, parse_one = texts.pop("label", none), parse_label
+    else:
+        column, parse_one = texts.pop(TRUTH), parse_truth
+    _note(faults, block, pc.is_null(column), "there is no label")
+    return _each(column, parse_one, block, faults, pa.uint8())
+
+
+def _groups(texts: pa.Array, block: Block, faults: Faults) -> pa.Array:
+    """Takes the groups; null, where none is named, becomes the file's own name later."""
+    groups = pc.utf8_trim_whitespace(texts)
+    _note(faults, block, pc.fill_null(pc.equal(groups, ""), False), "the group is empty")
+    return groups
+
+
+def _boxes(texts: dict[str, pa.Array], block: Block, faults: Faults) -> dict[str, pa.Array]:
+    """Takes `x`, `y`, `width`, `height`, or a list in `box`; columns that are none stay extras."""
+    if "box" in texts:
+        boxes = _each(texts.pop("box"), _parse_box, block, faults, pa.list_(pa.float64(), 4))
+        sides = [pc.list_element(boxes, place) for place in range(len(BOX))]
+    elif texts.keys() >= set(BOX):
+        sides = [
+            _each(_said(texts.pop(name)), _parse_side, block, faults, pa.float64()) for name in BOX
+        ]
+        missing = [pc.is_null(side) for side in sides]
+        some, everything = pc.or_(missing[0], missing[1]), pc.and_(missing[0], missing[1])
+        for side in missing[2:]:
+            some, everything = pc.or_(some, side), pc.and_(everything, side)
+        _note(faults, block, pc.and_not(some, everything), "the box is not complete")
+    else:
+        return {}
+    x, y, width, height = (np.asarray(side.to_numpy(zero_copy_only=False)) for side in sides)
+    _note(faults, block, (width <= 0) | (height <= 0), "the box has no area")
+    _note(faults, block, (x + width <= 0) | (y + height <= 0), "the box lies outside of the photo")
+    return dict(zip(BOX, sides, strict=True))
+
+
+def _parse_box(text: str) -> Box | None:
+    if not text.strip():
+        return None
+    try:
+        sides = json.loads(text)
+    except ValueError:
+        sides = None
+    if not isinstance(sides, list) or len(sides) != len(BOX):
+        raise BadManifestError(f"the box is a list of x, y, width, height, not {text!r}")
+    return Box(*(_parse_side(str(side)) for side in sides))
+
+
+def _parse_side(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise BadManifestError(f"a box is made of numbers, not {text!r}")
+    return value
+
+
+def _frames(
+    texts: dict[str, pa.Array], names: pa.Array, block: Block, faults: Faults
+) -> dict[str, pa.Array]:
+    """Takes the frame of rows that are videos; for images it is a note like any other."""
+    if "frame" not in texts:
+        return {}
+    column = texts.pop("frame")
+    image = pc.fill_null(pc.match_substring_regex(names, _IMAGE), False)
+    if pc.any(image).as_py():
+        texts["frame"] = pc.if_else(image, column, None)
+    of_video = _said(pc.if_else(image, None, column))
+    return {"frame": _each(of_video, _parse_frame, block, faults, pa.int64())}
+
+
+def _parse_frame(text: str) -> int:
+    if not text.strip().isdecimal() or len(text) > 12:
+        raise BadManifestError(f"a frame is a whole number from 0, not {text!r}")
+    return int(text)
+
+
+def _said(texts: pa.Array) -> pa.Array:
+    """Returns texts with null for the empty ones, which is how CSV writes that."""
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), None, texts)
