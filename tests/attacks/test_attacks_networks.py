@@ -36,7 +36,7 @@ def _reference(name):
 @pytest.mark.assets
 @pytest.mark.parametrize("name", NAMES)
 def test_the_network_matches_its_original_runtime(name, asset):
-    asset(name)
+    asset(registry.ATTACKS.get(name).asset)
     script = _script()
     network = create(name, device="cpu").network
     with torch.inference_mode():
@@ -45,8 +45,18 @@ def test_the_network_matches_its_original_runtime(name, asset):
 
 
 # What each gains over bicubic enlargement on faces, in dB; generative networks invent detail and
-# lose. Measured: SRResNet 2.1, SRGAN 0.6, DAT-light 2.4 to 2.7, RRDB -2.5, compact -2.3 to -0.7.
-GAINS = {"srresnet": 1.5, "srgan": 0.0, "dat": 1.9, "realesrgan": -3.5, "realesr-compact": -4.0}
+# lose. Measured: SRResNet 2.1, SRGAN 0.6, DAT-light 2.4 to 2.7, EDSR-LIIF 2.5 to 2.9, SRMD 1.5 to
+# 2.0, waifu2x 2.0, RRDB -2.5, compact -2.3 to -0.7.
+GAINS = {
+    "srresnet": 1.5,
+    "srgan": 0.0,
+    "dat": 1.9,
+    "edsr-liif": 1.7,
+    "srmd": 1.0,
+    "waifu2x": 1.4,
+    "realesrgan": -3.5,
+    "realesr-compact": -4.0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +69,7 @@ def faces(asset):
 @pytest.mark.assets
 @pytest.mark.parametrize("name", NAMES)
 def test_the_network_rebuilds_faces_as_well_as_published(name, asset, faces):
-    asset(name)
+    asset(registry.ATTACKS.get(name).asset)
     network = create(name, device="cpu").network
     side = 120 // network.scale
     small = to_float(to_uint8(enlarge(to_float(faces), side, side)))

@@ -27,8 +27,9 @@ def pictures(count: int, height: int, width: int) -> torch.Tensor:
 
 @pytest.fixture(params=ALL)
 def attack(request):
-    if isinstance(registry.ATTACKS.get(request.param), registry.Published):
-        request.getfixturevalue("asset")(request.param)
+    entry = registry.ATTACKS.get(request.param)
+    if isinstance(entry, registry.Published):
+        request.getfixturevalue("asset")(entry.asset)
     return attacks.create(request.param, device="cpu")
 
 

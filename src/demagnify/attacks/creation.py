@@ -171,7 +171,7 @@ def _refuse(link: Link, *, feeding: bool = False, resizing: bool = False) -> Non
 def _published(link: Link, entry: Published, where: _Where) -> Attack:
     return _super_resolution(
         link,
-        lambda: _reader(entry.format)(assets.fetch(entry.asset)),
+        lambda: _reader(entry.format, entry.scale)(assets.fetch(entry.asset)),
         where,
         scale=entry.scale,
         label=link.base,
@@ -238,7 +238,7 @@ def _super_resolution(
     )
 
 
-def _reader(kind: Format) -> Callable[[Path], Network]:
+def _reader(kind: Format, scale: int) -> Callable[[Path], Network]:
     if kind == "ncnn":
         from demagnify.attacks.networks import ncnn
 
@@ -247,6 +247,10 @@ def _reader(kind: Format) -> Callable[[Path], Network]:
         from demagnify.attacks.networks import srgan_keras
 
         return srgan_keras.load
+    if kind == "liif":
+        from demagnify.attacks.networks import liif
+
+        return lambda path: liif.load(path, scale)
     from demagnify.attacks.networks import spandrel
 
     return spandrel.load

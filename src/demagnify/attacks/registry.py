@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from demagnify.registry import Registry
 
-Format = Literal["spandrel", "ncnn", "keras"]
+Format = Literal["spandrel", "ncnn", "keras", "liif"]
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,9 @@ ATTACKS.add("realesrgan-x4plus", Published(4, "ncnn", "realesrgan-x4plus"))
 _publish("srresnet", (4,), "keras")
 _publish("srgan", (4,), "keras")
 _publish("dat-light", (2, 3, 4), "spandrel")
+_publish("edsr-liif", (2, 3, 4), "liif", asset="edsr-liif")
+_publish("srmd", (2, 3, 4), "ncnn")
+_publish("waifu2x-photo", (2,), "ncnn")
 
 
 def names() -> list[str]:

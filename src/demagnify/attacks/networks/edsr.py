@@ -77,7 +77,7 @@ class EDSR(nn.Module):
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Maps centred images (N, 3, H, W) to features (N, F, H, W)."""
-        first = self.head(images)
+        first: torch.Tensor = self.head(images)
         deep: torch.Tensor = self.body(first)
         return first + deep
 

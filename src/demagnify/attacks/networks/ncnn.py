@@ -1,8 +1,9 @@
 """Networks in ncnn's format, the `.param` and `.bin` of Real-ESRGAN's portable builds.
 
-Two architectures are known: RRDB (ESRGAN; Wang et al. 2018) and the compact SRVGG of Real-ESRGAN
-(Wang et al. 2021). Their weights are read in the order of the file and given to spandrel under
-the names that the original PyTorch files use.
+Two architectures are known to spandrel: RRDB (ESRGAN; Wang et al. 2018) and the compact SRVGG of
+Real-ESRGAN (Wang et al. 2021). Their weights are read in the order of the file and given to it
+under the names that the original PyTorch files use. Two others, plain chains of layers, are built
+in `ncnn_chain`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from demagnify.errors import AssetError
 _MAGIC = "7767517"
 _FLOAT16 = 0x01306B47
 _FLOAT32 = 0
+_CHAIN = {"Input", "Convolution", "Deconvolution", "PixelShuffle"}
 
 Weights = dict[str, torch.Tensor]
 
@@ -58,12 +60,17 @@ def load(folder: Path) -> Network:
 
     Raises:
         AssetError: If the files are damaged.
-        BadArtifactError: If they hold another architecture than RRDB and SRVGG.
+        BadArtifactError: If they hold an architecture that is not known.
     """
     param, binary = next(folder.glob("*.param")), next(folder.glob("*.bin"))
     layers = read_param(param.read_text(encoding="ascii"), name=param.name)
     weights = read_bin(binary.read_bytes(), layers, name=binary.name)
-    is_srvgg = any(layer.kind == "PixelShuffle" for layer in layers)
+    kinds = {layer.kind for layer in layers}
+    if kinds <= _CHAIN:
+        from demagnify.attacks.networks import ncnn_chain  # it needs this module's readers
+
+        return ncnn_chain.from_layers(layers, weights, name=param.name)
+    is_srvgg = "PixelShuffle" in kinds
     names = (_srvgg_names if is_srvgg else _rrdb_names)(len(weights))
     named = {
         f"{name}.{part}": array
@@ -103,8 +110,8 @@ def _parse_layer(fields: list[str], name: str) -> Layer:
 def read_bin(data: bytes, layers: list[Layer], *, name: str) -> list[Weights]:
     """Returns the weights of the layers that have some, in the order of the file.
 
-    A convolution has "weight" (outputs, inputs, rows, columns) and "bias" (outputs,), a PReLU
-    has "weight" (channels,).
+    A convolution, either way, has "weight" (outputs, inputs, rows, columns) and "bias" (outputs,);
+    a PReLU has "weight" (channels,).
 
     Raises:
         AssetError: If the file is cut off, longer than the layers, or stored in another way.
@@ -112,7 +119,7 @@ def read_bin(data: bytes, layers: list[Layer], *, name: str) -> list[Weights]:
     reader = _BinReader(data, name)
     weights: list[Weights] = []
     for layer in layers:
-        if layer.kind == "Convolution":
+        if layer.kind in ("Convolution", "Deconvolution"):
             outputs, side = layer.number(0), layer.number(1)
             kernel = reader.tagged(layer.number(6)).reshape(outputs, -1, side, side)
             weights.append({"weight": kernel, "bias": reader.float32(outputs)})

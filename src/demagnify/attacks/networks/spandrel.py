@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import torch
 from safetensors import SafetensorError
@@ -32,7 +32,7 @@ _UNREADABLE = (
 )
 
 Weights = dict[str, torch.Tensor]
-Descriptor = ImageModelDescriptor[nn.Module]
+Descriptor: TypeAlias = ImageModelDescriptor[nn.Module]
 
 
 class Described(nn.Module):
@@ -101,7 +101,8 @@ def load(path: Path) -> Network:
 
 def _read(path: Path) -> Weights:
     if path.suffix.lower() != ".pt":
-        return ModelLoader("cpu").load_state_dict_from_file(path)
+        published: Weights = ModelLoader("cpu").load_state_dict_from_file(path)
+        return published
     # spandrel takes .pt for TorchScript, a program; torch.load refuses programs, and reads weights.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*TorchScript archive")
