@@ -1,0 +1,1 @@
+"""Hardening: agent and detector train in turns, without any super-resolution network."""

@@ -1,0 +1,80 @@
+"""Degrading batches of faces, each with its own kind and its own dice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from demagnify.hardening.degradations import DEGRADATIONS
+from demagnify.images import check_batch
+from demagnify.randomness import generator
+
+Indices = NDArray[np.int64]
+Pixels = NDArray[np.uint8]
+
+CLEAN: Final = 0
+"""The number that stands for leaving a face as it is."""
+
+
+class Degrader:
+    """Applies degradations by number: 0 leaves a face, 1 is the first name, and so on.
+
+    What happens to a face depends on (seed, epoch, its index, its number) alone, not on the batch
+    that it is in.
+
+    Args:
+        names: Registered degradations, in the order of their numbers from 1; all by default.
+        seed: Of all settings that are drawn.
+
+    Raises:
+        UnknownNameError: If a name is not registered.
+    """
+
+    def __init__(self, names: Sequence[str] | None = None, *, seed: int = 0) -> None:
+        self.names = tuple(DEGRADATIONS) if names is None else tuple(names)
+        self.seed = seed
+        self._kinds = [DEGRADATIONS.get(name) for name in self.names]
+        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="degrader")
+
+    def __call__(
+        self, images: torch.Tensor, numbers: Indices, indices: Indices, *, epoch: int
+    ) -> torch.Tensor:
+        """Returns degraded copies.
+
+        Args:
+            images: uint8 RGB (n, 3, H, W).
+            numbers: int64 (n,), what is done to each face; 0 leaves it.
+            indices: int64 (n,), which faces they are.
+            epoch: In which pass over the data; another one draws other settings.
+
+        Returns:
+            uint8 RGB (n, 3, H, W) on the same device.
+
+        Raises:
+            ImageContractError: If `images` is not an image batch.
+        """
+        check_batch(images)
+        rows = np.flatnonzero(numbers != CLEAN)
+        if not len(rows):
+            return images.clone()
+        where = torch.from_numpy(rows).to(images.device)
+        pixels = images[where].permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+        def work(place: int) -> Pixels:
+            row = rows[place]
+            number, index = int(numbers[row]), int(indices[row])
+            dice = generator(self.seed, "degradation", epoch, index, number)
+            changed = self._kinds[number - 1](pixels[place].astype(np.float32), dice)
+            rounded: Pixels = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+            return rounded
+
+        degraded = np.stack(list(self._pool.map(work, range(len(rows)))))
+        result = images.clone()
+        result[where] = torch.from_numpy(degraded).permute(0, 3, 1, 2).to(images.device)
+        return result
