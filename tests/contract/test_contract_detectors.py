@@ -1,53 +1,18 @@
 """One contract for every kind of detector: uint8 batch in, one float32 logit per image out."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from detector_kinds import KINDS
 
-from demagnify import detectors
 from demagnify.data.faces import Faces
-from demagnify.detectors import Detector
-from demagnify.errors import ImageContractError
-
-
-class MeanColor(nn.Module):
-    """A stand-in for a user's own network: its logit comes with an extra axis."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear = nn.Linear(3, 1)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.linear(images.float().mean(dim=(2, 3)) / 255)
-
-
-def make_module() -> Detector:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return detectors.wrap(MeanColor(), name="mean-color").eval()
-
-
-def make_timm(name: str) -> Detector:
-    return detectors.create(name, input_size=64, device="cpu", precision="float32")
-
-
-KINDS: dict[str, Callable[[], Detector]] = {
-    "light": lambda: make_timm("light"),
-    "mobilenetv3": lambda: make_timm("mobilenetv3_small_050"),
-    "vit": lambda: make_timm("test_vit"),
-    "function": lambda: detectors.wrap(
-        lambda images: images.double().mean(dim=(1, 2, 3)) - 100, name="brightness"
-    ),
-    "module": make_module,
-}
+from demagnify.detectors import Detector, wrap
+from demagnify.errors import BadConfigError, ImageContractError
 
 
 @pytest.fixture(params=KINDS, scope="module")
-def detector(request: pytest.FixtureRequest) -> Detector:
-    return KINDS[request.param]()
+def detector(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Detector:
+    return KINDS[request.param](tmp_path_factory.mktemp("detector"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +31,7 @@ def test_gives_one_finite_float32_logit_per_image(detector, images):
 
 def test_has_a_name_and_a_threshold(detector):
     assert detector.name
-    assert detector.threshold == 0.0
+    assert isinstance(detector.threshold, float)
 
 
 def test_a_batch_is_judged_like_its_images_one_by_one(detector, images):
@@ -85,6 +50,33 @@ def test_batch_size_and_container_change_nothing(detector, images):
 
 def test_same_images_give_the_same_bits(detector, images):
     assert torch.equal(detector.logits(images), detector.logits(images))
+
+
+@pytest.mark.parametrize("side", [8, 31, 224])
+def test_images_of_any_size_are_judged(detector, side):
+    pixels = np.random.default_rng(side).integers(0, 256, (2, 3, side, side + 5), dtype=np.uint8)
+    logits = detector.logits(torch.from_numpy(pixels))
+    assert logits.shape == (2,)
+    assert logits.isfinite().all()
+
+
+def test_the_order_of_pixels_in_memory_changes_nothing(detector, images):
+    turned = images.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1)
+    sparse = images.repeat_interleave(2, dim=0)[::2]
+    logits = detector.logits(images)
+    for same in (turned, sparse):
+        assert not same.is_contiguous()
+        torch.testing.assert_close(detector.logits(same), logits, rtol=1e-4, atol=1e-4)
+
+
+def test_its_fingerprint_stays_the_same_while_it_judges(detector, images):
+    try:
+        before = detector.fingerprint()
+    except BadConfigError:
+        assert detector.source is None  # a bare function, of which nothing is known
+        return
+    detector.logits(images)
+    assert detector.fingerprint() == before
 
 
 def test_leaves_the_images_as_they_are(detector, images):
@@ -130,3 +122,25 @@ def test_judging_keeps_the_mode(detector, images):
     detector.eval()
     detector.logits(images)
     assert not detector.training
+
+
+def test_every_head_orders_images_as_the_probability_of_fake_does(images):
+    """One network, its answer written in each of the ways that the field has."""
+    one = images.double().mean(dim=(1, 2, 3)) - 127
+    pair = torch.stack([one / 3, -2 * one / 3], dim=1)  # fake is the first
+    answers = {
+        "logit": one,
+        "logit-real": -one,
+        "two-logit": pair,
+        "probability": torch.sigmoid(one),
+        "probability-real": torch.sigmoid(-one),
+        "two-probability": pair.softmax(dim=1),
+    }
+    for head, answer in answers.items():
+        fake_index = 0 if head.startswith("two-") else None
+        detector = wrap(
+            lambda _, answer=answer: answer, name=head, head=head, fake_index=fake_index
+        )
+        logits = detector(images)
+        torch.testing.assert_close(logits, one.float(), rtol=1e-4, atol=1e-5)
+        assert ((logits > detector.threshold) == (torch.sigmoid(one) > 0.5)).all()

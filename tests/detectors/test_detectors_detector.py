@@ -160,7 +160,7 @@ def test_faces_are_judged_by_a_detector_class_of_its_own(tiny, striped_faces):
             return 2 * super().score(images)
 
     plain = tiny()
-    settings = plain.about().model_dump()
+    settings = dict(plain.about())
     doubled = Doubled(plain.network, **settings, precision="float32").eval()
     faces = striped_faces(3, 3, seed=0)
     torch.testing.assert_close(doubled.logits(faces), 2 * plain.logits(faces))

@@ -31,7 +31,7 @@ def test_name_and_threshold_are_kept():
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
-        (lambda images: torch.zeros(len(images), 2), "fake - real"),
+        (lambda images: torch.zeros(len(images), 2), "head=two-logit and fake_index=1"),
         (lambda images: torch.zeros(()), r"returned shape \(\)"),
         (lambda images: torch.zeros(len(images) + 1), r"not \(4,\)"),
         (lambda images: torch.full((len(images),), torch.nan), "4 of 4 logits"),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import sys
 import warnings
+from typing import TextIO
 
-from demagnify.errors import DemagnifyError
+from demagnify.errors import DemagnifyError, DemagnifyWarning
 
 EXIT_FAULT_OF_INPUT = 1
 EXIT_SOME_SKIPPED = 3
@@ -25,6 +26,7 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     # Pillow warns where `images` refuses in words of its own.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.showwarning = _show_warning
     try:
         app()
     except DemagnifyError as error:
@@ -34,3 +36,19 @@ def main() -> None:
         if end.code == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
             sys.stderr.write("demagnify: stopped; the same command goes on where it was\n")
         raise
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Shows what the user should know in one line, and the warnings of libraries as ever."""
+    if issubclass(category, DemagnifyWarning):
+        sys.stderr.write(f"demagnify: {message}\n")
+    else:
+        stream = file or sys.stderr
+        stream.write(warnings.formatwarning(message, category, filename, lineno, line))

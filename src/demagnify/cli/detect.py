@@ -23,8 +23,8 @@ def run(
     defense: Annotated[
         str,
         typer.Option(
-            help="A folder that train-defense or demo wrote, a folder that train-detector wrote "
-            "(then there is no agent), or the name of weights that come with demagnify."
+            help="A folder that train-defense or demo wrote, the name of weights that come with "
+            "demagnify, or any detector as in train-defense --detector (then there is no agent)."
         ),
     ] = "default",
     save: Annotated[

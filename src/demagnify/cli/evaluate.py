@@ -20,7 +20,11 @@ def run(
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/evaluation"),
     defense: Annotated[
-        str, typer.Option(help="A folder that train-defense wrote, or one that is shipped.")
+        str,
+        typer.Option(
+            help="A folder that train-defense wrote, one that is shipped, or any detector as in "
+            "train-defense --detector (then there is no agent)."
+        ),
     ] = "runs/defense",
     attack: Attacks = None,
     resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples over groups.")] = 1000,

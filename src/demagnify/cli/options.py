@@ -27,7 +27,9 @@ Detector = Annotated[
     str,
     typer.Option(
         "--detector",
-        help="A folder that train-detector wrote, or the name of weights that come with demagnify.",
+        help="A folder that train-detector wrote, the name of weights that come with demagnify, or "
+        "one of your own: FILE.onnx, timm:NAME@weights=FILE, package.module:function; @KEY=VALUE "
+        "adds what it cannot say itself, such as @head=two-logit@fake_index=1.",
     ),
 ]
 Attacks = Annotated[

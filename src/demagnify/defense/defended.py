@@ -28,6 +28,10 @@ from demagnify.images import check_batch
 
 KIND: Final = "defense"
 DETECTOR: Final = "detector"
+DETECTOR_SOURCE: Final = "detector_source"
+"""In the card of a defence before a file or code of the user's own: where that is."""
+FACE_SIZE: Final = 224
+"""Side of the faces for a detector that takes them of any size."""
 SHIPPED_DETECTOR: Final = "shipped_detector"
 """In the card of a defence that comes with this package: the name of its detector there."""
 
@@ -154,8 +158,9 @@ class DefendedDetector(nn.Module):
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
         """Writes the defence with its detector, so that the folder stands by itself.
 
-        The detector becomes the subfolder `detector`, an artifact of its own. One that wraps a
-        callable cannot be written: then the agent stands alone, and `load` wants its detector.
+        The detector becomes the subfolder `detector`, an artifact of its own. Of an ONNX file or
+        of imported code the card says where it is, and its fingerprint. What `wrap` made cannot be
+        written: then the agent stands alone, and `load` wants its detector.
 
         Args:
             folder: Where it shall stand; what stood there is replaced in one step.
@@ -167,8 +172,11 @@ class DefendedDetector(nn.Module):
         """
         with atomic_folder(folder) as temporary:
             content = {"defense": self.about().model_dump(), **card}
+            if self.detector.source:
+                place = self.detector.source.record(folder, self.detector.fingerprint())
+                content[DETECTOR_SOURCE] = place
             artifacts.save(temporary, KIND, self.policy.state_dict(), content)
-            if not isinstance(self.detector, WrappedDetector):
+            if not (self.detector.source or isinstance(self.detector, WrappedDetector)):
                 self.detector.save(temporary / DETECTOR, self.detector.card, half=half)
 
     @classmethod
@@ -184,14 +192,15 @@ class DefendedDetector(nn.Module):
 
         Args:
             folder: Where it stands.
-            detector: Who judges; by default the detector that was saved with the defence. With
-                one of your own, its device and precision hold.
+            detector: Who judges; by default the detector that was saved with the defence, or that
+                its card names: then the code of an imported one is run. With one of your own,
+                its device and precision hold.
             device: "auto", "cpu", "cuda".
             precision: In what the detector computes; see `demagnify.devices`.
 
         Raises:
-            BadArtifactError: If it is missing, damaged, no defence, or has no detector of its own
-                and none is given.
+            BadArtifactError: If it is missing, damaged, no defence, or none is given and its
+                detector is missing or has changed.
         """
         folder = Path(folder)
         artifact = artifacts.load(folder, KIND)
@@ -202,6 +211,9 @@ class DefendedDetector(nn.Module):
         shipped = artifact.card.get(SHIPPED_DETECTOR)
         if detector is None and shipped:
             detector = detectors.load(str(shipped), device=device, precision=precision)
+        place = artifact.card.get(DETECTOR_SOURCE)
+        if detector is None and place:
+            detector = detectors.reload(place, folder, device=device, precision=precision)
         if detector is None:
             if not (folder / DETECTOR).is_dir():
                 raise BadArtifactError(
@@ -235,5 +247,5 @@ def undefended(detector: Detector) -> DefendedDetector:
         ActionSet.create([LEAVE]),
         Thumbnail(),
         FixedPolicy(0),
-        input_size=detector.input_size,
+        input_size=detector.input_size or FACE_SIZE,
     ).eval()

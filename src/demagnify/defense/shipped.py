@@ -23,30 +23,35 @@ def load_defended(
     """Loads whatever can judge: a defence, or a bare detector as one that never acts.
 
     Args:
-        source: A folder with a defence or a detector, or the name of one that is shipped with
-            this package. Such a name means the shipped one even where a folder is called so:
-            say "./default".
+        source: A folder with a defence, the name of one that is shipped with this package, or
+            any detector that `detectors.load` takes. A shipped name means the shipped one even
+            where a folder is called so: say "./default".
         device: "auto", "cpu", "cuda".
         precision: In what the detector computes; see `demagnify.devices`.
 
     Raises:
         BadArtifactError: If there is none, or it is damaged.
+        BadConfigError: If it is not known what a detector's answers mean.
     """
     if isinstance(source, str) and source in shipped():
         with resources.as_file(_shelf() / source) as folder:
             return DefendedDetector.load(folder, device=device, precision=precision)
-    if isinstance(source, str) and source in detectors.shipped():
-        return undefended(detectors.load(source, device=device, precision=precision))
-    folder = Path(source)
-    if not folder.exists():
+    if not detectors.is_detector(source):
         raise BadArtifactError(
             f"there is no defence {str(source)!r}: neither a folder nor one that is shipped",
             hint=f"shipped: {', '.join([*shipped(), *detectors.shipped()])}; "
             "`demagnify train-defense` makes one",
         )
-    if artifacts.kind_of(folder) == KIND:
-        return DefendedDetector.load(folder, device=device, precision=precision)
-    return undefended(detectors.load(folder, device=device, precision=precision))
+    if _is_defense(source):
+        return DefendedDetector.load(source, device=device, precision=precision)
+    return undefended(detectors.load(source, device=device, precision=precision))
+
+
+def _is_defense(source: str | Path) -> bool:
+    folder = Path(source)
+    if isinstance(source, str) and source in detectors.shipped():
+        return False
+    return folder.is_dir() and artifacts.kind_of(folder) == KIND
 
 
 def _shelf() -> Traversable:

@@ -6,10 +6,12 @@ from demagnify.detectors.augment import Augmentation
 from demagnify.detectors.backbones import ALIASES
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import Detector, batched_logits
+from demagnify.detectors.heads import Head
 from demagnify.detectors.history import Epoch
+from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.training import TrainedDetector, train_detector
 from demagnify.detectors.wrapped import WrappedDetector, wrap
-from demagnify.detectors.zoo import create, load, shipped
+from demagnify.detectors.zoo import create, is_detector, load, reload, shipped
 
 __all__ = [
     "ALIASES",
@@ -17,11 +19,15 @@ __all__ = [
     "Detector",
     "DetectorTraining",
     "Epoch",
+    "Head",
+    "Preprocessing",
     "TrainedDetector",
     "WrappedDetector",
     "batched_logits",
     "create",
+    "is_detector",
     "load",
+    "reload",
     "shipped",
     "train_detector",
     "wrap",

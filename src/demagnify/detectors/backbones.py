@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from difflib import get_close_matches
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import timm
 import torch
-from timm.data.constants import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data.config import resolve_data_config
 from torch import nn
 
 from demagnify.errors import BadConfigError, UnknownNameError
@@ -24,13 +24,7 @@ network, with the ImageNet weights (torchvision's second version) that the attac
 """
 
 Triple = tuple[float, float, float]
-
-
-class Scaling(NamedTuple):
-    """Mean and spread per channel, of values in [0, 1]."""
-
-    mean: Triple
-    std: Triple
+"""One number per channel."""
 
 
 def timm_name(backbone: str) -> str:
@@ -58,21 +52,24 @@ def pretrained_config(name: str) -> dict[str, Any]:
     return asdict(config) if config else {}
 
 
-def scaling(name: str) -> Scaling:
-    """Returns the scaling with which published weights were trained; ImageNet's by default."""
-    config = pretrained_config(name)
-    return Scaling(
-        mean=tuple(config.get("mean", IMAGENET_DEFAULT_MEAN)),
-        std=tuple(config.get("std", IMAGENET_DEFAULT_STD)),
+def preprocessing(name: str) -> dict[str, Any]:
+    """Returns what timm does to images before a network, in the words of `Preprocessing`."""
+    config: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
+        {}, pretrained_cfg=pretrained_config(name)
     )
+    return {
+        "size": tuple(config["input_size"][1:]),
+        **{key: config[key] for key in ("interpolation", "crop_pct", "crop_mode", "mean", "std")},
+    }
 
 
-def build(name: str, *, input_size: int, seed: int = 0) -> nn.Module:
-    """Returns a timm network with one output and random weights, the same for the same seed.
+def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.Module:
+    """Returns a timm network with random weights, the same for the same seed.
 
     Args:
         name: timm's name, see `timm_name`.
         input_size: Side of its input in pixels.
+        outputs: How many numbers it gives for each image.
         seed: Of the random weights.
 
     Raises:
@@ -83,7 +80,7 @@ def build(name: str, *, input_size: int, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            network: nn.Module = timm.create_model(name, num_classes=1, **size)
+            network: nn.Module = timm.create_model(name, num_classes=outputs, **size)
         except (TypeError, AssertionError, ValueError) as error:
             # timm's networks raise any of these for an input size that they cannot take.
             raise BadConfigError(

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
 from demagnify import artifacts, progress
 from demagnify.data.faces import Faces
 from demagnify.detectors import backbones
+from demagnify.detectors.heads import Head
+from demagnify.detectors.preprocessing import CropMode, Interpolation, Resizing
 from demagnify.detectors.pretrained import check_fit
+from demagnify.detectors.source import Source
 from demagnify.devices import Precision, autocast, computes_in_bfloat16, pick_device
 from demagnify.errors import BadArtifactError, BadConfigError
 from demagnify.images import check_batch
@@ -35,14 +37,18 @@ class About(BaseModel):
     mean: tuple[float, float, float] = Field(description="Mean per channel in [0, 1]")
     std: tuple[float, float, float] = Field(description="Spread per channel in [0, 1]")
     threshold: float = Field(allow_inf_nan=False, description="A logit above it means fake")
+    interpolation: Interpolation = Field(default="bicubic", description="When resizing")
+    crop_pct: float = Field(default=1.0, gt=0, le=1, description="Share of a side that is kept")
+    crop_mode: CropMode = Field(default="squash", description="Whether proportions may change")
+    head: Head = Field(default=Head(), description="What the network gives")
 
 
 class Detector(nn.Module):
     """A network with everything that belongs to it: size, scaling, precision and threshold.
 
     Args:
-        network: A timm network with one output; it gets float images (N, 3, S, S), scaled by
-            `mean` and `std`.
+        network: A timm network with as many outputs as its head has; it gets float images
+            (N, 3, S, S), scaled by `mean` and `std`.
         name: What to call it in tables.
         backbone: timm's name of the network, from which `load` builds it again.
         input_size: Side S in pixels to which images are resized.
@@ -50,13 +56,18 @@ class Detector(nn.Module):
         std: Spread per channel in [0, 1], divided by.
         threshold: A logit above it means fake.
         precision: In what the network computes; see `demagnify.devices`.
+        interpolation: How images of another size are resized.
+        crop_pct: What share of a resized side the network sees; see `Resizing`.
+        crop_mode: Whether resizing may change proportions; see `Resizing`.
+        head: What the network's outputs mean; one logit if None.
 
     Attributes:
         card: How it was made and what it reaches; empty until it was trained or loaded.
+        source: Where `detectors.load` found it, if `save` cannot write it.
 
     Shape:
         uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
-        Images of another size are resized with antialiased bicubic, as `images.fit` does.
+        Images of another size are resized with antialiasing, as `images.fit` does.
     """
 
     mean: torch.Tensor
@@ -73,6 +84,10 @@ class Detector(nn.Module):
         std: backbones.Triple,
         threshold: float = 0.0,
         precision: Precision = "auto",
+        interpolation: Interpolation = "bicubic",
+        crop_pct: float = 1.0,
+        crop_mode: CropMode = "squash",
+        head: Head | None = None,
     ) -> None:
         super().__init__()
         self.network = network.to(memory_format=torch.channels_last)
@@ -81,7 +96,15 @@ class Detector(nn.Module):
         self.input_size = input_size
         self.threshold = threshold
         self.precision: Precision = precision
+        self.head = head or Head()
+        self.resizing = Resizing(
+            size=(input_size, input_size) if input_size else None,
+            interpolation=interpolation,
+            crop_pct=crop_pct,
+            crop_mode=crop_mode,
+        )
         self.card: dict[str, Any] = {}
+        self.source: Source | None = None
         self.register_buffer("mean", _per_channel(mean), persistent=False)
         self.register_buffer("std", _per_channel(std), persistent=False)
 
@@ -105,10 +128,14 @@ class Detector(nn.Module):
         device = self.device or images.device
         if len(images) == 0:
             return torch.empty(0, device=device)
-        return _one_per_image(self.score(images.to(device)), len(images), self.name)
+        return self.head.logits(self.score(images.to(device)), len(images), self.name)
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
-        """Prepares a checked batch on the detector's device and runs the network."""
+        """Prepares a checked batch on the detector's device and runs the network.
+
+        Returns:
+            What the network says, for the head to turn into logits.
+        """
         network: Any = self.network
         batch = self.prepare(images)
         with autocast(batch.device, self.precision):
@@ -119,14 +146,7 @@ class Detector(nn.Module):
 
     def prepare(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the batch as the network wants it: resized, scaled, float32, channels last."""
-        batch = images.to(torch.float32, memory_format=torch.channels_last)
-        size = self.input_size
-        # Across, then down, each rounded to whole levels: what Pillow does in `images.fit`.
-        for target in ((batch.shape[2], size), (size, size)):
-            if batch.shape[2:] != target:
-                batch = F.interpolate(batch, target, mode="bicubic", antialias=True)
-                batch = batch.round_().clamp_(0, 255)
-        return batch.div_(255).sub_(self.mean).div_(self.std)
+        return self.resizing.resize(images).div_(255).sub_(self.mean).div_(self.std)
 
     def logits(self, images: torch.Tensor | Faces, *, batch_size: int = 64) -> torch.Tensor:
         """Returns the logits of any number of images without gradients, float32 (N,) on the CPU.
@@ -145,12 +165,13 @@ class Detector(nn.Module):
         """Returns a SHA-256 over all that its logits depend on; the threshold is not."""
         digest = hashlib.sha256()
         device = self.device or torch.device("cpu")
-        settings = self.about().model_dump_json(exclude={"name", "threshold"})
+        # What was added to cards later is left out where it has no effect: old tables stay good.
+        settings = self.about().model_dump_json(
+            exclude={"name", "threshold"}, exclude_defaults=True
+        )
         precise = not computes_in_bfloat16(device, self.precision)
         digest.update(f"{settings} {precise}".encode())
-        for key, tensor in sorted(self.network.state_dict().items()):
-            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        update_digest(digest, self.network.state_dict())
         return digest.hexdigest()
 
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
@@ -179,6 +200,8 @@ class Detector(nn.Module):
             mean=self.mean.flatten().tolist(),
             std=self.std.flatten().tolist(),
             threshold=self.threshold,
+            **self.resizing.model_dump(exclude={"size"}),
+            head=self.head,
         )
 
     @classmethod
@@ -191,13 +214,13 @@ class Detector(nn.Module):
         artifact = artifacts.load(folder, KIND)
         about = _read_about(artifact.card, folder)
         name = backbones.timm_name(about.backbone)
-        network = backbones.build(name, input_size=about.input_size)
+        network = backbones.build(name, input_size=about.input_size, outputs=about.head.outputs)
         tensors = {
             k: v.float() if v.is_floating_point() else v for k, v in artifact.tensors.items()
         }
         check_fit(network.state_dict(), tensors, folder)
         network.load_state_dict(tensors)
-        detector = cls(network, **about.model_dump(), precision=precision)
+        detector = cls(network, **dict(about), precision=precision)
         detector.card = artifact.card
         return detector.to(pick_device(device)).eval()
 
@@ -234,20 +257,18 @@ def check_finite(logits: torch.Tensor, name: str) -> torch.Tensor:
     bad = int((~logits.isfinite()).sum())
     if bad:
         raise BadConfigError(
-            f"the detector {name!r} gave {bad} of {len(logits)} logits that are no finite number",
+            f"the detector {name!r} gave {bad} of {logits.numel()} logits that are no finite "
+            "number",
             hint="look at its weights and preprocessing, or compute in float32",
         )
     return logits
 
 
-def _one_per_image(output: torch.Tensor, count: int, name: str) -> torch.Tensor:
-    shape = tuple(output.shape)
-    if shape not in ((count,), (count, 1)):
-        raise BadConfigError(
-            f"the detector {name!r} returned shape {shape} for {count} images, not ({count},)",
-            hint="of two outputs, real and fake, return the difference fake - real",
-        )
-    return output.reshape(count).float()
+def update_digest(digest: hashlib._Hash, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Adds names, types, shapes and values of tensors to a digest."""
+    for key, tensor in sorted(tensors.items()):
+        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def _per_channel(values: backbones.Triple) -> torch.Tensor:

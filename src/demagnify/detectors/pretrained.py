@@ -25,7 +25,7 @@ from demagnify.errors import AssetError, BadArtifactError
 Tensors = dict[str, torch.Tensor]
 
 _NESTS: Final = ("state_dict", "model_state_dict", "model", "net")
-_PREFIXES: Final = ("module.", "network.")
+_PREFIXES: Final = ("module.", "_orig_mod.", "network.", "model.", "net.", "backbone.")
 _PROBE_SECONDS: Final = 5.0
 
 
@@ -175,6 +175,12 @@ def check_fit(
             f"{path} does not fit the network: {'; '.join(problems)}",
             hint="these are the weights of another backbone",
         )
+
+
+def outputs_of(network: nn.Module, tensors: Tensors) -> int:
+    """Returns how many numbers a network with these weights gives for an image; 0 if none."""
+    rows = [len(tensors[key]) for key in _head(network) if key in tensors]
+    return rows[0] if rows else 0
 
 
 def _head(network: Any) -> frozenset[str]:  # noqa: ANN401  timm's networks are untyped

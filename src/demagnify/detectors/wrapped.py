@@ -1,48 +1,79 @@
-"""Any callable that gives one logit per image, as a detector."""
+"""Any callable that scores images, as a detector."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import nn
 
-from demagnify.detectors.detector import Detector, check_finite
-from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.detectors.detector import Detector, check_finite, update_digest
+from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head
+from demagnify.detectors.imported import told_fingerprint
+from demagnify.detectors.preprocessing import Preprocessing
+from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyError, DemagnifyWarning
+from demagnify.imports import brief
 
 _NO_SCALING: Final = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_NAMES: Final = ("id2label", "class_names", "classes")
+"""Where networks keep the names of their outputs."""
 
 
 class WrappedDetector(Detector):
-    """A detector of which nothing is known but what it answers; see `wrap`."""
+    """A detector of which nothing is known but what it answers; see `wrap`.
+
+    Args:
+        function: Maps images to scores.
+        name: What to call it in tables.
+        threshold: A logit above it means fake.
+        head: What the scores mean.
+        preprocessing: What happens to an image batch before; None if it goes in as it is.
+        output: Which one to take where the answer is a mapping.
+        identity: What tells whether a function has changed; a module's weights count anyway.
+    """
 
     def __init__(
-        self, function: Callable[[torch.Tensor], torch.Tensor], *, name: str, threshold: float
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str,
+        threshold: float = 0.0,
+        head: Head | None = None,
+        preprocessing: Preprocessing | None = None,
+        output: str | None = None,
+        identity: str = "",
     ) -> None:
         mean, std = _NO_SCALING
         network = function if isinstance(function, nn.Module) else _Function(function)
+        size = preprocessing.size if preprocessing else None
         super().__init__(
             network,
             name=name,
             backbone="",
-            input_size=0,
+            input_size=max(size or (0,)),
             mean=mean,
             std=std,
             threshold=threshold,
             precision="float32",
+            head=head or Head(),
         )
+        self.preprocessing = preprocessing
+        self.output = output
+        self.identity = identity
+        self._suspicion: ProbabilitySuspicion | None = ProbabilitySuspicion()
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns what the wrapped callable says about the image batch, unchanged."""
-        answer = self.network(images)
-        if not isinstance(answer, torch.Tensor):
-            raise BadConfigError(
-                f"the detector {self.name!r} returned a {type(answer).__name__}, not a tensor",
-                hint="return one logit per image, float32 of shape (N,)",
-            )
-        return check_finite(answer, self.name)
+        """Returns what the wrapped callable says about the image batch, before its head."""
+        batch = images if self.preprocessing is None else self.preprocessing(images)
+        answer = check_finite(_read(self._ask(batch), self.output, self.name), self.name)
+        if self.head.outputs == 1 and not self.head.is_probability:
+            self._watch(answer)
+        return answer
 
     def fingerprint(self) -> str:
         """See `Detector.fingerprint`.
@@ -50,12 +81,17 @@ class WrappedDetector(Detector):
         Raises:
             BadConfigError: If it wraps a bare function: nobody can say when that has changed.
         """
-        if isinstance(self.network, _Function):
+        if isinstance(self.network, _Function) and not self.identity:
             raise BadConfigError(
                 f"nothing tells whether the function of the detector {self.name!r} has changed",
-                hint="wrap a torch.nn.Module, or subclass WrappedDetector with a fingerprint()",
+                hint="give it an attribute `fingerprint`, a text that changes with it, or wrap a "
+                "torch.nn.Module",
             )
-        return super().fingerprint()
+        before = "" if self.preprocessing is None else self.preprocessing.model_dump_json()
+        parts = [self.identity, self.head.model_dump_json(), before, self.output or ""]
+        digest = hashlib.sha256("\n".join(parts).encode())
+        update_digest(digest, self.network.state_dict())
+        return digest.hexdigest()
 
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:  # noqa: ARG002
         """Refuses: demagnify cannot build a wrapped callable again.
@@ -68,36 +104,129 @@ class WrappedDetector(Detector):
             hint="save it your own way and wrap it again",
         )
 
+    def _ask(self, batch: torch.Tensor) -> object:
+        try:
+            return self.network(batch)
+        except DemagnifyError:
+            raise
+        except Exception as error:  # whatever a user's code does
+            shape = " x ".join(map(str, batch.shape))
+            raise BadConfigError(
+                f"the detector {self.name!r} fails on {batch.dtype} images {shape}: {brief(error)}",
+                hint=""
+                if self.preprocessing
+                else "if it wants floats or one size, write mean, std, range and input_size",
+            ) from error
+
+    def _watch(self, scores: torch.Tensor) -> None:
+        """Warns once if what should be logits looks like probabilities."""
+        if self._suspicion is None or 0.0 < self.threshold < 1.0 or not scores.numel():
+            return
+        self._suspicion = self._suspicion.extended(scores)
+        if self._suspicion is not None and self._suspicion.confirmed:
+            self._suspicion = None
+            warnings.warn(
+                f"all scores of the detector {self.name!r} lie between 0 and 1: if they are "
+                "probabilities of fake, write head=probability",
+                DemagnifyWarning,
+                stacklevel=2,
+            )
+
 
 class _Function(nn.Module):
     """A bare function as a module, so that a detector can hold it."""
 
-    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__()
         self.function = function
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> object:
         return self.function(images)
 
 
 def wrap(
-    function: Callable[[torch.Tensor], torch.Tensor], *, name: str, threshold: float = 0.0
+    function: Callable[..., Any],
+    *,
+    name: str,
+    threshold: float | None = None,
+    head: HeadName | None = None,
+    fake_index: int | None = None,
+    labels: Sequence[str] | None = None,
+    preprocessing: Preprocessing | None = None,
+    output: str | None = None,
 ) -> WrappedDetector:
-    """Makes a detector of a callable or module that gives one logit per image.
+    """Makes a detector of a callable or module that scores images.
 
     Args:
-        function: Maps an image batch, uint8 RGB (N, 3, H, W), to (N,) or (N, 1) logits, higher
-            meaning fake. Resizing and scaling are its own business. A module's parameters say
-            on which device it gets its images; a function gets them where they are.
+        function: Maps an image batch, uint8 RGB (N, 3, H, W), to one number per image or two, as
+            a tensor, an array, an object with `.logits`, or a mapping. A module's parameters say
+            on which device it gets its images; a function gets them where they are. An attribute
+            `fingerprint`, a text, says when a function has changed.
         name: What to call it in tables.
-        threshold: A logit above it means fake.
+        threshold: Above it is fake: a probability of fake where the head gives probabilities,
+            else a logit. The middle, 0.5 or 0, if None.
+        head: What the numbers mean, see `demagnify.detectors.heads`; one logit if None.
+        fake_index: Which of two outputs is fake.
+        labels: The names of two outputs in their order, in place of `fake_index`. A module that
+            has them itself, as those of Hugging Face, need not be told.
+        preprocessing: What happens to an image batch before; None if `function` does all that.
+        output: Which entry to take where the answer is a mapping.
 
     Returns:
         A detector whose every answer is checked: one finite number per image.
+
+    Raises:
+        BadConfigError: If it is not known which of two outputs is fake.
 
     Example:
         >>> sharp = wrap(lambda images: images.float().std(dim=(1, 2, 3)), name="sharp")
         >>> sharp(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
         tensor([0., 0.])
     """
-    return WrappedDetector(function, name=name, threshold=threshold)
+    named = labels or (None if fake_index is not None else names_of_outputs(function))
+    chosen = make_head(head, fake_index=fake_index, labels=named, detector=name)
+    return WrappedDetector(
+        function,
+        name=name,
+        threshold=chosen.threshold(threshold),
+        head=chosen,
+        preprocessing=preprocessing,
+        output=output,
+        identity=told_fingerprint(function),
+    )
+
+
+def names_of_outputs(network: object) -> tuple[str, ...] | None:
+    """Returns the names of a network's two outputs in their order, if it has any."""
+    for holder in (getattr(network, "config", None), network):
+        for attribute in _NAMES:
+            names = getattr(holder, attribute, None)
+            if isinstance(names, Mapping):
+                names = [names[key] for key in sorted(names, key=str)]
+            if isinstance(names, list | tuple) and len(names) == 2:
+                return tuple(map(str, names))
+    return None
+
+
+def _read(answer: Any, output: str | None, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
+    """Takes the scores out of what a user's network returned."""
+    if output is not None:
+        if not isinstance(answer, Mapping) or output not in answer:
+            keys = ", ".join(map(str, answer)) if isinstance(answer, Mapping) else "no mapping"
+            raise BadConfigError(f"the detector {name!r} gave no output {output!r}: {keys}")
+        answer = answer[output]
+    elif not isinstance(answer, torch.Tensor) and hasattr(answer, "logits"):
+        answer = answer.logits
+    if isinstance(answer, Mapping):
+        raise BadConfigError(
+            f"the detector {name!r} returned several things: {', '.join(map(str, answer))}",
+            hint="write output=NAME for the one that holds the scores",
+        )
+    if isinstance(answer, np.ndarray):
+        answer = torch.from_numpy(answer)
+    if not isinstance(answer, torch.Tensor):
+        raise BadConfigError(
+            f"the detector {name!r} returned a {type(answer).__name__}, not a tensor",
+            hint="return one logit per image, float32 of shape (N,)",
+        )
+    return answer

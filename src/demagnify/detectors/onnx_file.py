@@ -1,0 +1,231 @@
+"""A network in an ONNX file, run by onnxruntime."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import torch
+
+from demagnify.detectors.options import Layout
+from demagnify.devices import pick_device
+from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.files import sha256
+
+_DTYPES: Final = {
+    "tensor(uint8)": torch.uint8,
+    "tensor(float)": torch.float32,
+    "tensor(float16)": torch.float16,
+    "tensor(double)": torch.float64,
+}
+_EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
+"""In the file: the key "location" and the length of the name of a file with more weights."""
+
+
+class Input(NamedTuple):
+    """What a network takes: name, number type, layout, images at once, height and width.
+
+    The last three are None where they are free.
+    """
+
+    name: str
+    dtype: torch.dtype
+    layout: Layout
+    batch: int | None
+    size: tuple[int, int] | None
+
+
+class OnnxFile:
+    """Runs the network of an ONNX file.
+
+    Args:
+        path: The file.
+        device: "auto", "cpu", "cuda": which of onnxruntime's providers computes.
+        layout: Where the channels are, if the file leaves it open.
+        output: Which output to read, if there are several.
+        threads: For one answer; as many as torch uses if None.
+
+    Attributes:
+        input: What it takes.
+
+    Raises:
+        BadArtifactError: If the file is missing, or not one that onnxruntime runs.
+        BadConfigError: If onnxruntime is missing, or the network does not take one image batch.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str = "auto",
+        layout: Layout | None = None,
+        output: str | None = None,
+        threads: int | None = None,
+    ) -> None:
+        self.path = path
+        runtime = _runtime(path)
+        self._errors = _errors(runtime)
+        self._session = self._open(runtime, device, threads)
+        self.input = _read_input(self._session, path, layout)
+        self._output = _choose_output(self._session, path, output)
+
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
+        """Returns the network's answers on the device of the batch.
+
+        Args:
+            batch: (N, 3, H, W), as the network wants it but for layout and number type.
+
+        Raises:
+            BadConfigError: If the network does not run on images of this size.
+        """
+        pixels = batch.to(self.input.dtype).cpu()
+        if self.input.layout == "NHWC":
+            pixels = pixels.permute(0, 2, 3, 1)
+        parts = [self._run(part) for part in _portions(pixels.contiguous(), self.input.batch)]
+        return torch.cat(parts)[: len(batch)].to(batch.device)
+
+    def fingerprint(self) -> str:
+        """Returns the SHA-256 of the file and of the files with weights that it names."""
+        digest = hashlib.sha256(sha256(self.path).encode())
+        for name in sorted(_external_files(self.path)):
+            digest.update(f" {name} {sha256(self.path.parent / name)}".encode())
+        return digest.hexdigest()
+
+    def _open(self, runtime: Any, device: str, threads: int | None) -> Any:  # noqa: ANN401  no types
+        if not self.path.is_file():
+            raise BadArtifactError(f"{self.path}: there is no such ONNX file")
+        settings = runtime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = threads or torch.get_num_threads()
+        try:
+            return runtime.InferenceSession(
+                str(self.path), settings, providers=_providers(runtime, device)
+            )
+        except self._errors as error:
+            raise BadArtifactError(
+                f"{self.path} is no ONNX network that onnxruntime runs: {_first_line(error)}"
+            ) from error
+
+    def _run(self, part: torch.Tensor) -> torch.Tensor:
+        try:
+            (answer,) = self._session.run([self._output], {self.input.name: part.numpy()})
+        except self._errors as error:
+            shape = " x ".join(map(str, part.shape))
+            raise BadConfigError(
+                f"{self.path} does not run on {shape} numbers: {_first_line(error)}",
+                hint="write input_size=SIDE, the size that it was made for",
+            ) from error
+        answer = np.atleast_1d(np.asarray(answer))
+        if self.input.batch is not None and len(answer) != len(part):
+            answer = answer.reshape(len(part), -1) if answer.size in (1, 2) else answer
+        return torch.from_numpy(answer)
+
+
+def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
+    try:
+        import onnxruntime  # type: ignore[import-untyped]  # an extra: only those who have such files need it
+    except ModuleNotFoundError as error:
+        raise BadConfigError(
+            f"{path} needs onnxruntime, which is not installed",
+            hint="pip install 'demagnify[onnx]'",
+        ) from error
+    return onnxruntime
+
+
+def _errors(runtime: ModuleType) -> tuple[type[Exception], ...]:
+    """Returns onnxruntime's own exceptions, which have no common base."""
+    state = runtime.capi.onnxruntime_pybind11_state
+    found = [value for value in vars(state).values() if isinstance(value, type)]
+    return tuple(value for value in found if issubclass(value, Exception))
+
+
+def _providers(runtime: Any, device: str) -> list[str]:  # noqa: ANN401  onnxruntime has no types
+    on_gpu = "CUDAExecutionProvider" in runtime.get_available_providers()
+    if pick_device(device).type == "cuda" and (on_gpu or device != "auto"):
+        if not on_gpu:
+            raise BadConfigError(
+                "this onnxruntime runs on the processor only",
+                hint="pip install onnxruntime-gpu, or choose the device cpu",
+            )
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    return ["CPUExecutionProvider"]
+
+
+def _read_input(session: Any, path: Path, layout: Layout | None) -> Input:  # noqa: ANN401
+    inputs = session.get_inputs()
+    if len(inputs) != 1:
+        names = ", ".join(one.name for one in inputs)
+        raise BadConfigError(
+            f"{path} takes {len(inputs)} inputs ({names}); a detector takes one image batch"
+        )
+    (one,) = inputs
+    shape = [side if isinstance(side, int) and side > 0 else None for side in one.shape]
+    if len(shape) != 4 or one.type not in _DTYPES:
+        raise BadConfigError(
+            f"{path} takes {one.type} of shape {one.shape}, which is no batch of RGB images",
+            hint="a detector takes N x 3 x H x W or N x H x W x 3 of uint8 or float",
+        )
+    found = layout or _find_layout(shape, path)
+    channels, *sides = (shape[1], *shape[2:]) if found == "NCHW" else (shape[3], *shape[1:3])
+    if channels not in (3, None):
+        raise BadConfigError(
+            f"{path} takes {channels} channels in the layout {found}, a detector takes 3"
+        )
+    height, width = sides
+    size = None if height is None or width is None else (height, width)
+    return Input(one.name, _DTYPES[one.type], found, shape[0], size)
+
+
+def _find_layout(shape: list[int | None], path: Path) -> Layout:
+    if (shape[1] == 3) == (shape[3] == 3):
+        raise BadConfigError(
+            f"{path} takes shape {shape}, which does not show where the channels are",
+            hint="write layout=NCHW or layout=NHWC",
+        )
+    return "NCHW" if shape[1] == 3 else "NHWC"
+
+
+def _choose_output(session: Any, path: Path, wanted: str | None) -> str:  # noqa: ANN401
+    names = [one.name for one in session.get_outputs()]
+    if wanted is None and len(names) > 1:
+        raise BadConfigError(
+            f"{path} has {len(names)} outputs: {', '.join(names)}",
+            hint=f"write output={names[0]}, or the one that holds the scores",
+        )
+    chosen = wanted or names[0]
+    if chosen not in names:
+        raise BadConfigError(f"{path} has no output {chosen!r}", hint=f"it has {', '.join(names)}")
+    kind = session.get_outputs()[names.index(chosen)].type
+    if not kind.startswith("tensor("):
+        raise BadConfigError(f"the output {chosen!r} of {path} is a {kind}, not a tensor")
+    return str(chosen)
+
+
+def _portions(pixels: torch.Tensor, batch: int | None) -> Iterator[torch.Tensor]:
+    """Yields what fits into one call; the last images of a fixed batch are repeated to fill it."""
+    if batch is None:
+        yield pixels
+        return
+    for part in torch.split(pixels, batch):
+        missing = batch - len(part)
+        yield torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]) if missing else part
+
+
+def _external_files(path: Path) -> set[str]:
+    """Names of the files beside it in which an ONNX file keeps its larger weights."""
+    content = path.read_bytes()
+    found = set()
+    for match in _EXTERNAL.finditer(content):
+        name = content[match.end() : match.end() + match[1][0]].decode("utf-8", errors="replace")
+        if (path.parent / name).is_file():
+            found.add(name)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

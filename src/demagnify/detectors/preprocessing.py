@@ -1,0 +1,128 @@
+"""From an image batch to what a network wants: its size, its order of channels, its numbers."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Interpolation = Literal["bicubic", "bilinear"]
+CropMode = Literal["squash", "center"]
+Channels = Literal["rgb", "bgr"]
+
+
+def _three(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
+    return (value,) * 3 if isinstance(value, int | float) else value
+
+
+def _both(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
+    return (value,) * 2 if isinstance(value, int) else value
+
+
+Triple = Annotated[tuple[float, float, float], BeforeValidator(_three)]
+"""One number per channel, or one for all."""
+
+Side = Annotated[int, Field(ge=1)]
+Size = Annotated[tuple[Side, Side], BeforeValidator(_both)]
+"""Height and width in pixels, or one number for both."""
+
+Spread = Annotated[
+    tuple[
+        Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
+    ],
+    BeforeValidator(_three),
+]
+
+
+class Resizing(BaseModel):
+    """How images get the size that a network wants, as torchvision and timm do it.
+
+    The image is brought to `size` / `crop_pct`, and `size` is cut out of its middle: "squash"
+    resizes each side by itself, "center" the shorter side and keeps the proportions.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    size: Size | None = Field(default=None, description="(height, width) in pixels; None: any")
+    interpolation: Interpolation = Field(default="bicubic", description="Antialiased")
+    crop_pct: float = Field(default=1.0, gt=0, le=1, description="Share of a side that is kept")
+    crop_mode: CropMode = Field(default="squash", description="Whether proportions may change")
+
+    def resize(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns images of the wanted size, whole levels 0-255.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W).
+
+        Returns:
+            float32 (N, 3, height, width), channels last in memory.
+        """
+        batch = images.to(torch.float32, memory_format=torch.channels_last)
+        if self.size is None:
+            return batch
+        height, width = self._scaled(batch.shape[2], batch.shape[3])
+        # Across, then down, each rounded to whole levels: what Pillow does in `images.fit`.
+        for target in ((batch.shape[2], width), (height, width)):
+            if batch.shape[2:] != target:
+                batch = F.interpolate(batch, target, mode=self.interpolation, antialias=True)
+                batch = batch.round_().clamp_(0, 255)
+        top, left = round((height - self.size[0]) / 2), round((width - self.size[1]) / 2)
+        if (height, width) == self.size:
+            return batch
+        return batch[:, :, top : top + self.size[0], left : left + self.size[1]].clone()
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        """To what an image of (height, width) is brought before its middle is cut out."""
+        tall, wide = (math.floor(side / self.crop_pct) for side in self.size or (height, width))
+        if self.crop_mode == "squash":
+            return tall, wide
+        if tall * width >= wide * height:  # the height is what is short
+            return tall, max(wide, int(tall * width / height))
+        return max(tall, int(wide * height / width)), wide
+
+
+class Preprocessing(Resizing):
+    """Resizing, order of channels and scaling in front of a network that wants float images.
+
+    A level v of 0-255 becomes `range[0] + v / 255 * (range[1] - range[0])`, then (that - `mean`) /
+    `std`, each in the network's own order of channels.
+
+    Example:
+        >>> Preprocessing(mean=0.5, std=0.5)(torch.full((1, 3, 1, 1), 255, dtype=torch.uint8)).max()
+        tensor(1.)
+    """
+
+    channels: Channels = Field(default="rgb", description="In which order the network wants them")
+    range: tuple[float, float] = Field(default=(0.0, 1.0), description="What 0 and 255 become")
+    mean: Triple = Field(default=(0.0, 0.0, 0.0), description="Taken off, per channel")
+    std: Spread = Field(default=(1.0, 1.0, 1.0), description="Divided by, per channel")
+
+    @model_validator(mode="after")
+    def _mean_is_in_range(self) -> Preprocessing:
+        low, high = self.range
+        if not low < high:
+            raise ValueError(f"range goes from low to high, not from {low:g} to {high:g}")
+        if any(self.mean) and not all(low <= value <= high for value in self.mean):
+            raise ValueError(
+                f"mean {self.mean} lies outside of the range {low:g} to {high:g}; "
+                "write range=[0,255] if the network wants levels"
+            )
+        return self
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns float32 (N, 3, height, width) as the network wants it.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W).
+        """
+        low, high = self.range
+        batch = self.ordered(self.resize(images)) * ((high - low) / 255) + low
+        mean, std = (torch.tensor(v, device=batch.device) for v in (self.mean, self.std))
+        return (batch - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
+
+    def ordered(self, batch: torch.Tensor) -> torch.Tensor:
+        """Returns RGB images in the order of channels that the network wants."""
+        return batch.flip(1) if self.channels == "bgr" else batch
