@@ -99,8 +99,7 @@ def _upsampler(features: int, scale: int) -> nn.Sequential:
 def detect(weights: Weights) -> bool:
     """Whether these are weights of an EDSR with its own upsampler."""
     names = {"head.0.weight", "body.0.body.0.weight", "tail.0.0.weight", "tail.1.weight"}
-    renamed = _canonical(weights)
-    return names <= renamed.keys() and "body.0.body.3.conv_du.0.weight" not in renamed
+    return names <= _canonical(weights).keys()
 
 
 def from_weights(weights: Weights, *, name: str) -> Network:

@@ -22,7 +22,7 @@ from torch.nn import functional
 from demagnify.attacks.networks import edsr
 from demagnify.attacks.networks.faces import FaceRestorer
 from demagnify.attacks.networks.network import Network
-from demagnify.errors import BadArtifactError
+from demagnify.errors import BadArtifactError, BadConfigError
 
 SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
 
@@ -63,7 +63,11 @@ class Unclipped(nn.Module):
         height, width = images.shape[-2:]
         right, below = self._needs.get_padding(width, height)
         padded = functional.pad(images, (0, right, 0, below), "replicate")
-        enlarged: torch.Tensor = self.module(padded)
+        enlarged = self.module(padded)
+        if not isinstance(enlarged, torch.Tensor):
+            raise BadConfigError(
+                f"{type(self.module).__name__} gives more than an image; it cannot be fed BGR 0-255"
+            )
         return enlarged[..., : height * self._scale, : width * self._scale]
 
 
