@@ -8,6 +8,7 @@ from typing import Final
 
 from demagnify import detectors
 from demagnify.data import Faces, Manifest, Skipped
+from demagnify.data.prepare import prepared
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 
 SPLITS: Final = ("train", "val")
@@ -18,6 +19,7 @@ def open_splits(
 ) -> dict[str, Faces]:
     """Returns splits of one data set or several, each as one set of faces.
 
+    Faces that have yet to be cut out of photographs or videos are cut out once, into the cache.
     Groups of different data sets stay apart even where they have the same name. What was left
     out is listed once: a file in its split, a line of a manifest, whose split nobody knows, in
     the first.
@@ -44,7 +46,7 @@ def open_splits(
     opened = {}
     for split, parts in chosen.items():
         faces = [
-            _marked(Faces.open(part, size=size, strict=strict), mark)
+            _marked(_open(part, size=size, strict=strict), mark)
             for part, mark in zip(parts, marks, strict=True)
         ]
         opened[split] = faces[0] if len(faces) == 1 else Faces.concatenate(faces)
@@ -55,6 +57,14 @@ def open_splits(
 def open_split(sources: Sequence[Path], split: str, *, size: int, strict: bool = False) -> Faces:
     """Returns one split of one data set or several; see `open_splits`."""
     return open_splits(sources, [split], size=size, strict=strict)[split]
+
+
+def _open(manifest: Manifest, *, size: int, strict: bool) -> Faces:
+    """Opens the faces of a manifest; what could not be cut out is in their `skipped` as well."""
+    crops = prepared(manifest, strict=strict)
+    faces = Faces.open(crops, size=size, strict=strict)
+    faces.skipped = (*crops.skipped, *faces.skipped)
+    return faces
 
 
 def _marked(faces: Faces, mark: str) -> Faces:

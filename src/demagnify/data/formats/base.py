@@ -91,7 +91,8 @@ def recognise(source: Path) -> Format[Any]:
     for name in FORMATS:
         if FORMATS.get(name).recognises(source):
             return FORMATS.get(name)
+    looked = "; ".join(f"{name}: {FORMATS.get(name).summary}" for name in FORMATS)
     raise BadManifestError(
-        f"{source}: there is no metadata.csv, and no folders real and fake",
-        hint=f"name the format if it is one of: {', '.join(FORMATS)}",
+        f"{source}: there is no metadata.csv, and no folders real and fake, nor another data set",
+        hint=f"looked for {looked}",
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
 from demagnify.errors import BadManifestError
+
+Skip = Callable[[str, str], None]
+"""Gets what a reader leaves out: where it stands, and what is wrong with it."""
 
 LARGEST: Final = 1e9
 """Larger numbers are no pixels and no frames."""
@@ -50,9 +53,11 @@ def read_json(path: Path, *, without: Collection[str] = ()) -> object:
 
 def _complaint(path: Path, error: json.JSONDecodeError) -> tuple[str]:
     place = f"line {error.lineno}, column {error.colno}"
-    if not error.doc.strip():
+    text = error.doc.rstrip()
+    if not text:
         return (f"{path}: the file is empty",)
-    if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+    ended = text.endswith(("}", "]")) and not error.msg.startswith("Unterminated")
+    if error.pos >= len(text) or not ended:
         return (f"{path}: the file is cut off at {place}; copy or download it again",)
     return (f"{path}: is not JSON: {error.msg}, {place}",)
 
@@ -81,4 +86,4 @@ def shown(value: object) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = text.encode("utf-8", "backslashreplace").decode()
     text = text if text.isprintable() else repr(text)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
+    return text if len(text) <= 60 else f"{text[:57]}..."

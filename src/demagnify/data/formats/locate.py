@@ -16,7 +16,7 @@ class Locator:
     folders are left out one by one until there is such a file.
 
     Args:
-        bases: The folders to look in, the likeliest first.
+        bases: The folders to look in, all absolute, the likeliest first.
         least_parts: How many of the last parts of a name must stay, so that `frames/071/000.png`
             is never taken for any other `000.png`.
     """
@@ -29,8 +29,7 @@ class Locator:
     @property
     def root(self) -> Path:
         """The folder that all files that were found lie in."""
-        used = [base for base, _ in self._used] or self.bases[:1]
-        return used[0] if len(set(used)) == 1 else Path(os.path.commonpath(_absolute(used)))
+        return Path(os.path.commonpath([base for base, _ in self._used] or self.bases[:1]))
 
     @property
     def places(self) -> str:
@@ -70,10 +69,10 @@ def is_file(path: Path) -> bool:
 
 
 def _parts(name: str) -> list[str]:
-    if not name.isprintable():
+    if any(letter in name for letter in "\0\r\n"):
         raise BadManifestError(f"{name!a} cannot be the name of a file")
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
-    if parts and len(parts[0]) == 2 and parts[0].endswith(":"):  # noqa: PLR2004  a drive
+    if parts and len(parts[0]) == 2 and parts[0].endswith(":"):
         parts = parts[1:]
     if not parts:
         raise BadManifestError("the file name is empty")
@@ -82,5 +81,6 @@ def _parts(name: str) -> list[str]:
     return parts
 
 
-def _absolute(paths: Sequence[Path]) -> list[str]:
-    return [os.path.abspath(path) for path in paths]  # noqa: PTH100  without following links
+def absolute(path: Path) -> Path:
+    """Returns a path without `..` that says the same from everywhere; links are not followed."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  Path.absolute keeps ".."

@@ -1,0 +1,63 @@
+"""OpenForensics' faces as they are shared on Kaggle ("deepfake and real images"): 256x256 crops.
+
+`Dataset/{Train,Validation,Test}/{Fake,Real}/*.jpg`, and what is laid out like it with a folder or
+two around it. Labels come from the folders' names: in the order of their names fake comes first,
+which is the other way round than in OpenForensics' own files.
+
+What to know of it: nothing says which crops were cut from one photograph, so each is a group of
+its own here, and faces of one photograph may be on both sides of a split.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import ClassVar, Final
+
+from demagnify.data import folders
+from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.manifest import Manifest
+from demagnify.errors import BadManifestError
+
+_DEPTH: Final = 2
+
+
+class KaggleCrops(Format[FormatOptions]):
+    """Split folders with `Real/` and `Fake/`, inside of a folder or two."""
+
+    name: ClassVar[str] = "kaggle"
+    summary: ClassVar[str] = "Dataset/{Train,Validation,Test}/{Fake,Real} (Kaggle's OpenForensics)"
+    options_type = FormatOptions
+
+    def recognises(self, source: Path) -> bool:
+        """Whether exactly one folder below has such folders."""
+        return source.is_dir() and _home(source) is not None
+
+    def read(self, source: Path, options: FormatOptions, *, strict: bool) -> Manifest:  # noqa: ARG002
+        """Reads the images; see `demagnify.data.folders`.
+
+        Raises:
+            BadManifestError: If there are no such folders, or several places that have them.
+        """
+        home = _home(source)
+        if home is None:
+            raise BadManifestError(f"{source}: there is not one folder such as {self.summary}")
+        return folders.read(home, strict=strict)
+
+
+def _home(source: Path) -> Path | None:
+    """Returns the only place with folders of labels, the source or up to two folders below it."""
+    level = [source]
+    for _ in range(_DEPTH + 1):
+        homes = [place for place in level if folders.places(place)]
+        if homes:
+            return homes[0] if len(homes) == 1 else None
+        level = [path for place in level for path in _visible_folders(place)]
+    return None
+
+
+def _visible_folders(place: Path) -> list[Path]:
+    """Returns the folders in a place that are not hidden, and that may be looked into."""
+    with os.scandir(place) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
+    return [place / name for name in sorted(names) if os.access(place / name, os.R_OK | os.X_OK)]

@@ -1,0 +1,91 @@
+"""Faces of a data set, cut out once and kept in the cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock
+
+from demagnify.assets import cache_folder
+from demagnify.data.manifest import FILE_NAME, Manifest
+from demagnify.data.prepare.cutting import Finder
+from demagnify.data.prepare.folder import SKIPPED_NAME, prepare, read_skipped
+from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.errors import BadImageError, BadOutputError
+
+FOLDER: Final = "prepared"
+AS_IT_IS: Final = PrepareSettings(unboxed="keep")
+"""Cut out what has a box or is a frame; take everything else for the face crop that it is."""
+
+
+def prepared(
+    manifest: Manifest,
+    settings: PrepareSettings = AS_IT_IS,
+    *,
+    finder: Finder | None = None,
+    strict: bool = False,
+    workers: int | None = None,
+) -> Manifest:
+    """Returns a manifest of face crops: itself, or crops of it from the cache.
+
+    What is not a face crop yet is cut out as `prepare` does it, into the folder `prepared` of the
+    cache, once for the same manifest, photographs and settings; two runs at once do it once.
+
+    Args:
+        manifest: The data set.
+        settings: How faces are cut.
+        finder: Finds faces; YuNet by default, fetched only if it is needed.
+        strict: Whether a bad file or box is an error instead of being in `skipped`.
+        workers: Threads; a few more than there are processors by default.
+
+    Raises:
+        BadOutputError: If the cache cannot be written to.
+        BadImageError: When strict, if there is anything bad.
+        BadManifestError: If no face could be cut out.
+    """
+    if manifest.prepared:
+        return manifest
+    folder = cache_folder() / FOLDER / _key(manifest, settings)
+    _make(folder.parent)
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / FILE_NAME).is_file():
+            bare = Manifest.from_table(manifest.table, root=manifest.root)
+            prepare(bare, folder, settings, finder=finder, strict=strict, workers=workers)
+    skipped = read_skipped(folder / SKIPPED_NAME)
+    if strict and skipped:
+        raise BadImageError(f"{manifest.root}: {skipped[0]}")
+    crops = Manifest.load(folder / FILE_NAME)
+    return Manifest.from_table(crops.table, root=folder, skipped=(*manifest.skipped, *skipped))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadOutputError(
+            f"cannot write {folder}: {error.strerror or error}",
+            hint="set DEMAGNIFY_CACHE to another folder",
+        ) from error
+
+
+def _key(manifest: Manifest, settings: PrepareSettings) -> str:
+    """Returns what changes when a record, a photograph or a setting does."""
+    digest = hashlib.sha256(f"prepared v1 {settings.model_dump_json()}\n".encode())
+    stamped: set[Path] = set()
+    for record in manifest:
+        digest.update(f"{record}\n".encode())
+        if record.path not in stamped:
+            stamped.add(record.path)
+            digest.update(_stamp(record.path))
+    return digest.hexdigest()[:32]
+
+
+def _stamp(path: Path) -> bytes:
+    try:
+        status = os.stat(path)  # noqa: PTH116  Path.stat fails on odd names in other ways
+    except (OSError, ValueError):
+        return b"missing\n"
+    return f"{status.st_size} {status.st_mtime_ns}\n".encode()

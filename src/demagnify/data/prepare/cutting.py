@@ -1,0 +1,218 @@
+"""Cuts the faces out of one photograph or video."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+from demagnify import images
+from demagnify.data import videos
+from demagnify.data.formats.open_forensics import PHOTO_SIZE
+from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.prepare.sources import Source
+from demagnify.data.records import Record
+from demagnify.errors import BadImageError
+from demagnify.faces import Face, square_around
+from demagnify.images import MIN_SIDE, Pixels
+
+NO_FACE: Final = "no face was found"
+
+Way = Literal["given", "found", "whole", "kept"]
+
+
+class Finder(Protocol):
+    """What finds faces: `demagnify.faces.FaceFinder`."""
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        """Returns the faces in a photograph, the largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A crop that has been written.
+
+    Attributes:
+        record: The place of its record among those of the source.
+        file_name: The crop's file below the output folder.
+        way: Where the face comes from: "given" by the data set, "found" by the face finder,
+            "whole": none was found and the photograph was taken as a whole, "kept": it was a face
+            already.
+        box: The face in pixels of the photograph, "x y width height"; empty if there is none.
+        score: How sure the finder was; empty if it was not asked.
+        frame: The number of the frame, of a video.
+    """
+
+    record: int
+    file_name: str
+    way: Way
+    box: str = ""
+    score: str = ""
+    frame: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a source: its crops, and what was left out, as (where, reason)."""
+
+    cuts: list[Cut] = field(default_factory=list)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A face in a photograph; without a box it is the whole of it."""
+
+    way: Way
+    box: tuple[float, float, float, float] | None = None
+    score: str = ""
+
+
+class _NoFaceError(BadImageError):
+    """A photograph without a face, where that ends the work."""
+
+
+class Cutter:
+    """Cuts faces out and writes them as PNG; may be used from several threads.
+
+    Args:
+        output: The folder of the crops.
+        settings: How they are cut.
+        finder: Finds the faces of which the data set does not say where they are.
+        strict: Whether a bad file or box stops the work instead of being left out.
+    """
+
+    def __init__(
+        self, output: Path, settings: PrepareSettings, finder: Finder, *, strict: bool
+    ) -> None:
+        self._output = output
+        self._settings = settings
+        self._finder = finder
+        self._strict = strict
+
+    def cut(self, source: Source) -> Outcome:
+        """Cuts out and writes all faces of a source, decoding it once.
+
+        Raises:
+            BadImageError: When strict, at anything bad; or if there is no face and the settings
+                say that this ends the work.
+            BadOutputError: If the folder cannot be written to.
+        """
+        outcome = Outcome()
+        try:
+            for number, pixels in self._pictures(source, outcome):
+                self._cut_picture(source, number, pixels, outcome)
+        except _NoFaceError:
+            raise
+        except BadImageError as error:
+            reason = error.message.removeprefix(f"{source.path}: ")
+            self._report(source, "", BadImageError(reason, hint=error.hint), outcome)
+        return outcome
+
+    def _pictures(self, source: Source, outcome: Outcome) -> Iterator[tuple[int | None, Pixels]]:
+        """Yields the photograph, with None for its number, or the wanted frames of a video."""
+        if not is_video(source.path):
+            yield None, images.load(source.path)
+            return
+        wanted = {record.frame or 0 for record in source.records}
+        for number, pixels in videos.read_frames(source.path, wanted):
+            wanted.discard(number)
+            yield number, pixels
+        for number in sorted(wanted):
+            self._report(source, _spot(number), BadImageError("cannot be decoded"), outcome)
+
+    def _cut_picture(
+        self, source: Source, number: int | None, pixels: Pixels, outcome: Outcome
+    ) -> None:
+        found: list[_Place] | None = None
+        names = _names(source, number)
+        for place, record in enumerate(source.records):
+            if number is not None and (record.frame or 0) != number:
+                continue
+            if record.box is not None:
+                faces = [_Place("given", record.box)]
+            elif record.frame is None and self._settings.unboxed == "keep":
+                faces = [_Place("kept")]
+            else:
+                found = self._find(pixels) if found is None else found
+                faces = found or self._without_face(source, number, outcome)
+            for face, name in zip(faces, names, strict=False):
+                try:
+                    crop = self._crop(pixels, face, record)
+                except BadImageError as error:
+                    self._report(source, _spot(number, face.box), error, outcome)
+                    continue
+                images.save_png(self._output / name, crop)
+                frame = "" if record.frame is None else str(record.frame)
+                outcome.cuts.append(
+                    Cut(place, name, face.way, _written(face.box), face.score, frame)
+                )
+
+    def _find(self, pixels: Pixels) -> list[_Place]:
+        faces = self._finder.find(pixels)
+        chosen = faces if self._settings.all_faces else faces[:1]
+        return [_Place("found", face.box, f"{face.score:.3f}") for face in chosen]
+
+    def _without_face(self, source: Source, number: int | None, outcome: Outcome) -> list[_Place]:
+        if self._settings.no_face == "whole":
+            return [_Place("whole")]
+        if self._settings.no_face == "fail":
+            raise _NoFaceError(
+                f"{source.path}{_spot(number)}: {NO_FACE}",
+                hint="no_face skip leaves it out, whole takes the whole photograph",
+            )
+        outcome.problems.append((f"{source.name}{_spot(number)}", NO_FACE))
+        return []
+
+    def _crop(self, pixels: Pixels, face: _Place, record: Record) -> Pixels:
+        crop = pixels
+        if face.box is not None:
+            if face.way == "given":
+                _check_fits(face.box, record.extra.get(PHOTO_SIZE, ""), pixels)
+            x, y, side = square_around(face.box, pixels.shape, margin=self._settings.margin)
+            if side < MIN_SIDE:
+                raise BadImageError(f"the face has only {side}x{side} pixels")
+            crop = pixels[y : y + side, x : x + side].copy()
+        return crop if self._settings.size is None else images.fit(crop, self._settings.size)
+
+    def _report(self, source: Source, spot: str, error: BadImageError, outcome: Outcome) -> None:
+        if self._strict:
+            raise BadImageError(f"{source.path}{spot}: {error.message}", hint=error.hint)
+        outcome.problems.append((f"{source.name}{spot}", error.message))
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video, told by its suffix."""
+    return path.suffix.lower() in videos.SUFFIXES
+
+
+def _names(source: Source, number: int | None) -> Iterator[str]:
+    """Yields the names of the crops of a photograph, or of a frame of a video, without end."""
+    mark = "" if number is None else f"-{number:06d}"
+    return (f"{source.stem}{mark}-{place}.png" for place in itertools.count())
+
+
+def _check_fits(box: Sequence[float], meant: str, pixels: Pixels) -> None:
+    """Makes sure that a box that the data set gives is one for this photograph."""
+    height, width = pixels.shape[:2]
+    if meant not in ("", f"{width}x{height}"):
+        raise BadImageError(
+            f"the photograph has {width}x{height} pixels, but its boxes are meant for {meant}"
+        )
+    if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
+        raise BadImageError(f"the box is outside of the photograph ({width}x{height} pixels)")
+
+
+def _spot(number: int | None, box: Sequence[float] | None = None) -> str:
+    """Returns where in a file something is, as the end of its name."""
+    frame = "" if number is None else f", frame {number}"
+    if box is None:
+        return frame
+    x, y, width, height = box
+    return f"{frame}, face at {x:.0f},{y:.0f} ({width:.0f}x{height:.0f})"
+
+
+def _written(box: Sequence[float] | None) -> str:
+    return "" if box is None else " ".join(f"{side:.1f}" for side in box)

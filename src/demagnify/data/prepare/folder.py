@@ -1,0 +1,178 @@
+"""Cuts all faces of a data set into a folder of crops that everything else reads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from demagnify.data.builder import ManifestBuilder
+from demagnify.data.manifest import FILE_NAME, Manifest
+from demagnify.data.parallel import in_threads
+from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome
+from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.prepare.sources import Source, Sources
+from demagnify.data.prepare.worklog import WorkLog
+from demagnify.data.records import Record, Skipped
+from demagnify.errors import BadManifestError, BadOutputError
+from demagnify.faces import Face, FaceFinder
+from demagnify.files import write_text
+from demagnify.images import Pixels
+
+SKIPPED_NAME: Final = "skipped.csv"
+
+
+@dataclass(frozen=True)
+class PrepareSummary:
+    """What became of a data set.
+
+    Attributes:
+        manifest: The crops; `metadata.csv` in the output folder.
+        ways: How many crops come from a box "given" by the data set, from one "found" by the
+            face finder, are the "whole" photograph as no face was found, or were "kept" as faces
+            already.
+        without_face: In how many photographs or frames no face was found.
+        no_face: What was done with these: "skip", "whole", "fail".
+        skipped: What was left out, and why.
+    """
+
+    manifest: Manifest
+    ways: dict[str, int]
+    without_face: int
+    no_face: str
+    skipped: tuple[Skipped, ...]
+
+
+def prepare(
+    manifest: Manifest,
+    output: Path,
+    settings: PrepareSettings | None = None,
+    *,
+    finder: Finder | None = None,
+    strict: bool = False,
+    workers: int | None = None,
+) -> PrepareSummary:
+    """Cuts out every face of a manifest and writes the crops as PNG with a `metadata.csv`.
+
+    Boxes that the data set gives are used; where it gives none, faces are found with YuNet. Real
+    and fake faces go through the same decoding and the same lossless encoding. Each photograph or
+    video is decoded once for all of its faces. A run that was stopped goes on where it was.
+
+    The columns after file_name, label, split, group and the manifest's own: `photo` (the source's
+    name), `photo_frame`, `photo_box` ("x y width height" in pixels of the photograph), `face`
+    (see `PrepareSummary.ways`), `face_score`, and `no_face`, the policy.
+
+    Args:
+        manifest: The data set; see `Manifest.load`.
+        output: Where the crops go; made if missing.
+        settings: How they are cut.
+        finder: Finds faces; YuNet by default, fetched only if it is needed.
+        strict: Whether a bad file or box stops the work instead of being listed.
+        workers: Threads; a few more than there are processors by default.
+
+    Raises:
+        BadOutputError: If `output` holds something else, or cannot be written to.
+        BadImageError: When strict, at anything bad; or, if `settings.no_face` is "fail", at the
+            first photograph without a face.
+        BadManifestError: If there is no crop in the end.
+        AssetError: If YuNet is needed, and out of reach.
+    """
+    settings = settings or PrepareSettings()
+    _check_apart(manifest.root, output)
+    log = WorkLog(output, manifest.root, settings)
+    sources = Sources(manifest)
+    cutter = Cutter(output, settings, finder or _LazyFinder(), strict=strict)
+
+    def work(source: Source) -> tuple[Source, Outcome, bool]:
+        known = log.find(source)
+        return source, known or cutter.cut(source), known is None
+
+    rows: list[tuple[int, Source, Cut]] = []
+    problems: list[Skipped] = list(manifest.skipped)
+    with log.writing() as writer:
+        for source, outcome, is_new in in_threads(work, sources, "cutting faces", workers=workers):
+            if is_new:
+                writer.add(source, outcome)
+            rows.extend((source.rows[cut.record], source, cut) for cut in outcome.cuts)
+            problems.extend(Skipped(where, reason) for where, reason in outcome.problems)
+    return _finish(output, settings, rows, problems)
+
+
+class _LazyFinder:
+    """YuNet, fetched when the first face is looked for: data sets with boxes do not need it."""
+
+    def __init__(self) -> None:
+        self._finder: FaceFinder | None = None
+
+    def find(self, pixels: Pixels) -> list[Face]:
+        if self._finder is None:
+            self._finder = FaceFinder()
+        return self._finder.find(pixels)
+
+
+def _check_apart(root: Path, output: Path) -> None:
+    if root.resolve().is_relative_to(output.resolve()):
+        raise BadOutputError(
+            f"{output} holds the data set itself", hint="choose an output folder elsewhere"
+        )
+
+
+def _finish(
+    output: Path,
+    settings: PrepareSettings,
+    rows: list[tuple[int, Source, Cut]],
+    problems: Sequence[Skipped],
+) -> PrepareSummary:
+    """Writes the two tables, `metadata.csv` last: where it is, everything is."""
+    if not rows:
+        first = f"; the first of {len(problems)}: {problems[0]}" if problems else ""
+        raise BadManifestError(f"{output}: no face could be cut out{first}")
+    builder = ManifestBuilder(output)
+    for _, source, cut in sorted(rows, key=lambda row: row[0]):
+        builder.add(_record(output, source, cut, settings))
+    manifest = builder.build()
+    write_skipped(output / SKIPPED_NAME, problems)
+    manifest.save(output / FILE_NAME)
+    ways = Counter[str](cut.way for _, _, cut in rows)
+    skipped = sum(problem.reason == NO_FACE for problem in problems)
+    return PrepareSummary(
+        manifest, dict(ways), ways["whole"] + skipped, settings.no_face, tuple(problems)
+    )
+
+
+def _record(output: Path, source: Source, cut: Cut, settings: PrepareSettings) -> Record:
+    record = source.records[cut.record]
+    about = {
+        "photo": source.name,
+        "photo_frame": cut.frame,
+        "photo_box": cut.box,
+        "face": cut.way,
+        "face_score": cut.score,
+        "no_face": settings.no_face,
+    }
+    return Record(
+        output / cut.file_name,
+        record.label,
+        record.split,
+        record.group,
+        {**record.extra, **about},
+    )
+
+
+def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
+    """Writes what was left out as CSV: where, reason."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(("where", "reason"))
+    writer.writerows((line.where, line.reason) for line in skipped)
+    write_text(path, buffer.getvalue())
+
+
+def read_skipped(path: Path) -> list[Skipped]:
+    """Reads what `write_skipped` wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [Skipped(row["where"], row["reason"]) for row in csv.DictReader(file)]

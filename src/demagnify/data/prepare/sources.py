@@ -1,0 +1,94 @@
+"""The files of a manifest: each is opened once, for all of its faces."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from demagnify.data import columns
+from demagnify.data.manifest import Manifest
+from demagnify.data.records import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A photograph or video, and what the manifest says of it.
+
+    Attributes:
+        path: The file.
+        name: Its name below the manifest's folder.
+        stem: What its crops' names begin with; no two sources have one stem.
+        rows: The numbers of its records in the manifest.
+        records: These records.
+    """
+
+    path: Path
+    name: str
+    stem: str
+    rows: tuple[int, ...]
+    records: tuple[Record, ...]
+
+    def digest(self) -> str:
+        """Returns what changes when the file does, or the place of a face in it."""
+        try:
+            status = os.stat(self.path)  # noqa: PTH116  Path.stat fails on odd names in other ways
+            stamp = f"{status.st_size} {status.st_mtime_ns}"
+        except (OSError, ValueError):
+            stamp = "missing"
+        places = [(record.box, record.frame) for record in self.records]
+        return hashlib.sha256(f"{stamp}\n{places}".encode()).hexdigest()[:16]
+
+
+class Sources(Sequence[Source]):
+    """The files of a manifest in the order in which they first appear."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        names = columns.encoded(manifest.table["file_name"])
+        numbers = np.asarray(names.indices)
+        self._manifest = manifest
+        self._names: list[str] = names.dictionary.to_pylist()
+        self._rows: NDArray[np.int64] = np.argsort(numbers, kind="stable")
+        self._starts = np.searchsorted(numbers[self._rows], np.arange(len(self._names) + 1))
+        self._order = columns.first_places(names.indices)
+        self._shared = Counter(_without_suffix(name) for name in self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Source: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Source]: ...
+    def __getitem__(self, index: int | slice) -> Source | list[Source]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        number = self._order[index]
+        rows = np.sort(self._rows[self._starts[number] : self._starts[number + 1]])
+        records = tuple(self._manifest[rows])
+        return Source(
+            path=records[0].path,
+            name=self._names[number],
+            stem=self._stem(self._names[number]),
+            rows=tuple(int(row) for row in rows),
+            records=records,
+        )
+
+    def __iter__(self) -> Iterator[Source]:
+        return (self[place] for place in range(len(self)))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def _stem(self, name: str) -> str:
+        """Returns the name without its suffix, unless a.jpg stands beside a.png."""
+        short = _without_suffix(name)
+        return (short if self._shared[short] == 1 else name).lstrip("/")
+
+
+def _without_suffix(name: str) -> str:
+    return os.path.splitext(name)[0]  # noqa: PTH122  Path would rewrite odd names

@@ -1,0 +1,95 @@
+"""Which files have been cut already, so that a stopped run goes on.
+
+`prepare.json` in the output folder holds the settings, `prepare.jsonl` one line per finished file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final, TextIO
+
+from demagnify.data.prepare.cutting import Cut, Outcome
+from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.prepare.sources import Source
+from demagnify.errors import BadOutputError
+from demagnify.files import write_text
+
+SETTINGS: Final = "prepare.json"
+DONE: Final = "prepare.jsonl"
+
+
+class WorkLog:
+    """The finished files of one output folder.
+
+    Args:
+        output: The folder; made if missing.
+        root: The folder that the files come from.
+        settings: How they are cut; must be those that an earlier run used.
+
+    Raises:
+        BadOutputError: If the folder holds something else, or cannot be written to.
+    """
+
+    def __init__(self, output: Path, root: Path, settings: PrepareSettings) -> None:
+        self._output = output
+        text = json.dumps({"root": str(root), "settings": settings.model_dump()}, indent=2) + "\n"
+        path = output / SETTINGS
+        if path.is_file():
+            if path.read_text(encoding="utf-8") != text:
+                raise BadOutputError(
+                    f"{output} holds faces of another data set, or cut with other settings",
+                    hint="choose another output folder",
+                )
+        elif output.exists() and (not output.is_dir() or any(output.iterdir())):
+            raise BadOutputError(
+                f"{output} is not empty, and not made by demagnify data prepare",
+                hint="choose another output folder",
+            )
+        else:
+            write_text(path, text)
+        self._done = dict(self._read())
+
+    def find(self, source: Source) -> Outcome | None:
+        """Returns what became of a file; None if it, or one of its crops, is to be made again."""
+        digest, outcome = self._done.get(source.name, ("", None))
+        if outcome is None or digest != source.digest():
+            return None
+        whole = all((self._output / cut.file_name).is_file() for cut in outcome.cuts)
+        return outcome if whole else None
+
+    @contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """Yields what notes finished files."""
+        with (self._output / DONE).open("a", encoding="utf-8") as file:
+            yield Writer(file)
+
+    def _read(self) -> Iterator[tuple[str, tuple[str, Outcome]]]:
+        """Reads the lines of earlier runs; the last one may be cut off by the end of the run."""
+        path = self._output / DONE
+        if not path.is_file():
+            return
+        *lines, rest = path.read_text(encoding="utf-8").split("\n")
+        if rest:
+            write_text(path, "".join(f"{line}\n" for line in lines))
+        for line in lines:
+            item = json.loads(line)
+            problems = [(where, reason) for where, reason in item["problems"]]
+            outcome = Outcome([Cut(**cut) for cut in item["cuts"]], problems)
+            yield item["name"], (item["digest"], outcome)
+
+
+class Writer:
+    """Notes finished files, a line each."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def add(self, source: Source, outcome: Outcome) -> None:
+        """Notes that a file is finished; its crops are in place."""
+        line = {"name": source.name, "digest": source.digest(), **asdict(outcome)}
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()

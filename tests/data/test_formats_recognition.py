@@ -1,0 +1,79 @@
+"""Formats are told by what is in a folder or file, and named where that does not do."""
+
+import pytest
+from field_sets import coco, deepfake_bench, face_forensics, open_forensics, picture, write_json
+
+from demagnify import images
+from demagnify.data import FAKE, REAL, Manifest
+from demagnify.data.formats import FORMATS, recognise
+from demagnify.errors import BadManifestError, UnknownNameError
+
+
+def kaggle(root, inside="Dataset"):
+    for split in ("Train", "Validation", "Test"):
+        for label, count in (("Fake", 2), ("Real", 3)):
+            for n in range(count):
+                name = f"{inside}/{split}/{label}/{label.lower()}_{n}.jpg"
+                images.save_png(root / name, picture(n, 32, 32))
+    return root
+
+
+def test_each_format_is_recognised(tmp_path):
+    sources = {
+        "openforensics": [
+            open_forensics(tmp_path / "of"),
+            tmp_path / "of/Train_poly.json",
+            write_json(tmp_path / "faces.json", coco()),
+        ],
+        "deepfakebench": [deepfake_bench(tmp_path / "bench")],
+        "faceforensics": [face_forensics(tmp_path / "ff", methods=(), frames=1)],
+        "kaggle": [kaggle(tmp_path / "kaggle"), kaggle(tmp_path / "140k", "a/real-vs-fake")],
+        "folders": [tmp_path / "kaggle/Dataset"],
+    }
+    for name, places in sources.items():
+        assert {recognise(place).name for place in places} == {name}
+
+
+def test_kaggle_labels_come_from_names_not_from_their_order(tmp_path):
+    manifest = Manifest.load(kaggle(tmp_path))
+    assert {c.split: (c.real, c.fake) for c in manifest.describe()} == {
+        "train": (3, 2),
+        "val": (3, 2),
+        "test": (3, 2),
+    }
+    for record in manifest:
+        assert record.label == (FAKE if record.path.name.startswith("fake") else REAL)
+
+
+def test_two_places_with_labels_are_not_guessed_between(tmp_path):
+    kaggle(tmp_path, "one")
+    kaggle(tmp_path, "two")
+    with pytest.raises(BadManifestError):
+        Manifest.load(tmp_path)
+    with pytest.raises(BadManifestError, match="there is not one folder"):
+        Manifest.load(tmp_path, format="kaggle")
+
+
+def test_a_format_can_be_named(tmp_path):
+    path = write_json(tmp_path / "set.json", {"version": 1, **coco()})
+    open_forensics(tmp_path)
+    with pytest.raises(BadManifestError):
+        Manifest.load(path)
+    assert len(Manifest.load(path, format="openforensics")) == 12
+    with pytest.raises(UnknownNameError, match="did you mean openforensics"):
+        Manifest.load(path, format="openforensic")
+
+
+def test_what_nothing_recognises_says_what_was_looked_for(tmp_path):
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(BadManifestError) as caught:
+        Manifest.load(tmp_path)
+    assert "\n" not in str(caught.value)
+    for name in FORMATS:
+        assert name in str(caught.value)
+
+
+def test_a_json_file_that_is_none_says_so(tmp_path):
+    (tmp_path / "faces.json").write_text('{"a": 1}')
+    with pytest.raises(BadManifestError, match=r"Train_poly\.json"):
+        Manifest.load(tmp_path / "faces.json")
