@@ -30,7 +30,7 @@ def labelled(photos):
 def attack(run, tmp_path):
     output = tmp_path / "out"
     return lambda *arguments: run(
-        "attack", *arguments, output, "--model", "bicubic", "--scale", 2, "--device", "cpu"
+        "attack", "--crops", *arguments, output, "--model", "bicubic", "--scale", 2, "--device", "cpu"
     )
 
 
@@ -92,7 +92,7 @@ def test_nothing_but_bad_files_is_an_error(attack, photos):
     (folder / "a.png").write_bytes(b"")
     ended = attack(folder)
     assert (ended.code, ended.out) == (1, "")
-    assert "no image could be attacked" in ended.err
+    assert "no face could be attacked; the first: a.png: the file is empty" in ended.err
 
 
 def test_faces_too_small_for_the_scale_are_skipped(attack, photos):
@@ -114,7 +114,7 @@ def test_the_list_names_what_can_be_asked_for(run):
 def test_no_faces_are_told_with_a_hint(run):
     ended = run("attack")
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == "demagnify: no faces were given (demagnify attack FOLDER OUTPUT)\n"
+    assert ended.err == "demagnify: no photographs were given (demagnify attack FOLDER OUTPUT)\n"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_no_faces_are_told_with_a_hint(run):
     ],
 )
 def test_an_attack_that_there_is_not_is_told(run, labelled, tmp_path, model, told):
-    ended = run("attack", labelled, tmp_path / "out", "--model", *model)
+    ended = run("attack", "--crops", labelled, tmp_path / "out", "--model", *model)
     assert (ended.code, ended.out) == (1, "")
     assert len(ended.complaints) == 1
     assert told in ended.err
@@ -136,6 +136,6 @@ def test_an_attack_that_there_is_not_is_told(run, labelled, tmp_path, model, tol
 
 def test_an_output_of_another_attack_is_refused(attack, run, labelled, tmp_path):
     attack(labelled)
-    ended = run("attack", labelled, tmp_path / "out", "--model", "bicubic-x3", "--device", "cpu")
+    ended = run("attack", "--crops", labelled, tmp_path / "out", "--model", "bicubic-x3", "--device", "cpu")
     assert ended.code == 1
     assert "holds images of another attack" in ended.err
