@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from demagnify.defense.policy import POLICIES, FixedPolicy, GreedyQPolicy, Policy, RandomPolicy
+from demagnify.defense.policy import (
+    POLICIES,
+    AbstainingPolicy,
+    FixedPolicy,
+    GreedyQPolicy,
+    Policy,
+    RandomPolicy,
+    SequentialPolicy,
+    TopKPolicy,
+)
 from demagnify.defense.q_network import QNetwork
 
 STATE, ACTIONS = 12, 3
@@ -16,8 +25,32 @@ def make(name):
         "fixed": FixedPolicy(2),
         "random": RandomPolicy(ACTIONS, seed=5),
         "greedy-q": GreedyQPolicy(QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
+        "top-k": TopKPolicy(2, QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
+        "sequential": SequentialPolicy(
+            2, True, QNetwork(STATE + 2 * ACTIONS, ACTIONS + 2, hidden=4, seed=1)
+        ),
+        "abstaining": AbstainingPolicy(
+            GreedyQPolicy(QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
+            doubt="disagreement",
+            actions=ACTIONS,
+            limit=0.6,
+        ),
     }
     return made[name]
+
+
+class Detector:
+    """Has an answer ready for every state and action, and keeps count of what it was asked."""
+
+    def __init__(self, states):
+        weights = torch.randn(STATE, ACTIONS, generator=torch.Generator().manual_seed(3))
+        self.answers = states @ weights
+        self.asked = torch.zeros(len(states), dtype=torch.int64)
+
+    def __call__(self, rows, actions):
+        assert torch.equal(rows, rows.unique(sorted=True))
+        self.asked[rows] += 1
+        return self.answers[rows, actions]
 
 
 @pytest.fixture(name="states")
@@ -43,6 +76,33 @@ def test_a_batch_is_its_states_one_by_one(name, states):
 @pytest.mark.parametrize("name", list(POLICIES))
 def test_no_states_no_actions(name):
     assert make(name)(torch.zeros(0, STATE)).shape == (0,)
+    nobody = torch.zeros(0, STATE)
+    assert make(name).judge(nobody, Detector(nobody), 0.0).logits.shape == (0,)
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_verdicts_tell_what_they_cost(name, states):
+    detector = Detector(states)
+    verdicts = make(name).judge(states, detector, 0.2)
+    assert verdicts.logits.dtype == torch.float32
+    assert torch.isfinite(verdicts.logits).all()
+    assert torch.equal(verdicts.calls, detector.asked)
+    assert 0 <= verdicts.actions.min() <= verdicts.actions.max() < ACTIONS
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+def test_verdicts_in_a_batch_are_those_one_by_one(name, states):
+    policy, detector = make(name), Detector(states)
+    together = policy.judge(states, detector, 0.2)
+    for row in range(8):
+        alone = policy.judge(
+            states[row : row + 1],
+            lambda rows, actions, row=row: detector(rows + row, actions),
+            0.2,
+        )
+        torch.testing.assert_close(alone.logits[0], together.logits[row])
+        assert alone.actions[0] == together.actions[row]
+        assert alone.unsure is None or alone.unsure[0] == together.unsure[row]
 
 
 @pytest.mark.parametrize("name", list(POLICIES))

@@ -88,7 +88,7 @@ def test_a_wrong_file_is_explained_in_one_line(text, message, tmp_path):
 
 
 def test_a_missing_preset_names_those_that_exist():
-    with pytest.raises(BadConfigError, match="default, paper"):
+    with pytest.raises(BadConfigError, match="cost-sensitive, default"):
         configs.load("papr")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.defense.learners.config import QLearningConfig
+from demagnify.defense.abstain import AbstainConfig
+from demagnify.defense.learners.config import LearnerConfig, QLearningConfig
 
 
 class DefenseTraining(BaseModel):
@@ -19,13 +20,17 @@ class DefenseTraining(BaseModel):
         default=("leave", "mask-center"), description="What the agent can do; leave is the first"
     )
     state: str = Field(default="flat-image", description="What the agent sees of an image")
-    learner: QLearningConfig = Field(
+    learner: LearnerConfig = Field(
         default=QLearningConfig(), description="How the agent learns from its rewards"
     )
     fill_table: bool = Field(
         default=False,
         description="Ask the detector about every face and action before training, in large "
-        "batches, instead of when the agent first tries them",
+        "batches, instead of when the agent first tries them; learners that need to know every "
+        "reward do so anyway",
+    )
+    abstain: AbstainConfig | None = Field(
+        default=None, description="When to withhold the verdict; null always gives one"
     )
     batch_size: int = Field(
         default=64, ge=1, description="The most images that the detector sees at once"

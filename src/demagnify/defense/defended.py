@@ -17,6 +17,7 @@ from demagnify.actions import LEAVE, ActionSet
 from demagnify.data.faces import Faces
 from demagnify.defense.about import DefenseAbout
 from demagnify.defense.policy import FixedPolicy, Policy
+from demagnify.defense.questions import LiveQuestions
 from demagnify.defense.state import StateEncoder, Thumbnail
 from demagnify.detectors.detector import Detector, batched_logits, check_finite
 from demagnify.detectors.pretrained import check_fit
@@ -32,6 +33,7 @@ DETECTOR_SOURCE: Final = "detector_source"
 """In the card of a defence before a file or code of the user's own: where that is."""
 FACE_SIZE: Final = 224
 """Side of the faces for a detector that takes them of any size."""
+LEAVE_NUMBER: Final = 0
 SHIPPED_DETECTOR: Final = "shipped_detector"
 """In the card of a defence that comes with this package: the name of its detector there."""
 
@@ -41,18 +43,27 @@ class Decisions:
     """What a defended detector did with N images.
 
     Attributes:
-        logits: float32 (N,), the detector's answer to the corrected images.
-        actions: int64 (N,), what was done to each.
+        logits: float32 (N,), the detector's answer to the corrected images; the mean where it
+            was asked several times.
+        actions: int64 (N,), what was done to each; of several things the one that tells most.
+        calls: int64 (N,), how often the detector was asked about each, for state and verdict.
         undefended: float32 (N,), its answer to the images as they came; None if nobody asked.
+        unsure: bool (N,), where the verdict is withheld; None if the agent always gives one.
+        doubt: float32 (N,), the estimated chance that the verdict is wrong; None if not known.
     """
 
     logits: torch.Tensor
     actions: torch.Tensor
+    calls: torch.Tensor
     undefended: torch.Tensor | None = None
+    unsure: torch.Tensor | None = None
+    doubt: torch.Tensor | None = None
 
 
 class DefendedDetector(nn.Module):
-    """A detector behind an agent that corrects each image first; one detector call per image.
+    """A detector behind an agent that corrects each image first.
+
+    Most policies ask the detector once per image; those that ask more often tell in `Decisions`.
 
     Args:
         detector: Who judges.
@@ -86,7 +97,7 @@ class DefendedDetector(nn.Module):
         super().__init__()
         self.detector = detector
         self.actions = actions
-        self.encoder = encoder
+        self.encoder = encoder.bind(detector)
         self.policy = policy
         self.input_size = input_size
         self.card: dict[str, Any] = {}
@@ -117,21 +128,29 @@ class DefendedDetector(nn.Module):
         Args:
             images: uint8 RGB (N, 3, H, W).
             undefended: Whether to ask the detector about the images as they came, too; this
-                costs a second call for those that were corrected.
+                costs a further call for those that were corrected.
 
         Raises:
             ImageContractError: If `images` is not an image batch.
         """
         faces = self._fit(check_batch(images).to(self.device or images.device))
-        chosen = self.policy(self.encoder(faces))
-        logits = self.detector(self.actions.apply(faces, chosen))
+        opinion = self.encoder.ask(faces)
+        ask = LiveQuestions(self.detector, self.actions, faces, opinion)
+        verdicts = self.policy.judge(self.encoder(faces, opinion), ask, self.threshold)
         before = None
         if undefended:
-            before = logits.clone()
-            corrected = chosen != 0
+            before = verdicts.logits.clone()
+            corrected = (verdicts.actions != LEAVE_NUMBER) | (verdicts.calls > 1)
             if corrected.any():
-                before[corrected] = self.detector(faces[corrected])
-        return Decisions(logits=logits, actions=chosen, undefended=before)
+                before[corrected] = ask.untouched(corrected)
+        return Decisions(
+            logits=verdicts.logits,
+            actions=verdicts.actions,
+            calls=ask.calls,
+            undefended=before,
+            unsure=verdicts.unsure,
+            doubt=verdicts.doubt,
+        )
 
     def logits(self, images: torch.Tensor | Faces, *, batch_size: int = 64) -> torch.Tensor:
         """Returns the logits of any number of images, float32 (N,) on the CPU.

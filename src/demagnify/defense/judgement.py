@@ -22,15 +22,21 @@ class Judgement:
         logits: float32 (N,); a face is called fake where its logit is above `threshold`.
         actions: int64 (N,), what was done to each face; None where no single action was chosen.
         threshold: What the logits are compared with.
+        unsure: bool (N,), where the verdict is withheld; None where one is always given.
+        doubt: float32 (N,), the estimated chance that the verdict is wrong; None if not known.
+        calls: int64 (N,), how often the detector was asked about each face; None if not counted.
     """
 
     logits: NDArray[np.float32]
     actions: NDArray[np.int64] | None
     threshold: float
+    unsure: NDArray[np.bool_] | None = None
+    doubt: NDArray[np.float32] | None = None
+    calls: NDArray[np.int64] | None = None
 
     @property
     def fake(self) -> NDArray[np.bool_]:
-        """Whether each face is called fake, bool (N,)."""
+        """Whether each face is called fake, bool (N,); also where the verdict is withheld."""
         called: NDArray[np.bool_] = self.logits > np.float32(self.threshold)
         return called
 

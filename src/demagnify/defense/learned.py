@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from demagnify.defense.judgement import Defense, Judgement
 from demagnify.defense.policy import Policy
+from demagnify.defense.questions import TableQuestions
 from demagnify.defense.reward_table import Integers, RewardTable
 from demagnify.defense.state import FaceStates, StateEncoder
 
 
 class Learned(Defense):
-    """Takes the actions of a policy.
+    """Lets a policy judge.
 
     Args:
         policy: Maps states to actions.
@@ -26,17 +31,41 @@ class Learned(Defense):
         self.name = name
 
     def judge(self, table: RewardTable, states: torch.Tensor | None = None) -> Judgement:
-        """Takes the logits of the policy's actions."""
-        actions = self.choose(table, states)
-        logits = table.lookup(np.arange(len(actions)), actions)
-        return Judgement(logits=logits, actions=actions, threshold=table.threshold)
+        """Lets the policy judge, the table answering for the detector."""
+        parts, calls = [], []
+        looked = self.encoder.needs != "nothing"
+        for indices, part in self._states(table, states):
+            ask = TableQuestions(table, indices, looked=looked, device=part.device)
+            parts.append(self.policy.judge(part, ask, table.threshold))
+            calls.append(ask.calls)
+        return Judgement(
+            logits=_joined([part.logits for part in parts]),
+            actions=_joined([part.actions for part in parts]),
+            threshold=table.threshold,
+            unsure=_joined_if_any([part.unsure for part in parts]),
+            doubt=_joined_if_any([part.doubt for part in parts]),
+            calls=_joined(calls),
+        )
 
     def choose(self, table: RewardTable, states: torch.Tensor | None = None) -> Integers:
-        """Returns the policy's action for every face, int64 (N,); see `Defense.judge`."""
+        """Returns the policy's first action for every face, int64 (N,); see `Defense.judge`."""
+        return _joined([self.policy(part) for _, part in self._states(table, states)])
+
+    def _states(
+        self, table: RewardTable, states: torch.Tensor | None
+    ) -> Iterator[tuple[Integers, torch.Tensor]]:
+        """Yields the numbers of a few faces at a time, and what the policy sees of them."""
         device = next((weights.device for weights in self.policy.parameters()), table.device)
-        encode = FaceStates(table.faces, self.encoder, device)
-        chosen = []
-        for indices, _ in table.faces.batches(64):
-            part = encode(indices) if states is None else states[indices].to(device)
-            chosen.append(self.policy(part).cpu().numpy())
-        return np.concatenate(chosen)
+        encode = FaceStates(table, self.encoder, device)
+        for start in range(0, len(table.faces), 64):
+            indices = np.arange(start, min(start + 64, len(table.faces)), dtype=np.int64)
+            yield indices, encode(indices) if states is None else states[indices].to(device)
+
+
+def _joined(parts: Sequence[torch.Tensor]) -> NDArray[Any]:
+    return torch.cat(list(parts)).cpu().numpy()
+
+
+def _joined_if_any(parts: Sequence[torch.Tensor | None]) -> NDArray[Any] | None:
+    there = [part for part in parts if part is not None]
+    return _joined(there) if there else None

@@ -9,15 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 import demagnify
 from demagnify import artifacts
 from demagnify.actions import ActionSet
 from demagnify.data.faces import Faces
+from demagnify.defense.abstain import with_doubt
 from demagnify.defense.config import DefenseTraining
 from demagnify.defense.defended import KIND, DefendedDetector
-from demagnify.defense.learners import LEARNERS, CurvePoint
+from demagnify.defense.holdout import hold_out
+from demagnify.defense.learners import LEARNERS, CurvePoint, TrainedPolicy
 from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import STATES
+from demagnify.defense.state import StateEncoder
+from demagnify.defense.state import create as create_state
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.state import check_same
 from demagnify.errors import BadOutputError
@@ -43,6 +49,7 @@ def train_defense(
     detector: Detector,
     output: Path,
     about: Mapping[str, Any] | None = None,
+    conditions: Sequence[str] | None = None,
 ) -> TrainedDefense:
     """Trains an agent in front of a detector and writes both to `output`.
 
@@ -55,6 +62,8 @@ def train_defense(
         detector: Who judges; it is not changed.
         output: Folder for the finished defence; the state lies in `output`.training until then.
         about: What else the card shall say, such as where the faces come from.
+        conditions: Under which attack each face is, "none" for clean ones; some settings of the
+            learners look at them.
 
     Raises:
         UnknownNameError: If an action or state is not registered.
@@ -62,8 +71,8 @@ def train_defense(
         BadOutputError: If `output` holds other things, or cannot be written to.
     """
     actions = ActionSet.create(config.actions)
-    encoder = STATES.get(config.state)()
-    identity = _identity(faces, config, detector)
+    encoder = create_state(config.state).bind(detector)
+    identity = _identity(faces, config, detector, conditions)
     unfinished = output.with_name(output.name + ".training")
     if (output / artifacts.CARD).exists():
         finished = _load_finished(output, identity, detector)
@@ -73,13 +82,8 @@ def train_defense(
         raise BadOutputError(
             f"{output} exists and is no defence", hint="choose a new folder for the defence"
         )
-    table = RewardTable(faces, detector, actions, batch_size=config.batch_size)
-    if config.fill_table:
-        table.fill(unfinished / "rewards.safetensors")
-    learner = LEARNERS.get(config.learner.name)(config.learner)
-    trained = learner.fit(
-        table, encoder, seed=config.seed, checkpoint=unfinished / "state.safetensors"
-    )
+    work = _Work(config, detector, actions, encoder, unfinished)
+    trained = work.train(faces, None if conditions is None else np.asarray(conditions))
     defended = DefendedDetector(
         detector, actions, encoder, trained.policy, input_size=faces.size
     ).eval()
@@ -98,12 +102,61 @@ def train_defense(
     return TrainedDefense(defended=defended, history=trained.history)
 
 
-def _identity(faces: Faces, config: DefenseTraining, detector: Detector) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What is the same for the faces to learn from and those to set the limit of doubt on."""
+
+    config: DefenseTraining
+    detector: Detector
+    actions: ActionSet
+    encoder: StateEncoder
+    folder: Path
+
+    def train(self, faces: Faces, conditions: NDArray[np.str_] | None) -> TrainedPolicy:
+        """Trains the policy, and teaches it to doubt where that is asked for."""
+        abstain = self.config.abstain
+        if abstain is None:
+            return self._learn(faces, conditions)
+        kept, held = hold_out(
+            faces.groups, abstain.held_out, seed=self.config.seed, purpose="abstain"
+        )
+        trained = self._learn(faces.subset(kept), None if conditions is None else conditions[kept])
+        table = self._table(faces.subset(held))
+        table.fill(self.folder / "held-out.safetensors")
+        return TrainedPolicy(
+            policy=with_doubt(trained.policy, table, self.encoder, abstain),
+            history=trained.history,
+        )
+
+    def _learn(self, faces: Faces, conditions: NDArray[np.str_] | None) -> TrainedPolicy:
+        learner = LEARNERS.get(self.config.learner.name)(self.config.learner)
+        table = self._table(faces)
+        if self.config.fill_table or learner.fills_table:
+            table.fill(self.folder / "rewards.safetensors")
+        return learner.fit(
+            table,
+            self.encoder,
+            seed=self.config.seed,
+            checkpoint=self.folder / "state.safetensors",
+            conditions=conditions,
+        )
+
+    def _table(self, faces: Faces) -> RewardTable:
+        return RewardTable(faces, self.detector, self.actions, batch_size=self.config.batch_size)
+
+
+def _identity(
+    faces: Faces,
+    config: DefenseTraining,
+    detector: Detector,
+    conditions: Sequence[str] | None,
+) -> dict[str, Any]:
     """What the result depends on; the keys are the words in which a difference is told."""
     labels = faces.labels.astype("<i8").tobytes()
+    known = "" if conditions is None else "\n".join(conditions)
     return {
         "settings": config.model_dump(mode="json"),
-        "faces": hashlib.sha256(faces.fingerprint().encode() + labels).hexdigest(),
+        "faces": hashlib.sha256(faces.fingerprint().encode() + labels + known.encode()).hexdigest(),
         "detector": detector.fingerprint(),
         "threshold": detector.threshold,
     }

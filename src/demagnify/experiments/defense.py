@@ -52,6 +52,14 @@ def train_defense_on(
         f"training: {len(train) - fakes} real and {fakes} fake faces, each clean"
         + "".join(f" and under {attack.name}" for attack in chosen)
     )
-    faces = pooled(under_attacks(train, chosen))
+    attacked = under_attacks(train, chosen)
+    faces = pooled(attacked)
     about = {"seen_attacks": [attack.name for attack in chosen]}
-    return train_defense(faces, config, detector=detector, output=output, about=about)
+    return train_defense(
+        faces,
+        config,
+        detector=detector,
+        output=output,
+        about=about,
+        conditions=[name for name, part in attacked.items() for _ in range(len(part))],
+    )

@@ -8,10 +8,19 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
 from demagnify.defense.policy import Policy
 from demagnify.defense.reward_table import RewardTable
 from demagnify.defense.state import StateEncoder
 from demagnify.registry import Registry
+
+Strings = NDArray[np.str_]
+
+CLEAN: Final = "none"
+"""The condition of faces that no attack has touched."""
 
 LEARNERS: Final[Registry[Callable[[Any], Learner]]] = Registry("learner")
 
@@ -21,8 +30,10 @@ class CurvePoint:
     """A point of the learning curve, averaged over the episodes since the point before.
 
     Attributes:
-        episode: How many episodes were over.
-        reward: Mean reward, -1 to 1.
+        episode: How many episodes were over; a learner that sees every reward at once counts
+            each face that it has learned from.
+        reward: Mean reward; -1 to 1 where verdicts are paid. On held-out faces where the learner
+            keeps some.
         loss: Mean loss.
         epsilon: Share of random actions at this episode.
         learning_rate: At this episode.
@@ -71,9 +82,11 @@ class Learner(ABC):
 
     Attributes:
         name: What configurations call it.
+        fills_table: Whether it asks for every reward before it learns.
     """
 
     name: ClassVar[str]
+    fills_table: ClassVar[bool] = False
 
     @abstractmethod
     def fit(
@@ -83,6 +96,7 @@ class Learner(ABC):
         *,
         seed: int = 0,
         checkpoint: Path | None = None,
+        conditions: Strings | None = None,
     ) -> TrainedPolicy:
         """Learns from the faces of `table`, asking the detector what the table does not know.
 
@@ -95,7 +109,22 @@ class Learner(ABC):
             seed: Where all randomness comes from.
             checkpoint: A file to continue from and to keep the state in; None keeps none. What
                 was trained to the end is returned at once.
+            conditions: str (N,), under which attack each face is, "none" for clean ones; None if
+                nobody knows. Some settings look at them.
 
         Raises:
             BadArtifactError: If the checkpoint is damaged, or of another configuration or data.
         """
+
+
+def clean_faces(conditions: Strings | None) -> NDArray[np.bool_] | None:
+    """Returns which faces no attack has touched, bool (N,); None if nobody knows."""
+    return None if conditions is None else conditions == CLEAN
+
+
+def identity_of(
+    config: BaseModel, encoder: StateEncoder, seed: int, conditions: Strings | None
+) -> str:
+    """Returns what, beside the table, the result of a training depends on."""
+    known = "" if conditions is None else " ".join(conditions)
+    return f"{config.model_dump_json()} {encoder!r} seed {seed} {known}".rstrip()

@@ -12,8 +12,16 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify import progress
-from demagnify.defense.episodes import Episodes
-from demagnify.defense.learners.base import LEARNERS, CurvePoint, Learner, TrainedPolicy
+from demagnify.defense.episodes import Episodes, Outcome
+from demagnify.defense.learners.base import (
+    LEARNERS,
+    CurvePoint,
+    Learner,
+    Strings,
+    TrainedPolicy,
+    clean_faces,
+    identity_of,
+)
 from demagnify.defense.learners.checkpoint import Checkpoint
 from demagnify.defense.learners.config import QLearningConfig
 from demagnify.defense.learners.q_update import QUpdate
@@ -27,6 +35,8 @@ SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
 MOST_POINTS: Final = 200
 
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
 
 
@@ -58,13 +68,18 @@ class QLearning(Learner):
         *,
         seed: int = 0,
         checkpoint: Path | None = None,
+        conditions: Strings | None = None,
     ) -> TrainedPolicy:
         """See `Learner.fit`."""
-        run = _Run(self.config, table, encoder, seed)
-        identity = f"{self.config.model_dump_json()} {encoder!r} seed {seed}"
-        keeper = Checkpoint(checkpoint, table, identity) if checkpoint else None
-        if keeper:
-            run.done, run.history = keeper.restore(run.update)
+        run = _Run(self.config, table, encoder, seed, clean_faces(conditions))
+        keeper = None
+        if checkpoint:
+            identity = identity_of(self.config, encoder, seed, conditions)
+            keeper = Checkpoint(checkpoint, table, identity)
+            saved = keeper.load()
+            if saved:
+                run.done, run.history = saved.episode, saved.history
+                run.update.restore(saved.tensors)
         if not run.done:
             run.standardize()
         self._play(run, keeper)
@@ -81,19 +96,27 @@ class QLearning(Learner):
             while run.done < self.config.episodes:
                 advance(run.play_to_next_point())
                 if keeper and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                    keeper.save(run.update, run.done, run.history)
+                    keeper.save(run.update.tensors(), run.done, run.history)
                     saved = time.monotonic()
         if keeper:
-            keeper.finish(run.update.network, run.done, run.history)
+            # Nothing continues from the end, so the optimiser is left out.
+            keeper.save(run.update.network.state_dict(), run.done, run.history)
 
 
 class _Run:
     """One training: what changes from episode to episode."""
 
     def __init__(
-        self, config: QLearningConfig, table: RewardTable, encoder: StateEncoder, seed: int
+        self,
+        config: QLearningConfig,
+        table: RewardTable,
+        encoder: StateEncoder,
+        seed: int,
+        clean: Bools | None,
     ) -> None:
         self.config = config
+        self.table = table
+        self.clean = clean
         self.seed = seed
         self.device = table.device
         self.done = 0
@@ -108,7 +131,7 @@ class _Run:
             device=self.device,
         )
         network = QNetwork(
-            encoder.size(table.faces.size),
+            self.episodes.encoder.size(table.faces.size),
             self.actions,
             hidden=config.hidden,
             standardize=config.standardize,
@@ -161,7 +184,8 @@ class _Run:
             drawn = random.integers(self.actions, size=len(active))
             actions = np.where(coins, drawn, values.argmax(1).cpu().numpy())
             outcome = self.episodes.step(active, actions)
-            targets = torch.from_numpy(outcome.rewards).to(self.device)
+            earned = self._earned(active, outcome)
+            targets = torch.from_numpy(earned).to(self.device)
             going = active[~outcome.ended]
             if len(going):
                 ahead = self._values_ahead(going)
@@ -169,9 +193,25 @@ class _Run:
             chosen = torch.from_numpy(actions).to(self.device)
             losses.append(self.update.step(chosen, targets, self.config.rate(first)))
             taken += np.bincount(actions, minlength=self.actions)
-            rewards += float(outcome.rewards.sum())
+            rewards += float(earned.sum())
             active = going
         return rewards
+
+    def _earned(self, slots: Integers, outcome: Outcome) -> Floats:
+        """Returns what a step in `slots` is worth, float32 (n,): 0 where the verdict is to come."""
+        reward = self.config.reward
+        if reward.pays_verdicts:
+            return outcome.rewards
+        faces = self.episodes.faces[slots[outcome.ended]]
+        earned = np.zeros(len(slots), dtype=np.float32)
+        earned[outcome.ended] = reward.of(
+            outcome.logits[outcome.ended],
+            self.table.labels[faces],
+            self.table.threshold,
+            leave=self.table.lookup(faces, np.zeros_like(faces)) if reward.compares else None,
+            clean=True if self.clean is None else self.clean[faces],
+        )
+        return earned
 
     @torch.no_grad()
     def _values_ahead(self, slots: Integers) -> torch.Tensor:
