@@ -1,0 +1,80 @@
+"""Risk against coverage."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from demagnify.evaluation.selective import Selective, aurc, excess_aurc, risk_coverage
+
+CORRECT = [True, True, False, True, False]
+DOUBT = [0.1, 0.2, 0.3, 0.4, 0.5]
+
+cases = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=30)
+
+
+def test_the_curve_of_a_known_example():
+    curve = risk_coverage(CORRECT, DOUBT)
+    np.testing.assert_allclose(curve.coverage, [0.2, 0.4, 0.6, 0.8, 1.0])
+    np.testing.assert_allclose(curve.risk, [0, 0, 1 / 3, 1 / 4, 2 / 5])
+    np.testing.assert_allclose(curve.limit, DOUBT)
+    assert curve.at(0.4) == 0
+    assert curve.at(0.41) == pytest.approx(1 / 3)
+    assert aurc(CORRECT, DOUBT) == pytest.approx((1 / 3 + 1 / 4 + 2 / 5) / 5)
+    assert excess_aurc(CORRECT, DOUBT) == pytest.approx(aurc(CORRECT, DOUBT) - (1 / 4 + 2 / 5) / 5)
+
+
+def test_equal_doubts_are_one_point_and_count_in_any_order():
+    curve = risk_coverage([True, False, True, True], [0, 1, 1, 2])
+    np.testing.assert_allclose(curve.coverage, [0.25, 0.75, 1.0])
+    np.testing.assert_allclose(curve.risk, [0, 1 / 3, 1 / 4])
+    both = [aurc([True, first, not first, True], [0, 1, 1, 2]) for first in (True, False)]
+    assert both[0] == pytest.approx(both[1]) == pytest.approx((0 + 1 / 4 + 1 / 3 + 1 / 4) / 4)
+
+
+def test_what_is_withheld_counts_apart():
+    some = Selective.of(CORRECT, [False, False, True, False, True])
+    assert some == Selective(coverage=0.6, risk=0.0, withheld_risk=1.0)
+    everything = Selective.of(CORRECT, [False] * 5)
+    assert (everything.coverage, everything.risk) == (1.0, 0.4)
+    assert math.isnan(everything.withheld_risk)
+    nothing = Selective.of(CORRECT, [True] * 5)
+    assert (nothing.coverage, nothing.withheld_risk) == (0.0, 0.4)
+    assert math.isnan(nothing.risk)
+
+
+@given(cases)
+def test_it_ends_at_the_risk_of_all_and_never_beats_the_perfect_doubt(pairs):
+    correct, doubt = (np.array(column) for column in zip(*pairs, strict=True))
+    curve = risk_coverage(correct, doubt)
+    assert curve.coverage[-1] == 1
+    assert curve.risk[-1] == pytest.approx(1 - correct.mean())
+    assert (np.diff(curve.coverage) > 0).all()
+    assert excess_aurc(correct, doubt) >= -1e-12
+    withheld = Selective.of(correct, doubt > curve.limit[0])
+    assert withheld.coverage == pytest.approx(curve.coverage[0])
+    assert withheld.risk == pytest.approx(curve.risk[0])
+
+
+@given(cases)
+def test_a_doubt_that_says_nothing_has_the_risk_of_all_at_every_coverage(pairs):
+    correct = np.array([right for right, _ in pairs])
+    assert aurc(correct, np.zeros(len(correct))) == pytest.approx(1 - correct.mean())
+
+
+@pytest.mark.parametrize(
+    ("correct", "doubt", "message"),
+    [
+        ([], [], "no face"),
+        ([True], [0.1, 0.2], "not both"),
+        ([True, False], [0.1, math.nan], "1 of 2 doubts"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused(correct, doubt, message):
+    for measure in (risk_coverage, aurc, excess_aurc):
+        with pytest.raises(ValueError, match=message):
+            measure(correct, doubt)
