@@ -1,9 +1,16 @@
 """Attacked face sets: computed once, resumed after a kill, never mixed up."""
 
+import json
+import resource
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
+from demagnify import attacks
 from demagnify.attacks import attacked as attacked_module
 from demagnify.attacks.attacked import attacked_faces
 from demagnify.attacks.base import Attack
@@ -55,7 +62,7 @@ def test_a_stopped_run_goes_on_where_it_was(faces, tmp_path, stop_after):
     result = attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
     assert attack.counts == [3, 3, 1][stop_after:]
     np.testing.assert_array_equal(result.images, 255 - faces.images)
-    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".lock"}
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".lock", ".json"}
 
 
 def test_half_a_batch_on_disk_is_done_again(faces, tmp_path):
@@ -86,6 +93,82 @@ def test_other_faces_and_other_attacks_are_kept_apart(faces, tmp_path):
             attacked_faces(group, attack, cache=tmp_path)
             assert attack.counts == [7]
     assert len(list(tmp_path.glob("*.npy"))) == 4
+
+
+def test_a_note_says_what_is_kept(faces, tmp_path):
+    attack = attacks.create("bicubic-x2")
+    attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
+    (note,) = tmp_path.glob("*.json")
+    content = json.loads(note.read_text())
+    assert content["attack"] == "bicubic-x2"
+    assert content["fingerprint"] == attack.fingerprint()
+    assert (content["shape"], content["batch_size"]) == ([7, 3, 16, 16], 3)
+
+
+def test_kept_faces_that_were_cut_off_are_done_again(faces, tmp_path):
+    attacked_faces(faces, Inverting(), cache=tmp_path)
+    (kept,) = tmp_path.glob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:-5])
+    result = attacked_faces(faces, Inverting(), cache=tmp_path)
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+
+
+def test_a_full_disk_is_told_and_what_is_done_is_kept(faces, tmp_path):
+    attack = Inverting(stop_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
+    (partial,) = tmp_path.glob("*.partial")
+    room = partial.stat().st_size + 100
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        with pytest.raises(BadOutputError, match="what is done is kept"):
+            attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    last = Inverting()
+    result = attacked_faces(faces, last, cache=tmp_path, batch_size=3)
+    assert last.counts == [3, 1]
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+
+
+def test_a_killed_process_loses_at_most_a_batch(tmp_path):
+    script = """
+import os, signal, sys
+import numpy as np
+from pathlib import Path
+from demagnify.attacks.attacked import attacked_faces
+from demagnify.attacks.controls import BicubicAttack
+from demagnify.data.faces import Faces
+
+class Killed(BicubicAttack):
+    calls = 0
+    def run(self, images):
+        Killed.calls += 1
+        if Killed.calls == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(images)
+
+images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
+faces = Faces.from_arrays(images, [0, 1] * 3 + [1])
+attacked_faces(faces, Killed(2), cache=Path(sys.argv[1]), batch_size=2)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
+    faces = Faces.from_arrays(images, [0, 1] * 3 + [1])
+    counts = []
+
+    class Counting(BicubicAttack):
+        def run(self, images: torch.Tensor) -> torch.Tensor:
+            counts.append(len(images))
+            return super().run(images)
+
+    result = attacked_faces(faces, Counting(2), cache=tmp_path, batch_size=2)
+    assert counts == [2, 1], "four faces were done before the kill"
+    assert torch.equal(result.batch(range(7)), BicubicAttack(2)(faces.batch(range(7))))
 
 
 def test_large_sets_stay_on_disk(faces, tmp_path, monkeypatch):

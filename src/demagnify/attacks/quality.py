@@ -64,12 +64,7 @@ def quality(
     Raises:
         ImageContractError: If one is no image batch, or the shapes differ.
     """
-    check_batch(originals, name="originals")
-    check_batch(attacked, name="attacked")
-    if originals.shape != attacked.shape:
-        raise ImageContractError(
-            f"originals {tuple(originals.shape)} and attacked {tuple(attacked.shape)} differ"
-        )
+    check_pair(originals, attacked)
     psnr, ssim = np.empty(len(originals)), np.empty(len(originals))
     for start in range(0, len(originals), batch_size):
         part = slice(start, start + batch_size)
@@ -78,6 +73,20 @@ def quality(
         psnr[part] = _psnr(*pair).double().cpu().numpy()
         ssim[part] = _ssim(*pair).double().cpu().numpy()
     return psnr, ssim
+
+
+def check_pair(originals: torch.Tensor, attacked: torch.Tensor) -> None:
+    """Checks that two image batches can be compared image by image.
+
+    Raises:
+        ImageContractError: If one is no image batch, or the shapes differ.
+    """
+    check_batch(originals, name="originals")
+    check_batch(attacked, name="attacked")
+    if originals.shape != attacked.shape:
+        raise ImageContractError(
+            f"originals {tuple(originals.shape)} and attacked {tuple(attacked.shape)} differ"
+        )
 
 
 def _psnr(images: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
