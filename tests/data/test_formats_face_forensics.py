@@ -119,6 +119,8 @@ def test_a_video_in_no_split_file_is_left_out(root):
 def test_methods_can_be_chosen(official):
     manifest = Manifest.load(official, frames=1, methods=("FaceSwap",))
     assert {r.extra["method"] for r in manifest} == {"youtube", "FaceSwap"}
+    both = Manifest.load(official, frames=1, methods="FaceSwap,Deepfakes")
+    assert len(both) == 18
     with pytest.raises(BadConfigError, match=r"no method Faceswap .there are: Deepfakes, FaceSwap"):
         Manifest.load(official, methods=("Faceswap",))
 

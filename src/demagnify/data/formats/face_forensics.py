@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from demagnify import images
 from demagnify.data import videos
@@ -64,6 +64,12 @@ class FaceForensicsOptions(FormatOptions):
     )
     fraction: float = Field(1.0, gt=0, le=1, description="Share of the groups of videos to take.")
     seed: int = Field(0, ge=0, description="Which groups a fraction takes.")
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        """Lets a command line say "Deepfakes,FaceSwap"."""
+        return tuple(value.split(",")) if isinstance(value, str) else value
 
 
 class FaceForensics(Format[FaceForensicsOptions]):
