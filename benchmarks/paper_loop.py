@@ -39,7 +39,8 @@ from demagnify.defense.learners import QLearning, QLearningConfig, TrainedPolicy
 from demagnify.defense.policy import GreedyQPolicy
 from demagnify.defense.q_network import QNetwork
 from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import STATES, StateEncoder
+from demagnify.defense.state import StateEncoder
+from demagnify.defense.state import create as create_state
 from demagnify.detectors import Detector
 from demagnify.devices import autocast
 from demagnify.randomness import generator
@@ -166,7 +167,7 @@ def _prepare(options: argparse.Namespace) -> Setting:
         decode_seconds=decode_seconds,
         detector=detector,
         actions=ActionSet.create(paper.defense.actions),
-        encoder=STATES.get(paper.defense.state)(),
+        encoder=create_state(paper.defense.state),
         learner=paper.defense.learner,
         seed=options.seed,
     )

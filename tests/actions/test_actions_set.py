@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from demagnify import actions
-from demagnify.actions import Action, ActionSet
+from demagnify.actions import Action, ActionSet, Chain, create
+from demagnify.actions.blur import GaussianBlur
+from demagnify.actions.jpeg import Jpeg
 from demagnify.errors import BadConfigError, ImageContractError, UnknownNameError
 
 
@@ -102,3 +106,72 @@ def test_what_is_no_image_batch_is_refused(wrong):
     for name in actions.names():
         with pytest.raises(ImageContractError):
             ActionSet.create(["leave"] + [name] * (name != "leave"))[-1](wrong)
+
+
+def test_settings_stand_in_the_name():
+    assert create("jpeg-50") == Jpeg(quality=50)
+    assert create("jpeg") == create("jpeg-75") == Jpeg()
+    assert create("gaussian-blur-0.5").sigma == 0.5
+    assert create("bilateral-10-1.5") == create("bilateral", {"levels": 10, "pixels": 1.5})
+    assert ActionSet.create(["leave", "jpeg-75", "jpeg-50", "down-up-3"]).names == (
+        "leave",
+        "jpeg",
+        "jpeg-50",
+        "down-up-3",
+    )
+
+
+def test_the_same_action_under_two_names_comes_twice():
+    with pytest.raises(BadConfigError, match="twice"):
+        ActionSet.create(["leave", "jpeg", "jpeg-75"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("jpeg-200", "quality: .*less than or equal to 95"),
+        ("jpeg-good", "quality: .*valid integer"),
+        ("jpeg-75-1", "more settings than 'jpeg' takes"),
+        ("median-4", "side: .*3 or 5"),
+        ("flip-1", "more settings than 'flip' takes"),
+        ("gaussian-blur-nan", "sigma"),
+        ("shift-fake-0", "logits: .*greater than 0"),
+        ("leave+jpeg", "cannot be put together"),
+        ("jpeg+", "cannot be put together"),
+    ],
+)
+def test_settings_out_of_range_are_named(spec, message):
+    with pytest.raises(BadConfigError, match=message):
+        create(spec)
+
+
+def test_unknown_settings_and_steps_are_named():
+    with pytest.raises(BadConfigError, match="no setting 'speed'"):
+        create("jpeg", {"speed": 3})
+    with pytest.raises(UnknownNameError, match="did you mean median"):
+        create("down-up+medion")
+
+
+@given(st.floats(1e-6, 5), st.integers(1, 95))
+def test_every_setting_survives_its_name(sigma, quality):
+    chain = Chain((GaussianBlur(sigma=sigma), Jpeg(quality=quality)))
+    assert create(chain.spec) == chain
+    assert create(chain.name) == chain
+
+
+def test_a_chain_is_its_steps_in_their_order(images):
+    chain = create("down-up+jpeg-50+shift-fake-0.25+shift-real-1")
+    assert torch.equal(chain(images), create("jpeg-50")(create("down-up")(images)))
+    assert not torch.equal(chain(images), create("jpeg-50+down-up")(images))
+    assert chain.shift == -0.75
+
+
+def test_shifts_leave_pixels_and_move_logits(images):
+    chosen = ActionSet.create(["leave", "shift-fake-2", "shift-real", "flip+shift-fake"])
+    assert chosen.leaving.tolist() == [True, True, True, False]
+    numbers = torch.tensor([0, 1, 2, 3, 1])
+    logits = torch.tensor([1.0, 1.0, 1.0, 1.0, -3.0])
+    assert chosen.shift(logits, numbers).tolist() == [1.0, 3.0, 0.5, 1.5, -1.0]
+    assert chosen.apply(images, torch.tensor([0, 1, 2, 1, 0])) is images
+    changed = (chosen.apply(images, numbers) != images).flatten(1).any(1)
+    assert changed.tolist() == [False, False, False, True, False]

@@ -23,7 +23,7 @@ def _source(request, faces, detector, actions):
     return (RewardTable if request.param == "table" else LiveRewards)(faces, detector, actions)
 
 
-@pytest.mark.parametrize("name", list(STATES))
+@pytest.mark.parametrize("name", [name for name in STATES if name != "embedding"])
 @pytest.mark.parametrize("max_steps", [1, 3])
 def test_the_single_environment_passes_gymnasiums_checker(source, name, max_steps):
     env = DefenseEnv(source, STATES.get(name)(), max_steps=max_steps)

@@ -6,54 +6,26 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.actions.filters import DownUp
+from demagnify.actions.resize import DownUp
 from demagnify.data.faces import Faces
 from demagnify.defense import state
-from demagnify.defense.state import STATES, FaceStates, FlatImage, Spectrum, Thumbnail
-from demagnify.errors import ImageContractError
+from demagnify.defense.reward_table import LiveRewards, RewardTable
+from demagnify.defense.state import (
+    FaceStates,
+    FlatImage,
+    Residual,
+    Spectrum,
+    Thumbnail,
+    face_states,
+    spectrum,
+)
+from demagnify.detectors import wrap
+from demagnify.errors import BadConfigError, UnknownNameError
 
 
 def noise(count=6, size=64):
     random = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (count, 3, size, size), generator=random, dtype=torch.uint8)
-
-
-@pytest.mark.parametrize("name", list(STATES))
-def test_states_have_the_size_they_announce_and_stay_in_bounds(name):
-    encoder = STATES.get(name)()
-    for size in (32, 33, 64):
-        states = encoder(noise(size=size))
-        assert states.shape == (6, encoder.size(size))
-        assert states.dtype == torch.float32
-        assert torch.isfinite(states).all()
-        assert encoder.low <= states.min() <= states.max() <= encoder.high
-
-
-@pytest.mark.parametrize("name", list(STATES))
-def test_a_batch_is_its_images_one_by_one(name):
-    encoder, images = STATES.get(name)(), noise()
-    single = torch.cat([encoder(image[None]) for image in images])
-    torch.testing.assert_close(encoder(images), single, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", list(STATES))
-def test_flat_grey_black_and_white_images_give_finite_states(name):
-    encoder = STATES.get(name)()
-    for grey in (0, 128, 255):
-        images = torch.full((1, 3, 64, 64), grey, dtype=torch.uint8)
-        assert torch.isfinite(encoder(images)).all()
-
-
-@pytest.mark.parametrize("name", list(STATES))
-def test_no_images_no_states(name):
-    encoder = STATES.get(name)()
-    assert encoder(torch.zeros(0, 3, 64, 64, dtype=torch.uint8)).shape == (0, encoder.size(64))
-
-
-@pytest.mark.parametrize("name", list(STATES))
-def test_what_is_no_image_batch_is_refused(name):
-    with pytest.raises(ImageContractError):
-        STATES.get(name)()(torch.zeros(2, 3, 8, 8))
 
 
 def test_the_papers_state_has_150528_numbers_channel_by_channel():
@@ -81,7 +53,7 @@ def test_the_spectrum_sees_what_resampling_takes_away():
 
 def test_rings_average_the_whole_spectrum():
     values = torch.rand(1, 16, 16)
-    window, averages = state._rings(16, 16, 8, torch.device("cpu"))
+    window, averages = spectrum._rings(16, 16, 8, torch.device("cpu"))
     full = torch.fft.fft2(values * window, norm="ortho").abs().square()[0]
     radius = torch.fft.fftfreq(16)[:, None].square() + torch.fft.fftfreq(16)[None, :].square()
     ring = (radius.sqrt() / 0.5**0.5 * 8).long().clamp(max=7)
@@ -93,7 +65,7 @@ def test_rings_average_the_whole_spectrum():
 
 @pytest.mark.parametrize("limit", [0, 2**30])
 def test_states_of_faces_are_the_same_kept_or_not(limit, monkeypatch):
-    monkeypatch.setattr(state, "KEEP_BELOW_BYTES", limit)
+    monkeypatch.setattr(face_states, "KEEP_BELOW_BYTES", limit)
     images = noise(70, 32)
     faces = Faces.from_arrays(images, [0, 1] * 35)
     states = FaceStates(faces, Thumbnail(side=8), torch.device("cpu"))
@@ -103,3 +75,67 @@ def test_states_of_faces_are_the_same_kept_or_not(limit, monkeypatch):
     everything = Thumbnail(side=8)(images)
     torch.testing.assert_close(mean, everything.mean(0))
     torch.testing.assert_close(deviation, everything.std(0, correction=0), rtol=1e-4, atol=1e-5)
+
+
+def test_residual_correlations_are_those_of_numpy():
+    images = noise(1, 32)
+    red, green, blue = images[0].double().numpy()
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    states = Residual()(images)[0].view(3, 2, 3)
+    for plane, values in enumerate((luma, blue - luma, red - luma)):
+        across = np.diff(values, 2, axis=1)
+        down = np.diff(values, 2, axis=0)
+        for number, residual in enumerate((across, down, np.diff(across, 2, axis=0))):
+            energy = (residual**2).mean()
+            right = (residual[:, 1:] * residual[:, :-1]).mean() / energy
+            lower = (residual[1:] * residual[:-1]).mean() / energy
+            assert float(states[number, 0, plane]) == pytest.approx(right, abs=1e-4)
+            assert float(states[number, 1, plane]) == pytest.approx(lower, abs=1e-4)
+
+
+def test_the_residual_does_not_depend_on_the_strength_of_the_noise():
+    grain = noise(2, 64).int() - 128
+    weak = (128 + grain // 8).to(torch.uint8)
+    strong = (128 + grain // 8 * 4).to(torch.uint8)
+    torch.testing.assert_close(Residual()(weak), Residual()(strong), atol=1e-4, rtol=0)
+    resampled = Residual()(DownUp()(strong))
+    assert (resampled[:, :3] > Residual()(strong)[:, :3] + 0.2).all()
+
+
+def test_settings_and_parts_stand_in_the_name():
+    both = state.create("thumbnail-8+spectrum-32")
+    assert both.parts == (Thumbnail(side=8), Spectrum(rings=32))
+    assert both.name == "thumbnail-8+spectrum-32"
+    assert state.create("thumbnail", {"side": 8}) == Thumbnail(side=8)
+    with pytest.raises(UnknownNameError, match="did you mean spectrum"):
+        state.create("spektrum+logit")
+    with pytest.raises(BadConfigError, match=r"side: .*greater than or equal to 1"):
+        state.create("thumbnail-0")
+    with pytest.raises(BadConfigError, match="different states"):
+        state.create("logit+logit")
+
+
+def test_only_a_timm_network_shows_its_embedding(detector):
+    with pytest.raises(BadConfigError, match="'logit' works with every detector"):
+        state.create("embedding").bind(detector)
+
+
+@pytest.mark.parametrize("kind", [RewardTable, LiveRewards])
+def test_states_of_faces_take_the_logits_that_are_known(kind, faces, actions):
+    class Counting(torch.nn.Module):
+        calls = 0
+
+        def forward(self, images):
+            self.calls += len(images)
+            return images.float().mean((1, 2, 3))
+
+    network = Counting()
+    source = kind(faces, wrap(network, name="counting"), actions)
+    states = FaceStates(source, state.create("thumbnail-4+logit"), torch.device("cpu"))
+    everything = states.all()
+    torch.testing.assert_close(
+        everything[:, -1], faces.batch(np.arange(len(faces))).float().mean((1, 2, 3))
+    )
+    assert network.calls == len(faces)
+    states.all()
+    assert network.calls == len(faces) * (1 if kind is RewardTable else 2)

@@ -2,10 +2,45 @@
 
 from __future__ import annotations
 
-from demagnify.actions import filters, jpeg, leave, mask
-from demagnify.actions.base import ACTIONS, LEAVE, Action, ActionSet
+from demagnify.actions import (
+    blur,
+    color,
+    frequency,
+    geometry,
+    jpeg,
+    leave,
+    mask,
+    noise,
+    resize,
+    sharpen,
+    shift,
+)
+from demagnify.actions.action_set import ActionSet
+from demagnify.actions.base import ACTIONS, LEAVE, Action
+from demagnify.actions.catalogue import CATALOGUE
+from demagnify.actions.chain import Chain, create
 
-__all__ = ["ACTIONS", "LEAVE", "Action", "ActionSet", "filters", "jpeg", "leave", "mask", "names"]
+__all__ = [
+    "ACTIONS",
+    "CATALOGUE",
+    "LEAVE",
+    "Action",
+    "ActionSet",
+    "Chain",
+    "blur",
+    "color",
+    "create",
+    "frequency",
+    "geometry",
+    "jpeg",
+    "leave",
+    "mask",
+    "names",
+    "noise",
+    "resize",
+    "sharpen",
+    "shift",
+]
 
 
 def names() -> list[str]:

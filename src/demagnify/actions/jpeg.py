@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from pydantic import Field
 
+from demagnify.actions import kernels
 from demagnify.actions.base import ACTIONS, Action
-from demagnify.images import decode, encode_jpeg, from_batch, to_batch
+from demagnify.images import decode, encode_jpeg
 
 
 @ACTIONS.register("jpeg")
@@ -22,10 +25,9 @@ class Jpeg(Action):
         quality: 1 to 95.
     """
 
-    name = "jpeg"
-    quality: int = 75
+    family = "jpeg"
+    quality: Annotated[int, Field(ge=1, le=95)] = 75
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the compressed copy."""
-        files = [encode_jpeg(pixels, quality=self.quality) for pixels in from_batch(images)]
-        return to_batch([decode(file) for file in files]).to(images.device)
+        return kernels.each(images, lambda one: decode(encode_jpeg(one, quality=self.quality)))

@@ -14,7 +14,12 @@ from demagnify.actions.base import ACTIONS, LEAVE, Action
 class Leave(Action):
     """Leaves the image as it is."""
 
-    name = LEAVE
+    family = LEAVE
+
+    @property
+    def leaves_pixels(self) -> bool:
+        """Always."""
+        return True
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns `images` itself."""

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from demagnify import artifacts
-from demagnify.actions import ACTIONS, ActionSet
+from demagnify import actions, artifacts
+from demagnify.actions import ActionSet
+from demagnify.defense import state
 from demagnify.defense.policy import Policy
-from demagnify.defense.state import STATES, StateEncoder
+from demagnify.defense.state import StateEncoder
 from demagnify.errors import BadArtifactError
 
 
 class Part(BaseModel):
-    """A registered thing and its settings."""
+    """A registered thing and its settings; of actions and states the name may hold them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,13 +37,13 @@ class DefenseAbout(BaseModel):
 
     @classmethod
     def of(
-        cls, actions: ActionSet, encoder: StateEncoder, policy: Policy, input_size: int
+        cls, chosen: ActionSet, encoder: StateEncoder, policy: Policy, input_size: int
     ) -> DefenseAbout:
-        """Describes a defence; actions and encoder are dataclasses of their settings."""
+        """Describes a defence."""
         return cls(
             input_size=input_size,
-            actions=tuple(Part(name=one.name, settings=asdict(one)) for one in actions),
-            state=Part(name=encoder.name, settings=asdict(encoder)),
+            actions=tuple(Part(name=action.spec) for action in chosen),
+            state=Part(name=encoder.spec),
             policy=Part(name=policy.name, settings=policy.settings()),
         )
 
@@ -66,11 +66,11 @@ class DefenseAbout(BaseModel):
 
     def make_actions(self) -> ActionSet:
         """Makes the actions."""
-        return ActionSet([ACTIONS.get(part.name)(**part.settings) for part in self.actions])
+        return ActionSet([actions.create(part.name, part.settings) for part in self.actions])
 
     def make_encoder(self) -> StateEncoder:
-        """Makes the state encoder."""
-        return STATES.get(self.state.name)(**self.state.settings)
+        """Makes the state encoder, yet to be bound to its detector."""
+        return state.create(self.state.name, self.state.settings)
 
     def make_policy(self) -> Policy:
         """Makes the policy, its weights yet to be loaded."""

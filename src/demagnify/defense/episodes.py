@@ -59,12 +59,13 @@ class Episodes:
     ) -> None:
         self.source = source
         self.actions: ActionSet = source.actions
-        self.encoder = encoder
+        self.encoder = encoder.bind(source.detector)
         self.max_steps = max_steps
         self.device = device or torch.device("cpu")
         self.faces: Integers = np.zeros(slots, dtype=np.int64)
-        self.face_states = FaceStates(source.faces, encoder, self.device)
+        self.face_states = FaceStates(source, self.encoder, self.device)
         self._steps: Integers = np.zeros(slots, dtype=np.int64)
+        self._shifts = np.zeros(slots, dtype=np.float32)
         side = source.faces.size
         self._images = torch.zeros(
             (slots if max_steps > 1 else 0, 3, side, side), dtype=torch.uint8
@@ -74,6 +75,7 @@ class Episodes:
         """Starts new episodes in `slots` with the faces of these numbers."""
         self.faces[slots] = faces
         self._steps[slots] = 0
+        self._shifts[slots] = 0.0
         if self.max_steps > 1:
             self._images[torch.from_numpy(slots)] = self.source.faces.batch(faces)
 
@@ -100,10 +102,12 @@ class Episodes:
         where = torch.from_numpy(slots)
         images = self.actions.apply(self._images[where], torch.from_numpy(actions))
         self._images[where] = images
+        self._shifts[slots] += self.actions.shifts[actions]
         logits = np.full(len(slots), np.nan, dtype=np.float32)
         rewards = np.zeros(len(slots), dtype=np.float32)
         if ended.any():
-            logits[ended] = self.source.judge(images[torch.from_numpy(ended)])
+            seen = self.source.judge(images[torch.from_numpy(ended)])
+            logits[ended] = seen + self._shifts[slots[ended]]
             rewards[ended] = rewards_of(logits[ended], labels[ended], self.source.threshold)
         return Outcome(rewards, ended, logits)
 

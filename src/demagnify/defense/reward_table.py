@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -50,14 +52,18 @@ class RewardSource(Protocol):
     threshold: float
 
     @property
+    def detector(self) -> DetectorLike:
+        """Who judges."""
+
+    @property
     def device(self) -> torch.device:
         """Where the detector computes."""
 
     def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
-        """Returns the detector's logit for each face after its action, float32 (n,)."""
+        """Returns the logit for each face after its action, with the action's shift, float32."""
 
     def judge(self, images: torch.Tensor) -> Floats:
-        """Returns the detector's logits for an image batch, float32 (n,)."""
+        """Returns the detector's own logits for an image batch, float32 (n,)."""
 
 
 def rewards_of(logits: ArrayLike, labels: ArrayLike, threshold: float) -> Floats:
@@ -98,15 +104,17 @@ class LiveRewards:
         return self.detector.device or torch.device("cpu")
 
     def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
-        """Returns the detector's logit for each face after its action, float32 (n,).
+        """Returns the logit for each face after its action, with the action's shift, float32 (n,).
 
         Args:
             indices: n numbers of faces.
             actions: n numbers of actions.
         """
+        numbers = np.asarray(actions, dtype=np.int64)
         images = self.faces.batch(indices).to(self.device)
-        numbers = torch.as_tensor(np.asarray(actions, dtype=np.int64))
-        return self.judge(self.actions.apply(images, numbers))
+        corrected = self.actions.apply(images, torch.from_numpy(numbers))
+        shifted: Floats = self.judge(corrected) + self.actions.shifts[numbers]
+        return shifted
 
     def judge(self, images: torch.Tensor) -> Floats:
         """Returns the detector's logits for an image batch, float32 (n,)."""
@@ -116,10 +124,12 @@ class LiveRewards:
 
 
 class RewardTable:
-    """The detector's logit for every (face, action), filled as it is asked for.
+    """The logit for every (face, action), filled as it is asked for.
 
-    A one-step defence is decided by this table alone: with A actions there are only N x A
-    questions to ask, so training, baselines and evaluation read it instead of asking again.
+    It is the detector's for what the action made of the face, and what the action adds to it
+    (`Action.shift`); actions that leave the pixels are not asked about anew. A one-step defence
+    is decided by this table alone: with A actions there are at most N x A questions to ask, so
+    training, baselines and evaluation read it instead of asking again.
 
     Args:
         faces: The N faces.
@@ -137,6 +147,7 @@ class RewardTable:
         self, faces: Faces, detector: DetectorLike, actions: ActionSet, *, batch_size: int = 64
     ) -> None:
         self._live = LiveRewards(faces, detector, actions)
+        self.detector = detector
         self.faces = faces
         self.actions = actions
         self.labels: Integers = faces.labels
@@ -175,11 +186,22 @@ class RewardTable:
         pairs = np.ravel_multi_index((np.asarray(indices), np.asarray(actions)), self.logits.shape)
         known = self.logits.reshape(-1)
         unknown = np.unique(pairs[np.isnan(known[pairs])])
-        for start in range(0, len(unknown), self.batch_size):
-            chunk = unknown[start : start + self.batch_size]
+        rows, numbers = np.divmod(unknown, len(self.actions))
+        # Of pixels that are left as they are the detector is asked once: about action 0.
+        asked = np.unique(unknown - np.where(self.actions.leaving[numbers], numbers, 0))
+        asked = asked[np.isnan(known[asked])]
+        for start in range(0, len(asked), self.batch_size):
+            chunk = asked[start : start + self.batch_size]
             known[chunk] = self._live.lookup(*np.divmod(chunk, len(self.actions)))
+        self._fill_shifted(np.unique(rows))
         answers: Floats = known[pairs]
         return answers
+
+    def _fill_shifted(self, rows: Integers) -> None:
+        """Fills in what follows, in these rows, from the answers about untouched faces."""
+        columns = np.flatnonzero(self.actions.leaving)
+        shifts = self.actions.shifts[columns]
+        self.logits[np.ix_(rows, columns)] = self.logits[rows, :1] + shifts
 
     def judge(self, images: torch.Tensor) -> Floats:
         """Returns the detector's logits for images that the table does not hold."""
@@ -187,6 +209,8 @@ class RewardTable:
 
     def fill(self, path: Path | None = None) -> None:
         """Asks for everything that is not known yet, in large batches, with progress.
+
+        While the detector judges a batch, the next one is made ready.
 
         Args:
             path: Where to keep the table; what is there already is read first, and what is
@@ -200,31 +224,38 @@ class RewardTable:
         if self.filled:
             return
         saved = time.monotonic()
-        missing = int(np.isnan(self.logits).sum())
-        with progress.bar("asking the detector", missing) as advance:
-            for start in range(0, len(self.faces), self.batch_size):
-                advance(self._fill_rows(start))
+        missing = np.isnan(self.logits)
+        self._fill_shifted(np.arange(len(self.faces)))
+        with progress.bar("asking the detector", int(missing.sum())) as advance:
+            advance(int((missing & ~np.isnan(self.logits)).sum()))
+            for question in _ahead(self._questions()):
+                self._answer(question)
+                advance(len(question.rows))
                 if path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS:
                     self.save(path)
                     saved = time.monotonic()
         if path is not None:
             self.save(path)
 
-    def _fill_rows(self, start: int) -> int:
-        """Fills `batch_size` rows from `start`, decoding them once; returns how many were asked."""
-        rows = self.logits[start : start + self.batch_size]
-        unknown = np.isnan(rows)
-        if not unknown.any():
-            return 0
-        images = self.faces.batch(np.arange(start, start + len(rows))).to(self.device)
-        for number, action in enumerate(self.actions):
-            wanted = unknown[:, number]
-            if wanted.any():
-                some = (
-                    images if wanted.all() else images[torch.from_numpy(wanted).to(images.device)]
-                )
-                rows[wanted, number] = self._live.judge(action(some))
-        return int(unknown.sum())
+    def _questions(self) -> Iterator[_Question]:
+        """Yields what is not known, `batch_size` faces and one action at a time."""
+        for start in range(0, len(self.faces), self.batch_size):
+            unknown = np.isnan(self.logits[start : start + self.batch_size])
+            if not unknown.any():
+                continue
+            rows = np.arange(start, start + len(unknown), dtype=np.int64)
+            images = self.faces.batch(rows).to(self.device)
+            for number, action in enumerate(self.actions):
+                wanted = unknown[:, number]
+                if wanted.any() and not (number and self.actions.leaving[number]):
+                    some = images if wanted.all() else images[torch.from_numpy(wanted)]
+                    yield _Question(rows[wanted], number, action(some))
+
+    def _answer(self, question: _Question) -> None:
+        rows, number, images = question
+        self.logits[rows, number] = self._live.judge(images) + self.actions.shifts[number]
+        if number == 0:
+            self._fill_shifted(rows)
 
     def rewards(self) -> Floats:
         """Returns the reward of every action on every face, float32 (N, A) of +1 and -1.
@@ -272,3 +303,20 @@ class RewardTable:
         """Takes over the known entries of `logits`, float32 (N, A) with NaN for unknown."""
         known = logits.numpy()
         self.logits[:] = np.where(np.isnan(known), self.logits, known)
+
+
+class _Question(NamedTuple):
+    """Some faces after one action, ready for the detector."""
+
+    rows: Integers
+    action: int
+    images: torch.Tensor
+
+
+def _ahead(questions: Iterator[_Question]) -> Iterator[_Question]:
+    """Yields the same, the next one being made in a thread while the present one is used."""
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, questions, None)
+        while (question := coming.result()) is not None:
+            coming = maker.submit(next, questions, None)
+            yield question
