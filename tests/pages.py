@@ -1,0 +1,124 @@
+"""Pages of the documentation: their fenced blocks, their commands, and running them."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+import demagnify
+from demagnify.cli.app import app
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *GUIDES]
+REASONS = {"installing", "make", "needs your own data"}
+RUN = ("bash", "python")
+
+VERBS = typer.main.get_command(app).commands
+BLOCK = re.compile(
+    r"(?:<!-- not run: (?P<reason>.*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+INLINE = re.compile(r"`(demagnify [^`]*)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and why it is not run, if so."""
+
+    language: str
+    text: str
+    reason: str | None
+
+
+def blocks(page: Path) -> list[Block]:
+    """Returns the fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    return [Block(one["language"], one["text"], one["reason"]) for one in BLOCK.finditer(text)]
+
+
+def commands_of(shell: str) -> Iterator[list[str]]:
+    """Yields the words of each demagnify command in a shell script."""
+    for line in shell.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        for place, word in enumerate(words):
+            if Path(word).name == "demagnify" and (place == 0 or words[place - 1] in "$&&;|"):
+                end = next((p for p, w in enumerate(words) if p > place and w in "&&;|>"), None)
+                yield words[place + 1 : end]
+
+
+def commands(page: Path) -> Iterator[tuple[list[str], bool]]:
+    """Yields the words of each demagnify command of a page, and whether it is a whole one."""
+    for block in blocks(page):
+        if block.language in ("bash", "sh", "console"):
+            yield from ((words, True) for words in commands_of(block.text))
+    prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    for span in INLINE.findall(prose):
+        yield shlex.split(span)[1:], False
+
+
+def complaint(words: list[str], *, whole: bool) -> str:
+    """What is wrong with a command, or nothing."""
+    if not words or words[0].isupper() or words[0].startswith("-"):
+        return ""
+    if words[0] not in VERBS:
+        return f"no verb {words[0]!r}"
+    command = VERBS[words[0]]
+    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    known |= {"--help", "-h"}
+    for word in words[1:]:
+        if word.startswith("-") and word.partition("=")[0] not in known:
+            return f"{words[0]} has no option {word!r}"
+    if whole and "--help" not in words:
+        try:
+            command.make_context(words[0], words[1:])
+        except Exception as error:  # noqa: BLE001  Typer exports no common base
+            return f"{words[0]}: {error}"
+    return ""
+
+
+def environment(shims: Path) -> dict[str, str]:
+    """Returns an environment in which `demagnify` and `python` are those of these tests.
+
+    Args:
+        shims: An empty folder, for a `demagnify` where none is installed beside this Python.
+    """
+    folders = [Path(sys.executable).parent]
+    if not (folders[0] / "demagnify").exists():
+        shim = shims / "demagnify"
+        shim.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m demagnify "$@"\n')
+        shim.chmod(0o755)
+        folders.insert(0, shims)
+    source = Path(demagnify.__file__).parents[1]
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
+        "PYTHONPATH": os.pathsep.join([str(source), os.environ.get("PYTHONPATH", "")]),
+    }
+
+
+def runnable(page: Path) -> list[Block]:
+    """Returns the blocks of a page that a reader can run as they stand."""
+    return [one for one in blocks(page) if one.reason is None and one.language in RUN]
+
+
+def run(page: Path, shims: Path) -> None:
+    """Runs a page in the current directory: shell and Python in order, Python as one session."""
+    session: dict[str, object] = {"__name__": "__main__"}
+    variables = environment(shims)
+    for block in runnable(page):
+        sys.stdout.write(f"--- {block.language}\n{block.text}\n")
+        if block.language == "python":
+            exec(compile(block.text, page.name, "exec"), session)
+            continue
+        command = ["bash", "-euo", "pipefail", "-c", block.text]
+        ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, f"{block.text}\n{ended.stdout}\n{ended.stderr}"
+        sys.stdout.write(f"{ended.stdout}{ended.stderr}")
