@@ -78,6 +78,10 @@ def attack_figure(faces: Sequence[Comparison], *, amplify: int = 8) -> bytes:
         axis.set_title(title, fontsize=11)
     for row, face in zip(axes, faces, strict=True):
         _draw(row, face, amplify)
+    for axis, text in zip(
+        axes[-1][2:], ("grey: unchanged", *["rim: fine detail"] * 2), strict=True
+    ):
+        axis.set_xlabel(text, fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

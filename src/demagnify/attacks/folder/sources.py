@@ -16,7 +16,7 @@ from demagnify.attacks.folder.config import Chosen, Holds
 from demagnify.data.columns import EXTRA
 from demagnify.data.formats import FORMATS
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import COLUMNS, Record, Skipped, is_utf8, relative_name
+from demagnify.data.records import BOX, Record, Skipped, is_utf8, relative_name
 from demagnify.errors import BadConfigError, BadManifestError
 from demagnify.photographs import SaveAs
 
@@ -84,9 +84,9 @@ class Sources:
         """The columns that the manifest has beside label, split and group."""
         if self._manifest is None:
             return []
-        usual = (*COLUMNS, "frame")
-        names = [name.removeprefix(EXTRA) for name in self._manifest.table.column_names]
-        return [name for name in names if name not in usual]
+        names = self._manifest.table.column_names
+        extra = [name.removeprefix(EXTRA) for name in names if name.startswith(EXTRA)]
+        return [name for name in BOX if name in names] + extra
 
     def __len__(self) -> int:
         return self._count

@@ -1,0 +1,169 @@
+"""How close attacking files comes to the bare network: images per second, side by side.
+
+    python benchmarks/attack_throughput.py --photos FOLDER
+
+For each network, face crops and whole photographs are attacked by `attack_folder`, files read,
+faces found, compared, encoded and written included, and in turn the same batches go through the
+network alone: tensors in memory, shrunk already, nothing done with the result. The ratio of both
+times is what counts; times by themselves depend on what else the machine does. FOLDER holds
+photographs with a face each, by default the CelebA photographs among the assets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from demagnify import assets, attacks, devices, images
+from demagnify.attacks.base import Attack
+from demagnify.attacks.folder import FolderConfig, attack_folder
+from demagnify.attacks.resampling import shrink, to_float
+from demagnify.attacks.super_resolution import SuperResolutionAttack
+from demagnify.faces import FaceFinder, crop
+
+CROP_SIDE = 224
+PHOTO_SIDES = (712, 872)
+"""Width and height of the whole photographs: four times as large as CelebA's."""
+
+
+class Recording(Attack):
+    """Passes batches on and keeps them, so that the network alone gets the same ones."""
+
+    def __init__(self, attack: SuperResolutionAttack) -> None:
+        super().__init__(attack.name)
+        self.inner = attack
+        self.batches: list[torch.Tensor] = []
+
+    def run(self, batch: torch.Tensor) -> torch.Tensor:
+        """Attacks a batch."""
+        self.batches.append(batch)
+        return self.inner(batch)
+
+    def fingerprint(self) -> str:
+        """Returns that of the attack within."""
+        return self.inner.fingerprint()
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured.
+
+    Attributes:
+        name: What it is called in the table.
+        folder: The files.
+        config: How they are attacked.
+    """
+
+    name: str
+    folder: Path
+    config: FolderConfig
+
+
+def prepare(photos: Path, work: Path, count: int) -> list[Case]:
+    """Writes face crops as PNG and photographs as JPEG, as data sets have them."""
+    finder = FaceFinder()
+    for number, path in enumerate(images.list_files(photos)[:count]):
+        pixels = images.load(path)
+        found = finder.find(pixels)
+        if not found:
+            continue
+        images.save_png(work / "crops" / f"{number}.png", crop(pixels, found[0], size=CROP_SIDE))
+        target = work / "photos" / f"{number}.jpg"
+        target.parent.mkdir(exist_ok=True)
+        large = Image.fromarray(pixels).resize(PHOTO_SIDES, Image.Resampling.LANCZOS)
+        large.save(target, quality=92)
+    photographs = FolderConfig(holds="photos")
+    return [
+        Case("crops, PNG", work / "crops", FolderConfig(holds="crops")),
+        Case("photos, PNG", work / "photos", photographs),
+        Case(
+            "photos, as original",
+            work / "photos",
+            photographs.model_copy(update={"save_as": "original"}),
+        ),
+    ]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Returns how long `work` takes."""
+    start = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def bare(attack: SuperResolutionAttack, batches: list[torch.Tensor]) -> float:
+    """Returns how long the network alone takes for batches that are shrunk and on its device."""
+    ready = [to_float(shrink(batch.to(attack.device), attack.shrink)) for batch in batches]
+
+    def forward() -> None:
+        with torch.inference_mode(), devices.autocast(attack.device, attack.precision):
+            for batch in ready:
+                attack.network.module(batch)
+
+    return seconds(forward)
+
+
+def measure(case: Case, attack: SuperResolutionAttack, options: argparse.Namespace) -> str:
+    """Returns a line of the table: medians of interleaved repeats, after one that warms up."""
+    files: list[float] = []
+    alone: list[float] = []
+    faces = 0
+    with tempfile.TemporaryDirectory() as place:
+        for repeat in range(options.repeats + 1):
+            recording = Recording(attack)
+            output = Path(place) / str(repeat)
+            taken = seconds(
+                lambda output=output, recording=recording: attack_folder(  # type: ignore[misc]
+                    case.folder, output, recording, config=case.config, batch_size=options.batch
+                )
+            )
+            network = bare(attack, recording.batches)
+            if repeat:
+                files.append(taken)
+                alone.append(network)
+                faces = sum(len(batch) for batch in recording.batches)
+    ratios = [network / taken for taken, network in zip(files, alone, strict=True)]
+    return (
+        f"{attack.name:<22}{case.name:<22}{faces / statistics.median(files):>9.1f}"
+        f"{faces / statistics.median(alone):>9.1f}{statistics.median(ratios):>8.0%}"
+        f"{min(ratios):>8.0%}{max(ratios):>6.0%}"
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--photos", type=Path, help="photographs with a face each")
+    parser.add_argument("--count", type=int, default=64, help="how many photographs")
+    parser.add_argument("--repeats", type=int, default=3, help="of each measurement, interleaved")
+    parser.add_argument("--batch", type=int, default=16, help="faces at once")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
+    parser.add_argument("--precision", default="auto", help="auto, float32, bfloat16")
+    parser.add_argument("--models", nargs="+", default=["realesr-compact-x2", "srgan-x4"])
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        photos = options.photos or assets.fetch("celeba-999")
+        cases = prepare(photos, Path(place), options.count)
+        print(
+            f"{'network':<22}{'files':<22}{'files/s':>9}{'bare/s':>9}{'ratio':>8}{'from':>8}{'to':>6}"
+        )
+        for model in options.models:
+            attack = attacks.create(model, device=options.device, precision=options.precision)
+            if not isinstance(attack, SuperResolutionAttack):
+                raise SystemExit(f"{model} has no network to compare with")
+            for case in cases:
+                print(measure(case, attack, options), flush=True)
+
+
+if __name__ == "__main__":
+    main()
