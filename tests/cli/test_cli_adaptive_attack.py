@@ -10,7 +10,16 @@ from demagnify import images
 from demagnify.assets.store import CACHE_VARIABLE
 
 ATTACKS = ("--attack", "bicubic-x2", "--attack", "bicubic-x3+bicubic-x2")
-QUICK = (*ATTACKS, "--resamples", 20, "--device", "cpu", "--precision", "float32")
+QUICK = (
+    *ATTACKS,
+    "--no-perceptual",
+    "--resamples",
+    20,
+    "--device",
+    "cpu",
+    "--precision",
+    "float32",
+)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """A part of a data set, drawn by group."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -41,11 +42,32 @@ def test_it_has_the_size_and_the_share_of_fakes_that_was_asked_for(labels, count
     assert [record.path for record in limited(manifest, count, seed=seed)] == names
 
 
-def test_groups_stay_whole_but_for_the_last():
-    manifest = manifest_of([0, 1] * 30, per_group=4)
+def test_it_is_spread_over_as_many_groups_as_there_are():
+    manifest = manifest_of([0, 1] * 30, per_group=4)  # 15 groups, two of each label in each
     part = limited(manifest, 18, seed=2)
-    sizes = sorted(sum(r.group == group for r in part) for group in {r.group for r in part})
-    assert sizes == [2, 4, 4, 4, 4]
+    sizes = Counter(record.group for record in part)
+    assert (len(sizes), set(sizes.values())) == (9, {2})
+    more = Counter(record.group for record in limited(manifest, 40, seed=2))
+    assert (len(more), set(more.values())) == (15, {2, 4})
+
+
+def test_pairs_stay_together():
+    manifest = manifest_of([0, 1] * 30, per_group=2)
+    part = limited(manifest, 20, seed=1)
+    pairs = Counter(record.group for record in part)
+    assert (len(pairs), set(pairs.values())) == (10, {2})
+
+
+def test_groups_of_one_label_give_one_image_each():
+    manifest = manifest_of(([0] * 4 + [1] * 4) * 6, per_group=4)
+    part = limited(manifest, 10, seed=1)
+    assert len({record.group for record in part}) == 10
+    assert sum(record.label for record in part) == 5
+
+
+def test_one_label_alone_is_limited_too():
+    part = limited(manifest_of([1] * 9), 5)
+    assert [record.label for record in part] == [1] * 5
 
 
 def test_another_seed_draws_others():

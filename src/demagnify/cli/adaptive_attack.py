@@ -62,6 +62,9 @@ def run(
     size: Annotated[
         int | None, typer.Option(min=32, help="Side of the faces in pixels; the detector's own.")
     ] = None,
+    perceptual: Annotated[
+        bool, typer.Option(help="Measure a perceptual distance, too; it fetches a small network.")
+    ] = True,
     resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples over groups.")] = 1000,
     seed: Seed = 0,
     strict: Strict = False,
@@ -75,6 +78,7 @@ def run(
     adaptive.json and adaptive.png. Stopped, the same command goes on where it was.
     """
     from demagnify.attacks.adaptive import FAST_ATTACKS, AdaptiveSettings
+    from demagnify.attacks.perceptual import perceptual_distance
     from demagnify.experiments.adaptive import AdaptivePlan, attack_adaptively, load_target, tell
     from demagnify.experiments.conditions import create_attacks
 
@@ -97,6 +101,7 @@ def run(
         seed=seed,
         command=shlex.join(["demagnify", *sys.argv[1:]]),
         strict=strict,
+        distance=perceptual_distance if perceptual else None,
     )
     result = attack_adaptively(plan, output).result
     for line in tell(result):

@@ -73,7 +73,9 @@ class Candidates:
         self.faces = faces
         self.columns: dict[int, tuple[str, Faces]] = {ORIGINAL: ("none", faces)}
         for number, attack in enumerate(attacks):
-            attacked = attacked_faces(faces, attack, cache=cache, batch_size=batch_size)
+            attacked = attacked_faces(
+                faces, attack, cache=cache, batch_size=batch_size, in_memory=False
+            )
             self.columns[number] = (attack.fingerprint(), attacked)
 
     def __len__(self) -> int:

@@ -12,11 +12,12 @@ from demagnify.attacks.base import Attack
 from demagnify.data import Faces, Manifest
 from demagnify.errors import BadOutputError
 from demagnify.evaluation.context import SkippedFile
+from demagnify.experiments.adaptive.cost import Distance, FaceCosts
 from demagnify.experiments.adaptive.measure import Yardstick, measure_against, measure_gain
 from demagnify.experiments.adaptive.picture import draw
 from demagnify.experiments.adaptive.result import RESULT, AdaptiveResult
 from demagnify.experiments.adaptive.target import Target, attack_target, undefended_part
-from demagnify.experiments.adaptive.written import Published, write_faces
+from demagnify.experiments.adaptive.written import write_faces
 from demagnify.experiments.conditions import default_cache
 from demagnify.experiments.limit import limited
 from demagnify.files import write_bytes, write_text
@@ -45,6 +46,7 @@ class AdaptivePlan:
         command: The command line that made it.
         strict: Whether a bad line or file stops the work instead of being skipped.
         cache: Where attacked faces are kept; None for the usual place.
+        distance: A perceptual distance to be measured beside PSNR and SSIM.
     """
 
     source: Path
@@ -59,6 +61,7 @@ class AdaptivePlan:
     command: str = ""
     strict: bool = False
     cache: Path | None = None
+    distance: Distance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +99,19 @@ def attack_adaptively(plan: AdaptivePlan, output: Path) -> AdaptiveRun:
     candidates = Candidates(faces, plan.attacks, cache=plan.cache or default_cache())
     yardstick = Yardstick.of(faces, resamples=plan.resamples, seed=plan.seed, confidence=CONFIDENCE)
     adapted = attack_target(plan.target, candidates, plan.settings, path=output / ANSWERS)
-    published = write_faces(output / FACES, candidates, adapted, split=plan.split)
+    cost = FaceCosts.of(candidates, adapted, plan.distance)
+    write_faces(output / FACES, candidates, adapted, cost, split=plan.split)
     target = measure_against(
-        plan.target, candidates, adapted, plan.settings, published.cost(), yardstick
+        plan.target, candidates, adapted, plan.settings, cost.summary(), yardstick
     )
     undefended, gain = None, None
     bare = undefended_part(plan.target)
     if bare is not None:
         other = attack_target(bare, candidates, plan.settings, path=output / UNDEFENDED_ANSWERS)
-        cost = Published.of(candidates, other).cost()
-        undefended = measure_against(bare, candidates, other, plan.settings, cost, yardstick)
+        cost = FaceCosts.of(candidates, other, plan.distance)
+        undefended = measure_against(
+            bare, candidates, other, plan.settings, cost.summary(), yardstick
+        )
         gain = measure_gain(faces, adapted, other, yardstick)
     fake = int(faces.labels.sum())
     result = AdaptiveResult(

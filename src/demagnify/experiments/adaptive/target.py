@@ -9,6 +9,7 @@ import torch
 
 from demagnify.actions import LEAVE
 from demagnify.attacks.adaptive import Adapted, AdaptiveSettings, Answers, Candidates, adapt
+from demagnify.data import Faces
 from demagnify.defense.defended import DefendedDetector
 from demagnify.defense.shipped import load_defended
 from demagnify.detectors import Detector
@@ -50,14 +51,14 @@ def undefended_part(target: Target) -> Detector | None:
     return target.detector if isinstance(target, DefendedDetector) else None
 
 
-def answers_of(target: Target, candidates: Candidates, path: Path | None = None) -> Answers:
-    """Returns what `target` says about the candidates' faces, kept in `path`.
+def answers_of(target: Target, faces: Faces, path: Path | None = None) -> Answers:
+    """Returns what `target` says about faces under attacks, kept in `path`.
 
     Raises:
         BadArtifactError: If `path` holds what another detector said, or about other faces.
     """
-    identity = f"{target.fingerprint()}\n{candidates.faces.fingerprint()}"
-    return Answers(target.logits, identity=identity, count=len(candidates.faces), path=path)
+    identity = f"{target.fingerprint()}\n{faces.fingerprint()}"
+    return Answers(target.logits, identity=identity, count=len(faces), path=path)
 
 
 def attack_target(
@@ -68,7 +69,7 @@ def attack_target(
     path: Path | None = None,
 ) -> Adapted:
     """Attacks `target` with the best of the candidates for each face; see `adapt`."""
-    answers = answers_of(target, candidates, path)
+    answers = answers_of(target, candidates.faces, path)
     return adapt(
         candidates, answers, threshold=target.threshold, settings=settings, name=target.name
     )

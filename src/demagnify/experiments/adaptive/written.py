@@ -5,83 +5,41 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from demagnify import images, progress
 from demagnify.attacks.adaptive import Adapted, Candidates
-from demagnify.attacks.adaptive.search import ORIGINAL
-from demagnify.attacks.quality import quality
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
-from demagnify.experiments.adaptive.result import Cost
+from demagnify.experiments.adaptive.cost import FaceCosts
 from demagnify.files import atomic_folder, write_text
 
 CHUNK = 64
-Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
-    """How close published faces are to their originals.
-
-    Attributes:
-        psnr: float64 (N,), dB; infinite where a face was left as it is.
-        ssim: float64 (N,).
-    """
-
-    psnr: Floats
-    ssim: Floats
-
-    @classmethod
-    def of(cls, candidates: Candidates, adapted: Adapted) -> Published:
-        """Compares the published faces with their originals."""
-        psnr = np.full(len(candidates.faces), np.inf)
-        ssim = np.ones(len(candidates.faces))
-        changed = np.flatnonzero(adapted.search.winner != ORIGINAL)
-        for start in range(0, len(changed), CHUNK):
-            rows = changed[start : start + CHUNK]
-            pair = (candidates.faces.batch(rows), adapted.faces.batch(rows))
-            psnr[rows], ssim[rows] = quality(*pair)
-        return cls(psnr, ssim)
-
-    def cost(self) -> Cost:
-        """Sums it up over the faces that were changed."""
-        changed = np.isfinite(self.psnr)
-        if not changed.any():
-            return Cost(changed=0, psnr_mean=None, psnr_min=None)
-        return Cost(
-            changed=int(changed.sum()),
-            psnr_mean=float(self.psnr[changed].mean()),
-            psnr_min=float(self.psnr[changed].min()),
-            ssim_mean=float(self.ssim[changed].mean()),
-        )
-
-
-def write_faces(folder: Path, candidates: Candidates, adapted: Adapted, *, split: str) -> Published:
+def write_faces(
+    folder: Path, candidates: Candidates, adapted: Adapted, cost: FaceCosts, *, split: str
+) -> None:
     """Writes every face as PNG and `metadata.csv`; what stood at `folder` is replaced in one step.
 
     Columns: file_name, label, split, group; original, its name in the data set; attack, the one
     that was published; outcome, one of "succeeded", "failed", "misjudged already", "no target";
-    queries; the detector's score before and after; psnr and ssim against the original.
+    queries; the detector's score before and after; psnr, ssim and, where it was measured, the
+    perceptual distance to the original.
 
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    published = Published.of(candidates, adapted)
-    with atomic_folder(folder) as temporary:
-        names = _names(adapted)
-        with progress.bar("writing faces", len(names)) as advance:
-            for rows, batch in adapted.faces.batches(CHUNK):
-                for row, pixels in zip(rows.tolist(), images.from_batch(batch), strict=True):
-                    images.save_png(temporary / names[row], pixels)
-                advance(len(rows))
-        table = _table(names, candidates, adapted, published, split)
-        write_text(temporary / FILE_NAME, table)
-    return published
+    names = _names(adapted)
+    with (
+        atomic_folder(folder) as temporary,
+        progress.bar("writing faces", len(names)) as advance,
+    ):
+        for rows, batch in adapted.faces.batches(CHUNK):
+            for row, pixels in zip(rows.tolist(), images.from_batch(batch), strict=True):
+                images.save_png(temporary / names[row], pixels)
+            advance(len(rows))
+        write_text(temporary / FILE_NAME, _table(names, candidates, adapted, cost, split))
 
 
 def _names(adapted: Adapted) -> list[str]:
@@ -91,10 +49,10 @@ def _names(adapted: Adapted) -> list[str]:
 
 
 def _table(
-    names: list[str], candidates: Candidates, adapted: Adapted, published: Published, split: str
+    names: list[str], candidates: Candidates, adapted: Adapted, cost: FaceCosts, split: str
 ) -> str:
     buffer = io.StringIO()
-    rows = _rows(names, candidates, adapted, published, split)
+    rows = _rows(names, candidates, adapted, cost, split)
     first = next(rows)
     writer = csv.DictWriter(buffer, list(first), lineterminator="\n")
     writer.writeheader()
@@ -104,11 +62,13 @@ def _table(
 
 
 def _rows(
-    names: list[str], candidates: Candidates, adapted: Adapted, published: Published, split: str
+    names: list[str], candidates: Candidates, adapted: Adapted, cost: FaceCosts, split: str
 ) -> Iterator[dict[str, str]]:
     faces, found = adapted.faces, adapted.search
     attacks = [*candidates.names, "none"]  # the original is number -1
     for row, name in enumerate(names):
+        far = None if cost.perceptual is None else cost.perceptual[row]
+        distance = {} if far is None else {"perceptual": f"{far:.6f}"}
         yield {
             "file_name": name,
             "label": label_name(int(faces.labels[row])),
@@ -120,8 +80,9 @@ def _rows(
             "queries": str(found.queries[row]),
             "score_before": f"{adapted.before[row]:.6g}",
             "score_after": f"{adapted.after[row]:.6g}",
-            "psnr": f"{published.psnr[row]:.4f}",
-            "ssim": f"{published.ssim[row]:.6f}",
+            "psnr": f"{cost.psnr[row]:.4f}",
+            "ssim": f"{cost.ssim[row]:.6f}",
+            **distance,
         }
 
 
