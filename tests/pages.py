@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -64,23 +65,31 @@ def commands(page: Path) -> Iterator[tuple[list[str], bool]]:
         yield shlex.split(span)[1:], False
 
 
+def verb_of(words: list[str]) -> tuple[str, Any, list[str]]:
+    """Returns the name of a verb, its command or None, and the words that follow it."""
+    name, command, rest = words[0], VERBS.get(words[0]), words[1:]
+    while rest and hasattr(command, "commands"):  # such as `data prepare`
+        name, command, rest = f"{name} {rest[0]}", command.commands.get(rest[0]), rest[1:]
+    return name, command, rest
+
+
 def complaint(words: list[str], *, whole: bool) -> str:
     """What is wrong with a command, or nothing."""
     if not words or words[0].isupper() or words[0].startswith("-"):
         return ""
-    if words[0] not in VERBS:
-        return f"no verb {words[0]!r}"
-    command = VERBS[words[0]]
-    known = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+    name, command, rest = verb_of(words)
+    if command is None:
+        return f"no verb {name!r}"
+    known = {one for option in command.params for one in (*option.opts, *option.secondary_opts)}
     known |= {"--help", "-h"}
-    for word in words[1:]:
+    for word in rest:
         if word.startswith("-") and word.partition("=")[0] not in known:
-            return f"{words[0]} has no option {word!r}"
-    if whole and "--help" not in words:
+            return f"{name} has no option {word!r}"
+    if whole and "--help" not in rest:
         try:
-            command.make_context(words[0], words[1:])
+            command.make_context(name, rest)
         except Exception as error:  # noqa: BLE001  Typer exports no common base
-            return f"{words[0]}: {error}"
+            return f"{name}: {error}"
     return ""
 
 
