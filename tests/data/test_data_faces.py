@@ -73,7 +73,7 @@ def small_memory(monkeypatch, tmp_path):
 
 def test_large_sets_go_into_a_file_that_is_used_again(manifest, small_memory, monkeypatch):
     check_opened(Faces.open(manifest, size=32))
-    assert [path.suffix for path in sorted(small_memory.glob("*.u8"))] == [".u8"]
+    assert [path.suffix for path in sorted(small_memory.glob("*.rows"))] == [".rows"]
     monkeypatch.setattr(images, "decode", lambda *_, **__: pytest.fail("decoded a second time"))
     again = Faces.open(manifest, size=32)
     check_opened(again)
@@ -81,13 +81,41 @@ def test_large_sets_go_into_a_file_that_is_used_again(manifest, small_memory, mo
     assert again.batch([4, 0]).shape == (2, 3, 32, 32)
 
 
-def test_a_file_of_an_interrupted_reading_is_not_used(manifest, small_memory, monkeypatch):
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_reading_goes_on_where_it_was(manifest, small_memory, monkeypatch, stop):
+    decode, read = images.decode, []
+
+    def interrupted(data, *, name, **settings):
+        if name.endswith("4.png"):
+            raise stop
+        read.append(name)
+        return decode(data, name=name, **settings)
+
     with monkeypatch.context() as patch:
-        patch.setattr(images, "decode", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            Faces.open(manifest, size=32)
-    assert list(small_memory.glob("*.u8"))
+        patch.setattr(images, "decode", interrupted)
+        with pytest.raises(stop):
+            Faces.open(manifest, size=32, workers=1)
+    assert {path[-5:] for path in read} >= {"0.png", "1.png", "2.png", "3.png"}
+    again = []
+    monkeypatch.setattr(
+        images, "decode", lambda data, *, name, **kw: again.append(name) or decode(data, name=name)
+    )
     check_opened(Faces.open(manifest, size=32))
+    assert sorted(name[-5:] for name in again) == ["4.png", "5.png"]
+
+
+def test_pixels_that_were_lost_are_decoded_again(manifest, small_memory):
+    Faces.open(manifest, size=32)
+    (rows,) = small_memory.glob("*.rows")
+    rows.write_bytes(rows.read_bytes()[:5000])
+    check_opened(Faces.open(manifest, size=32))
+
+
+def test_a_file_that_is_gone_by_now_is_listed(manifest, small_memory):
+    manifest[0].path.unlink()
+    faces = Faces.open(manifest, size=32)
+    assert str(faces.skipped[0]) == "0.png: there is no such file"
+    assert len(faces) == 4
 
 
 def test_a_changed_photograph_is_decoded_again(manifest, small_memory):

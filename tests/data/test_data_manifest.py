@@ -2,13 +2,16 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from demagnify.data import columns
+from demagnify.data.builder import ManifestBuilder
 from demagnify.data.labels import FAKE, REAL, label_name, parse_label
-from demagnify.data.manifest import Manifest, Record
-from demagnify.errors import BadManifestError
+from demagnify.data.manifest import Box, Manifest, Record
+from demagnify.errors import BadManifestError, UnknownNameError
 
 GOOD = "file_name,label,split,group\na.png,real,train,g1\nb.png,fake,train,g1\nc.png,fake,test,g2\n"
 
@@ -229,3 +232,58 @@ def test_fake_is_one(text):
 def test_other_labels_are_refused(text):
     with pytest.raises(BadManifestError, match="unknown label"):
         parse_label(text)
+
+
+def test_records_are_made_when_they_are_asked_for(folder):
+    records = [
+        Record(folder / "a.png", REAL, "train", "g1", {"method": "none"}),
+        Record(folder / "b.png", FAKE, "test", "g2", {}, Box(1.5, -2.0, 30.0, 40.0)),
+        Record(folder / "v.mp4", FAKE, "test", "g3", {}, None, 12),
+    ]
+    manifest = Manifest(records, root=folder)
+    assert list(manifest) == [manifest[0], manifest[1], manifest[-1]] == records
+    assert list(manifest[::-1]) == records[::-1]
+    assert list(manifest[np.array([2, 0])]) == [records[2], records[0]]
+    assert list(manifest.split("test")) == records[1:]
+    assert (manifest.labels.tolist(), manifest.names) == ([0, 1, 1], ["a.png", "b.png", "v.mp4"])
+    with pytest.raises(IndexError):
+        manifest[3]
+
+
+def test_a_builder_makes_what_records_make(folder):
+    records = [
+        Record(folder / f"{number:06d}.png", number % 2, "train", f"g{number // 3}")
+        for number in range(columns.CHUNK + 10)
+    ]
+    builder = ManifestBuilder(folder)
+    for record in records[:-10]:
+        builder.add(record)
+    for record in records[-10:]:
+        builder.add_row(record.path.name, record.label, record.split, record.group)
+    builder.skip("x.png", "is odd")
+    manifest = builder.build()
+    assert list(manifest) == records
+    assert [str(skipped) for skipped in manifest.skipped] == ["x.png: is odd"]
+    with pytest.raises(BadManifestError, match=r"x\.png: is odd"):
+        ManifestBuilder(folder, strict=True).skip("x.png", "is odd")
+
+
+def test_a_record_takes_little_more_than_its_letters(folder):
+    builder = ManifestBuilder(folder)
+    for number in range(20_000):
+        name = f"train/{number:010d}.png"
+        builder.add_row(name, 1, "train", f"group-{number // 20:06d}")
+    letters = len("train/0123456789.png") + len("group-000000")
+    assert builder.build().table.nbytes / 20_000 < letters + 20
+
+
+def test_text_that_cannot_be_written_down_is_refused(folder):
+    with pytest.raises(BadManifestError, match="not UTF-8"):
+        Manifest([Record(folder / "a\udce9.png", REAL, "all", "g")], root=folder)
+
+
+def test_a_format_that_does_not_exist_is_named(folder):
+    load(folder, GOOD)
+    assert len(Manifest.load(folder, format="metadata")) == 3
+    with pytest.raises(UnknownNameError, match="did you mean metadata"):
+        Manifest.load(folder, format="metadat")

@@ -11,6 +11,7 @@ from demagnify.cli import (
     adaptive_attack,
     assets,
     attack,
+    data,
     demo,
     detect,
     evaluate,
@@ -71,4 +72,5 @@ app.command("adaptive-attack", rich_help_panel="The research loop")(adaptive_att
 app.command("train-defense", rich_help_panel="The research loop")(train_defense.run)
 app.command("evaluate", rich_help_panel="The research loop")(evaluate.run)
 app.command("report", rich_help_panel="The research loop")(report.run)
+app.add_typer(data.app, name="data", rich_help_panel="The research loop")
 app.command("assets", rich_help_panel="More")(assets.run)

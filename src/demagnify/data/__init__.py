@@ -5,6 +5,7 @@ from __future__ import annotations
 from demagnify.data.faces import Faces
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import Record, Skipped
+from demagnify.data.records import Box, Record, Skipped
+from demagnify.data.stream import FaceStream
 
-__all__ = ["FAKE", "REAL", "Faces", "Manifest", "Record", "Skipped"]
+__all__ = ["FAKE", "REAL", "Box", "FaceStream", "Faces", "Manifest", "Record", "Skipped"]

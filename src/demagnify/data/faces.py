@@ -91,7 +91,10 @@ class Faces:
         def decode(first: int) -> Iterator[Pixels | Skipped]:
             return decoded(manifest, first=first, size=size, strict=strict, workers=workers)
 
-        stored = storage.filled(files, len(manifest), size, decode)
+        shelf = storage.Shelf(
+            "faces", (3, size, size), np.dtype(np.uint8), storage.MEMORY_LIMIT, version="2"
+        )
+        stored = storage.filled(shelf, files, len(manifest), decode)
         if not len(stored.kept):
             raise BadManifestError(
                 f"{manifest.root}: no image can be read; the first: {stored.skipped[0]}"
@@ -99,7 +102,7 @@ class Faces:
         if len(stored.kept) < len(names):
             names = [names[index] for index in stored.kept]
         return cls(
-            stored.images,
+            stored.rows,
             manifest.labels[stored.kept],
             manifest.groups[stored.kept],
             names,

@@ -1,7 +1,7 @@
-"""Room for the pixels of many faces: memory, or a file when memory would not do.
+"""Room for what is made of many files, such as pixels: memory, or a file in the cache folder.
 
-The file grows face by face, and a note beside it says from time to time how far it is, so that
-an interrupted reading goes on where it was and no photograph is decoded twice.
+The file grows row by row, and a note beside it says from time to time how far it is, so that
+an interrupted reading goes on where it was and nothing is made twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from filelock import FileLock
@@ -23,8 +23,8 @@ from demagnify.data.records import Skipped
 from demagnify.errors import BadOutputError
 from demagnify.files import write_text
 
-Pixels = NDArray[np.uint8]
-Decode = Callable[[int], Iterator[Pixels | Skipped]]
+Rows = NDArray[Any]
+Make = Callable[[int], Iterator[Rows | Skipped]]
 
 MEMORY_LIMIT: Final = 2**30
 NOTE_EVERY: Final = 512
@@ -32,17 +32,41 @@ NOTE_EVERY: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Decoded faces.
+    """A row of numbers for each file, such as its pixels.
 
     Attributes:
-        images: uint8 (n, 3, S, S); in memory or a memory map.
-        kept: Which of the files the n images are, by number.
-        skipped: The files that are no images.
+        rows: (n, ...); in memory or a memory map.
+        kept: Which of the files the n rows are of, by number.
+        skipped: The files that gave none.
     """
 
-    images: Pixels
+    rows: Rows
     kept: NDArray[np.int64]
     skipped: list[Skipped]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What is stored for each file.
+
+    Attributes:
+        name: The folder in the cache.
+        shape: Shape of a row.
+        dtype: What a row is made of.
+        memory_limit: How many bytes may stay in memory instead of going into a file.
+        version: Changes when the same file would give another row.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    memory_limit: int
+    version: str
+
+    @property
+    def row_bytes(self) -> int:
+        """How many bytes a row takes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
 
 
 @dataclass(slots=True)
@@ -61,14 +85,14 @@ class _Progress:
     def rows(self) -> int:
         return self.done - len(self.left_out)
 
-    def take(self, result: Pixels | Skipped) -> None:
+    def take(self, result: Rows | Skipped) -> None:
         if isinstance(result, Skipped):
             self.left_out[self.done] = result
         self.done += 1
 
-    def stored(self, images: Pixels) -> Stored:
+    def stored(self, rows: Rows) -> Stored:
         kept = np.delete(np.arange(self.done, dtype=np.int64), list(self.left_out))
-        return Stored(images, kept, list(self.left_out.values()))
+        return Stored(rows, kept, list(self.left_out.values()))
 
     def write(self, path: Path) -> None:
         left_out = {number: asdict(skipped) for number, skipped in self.left_out.items()}
@@ -83,60 +107,60 @@ class _Progress:
         return cls(content["done"], left_out)
 
 
-def filled(files: Iterable[str], count: int, size: int, decode: Decode) -> Stored:
-    """Returns the pixels of `files`, decoded unless an earlier run has kept them.
+def filled(shelf: Shelf, files: Iterable[str], count: int, make: Make) -> Stored:
+    """Returns a row for each of `files`, made unless an earlier run has kept them.
 
     Args:
-        files: The files; name, size and time of change tell whether kept pixels still hold.
+        shelf: What a row is, and where they are kept.
+        files: The files; name, size and time of change tell whether kept rows still hold.
         count: How many files there are.
-        size: Side S of each image in pixels.
-        decode: `decode(first)` yields the pixels, uint8 (3, S, S), of every file from number
-            `first` on, in order, or why there are none.
+        make: `make(first)` yields the row of every file from number `first` on, in order, or why
+            there is none.
 
     Raises:
         BadOutputError: If the cache folder is needed and cannot be written to.
     """
-    if count * 3 * size * size > MEMORY_LIMIT:
-        return _mapped(cache_folder() / "faces" / f"{_key(files, size)}.u8", count, size, decode)
-    images = np.empty((count, 3, size, size), dtype=np.uint8)
+    if count * shelf.row_bytes > shelf.memory_limit:
+        path = cache_folder() / shelf.name / f"{_key(shelf, files)}.rows"
+        return _mapped(path, shelf, count, make)
+    rows = np.empty((count, *shelf.shape), dtype=shelf.dtype)
     progress = _Progress()
-    for result in decode(0):
+    for result in make(0):
         if not isinstance(result, Skipped):
-            images[progress.rows] = result
+            rows[progress.rows] = result
         progress.take(result)
-    return progress.stored(images[: progress.rows])
+    return progress.stored(rows[: progress.rows])
 
 
-def _mapped(path: Path, count: int, size: int, decode: Decode) -> Stored:
+def _mapped(path: Path, shelf: Shelf, count: int, make: Make) -> Stored:
     note = path.with_suffix(".json")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock")):
             progress = _Progress.read(note)
-            if _size(path) < progress.rows * 3 * size * size:  # the note has outlived the pixels
+            if _size(path) < progress.rows * shelf.row_bytes:  # the note has outlived the rows
                 progress = _Progress()
             if progress.done < count:
-                _append(path, note, progress, size, decode)
+                _append(path, note, progress, shelf, make)
     except OSError as error:
         raise BadOutputError(
             f"cannot write {path.parent}: {error.strerror or error}",
             hint="set DEMAGNIFY_CACHE to another folder",
         ) from error
-    shape = (progress.rows, 3, size, size)
+    shape = (progress.rows, *shelf.shape)
     if not progress.rows:  # an empty file cannot be mapped
-        return progress.stored(np.empty(shape, dtype=np.uint8))
-    return progress.stored(np.memmap(path, dtype=np.uint8, mode="r", shape=shape))
+        return progress.stored(np.empty(shape, dtype=shelf.dtype))
+    return progress.stored(np.memmap(path, dtype=shelf.dtype, mode="r", shape=shape))
 
 
-def _append(path: Path, note: Path, progress: _Progress, size: int, decode: Decode) -> None:
-    """Decodes what is not in the file yet, and notes how far it has come, however that ends."""
+def _append(path: Path, note: Path, progress: _Progress, shelf: Shelf, make: Make) -> None:
+    """Makes what is not in the file yet, and notes how far it has come, however that ends."""
     with path.open("ab") as file:
-        file.truncate(progress.rows * 3 * size * size)
-        results = decode(progress.done)
+        file.truncate(progress.rows * shelf.row_bytes)
         try:
-            for result in results:
+            for result in make(progress.done):
                 if not isinstance(result, Skipped):
-                    file.write(np.ascontiguousarray(result).data)
+                    file.write(np.asarray(result, dtype=shelf.dtype).tobytes())
                 progress.take(result)
                 if progress.done % NOTE_EVERY == 0:
                     _note(file, note, progress)
@@ -155,8 +179,8 @@ def _note(file: BinaryIO, note: Path, progress: _Progress) -> None:
     progress.write(note)
 
 
-def _key(files: Iterable[str], size: int) -> str:
-    digest = hashlib.sha256(f"faces v2 {size}\n".encode())
+def _key(shelf: Shelf, files: Iterable[str]) -> str:
+    digest = hashlib.sha256(f"{shelf.name} {shelf.version} {shelf.shape}\n".encode())
     for file in files:
         try:
             status = os.stat(file)  # noqa: PTH116  a Path for each of a million is slow

@@ -53,7 +53,8 @@ def _plain_rows(text: bytes, number: int, header: list[str]) -> Block | None:
     from pyarrow import csv as arrow_csv
 
     count = text.count(b"\n") + (not text.endswith(b"\n"))
-    if b'"' in text:
+    empty = text.startswith((b"\n", b"\r")) or b"\n\n" in text or b"\n\r" in text
+    if empty or b'"' in text:
         return None
     try:
         table = arrow_csv.read_csv(

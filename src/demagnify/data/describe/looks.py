@@ -1,0 +1,174 @@
+"""A look at every image: how large it is and, where asked for, what it looks like."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from demagnify import images
+from demagnify.data import storage
+from demagnify.data.columns import encoded
+from demagnify.data.manifest import Manifest
+from demagnify.data.parallel import in_threads
+from demagnify.data.records import BOX, Box, Record, Skipped, relative_name
+from demagnify.errors import BadImageError
+
+ROW: Final = np.dtype(
+    [("width", "<i4"), ("height", "<i4"), ("appearance", "<u8"), ("pixels", "<u8")]
+)
+_ON_ITS_SIDE: Final = (5, 6, 7, 8)  # EXIF orientations
+
+Row = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What was seen of a manifest's images.
+
+    Attributes:
+        rows: One for each image that could be seen, (n,): `width` and `height` in pixels, of the
+            box where a record has one, 0 where only a video could tell; `appearance`, the
+            perceptual hash, and `pixels`, 64 bits of the SHA-256 of the decoded pixels, both 0
+            where nothing was hashed.
+        kept: Which records these are, by number.
+        skipped: The files of which nothing could be seen, and why.
+    """
+
+    rows: Row
+    kept: NDArray[np.int64]
+    skipped: list[Skipped]
+
+
+def look_at(manifest: Manifest, *, hashes: bool = True, workers: int | None = None) -> Looks:
+    """Looks at every image of a manifest.
+
+    Without hashes only the headers of files are read. With them every image is decoded once, and
+    what was seen is kept in the cache folder, so that an interrupted look goes on where it was.
+    The perceptual hash is pHash: the signs of the 64 lowest frequencies of a 32x32 grey copy.
+
+    Args:
+        manifest: The images. A face with a box counts as large as the box, and is hashed alone.
+        hashes: Whether to compute the hashes.
+        workers: Threads; a few more than there are processors by default.
+
+    Raises:
+        BadOutputError: If the cache folder cannot be written to.
+    """
+
+    def make(first: int) -> Iterator[Row | Skipped]:
+        rest = manifest[first:]
+        photos = (list(same) for _, same in groupby(rest, key=lambda record: record.path))
+        look = _look_inside if hashes else _look_at_header
+        seen = in_threads(
+            look, photos, "looking at images", workers=workers, total=_count_photos(rest)
+        )
+        for records, result in seen:
+            if isinstance(result, str):
+                name = relative_name(records[0].path, manifest.root)
+                yield from [Skipped(name, result)] * len(records)
+            else:
+                yield from result
+
+    limit = 0 if hashes else storage.MEMORY_LIMIT
+    shelf = storage.Shelf("looks", (), ROW, limit, version=f"1 {_boxes(manifest)}")
+    paths = (str(record.path) for record in manifest)
+    stored = storage.filled(shelf, paths, len(manifest), make)
+    return Looks(stored.rows, stored.kept, stored.skipped)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Returns width and height of a photograph, upright, from its header alone.
+
+    Raises:
+        BadImageError: If the header cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+    except FileNotFoundError as error:
+        raise BadImageError(f"{path}: there is no such file") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadImageError(f"{path}: not an image that can be read") from error
+    return (height, width) if turned else (width, height)
+
+
+Seen = tuple[Sequence[Record], list[Row] | str]
+
+
+def _look_at_header(records: Sequence[Record]) -> Seen:
+    """Returns the sizes of the faces of one file: their boxes', else the one in its header."""
+    whole = (0, 0)
+    if any(record.prepared for record in records):
+        try:
+            whole = read_size(records[0].path)
+        except BadImageError as error:
+            return records, _reason(error, records[0].path)
+    return records, [_row(record.box, whole) for record in records]
+
+
+def _look_inside(records: Sequence[Record]) -> Seen:
+    """Returns sizes and hashes of the faces of one file."""
+    if any(record.frame is not None for record in records):
+        return records, [_row(record.box, (0, 0)) for record in records]
+    try:
+        photo = images.load(records[0].path)
+    except BadImageError as error:
+        return records, _reason(error, records[0].path)
+    return records, [_hashed_row(photo, record.box) for record in records]
+
+
+def _hashed_row(photo: images.Pixels, box: Box | None) -> Row:
+    face = photo if box is None else _cut(photo, box)
+    row = _row(box, (photo.shape[1], photo.shape[0]))
+    if face.size:
+        row["appearance"] = appearance(face)
+        row["pixels"] = int.from_bytes(hashlib.sha256(face.tobytes()).digest()[:8], "big")
+    return row
+
+
+def appearance(pixels: images.Pixels) -> int:
+    """Returns the perceptual hash, 64 bits, of a photograph, uint8 RGB (H, W, 3)."""
+    import imagehash
+
+    bits = imagehash.phash(Image.fromarray(pixels)).hash.ravel()
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")
+
+
+def _cut(photo: images.Pixels, box: Box) -> images.Pixels:
+    """Returns the part of a photograph inside of a box; empty if the box lies beyond it."""
+    left, top = max(0, round(box.x)), max(0, round(box.y))
+    right, bottom = max(0, round(box.x + box.width)), max(0, round(box.y + box.height))
+    return np.ascontiguousarray(photo[top:bottom, left:right])
+
+
+def _row(box: Box | None, whole: tuple[int, int]) -> Row:
+    width, height = whole if box is None else (round(box.width), round(box.height))
+    return np.array((width, height, 0, 0), dtype=ROW)
+
+
+def _reason(error: BadImageError, path: Path) -> str:
+    return error.message.removeprefix(f"{path}: ")
+
+
+def _count_photos(manifest: Manifest) -> int:
+    """Returns how many runs of records of one file there are."""
+    codes = np.asarray(encoded(manifest.table["file_name"]).indices)
+    return int(np.count_nonzero(np.diff(codes))) + 1 if len(codes) else 0
+
+
+def _boxes(manifest: Manifest) -> str:
+    """Returns what changes when a box does."""
+    digest = hashlib.sha256()
+    for name in BOX:
+        if name in manifest.table.column_names:
+            digest.update(manifest.table[name].to_numpy().tobytes())
+    return digest.hexdigest()
