@@ -65,6 +65,11 @@ def test_names_that_the_network_bears_need_not_be_told():
     detector = wrap(Named(), name="named", head="two-logit", output="logits")
     assert detector(BATCH).tolist() == [2.0] * 4
     with pytest.raises(BadConfigError, match="is the output that is called 'real'"):
+        wrap(Named(), name="x", head="two-logit", fake_index=1)
+    Named.config.id2label = {0: "LABEL_0", 1: "LABEL_1"}  # names that say nothing
+    detector = wrap(Named(), name="x", head="two-logit", output="logits", fake_index=1)
+    assert detector(BATCH).tolist() == [-2.0] * 4
+    with pytest.raises(BadConfigError, match="is the output that is called 'real'"):
         wrap(Named(), name="x", head="two-logit", fake_index=1, labels=["fake", "real"])
 
 

@@ -194,6 +194,31 @@ def test_without_onnxruntime_it_says_what_to_install(tmp_path, monkeypatch):
         detectors.load(write(tmp_path / "m.onnx"), device="cpu", **RAW)
 
 
+def test_names_in_its_metadata_say_which_output_is_fake(tmp_path, images):
+    path = write(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    both = helper.make_node("Concat", ["column", "negative"], ["both"], axis=1)
+    column = helper.make_node("Reshape", ["scores", "shape"], ["column"])
+    shape = helper.make_node("Constant", [], ["shape"], value_ints=[-1, 1])
+    model.graph.node.extend(
+        [shape, column, helper.make_node("Neg", ["column"], ["negative"]), both]
+    )
+    model.graph.output[0].CopyFrom(
+        helper.make_tensor_value_info("both", TensorProto.FLOAT, ["n", 2])
+    )
+    onnx.save(model, path)
+    with pytest.raises(BadConfigError, match="fake_index=0 or fake_index=1"):
+        detectors.load(path, device="cpu", head="two-logit", **RAW)
+    helper.set_model_props(model, {"names": "{0: 'Fake', 1: 'Real'}", "stride": "]"})
+    onnx.save(model, path)
+    named = detectors.load(path, device="cpu", head="two-logit", **RAW)
+    torch.testing.assert_close(named(images), 2 * means(images))
+    with pytest.raises(BadConfigError, match="is the output that is called 'Real'"):
+        detectors.load(path, device="cpu", head="two-logit", fake_index=1, **RAW)
+    told = detectors.load(path, device="cpu", head="two-logit", labels=["real", "fake"], **RAW)
+    torch.testing.assert_close(told(images), -2 * means(images))
+
+
 def test_a_defence_before_a_file_finds_it_where_it_was_or_beside_itself(tmp_path, images):
     (tmp_path / "run").mkdir()
     path = write(tmp_path / "run" / "m.onnx")

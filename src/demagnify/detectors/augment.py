@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Any, Final, Protocol
 
 import cv2
 import numpy as np
@@ -42,6 +42,22 @@ _LUMA: Final = (0.299, 0.587, 0.114)
 
 Indices = NDArray[np.int64]
 Draws = NDArray[np.float64]
+
+
+class Alteration(Protocol):
+    """What is done to training faces before the augmentation, such as an attack of one's own."""
+
+    def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
+        """Returns altered copies; a face's depends on its index and the epoch, not on the batch.
+
+        Args:
+            images: uint8 RGB (n, 3, H, W).
+            indices: Which of the training faces they are, (n,).
+            epoch: In which pass over the data.
+        """
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what its results depend on, as JSON can hold it."""
 
 
 class Augmentation:

@@ -17,7 +17,7 @@ fake: `fake_index` or the outputs' names say it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import torch
@@ -169,7 +169,12 @@ def make_head(
                 hint="write head=two-logit, or head=two-probability if the outputs add up to 1",
             )
         return Head(name=head)
-    named = None if labels is None else _fake_among(labels, detector)
+    named = None if labels is None else _fake_among(labels)
+    if labels is not None and named is None and fake_index is None:
+        raise BadConfigError(
+            f"the detector {detector!r} calls its outputs {', '.join(labels)}, not real and fake",
+            hint="write labels=[real,fake] or labels=[fake,real], in their order",
+        )
     chosen = named if fake_index is None else fake_index
     if chosen is None:
         raise BadConfigError(
@@ -182,9 +187,18 @@ def make_head(
         raise BadConfigError(
             f"the detector {detector!r}: fake_index={chosen} is the output that is called "
             f"{(labels or [])[chosen]!r}",
-            hint="take fake_index away, and the names hold",
+            hint="take fake_index away, or write the right names: labels=[real,fake]",
         )
     return Head(name=head, fake_index=1 if chosen else 0)
+
+
+def two_names(names: object) -> tuple[str, str] | None:
+    """Returns the names of two outputs in their order, given as a list or as {0: ..., 1: ...}."""
+    if isinstance(names, Mapping):
+        names = [names[key] for key in sorted(names, key=str)]
+    if isinstance(names, list | tuple) and len(names) == 2:
+        return str(names[0]), str(names[1])
+    return None
 
 
 class ProbabilitySuspicion(NamedTuple):
@@ -214,15 +228,11 @@ class ProbabilitySuspicion(NamedTuple):
         return ProbabilitySuspicion(self.seen + scores.numel(), low, high)
 
 
-def _fake_among(labels: Sequence[str], detector: str) -> int:
-    """Which of two names means fake."""
+def _fake_among(labels: Sequence[str]) -> int | None:
+    """Which of two names means fake; None if they are not one of each."""
     found = [_meaning(label) for label in labels]
-    if set(found) != {REAL, FAKE} or len(found) != 2:
-        raise BadConfigError(
-            f"the detector {detector!r} calls its outputs {', '.join(labels)}, not real and fake",
-            hint="write labels=[real,fake] or labels=[fake,real], in their order",
-        )
-    return found.index(FAKE)
+    one_of_each = len(found) == 2 and set(found) == {REAL, FAKE}
+    return found.index(FAKE) if one_of_each else None
 
 
 def _meaning(label: str) -> int | None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from demagnify import progress as progress_bar
 from demagnify.data.faces import Faces
-from demagnify.detectors.augment import Augmentation, Indices
+from demagnify.detectors.augment import Alteration, Augmentation, Indices
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.history import Epoch
@@ -45,10 +45,16 @@ class TrainingLoop:
         train: Faces to learn from.
         val: Faces to choose epoch and threshold by.
         config: The settings.
+        alteration: What is done to training faces before the augmentation.
     """
 
     def __init__(
-        self, detector: Detector, train: Faces, val: Faces, config: DetectorTraining
+        self,
+        detector: Detector,
+        train: Faces,
+        val: Faces,
+        config: DetectorTraining,
+        alteration: Alteration | None = None,
     ) -> None:
         self.detector = detector
         self.train = train
@@ -60,6 +66,7 @@ class TrainingLoop:
         self._labels = torch.from_numpy(train.labels).to(self.device, torch.float32)
         self._pos_weight = torch.tensor(imbalance(train), device=self.device)
         self._optimizer = _optimizer(detector, config, fused=self.device.type == "cuda")
+        self._alteration = alteration
         self._augmentation = Augmentation(config.augmentation, seed=config.seed, count=len(train))
         # A short last batch would unsettle BatchNorm; the next epoch's order has it elsewhere.
         self._steps = max(1, len(train) // config.batch_size)
@@ -137,6 +144,8 @@ class TrainingLoop:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         labels = self._labels[torch.from_numpy(indices).to(self.device)]
+        if self._alteration is not None:
+            images = self._alteration(images, indices, epoch=epoch)
         loss = self._loss(
             self.detector(self._augmentation(images, indices, epoch=epoch)),
             labels + config.label_smoothing * (0.5 - labels),

@@ -11,7 +11,9 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
+import yaml
 
+from demagnify.detectors.heads import two_names
 from demagnify.detectors.options import Layout
 from demagnify.devices import pick_device
 from demagnify.errors import BadArtifactError, BadConfigError
@@ -25,6 +27,8 @@ _DTYPES: Final = {
 }
 _EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
 """In the file: the key "location" and the length of the name of a file with more weights."""
+_LABELS: Final = ("id2label", "names", "class_names", "classes", "labels")
+"""Keys of its metadata that may hold the names of outputs."""
 
 
 class Input(NamedTuple):
@@ -52,6 +56,7 @@ class OnnxFile:
 
     Attributes:
         input: What it takes.
+        labels: The names of two outputs, if its metadata has them.
 
     Raises:
         BadArtifactError: If the file is missing, or not one that onnxruntime runs.
@@ -72,6 +77,7 @@ class OnnxFile:
         self._errors = _errors(runtime)
         self._session = self._open(runtime, device, threads)
         self.input = _read_input(self._session, path, layout)
+        self.labels = _read_labels(self._session)
         self._output = _choose_output(self._session, path, output)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -188,6 +194,19 @@ def _find_layout(shape: list[int | None], path: Path) -> Layout:
             hint="write layout=NCHW or layout=NHWC",
         )
     return "NCHW" if shape[1] == 3 else "NHWC"
+
+
+def _read_labels(session: Any) -> tuple[str, str] | None:  # noqa: ANN401
+    """Names of outputs as exporters note them: {0: 'real', 1: 'fake'} or ["real", "fake"]."""
+    notes = session.get_modelmeta().custom_metadata_map
+    for key in _LABELS:
+        try:
+            names = two_names(yaml.safe_load(notes.get(key, "")))
+        except yaml.YAMLError:
+            continue  # somebody's note in another format, which is no list of names
+        if names:
+            return names
+    return None
 
 
 def _choose_output(session: Any, path: Path, wanted: str | None) -> str:  # noqa: ANN401

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,7 +105,7 @@ def from_onnx(path: Path, options: Options, *, device: str = "auto") -> WrappedD
     head = make_head(
         options.head,
         fake_index=options.fake_index,
-        labels=options.labels,
+        labels=options.labels or file.labels,
         detector=options.name or path.stem,
     )
     return WrappedDetector(
@@ -140,9 +139,7 @@ def from_import(where: str, options: Options, *, device: str = "auto") -> Detect
         options.allow((), f"{where}, which is a detector of demagnify's own kind,")
         return made
     name = options.name or where.partition(":")[2]
-    labels: Sequence[str] | None = options.labels
-    if labels is None and options.fake_index is None:
-        labels = names_of_outputs(made)
+    labels = options.labels or names_of_outputs(made)
     head = make_head(options.head, fake_index=options.fake_index, labels=labels, detector=name)
     prepares = options.given & (GEOMETRY | SCALING)
     return WrappedDetector(

@@ -15,6 +15,7 @@ from torch import nn
 import demagnify
 from demagnify import artifacts
 from demagnify.data.faces import Faces
+from demagnify.detectors.augment import Alteration
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.history import Epoch
@@ -48,6 +49,7 @@ def train_detector(
     *,
     detector: Detector,
     output: Path,
+    alteration: Alteration | None = None,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
 ) -> TrainedDetector:
@@ -66,6 +68,8 @@ def train_detector(
         config: The settings.
         detector: Where to start from; it is trained in place.
         output: Folder for the finished detector; its state lies in `output`.training until then.
+        alteration: What is done to training faces before the augmentation; validation faces are
+            judged as they are.
         device: "auto", "cpu", "cuda".
         tell: Gets a line about the data and one about every epoch.
 
@@ -86,6 +90,8 @@ def train_detector(
     detector.to(pick_device(device))
     detector.precision = config.precision
     identity = _identity(train, val, config, detector)
+    if alteration is not None:
+        identity["alteration"] = alteration.identity()
     state = StateFile(output, identity)
     if (output / artifacts.CARD).exists():
         finished = _load_finished(output, identity, device, config)
@@ -97,7 +103,7 @@ def train_detector(
         )
     say(_about_data(train, val))
     detector.precision = training_precision(config.precision, detector)
-    loop = TrainingLoop(detector, train, val, config)
+    loop = TrainingLoop(detector, train, val, config, alteration)
     best = loop.run(state, say)
     detector.precision = config.precision
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from demagnify.detectors.detector import Detector, check_finite, update_digest
-from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head
+from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
 from demagnify.detectors.imported import told_fingerprint
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyError, DemagnifyWarning
@@ -183,7 +183,7 @@ def wrap(
         >>> sharp(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
         tensor([0., 0.])
     """
-    named = labels or (None if fake_index is not None else names_of_outputs(function))
+    named = labels or names_of_outputs(function)
     chosen = make_head(head, fake_index=fake_index, labels=named, detector=name)
     return WrappedDetector(
         function,
@@ -196,15 +196,13 @@ def wrap(
     )
 
 
-def names_of_outputs(network: object) -> tuple[str, ...] | None:
+def names_of_outputs(network: object) -> tuple[str, str] | None:
     """Returns the names of a network's two outputs in their order, if it has any."""
     for holder in (getattr(network, "config", None), network):
         for attribute in _NAMES:
-            names = getattr(holder, attribute, None)
-            if isinstance(names, Mapping):
-                names = [names[key] for key in sorted(names, key=str)]
-            if isinstance(names, list | tuple) and len(names) == 2:
-                return tuple(map(str, names))
+            names = two_names(getattr(holder, attribute, None))
+            if names:
+                return names
     return None
 
 

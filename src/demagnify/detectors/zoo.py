@@ -176,6 +176,11 @@ def _load(where: str, options: Options, device: str, precision: Precision) -> De
             hint=f"shipped: {names}; `demagnify train-detector` makes one; one of your own is "
             "FILE.onnx, timm:NAME@weights=FILE or package.module:function",
         )
+    if Path(where).is_file():
+        raise BadArtifactError(
+            f"{where} is a file, and nothing says which network it belongs to",
+            hint=f"write timm:NAME@weights={where}, or package.module:function for your own code",
+        )
     options.allow((), f"the detector {where}, whose card says all,")
     return Detector.load(Path(where), device=device, precision=precision)
 
