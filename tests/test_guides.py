@@ -7,7 +7,7 @@ import pytest
 from pages import GUIDES, run
 
 ASSETS = (
-    *("yunet", "celeba-999", "efficientnet-lite0"),
+    *("yunet", "celeba-999", "efficientnet-lite0", "mobilenetv2"),
     *("realesr-compact-x2", "realesr-compact-x4", "srgan-x4"),
 )
 """What any of the guides fetches; here it must be there before, for the tests are offline."""
