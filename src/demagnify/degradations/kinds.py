@@ -1,9 +1,8 @@
-"""What the hardening agent may do to a training face: ordinary filters, drawn at random.
+"""What may be done to a face without any network: ordinary filters, drawn at random.
 
-No super-resolution network takes part. What such networks leave behind (lost resolution, edges
-that are too sharp, textures painted over or made up, the grid of the upsampling layer) is imitated
-by filters whose settings are drawn anew for every face, so that a detector cannot learn one
-network's traces by heart.
+What super-resolution networks leave behind (lost resolution, edges that are too sharp, textures
+painted over or made up, the grid of the upsampling layer) is imitated by filters whose settings
+are drawn anew for every face, so that a detector cannot learn one network's traces by heart.
 """
 
 from __future__ import annotations
@@ -92,7 +91,7 @@ def randomly_convolved(pixels: Floats, dice: Dice) -> Floats:
     small = _shrink(pixels, dice, kernels=(cv2.INTER_AREA,), factors=(1.9, 4.1))
     rebuilt = _enlarge(small, pixels, dice)
     step = int(dice.integers(2, 5))
-    features = np.maximum(_convolve(small / 255, _HIDDEN, dice), 0)
+    features = np.maximum(_convolve(small / np.float32(255), _HIDDEN, dice), 0)
     made_up = _shuffle(_convolve(features, 3 * step * step, dice), step)
     made_up = made_up - _blur(made_up, 2.0)
     size = pixels.shape[1], pixels.shape[0]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demagnify.errors import ImageContractError, UnknownNameError
-from demagnify.hardening.degradations import DEGRADATIONS
-from demagnify.hardening.degrader import Degrader
+from demagnify.degradations.kinds import DEGRADATIONS
+from demagnify.degradations.degrader import Degrader
 
 NAMES = list(DEGRADATIONS)
 

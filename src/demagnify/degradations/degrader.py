@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.hardening.degradations import DEGRADATIONS
+from demagnify.degradations.kinds import DEGRADATIONS
 from demagnify.images import check_batch
 from demagnify.randomness import generator
 
@@ -40,7 +42,6 @@ class Degrader:
         self.names = tuple(DEGRADATIONS) if names is None else tuple(names)
         self.seed = seed
         self._kinds = [DEGRADATIONS.get(name) for name in self.names]
-        self._pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="degrader")
 
     def __call__(
         self, images: torch.Tensor, numbers: Indices, indices: Indices, *, epoch: int
@@ -74,7 +75,21 @@ class Degrader:
             rounded: Pixels = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
             return rounded
 
-        degraded = np.stack(list(self._pool.map(work, range(len(rows)))))
+        degraded = np.stack(list(_pool().map(work, range(len(rows)))))
         result = images.clone()
         result[where] = torch.from_numpy(degraded).permute(0, 3, 1, 2).to(images.device)
         return result
+
+
+def content_indices(images: torch.Tensor) -> Indices:
+    """Returns a number for each image that its pixels alone decide: their CRC-32, int64 (n,).
+
+    With them as indices, a degradation of the same image is the same wherever it is met.
+    """
+    pixels = images.contiguous().cpu().numpy()
+    return np.array([zlib.crc32(image.tobytes()) for image in pixels], dtype=np.int64)
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="degrader")

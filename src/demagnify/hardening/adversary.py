@@ -1,0 +1,155 @@
+"""The agent that looks for the degradations that a detector cannot stand.
+
+It is the defence's agent with its reward turned round: paid where the verdict is wrong. It sees a
+face's state, not its label, and learns from a reward table whose labels are exchanged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from demagnify import progress
+from demagnify.actions import Action, ActionSet, leave
+from demagnify.data.faces import Faces
+from demagnify.defense.learners.full_information import FullInformation
+from demagnify.defense.policy import Policy
+from demagnify.defense.reward_table import RewardTable
+from demagnify.defense.state import StateEncoder
+from demagnify.defense.state import create as create_state
+from demagnify.degradations.degrader import CLEAN, Degrader, Indices, content_indices
+from demagnify.detectors.detector import Detector
+from demagnify.hardening.config import Hardening
+from demagnify.randomness import generator
+
+
+@dataclass(frozen=True)
+class Degraded(Action):
+    """A degradation as an action; what is drawn depends on the image's own pixels and the round.
+
+    Attributes:
+        kind: The registered degradation.
+        seed: Of the draws.
+        round_: Another round draws other settings.
+    """
+
+    kind: str = "resampled"
+    seed: int = 0
+    round_: int = 0
+    _degrader: Degrader = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Looks the degradation up."""
+        object.__setattr__(self, "_degrader", Degrader([self.kind], seed=self.seed))
+
+    @property
+    def name(self) -> str:
+        """The degradation's name."""
+        return self.kind
+
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
+        """Degrades every image of the batch."""
+        numbers = np.ones(len(images), dtype=np.int64)
+        return self._degrader(images, numbers, content_indices(images), epoch=self.round_)
+
+
+def degrading(kinds: tuple[str, ...], *, seed: int, round_: int) -> ActionSet:
+    """Returns the actions of the adversary: leaving, and each degradation."""
+    return ActionSet([leave.Leave(), *(Degraded(kind, seed, round_) for kind in kinds)])
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """A trained adversary.
+
+    Attributes:
+        policy: Maps states to the number of a degradation; 0 leaves a face.
+        encoder: What it sees.
+    """
+
+    policy: Policy
+    encoder: StateEncoder
+
+    @classmethod
+    def train(
+        cls, faces: Faces, detector: Detector, config: Hardening, *, round_: int, folder: Path
+    ) -> Adversary:
+        """Trains an adversary against a detector; its answers are kept in `folder`.
+
+        Args:
+            faces: Faces to learn on.
+            detector: Whom it looks for the weak spots of.
+            config: The settings.
+            round_: Which turn it is.
+            folder: Where the detector's answers and the agent are kept against kills.
+        """
+        exchanged = Faces(faces.images, 1 - faces.labels, faces.groups, faces.names)
+        actions = degrading(config.kinds, seed=config.seed, round_=round_)
+        table = RewardTable(exchanged, detector, actions)
+        table.fill(folder / "answers.safetensors")
+        encoder = create_state(config.state).bind(detector)
+        trained = FullInformation(config.learner).fit(
+            table, encoder, seed=config.seed, checkpoint=folder / "agent.safetensors"
+        )
+        return cls(trained.policy, encoder)
+
+    def choose(self, faces: Faces) -> Indices:
+        """Returns what the agent would do to each face, int64 (N,)."""
+        chosen = np.empty(len(faces), dtype=np.int64)
+        with progress.bar("choosing degradations", len(faces)) as advance, torch.inference_mode():
+            for indices, images in faces.batches(64):
+                chosen[indices] = self.policy(self.encoder(images)).cpu().numpy()
+                advance(len(indices))
+        return chosen
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What happens to training faces in a round; see `demagnify.detectors.augment.Alteration`.
+
+    A share stays clean, a share gets a random degradation, the rest what the agent chose.
+
+    Attributes:
+        chosen: int64 (N,), the agent's choice for each training face.
+        config: The settings.
+        round_: Which turn it is.
+    """
+
+    chosen: NDArray[np.int64]
+    config: Hardening
+    round_: int
+
+    def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
+        """Returns the faces as the detector shall meet them."""
+        turn = self.round_ * self.config.detector.epochs + epoch
+        return self._degrader(images, self._numbers(epoch)[indices], indices, epoch=turn)
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what the mixture depends on."""
+        return {
+            "agent": hashlib.sha256(self.chosen.astype("<i8").tobytes()).hexdigest(),
+            "clean": self.config.clean,
+            "explore": self.config.explore,
+            "kinds": list(self.config.kinds),
+            "seed": self.config.seed,
+            "round": self.round_,
+        }
+
+    @cached_property
+    def _degrader(self) -> Degrader:
+        return Degrader(self.config.kinds, seed=self.config.seed)
+
+    def _numbers(self, epoch: int) -> Indices:
+        dice = generator(self.config.seed, "hardening", self.round_, epoch)
+        count = len(self.chosen)
+        left, explored = dice.random(count), dice.random(count)
+        random = dice.integers(1, len(self.config.kinds) + 1, count)
+        numbers = np.where(explored < self.config.explore, random, self.chosen)
+        return np.where(left < self.config.clean, CLEAN, numbers)

@@ -1,0 +1,175 @@
+"""Agent and detector in turns: what is learned, what is chosen, and what a kill costs."""
+
+import numpy as np
+import pytest
+import torch
+
+from demagnify.defense.learners.config import FullInformationConfig
+from demagnify.degradations import Degrader
+from demagnify.detectors import Detector, DetectorTraining, train_detector
+from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
+from demagnify.hardening import Hardening, adversary, harden, rounds
+from demagnify.hardening.adversary import Adversary, Mixture, degrading
+
+KINDS = ("blurred", "resampled", "crisp")
+QUICK = Hardening(
+    rounds=2,
+    probe=60,
+    judged=40,
+    kinds=KINDS,
+    learner=FullInformationConfig(epochs=5),
+    detector=DetectorTraining(
+        epochs=2, batch_size=16, learning_rate=3e-3, precision="float32", augmentation=0
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tiny, faces, tmp_path_factory) -> Detector:
+    """A detector that relies on what filters wipe out."""
+    config = QUICK.detector.model_copy(update={"epochs": 6})
+    output = tmp_path_factory.mktemp("trained") / "start"
+    return train_detector(
+        faces(160, 1), faces(60, 2), config, detector=tiny(), output=output
+    ).detector
+
+
+def test_the_loop_makes_a_detector_that_stands_degradations_better(trained, faces, tmp_path):
+    told = []
+    before = trained.fingerprint()
+    result = harden(
+        faces(160, 1),
+        faces(60, 2),
+        QUICK.model_copy(update={"rounds": 3}),
+        detector=trained,
+        output=tmp_path / "hard",
+        tell=told.append,
+    )
+    first, *others = result.rounds
+    best = max(result.rounds, key=lambda one: one.score)
+    assert [one.number for one in result.rounds] == list(range(len(result.rounds)))
+    assert best.degraded > first.degraded + 0.03
+    assert all(one.agent is not None for one in others)
+    assert all(sum(one.choices.values()) == pytest.approx(1, abs=0.01) for one in others)
+    assert trained.fingerprint() == before  # what came in is not changed
+    loaded = Detector.load(tmp_path / "hard", precision="float32")
+    assert loaded.fingerprint() == result.detector.fingerprint()
+    assert loaded.card["hardening"]["best"] == best.number
+    assert sum(line.startswith("round ") for line in told) == len(result.rounds)
+
+
+def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
+    arguments = {"detector": trained, "output": tmp_path / "hard"}
+    first = harden(faces(80, 1), faces(40, 2), QUICK, **arguments)
+    again = harden(faces(80, 1), faces(40, 2), QUICK, **arguments)
+    assert again.rounds == first.rounds
+    assert again.detector.fingerprint() == first.detector.fingerprint()
+    with pytest.raises(BadArtifactError, match="settings"):
+        harden(faces(80, 1), faces(40, 2), QUICK.model_copy(update={"clean": 0.5}), **arguments)
+
+
+def test_a_killed_loop_goes_on_to_the_same_bits(trained, faces, tmp_path, monkeypatch):
+    data = faces(80, 1), faces(40, 2)
+    whole = harden(*data, QUICK, detector=trained, output=tmp_path / "whole")
+
+    calls = []
+
+    def killed(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return train_detector(*args, **kwargs)
+
+    monkeypatch.setattr(rounds, "train_detector", killed)
+    with pytest.raises(KeyboardInterrupt):
+        harden(*data, QUICK, detector=trained, output=tmp_path / "killed")
+    assert not (tmp_path / "killed").exists()
+    monkeypatch.undo()
+    resumed = harden(*data, QUICK, detector=trained, output=tmp_path / "killed")
+    assert resumed.rounds == whole.rounds
+    assert resumed.detector.fingerprint() == whole.detector.fingerprint()
+
+
+def test_the_agent_finds_the_degradation_that_hurts(faces, tmp_path):
+    """A detector that is right unless a face is blurred: the agent must learn to blur."""
+
+    class Grid(Detector):
+        def score(self, images):
+            pixels = images.float()
+            fine = (pixels[..., 1:] - pixels[..., :-1]).abs().mean(dim=(1, 2, 3))
+            return fine - 30
+
+    grid = Grid(
+        torch.nn.Identity(),
+        name="grid",
+        backbone="",
+        input_size=32,
+        mean=(0, 0, 0),
+        std=(1, 1, 1),
+    )
+    config = QUICK.model_copy(update={"learner": FullInformationConfig(epochs=40)})
+    made = Adversary.train(faces(200, 1), grid, config, round_=1, folder=tmp_path / "agent")
+    fresh = faces(100, 9)
+    chosen = made.choose(fresh)
+    fakes = chosen[fresh.labels == 1]
+    hurting = np.isin(fakes, [1 + KINDS.index("blurred"), 1 + KINDS.index("resampled")])
+    assert hurting.mean() > 0.8
+    again = Adversary.train(faces(200, 1), grid, config, round_=1, folder=tmp_path / "other")
+    assert np.array_equal(again.choose(fresh), chosen)
+
+
+def test_degradations_as_actions_depend_on_the_pixels_alone(faces):
+    images = faces(12, 3).batch(range(12))
+    action = degrading(KINDS, seed=0, round_=2)[1]
+    assert torch.equal(action(images), torch.cat([action(one[None]) for one in images]))
+    assert torch.equal(action(images.flip(0)).flip(0), action(images))
+    other = degrading(KINDS, seed=0, round_=3)[1]
+    assert not torch.equal(action(images), other(images))
+    assert repr(action) != repr(other)
+
+
+def test_the_mixture_keeps_its_shares():
+    count = 4000
+    config = QUICK.model_copy(update={"clean": 0.25, "explore": 0.4})
+    mixture = Mixture(np.full(count, 2), config, round_=1)
+    numbers = mixture._numbers(0)
+    assert (numbers == 0).mean() == pytest.approx(0.25, abs=0.03)
+    assert (numbers == 2).mean() == pytest.approx(0.75 * (0.6 + 0.4 / 3), abs=0.03)
+    assert not np.array_equal(numbers, mixture._numbers(1))
+    assert np.array_equal(numbers, Mixture(np.full(count, 2), config, round_=1)._numbers(0))
+
+
+def test_without_an_agent_every_degradation_is_as_likely():
+    config = QUICK.model_copy(update={"clean": 0.0, "explore": 1.0})
+    numbers = Mixture(np.zeros(3000, np.int64), config, round_=1)._numbers(0)
+    assert np.allclose(np.bincount(numbers, minlength=4)[1:] / 3000, 1 / 3, atol=0.04)
+
+
+def test_the_mixture_degrades_as_it_says(faces):
+    some = faces(10, 4)
+    config = QUICK.model_copy(update={"clean": 0.0, "explore": 0.0})
+    chosen = np.arange(10) % 4
+    indices = np.arange(10)
+    images = some.batch(indices)
+    got = Mixture(chosen, config, round_=2)(images, indices, epoch=1)
+    assert torch.equal(got, Degrader(KINDS, seed=0)(images, chosen, indices, epoch=5))
+
+
+def test_what_cannot_be_hardened_is_refused(trained, faces, tmp_path):
+    data = faces(40, 1), faces(40, 2)
+    with pytest.raises(UnknownNameError, match="blured"):
+        harden(
+            *data,
+            QUICK.model_copy(update={"kinds": ("blured",)}),
+            detector=trained,
+            output=tmp_path / "x",
+        )
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "diary.txt").write_text("mine")
+    with pytest.raises(BadOutputError, match="full"):
+        harden(*data, QUICK, detector=trained, output=tmp_path / "full")
+    wrapped = adversary.Detector(
+        torch.nn.Identity(), name="w", backbone="", input_size=0, mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    with pytest.raises(BadConfigError, match="cannot be hardened"):
+        harden(*data, QUICK, detector=wrapped, output=tmp_path / "y")
