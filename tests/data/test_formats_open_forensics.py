@@ -274,9 +274,14 @@ def test_any_coco_file_with_real_and_fake_is_read(root):
 
 
 def test_settings_are_checked(root):
-    for wrong in ({"fraction": 0}, {"fraction": 1.5}, {"view": "body"}, {"frames": 3}):
+    for wrong in ({"fraction": 0}, {"fraction": 1.5}, {"view": "body"}):
         with pytest.raises(BadConfigError, match="openforensics"):
             Manifest.load(root, **wrong)
+
+
+def test_a_setting_of_another_format_is_named(root):
+    with pytest.raises(BadConfigError, match="the format openforensics has no setting frames"):
+        Manifest.load(root, frames=3)
 
 
 def test_polygons_are_not_kept(root):

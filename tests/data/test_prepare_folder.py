@@ -117,7 +117,9 @@ def test_photographs_without_a_face_are_counted_and_the_policy_named(tmp_path, p
         assert np.array_equal(images.load(summary.manifest[1].path), picture(1))
         assert summary.manifest[1].extra["face"] == "whole"
     else:
-        assert [str(line) for line in summary.skipped] == ["1.png: no face was found"]
+        assert [str(line) for line in summary.skipped] == [
+            "1.png: no face was found, and no_face is skip"
+        ]
 
 
 def test_a_photograph_without_a_face_can_end_the_work(tmp_path):
@@ -253,6 +255,24 @@ def test_names_do_not_collide(tmp_path):
         builder.add_row(name, 0, "train", name, box=Box(3, 3, 30, 30))
     summary = prepare(builder.build(), tmp_path / "out")
     assert summary.manifest.names == ["a.png-0.png", "a.bmp-0.png", "ü/a-0.png", "a.b-0.png"]
+
+
+def test_long_names_are_cut_short(tmp_path):
+    builder = ManifestBuilder(tmp_path / "photos")
+    for number in range(2):
+        name = f"{'ä' * 120}{number}.png"
+        images.save_png(tmp_path / "photos" / name, picture(number))
+        builder.add_row(name, 0, "train", name, box=Box(3, 3, 30, 30))
+    names = prepare(builder.build(), tmp_path / "out").manifest.names
+    assert len(set(names)) == 2
+    assert all(len(name.encode()) < 230 for name in names)
+
+
+def test_a_strict_run_stops_at_what_an_earlier_one_left_out(root, tmp_path):
+    (root / "Images/Train/photo-1.png").write_bytes(b"no image")
+    prepare(Manifest.load(root), tmp_path / "out")
+    with pytest.raises(BadImageError, match=r"photo-1\.png"):
+        prepare(Manifest.load(root), tmp_path / "out", strict=True)
 
 
 def test_nothing_to_cut_is_an_error(tmp_path):

@@ -8,7 +8,7 @@ from typing import Final
 
 from demagnify import detectors
 from demagnify.data import Faces, Manifest, Skipped
-from demagnify.data.prepare import prepared
+from demagnify.data.prepare import open_faces
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 
 SPLITS: Final = ("train", "val")
@@ -46,7 +46,7 @@ def open_splits(
     opened = {}
     for split, parts in chosen.items():
         faces = [
-            _marked(_open(part, size=size, strict=strict), mark)
+            _marked(open_faces(part, size=size, strict=strict), mark)
             for part, mark in zip(parts, marks, strict=True)
         ]
         opened[split] = faces[0] if len(faces) == 1 else Faces.concatenate(faces)
@@ -57,14 +57,6 @@ def open_splits(
 def open_split(sources: Sequence[Path], split: str, *, size: int, strict: bool = False) -> Faces:
     """Returns one split of one data set or several; see `open_splits`."""
     return open_splits(sources, [split], size=size, strict=strict)[split]
-
-
-def _open(manifest: Manifest, *, size: int, strict: bool) -> Faces:
-    """Opens the faces of a manifest; what could not be cut out is in their `skipped` as well."""
-    crops = prepared(manifest, strict=strict)
-    faces = Faces.open(crops, size=size, strict=strict)
-    faces.skipped = (*crops.skipped, *faces.skipped)
-    return faces
 
 
 def _marked(faces: Faces, mark: str) -> Faces:

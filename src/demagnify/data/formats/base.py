@@ -71,9 +71,11 @@ class Format(ABC, Generic[OptionsT]):
             first = error.errors()[0]
             place = ".".join(str(part) for part in first["loc"])
             known = ", ".join(self.options_type.model_fields) or "none"
+            wrong = f"and its setting {place}: {first['msg']}"
+            if first["type"] == "extra_forbidden":
+                wrong = f"has no setting {place}"
             raise BadConfigError(
-                f"the format {self.name} and its setting {place}: {first['msg']}",
-                hint=f"its settings: {known}",
+                f"the format {self.name} {wrong}", hint=f"its settings: {known}"
             ) from error
 
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from demagnify.data.prepare.cached import prepared
+from demagnify.data.prepare.cached import open_faces, prepared
 from demagnify.data.prepare.folder import PrepareSummary, prepare
 from demagnify.data.prepare.repeats import Repeats, count_repeats
 from demagnify.data.prepare.settings import PrepareSettings
 
-__all__ = ["PrepareSettings", "PrepareSummary", "Repeats", "count_repeats", "prepare", "prepared"]
+__all__ = [
+    "PrepareSettings",
+    "PrepareSummary",
+    "Repeats",
+    "count_repeats",
+    "open_faces",
+    "prepare",
+    "prepared",
+]

@@ -10,8 +10,9 @@ from typing import Final
 from filelock import FileLock
 
 from demagnify.assets import cache_folder
+from demagnify.data.faces import Faces
 from demagnify.data.manifest import FILE_NAME, Manifest
-from demagnify.data.prepare.cutting import Finder
+from demagnify.data.prepare.cutting import NO_FACE, Finder
 from demagnify.data.prepare.folder import SKIPPED_NAME, prepare, read_skipped
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.errors import BadImageError, BadOutputError
@@ -55,10 +56,33 @@ def prepared(
             bare = Manifest.from_table(manifest.table, root=manifest.root)
             prepare(bare, folder, settings, finder=finder, strict=strict, workers=workers)
     skipped = read_skipped(folder / SKIPPED_NAME)
-    if strict and skipped:
-        raise BadImageError(f"{manifest.root}: {skipped[0]}")
+    bad = [line for line in skipped if line.reason != NO_FACE]
+    if strict and bad:
+        raise BadImageError(f"{manifest.root}: {bad[0]}")
     crops = Manifest.load(folder / FILE_NAME)
     return Manifest.from_table(crops.table, root=folder, skipped=(*manifest.skipped, *skipped))
+
+
+def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> Faces:
+    """Opens the faces of any manifest, cut out first where need be.
+
+    Args:
+        manifest: The data set.
+        size: Side of the faces in pixels.
+        strict: Whether a bad file or box is an error instead of being in `skipped`.
+
+    Returns:
+        The faces; `skipped` lists what could not be cut out, then what could not be decoded.
+
+    Raises:
+        BadImageError: When strict, if there is anything bad.
+        BadManifestError: If there is no face.
+        BadOutputError: If the cache is needed and cannot be written to.
+    """
+    crops = prepared(manifest, strict=strict)
+    faces = Faces.open(crops, size=size, strict=strict)
+    faces.skipped = (*crops.skipped, *faces.skipped)
+    return faces
 
 
 def _make(folder: Path) -> None:
@@ -73,7 +97,8 @@ def _make(folder: Path) -> None:
 
 def _key(manifest: Manifest, settings: PrepareSettings) -> str:
     """Returns what changes when a record, a photograph or a setting does."""
-    digest = hashlib.sha256(f"prepared v1 {settings.model_dump_json()}\n".encode())
+    root = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
+    digest = hashlib.sha256(f"prepared v1 {settings.model_dump_json()}\n{root}\n".encode())
     stamped: set[Path] = set()
     for record in manifest:
         digest.update(f"{record}\n".encode())

@@ -18,7 +18,7 @@ from demagnify.errors import BadImageError
 from demagnify.faces import Face, square_around
 from demagnify.images import MIN_SIDE, Pixels
 
-NO_FACE: Final = "no face was found"
+NO_FACE: Final = "no face was found, and no_face is skip"
 
 Way = Literal["given", "found", "whole", "kept"]
 
@@ -160,7 +160,7 @@ class Cutter:
             return [_Place("whole")]
         if self._settings.no_face == "fail":
             raise _NoFaceError(
-                f"{source.path}{_spot(number)}: {NO_FACE}",
+                f"{source.path}{_spot(number)}: no face was found",
                 hint="no_face skip leaves it out, whole takes the whole photograph",
             )
         outcome.problems.append((f"{source.name}{_spot(number)}", NO_FACE))

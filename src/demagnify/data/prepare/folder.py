@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.manifest import FILE_NAME, Manifest
@@ -17,7 +19,7 @@ from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.prepare.worklog import WorkLog
-from demagnify.data.records import Record, Skipped
+from demagnify.data.records import Skipped
 from demagnify.errors import BadManifestError, BadOutputError
 from demagnify.faces import Face, FaceFinder
 from demagnify.files import write_text
@@ -89,17 +91,20 @@ def prepare(
 
     def work(source: Source) -> tuple[Source, Outcome, bool]:
         known = log.find(source)
-        return source, known or cutter.cut(source), known is None
+        if known is None or (strict and known.problems):
+            return source, cutter.cut(source), True
+        return source, known, False
 
-    rows: list[tuple[int, Source, Cut]] = []
+    crops: dict[int, list[tuple[str, Cut]]] = {}
     problems: list[Skipped] = list(manifest.skipped)
     with log.writing() as writer:
         for source, outcome, is_new in in_threads(work, sources, "cutting faces", workers=workers):
             if is_new:
                 writer.add(source, outcome)
-            rows.extend((source.rows[cut.record], source, cut) for cut in outcome.cuts)
+            for cut in outcome.cuts:
+                crops.setdefault(source.rows[cut.record], []).append((source.name, cut))
             problems.extend(Skipped(where, reason) for where, reason in outcome.problems)
-    return _finish(output, settings, rows, problems)
+    return _finish(manifest, output, settings, crops, problems)
 
 
 class _LazyFinder:
@@ -122,45 +127,56 @@ def _check_apart(root: Path, output: Path) -> None:
 
 
 def _finish(
+    manifest: Manifest,
     output: Path,
     settings: PrepareSettings,
-    rows: list[tuple[int, Source, Cut]],
+    crops: Mapping[int, Sequence[tuple[str, Cut]]],
     problems: Sequence[Skipped],
 ) -> PrepareSummary:
-    """Writes the two tables, `metadata.csv` last: where it is, everything is."""
-    if not rows:
+    """Writes the two tables, `metadata.csv` last: where it is, everything is.
+
+    Args:
+        manifest: The data set.
+        output: The folder.
+        settings: How faces were cut.
+        crops: The crops of each record, by its number, with the name of the photograph.
+        problems: What was left out.
+    """
+    if not crops:
         first = f"; the first of {len(problems)}: {problems[0]}" if problems else ""
         raise BadManifestError(f"{output}: no face could be cut out{first}")
     builder = ManifestBuilder(output)
-    for _, source, cut in sorted(rows, key=lambda row: row[0]):
-        builder.add(_record(output, source, cut, settings))
-    manifest = builder.build()
+    rows = np.sort(np.fromiter(crops, dtype=np.int64, count=len(crops)))
+    for row, record in zip(rows.tolist(), manifest[rows], strict=True):
+        for photo, cut in crops[row]:
+            about = _about(photo, cut, settings)
+            builder.add_row(
+                cut.file_name,
+                record.label,
+                record.split,
+                record.group,
+                extra={**record.extra, **about},
+            )
+    made = builder.build()
     write_skipped(output / SKIPPED_NAME, problems)
-    manifest.save(output / FILE_NAME)
-    ways = Counter[str](cut.way for _, _, cut in rows)
+    made.save(output / FILE_NAME)
+    ways = Counter[str](cut.way for cuts in crops.values() for _, cut in cuts)
     skipped = sum(problem.reason == NO_FACE for problem in problems)
     return PrepareSummary(
-        manifest, dict(ways), ways["whole"] + skipped, settings.no_face, tuple(problems)
+        made, dict(ways), ways["whole"] + skipped, settings.no_face, tuple(problems)
     )
 
 
-def _record(output: Path, source: Source, cut: Cut, settings: PrepareSettings) -> Record:
-    record = source.records[cut.record]
-    about = {
-        "photo": source.name,
+def _about(photo: str, cut: Cut, settings: PrepareSettings) -> dict[str, str]:
+    """Returns what the manifest says of a crop besides what it said of the photograph."""
+    return {
+        "photo": photo,
         "photo_frame": cut.frame,
         "photo_box": cut.box,
         "face": cut.way,
         "face_score": cut.score,
         "no_face": settings.no_face,
     }
-    return Record(
-        output / cut.file_name,
-        record.label,
-        record.split,
-        record.group,
-        {**record.extra, **about},
-    )
 
 
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 from demagnify.data import columns
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Record
+
+_LONGEST_NAME: Final = 200
+"""Bytes of a file's name that are kept: with frame and number, 255 is the end of most systems."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,11 @@ class Sources(Sequence[Source]):
     def _stem(self, name: str) -> str:
         """Returns the name without its suffix, unless a.jpg stands beside a.png."""
         short = _without_suffix(name)
-        return (short if self._shared[short] == 1 else name).lstrip("/")
+        folder, _, last = (short if self._shared[short] == 1 else name).lstrip("/").rpartition("/")
+        if len(last.encode("utf-8")) > _LONGEST_NAME:
+            mark = hashlib.sha256(name.encode("utf-8")).hexdigest()[:12]
+            last = f"{last.encode('utf-8')[:_LONGEST_NAME].decode('utf-8', 'ignore')}-{mark}"
+        return f"{folder}/{last}" if folder else last
 
 
 def _without_suffix(name: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -36,7 +37,8 @@ class WorkLog:
 
     def __init__(self, output: Path, root: Path, settings: PrepareSettings) -> None:
         self._output = output
-        text = json.dumps({"root": str(root), "settings": settings.model_dump()}, indent=2) + "\n"
+        origin = os.path.abspath(root)  # noqa: PTH100  without following links
+        text = json.dumps({"root": origin, "settings": settings.model_dump()}, indent=2) + "\n"
         path = output / SETTINGS
         if path.is_file():
             if path.read_text(encoding="utf-8") != text:

@@ -10,6 +10,7 @@ from typing import Final
 from demagnify.attacks.adaptive import Adapted, AdaptiveSettings, Candidates
 from demagnify.attacks.base import Attack
 from demagnify.data import Faces, Manifest
+from demagnify.data.prepare import open_faces
 from demagnify.errors import BadOutputError
 from demagnify.evaluation.context import SkippedFile
 from demagnify.experiments.adaptive.cost import Distance, FaceCosts
@@ -149,6 +150,6 @@ def _check_output(output: Path) -> None:
 def _open(plan: AdaptivePlan) -> tuple[Faces, tuple[SkippedFile, ...]]:
     manifest = Manifest.load(plan.source, strict=plan.strict)
     chosen = limited(manifest.split(plan.split), plan.limit, seed=plan.seed)
-    faces = Faces.open(chosen, size=plan.size, strict=plan.strict)
+    faces = open_faces(chosen, size=plan.size, strict=plan.strict)
     lines = (*manifest.skipped, *faces.skipped)
     return faces, tuple(SkippedFile(name=line.where, reason=line.reason) for line in lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from demagnify.attacks.adaptive import Adapted, AdaptiveSettings, Answers, Candi
 from demagnify.attacks.attacked import attacked_faces
 from demagnify.attacks.base import Attack
 from demagnify.data import Faces, Manifest
+from demagnify.data.prepare import open_faces
 from demagnify.errors import AssetError, BadConfigError, ImageContractError
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.result import CLEAN
@@ -25,6 +25,7 @@ from demagnify.evaluation.statistics import Measured
 from demagnify.experiments.adaptive import Target
 from demagnify.experiments.adaptive.measure import Yardstick
 from demagnify.experiments.adaptive.target import answers_of
+from demagnify.experiments.attack_table.clock import Clock
 from demagnify.experiments.attack_table.kept import kept_quality
 from demagnify.experiments.attack_table.result import (
     ADAPTIVE,
@@ -105,7 +106,7 @@ def fill_table(
     """
     if not (plan.data and plan.detectors and plan.attacks):
         raise BadConfigError("a table needs data, detectors and attacks")
-    clock = _Clock(len(plan.data) * (len(plan.attacks) + 2), tell)
+    clock = Clock(len(plan.data) * (len(plan.attacks) + 2), tell)
     table = _Table(plan)
     for data in plan.data:
         clock.step(f"{data.name}: clean")
@@ -135,28 +136,6 @@ def fill_table(
 def family(name: str) -> str:
     """Returns what attacks of one kind share: "srgan" for srgan-x4 and srgan-x4@k2."""
     return CHAINS if "+" in name else re.sub(r"(-x?\d+(plus)?)?(@.*)?$", "", name)
-
-
-class _Clock:
-    """Says what is being done, and how long the rest may take at the mean of the steps so far."""
-
-    def __init__(self, steps: int, tell: Callable[[str], None]) -> None:
-        self._steps, self._tell = steps, tell
-        self._done = 0
-        self._start = time.monotonic()
-
-    def step(self, name: str) -> None:
-        left = ""
-        if self._done:
-            each = (time.monotonic() - self._start) / self._done
-            left = f", about {_minutes(each * (self._steps - self._done))} left"
-        self._tell(f"[{self._done + 1}/{self._steps}] {name}{left}")
-        self._done += 1
-
-
-def _minutes(seconds: float) -> str:
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 class _Table:
@@ -195,7 +174,7 @@ class _Part:
         self._plan, self._data, self._cache, self._kept = plan, data, cache, kept
         manifest = Manifest.load(data.source, strict=plan.strict)
         chosen = limited(manifest.split(plan.split), plan.limit, seed=plan.seed)
-        self._faces = Faces.open(chosen, size=data.size, strict=plan.strict)
+        self._faces = open_faces(chosen, size=data.size, strict=plan.strict)
         self._skipped = len(manifest.skipped) + len(self._faces.skipped)
         self._yardstick = Yardstick.of(
             self._faces, resamples=plan.resamples, seed=plan.seed, confidence=CONFIDENCE

@@ -1,0 +1,70 @@
+"""`demagnify data prepare`: what it says, and how it ends."""
+
+import pytest
+from field_sets import face_forensics, open_forensics
+from typer.testing import CliRunner
+
+from demagnify import images
+from demagnify.cli import EXIT_SOME_SKIPPED
+from demagnify.cli.app import app
+from demagnify.data import Manifest
+from demagnify.errors import BadConfigError, DemagnifyError
+
+
+@pytest.fixture
+def root(tmp_path):
+    return open_forensics(tmp_path / "OpenForensics")
+
+
+def run(*words):
+    """Runs the command; errors that `main` makes one line of come up as they are."""
+    result = CliRunner().invoke(app, ["data", "prepare", *map(str, words)])
+    if isinstance(result.exception, DemagnifyError):
+        raise result.exception
+    return result
+
+
+def test_it_says_what_it_found_and_made(root, tmp_path):
+    result = run(root, tmp_path / "out")
+    assert result.exit_code == 0
+    assert "openforensics, 12 labelled faces" in result.output
+    assert "train: 8 real, 4 fake" in result.output
+    assert "12 crops: 12 by the data set's boxes" in result.output
+    assert len(Manifest.load(tmp_path / "out")) == 12
+
+
+def test_the_scene_view_counts_what_contradicts_itself(root, tmp_path):
+    result = run(root, tmp_path / "out", "--view", "scene", "--fraction", "0.5")
+    assert "6 labels for 2 different images; 6 of the labels stand beside" in result.output
+    made = Manifest.load(tmp_path / "out")
+    assert len(made) == 6
+    assert {images.load(record.path).shape for record in made} == {(64, 96, 3)}
+    made.check_groups()
+
+
+def test_what_was_left_out_is_told(root, tmp_path):
+    (root / "Images/Train/photo-1.png").write_bytes(b"no image")
+    result = run(root, tmp_path / "out")
+    assert result.exit_code == EXIT_SOME_SKIPPED
+    assert "skipped Images/Train/photo-1.png: not an image" in result.output
+
+
+def test_settings_reach_the_format(tmp_path):
+    root = face_forensics(tmp_path / "ff", methods=("Deepfakes",), frames=3)
+    options = ("--no-face", "whole", "--frames", 2, "--method", "Deepfakes", "--size", 32)
+
+    class Blind:
+        def find(self, pixels):
+            return []
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("demagnify.data.prepare.folder.FaceFinder", Blind)
+        result = run(root, tmp_path / "out", *options)
+    assert result.exit_code == 0
+    assert "no face in 24 photographs or frames: whole" in result.output
+    assert "24 crops: 24 whole photographs without a face" in result.output
+
+
+def test_a_setting_that_the_format_lacks_is_named(root, tmp_path):
+    with pytest.raises(BadConfigError, match="openforensics has no setting frames"):
+        run(root, tmp_path / "out", "--frames", 3)
