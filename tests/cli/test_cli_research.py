@@ -76,6 +76,26 @@ def evaluation(run, folder, faces, defense):
     return folder / "run", ended
 
 
+def test_a_detector_is_hardened_and_told_of(run, folder, faces, detector):
+    started = (folder / "hard", "--data", faces, "--detector", detector[0], "--size", 64)
+    ended = run("harden", *started, "--rounds", 1, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert any(line.startswith("round 1: balanced accuracy ") for line in ended.lines)
+    assert ended.lines[-1].startswith(f"written to {folder / 'hard'}")
+    with Image.open(folder / "hard.rounds.png") as picture:
+        assert picture.size[0] > 600
+    card = json.loads((folder / "hard" / "card.json").read_text())
+    assert [one["number"] for one in card["hardening"]["rounds"]] == [0, 1]
+    again = run("harden", *started, "--rounds", 1, "--device", "cpu")
+    assert (again.code, again.lines[-2:]) == (0, ended.lines[-2:])
+
+
+def test_a_shipped_name_that_is_none_is_refused(run, folder, faces):
+    ended = run("harden", folder / "x", "--data", faces, "--detector", "nothing-like-it")
+    assert ended.code == 1
+    assert "nothing-like-it" in ended.err
+
+
 def test_a_detector_is_trained_and_told_of(detector, faces):
     output, ended = detector
     card = json.loads((output / "card.json").read_text())

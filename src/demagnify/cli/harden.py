@@ -1,0 +1,82 @@
+"""`demagnify harden`: a detector that super-resolution deceives less."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from demagnify.cli.options import Detector, Device, Seed, Strict
+
+
+def run(
+    data: Annotated[
+        list[Path],
+        typer.Option(
+            help="Labelled faces with the splits train and val, as in train-detector. Give it "
+            "several times to train on several sets."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/hardened"),
+    detector: Detector = "light",
+    rounds: Annotated[int, typer.Option(min=1, help="Most turns of agent and detector.")] = 3,
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Passes over the training faces in each round.")
+    ] = 1,
+    learning_rate: Annotated[
+        float, typer.Option(min=0, help="The detector's, at its highest.")
+    ] = 2e-4,
+    clean: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the training faces left untouched.")
+    ] = 0.3,
+    explore: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the others degraded at random instead of as the agent chose; with 1 "
+            "no agent takes part.",
+        ),
+    ] = 0.5,
+    size: Annotated[int, typer.Option(min=16, help="Side of the faces in pixels.")] = 224,
+    seed: Seed = 0,
+    strict: Strict = False,
+    device: Device = "auto",
+) -> None:
+    """Harden a detector: an agent looks for what it cannot stand, and it learns from that.
+
+    In each round the agent learns which degradations (resampling, sharpening, made-up texture and
+    the like) deceive the detector, and the detector is fine-tuned on faces degraded as the agent
+    chose. No super-resolution network takes part, so all of them stay unseen. The best round on
+    the split val is kept; the split test is not read. A killed run goes on where it was.
+    """
+    from demagnify import detectors
+    from demagnify.detectors import DetectorTraining
+    from demagnify.experiments.hardening import PICTURE, harden_on
+    from demagnify.hardening import Hardening
+
+    config = Hardening(
+        rounds=rounds,
+        clean=clean,
+        explore=explore,
+        seed=seed,
+        detector=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
+    )
+    hardened = harden_on(
+        data,
+        config,
+        detector=detectors.load(detector, device=device),
+        output=output,
+        face_size=size,
+        strict=strict,
+        device=device,
+        tell=typer.echo,
+    )
+    best = max(hardened.rounds, key=lambda one: one.score)
+    typer.echo(
+        f"kept round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
+        f"untouched (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
+        f"(it was {hardened.rounds[0].degraded:.3f})"
+    )
+    typer.echo(f"written to {output}; look at {output}{PICTURE}")

@@ -1,0 +1,51 @@
+"""Hardening a detector on one data set or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from demagnify.detectors import Detector
+from demagnify.experiments.detector import SPLITS, open_splits
+from demagnify.hardening import Hardened, Hardening, harden
+from demagnify.hardening.picture import draw_rounds
+
+PICTURE: Final = ".rounds.png"
+
+
+def harden_on(
+    sources: Sequence[Path],
+    config: Hardening,
+    *,
+    detector: Detector,
+    output: Path,
+    face_size: int = 224,
+    strict: bool = False,
+    device: str = "auto",
+    tell: Callable[[str], None] | None = None,
+) -> Hardened:
+    """Hardens a detector on the splits train and val, and draws the rounds beside it.
+
+    Args:
+        sources: Manifests; see `Manifest.load`.
+        config: The settings of the loop.
+        detector: Where to start from; it is not changed.
+        output: Folder for the hardened detector; `output`.rounds.png shows the rounds.
+        face_size: Side of the faces in pixels.
+        strict: Whether a bad line or file stops the work instead of being skipped.
+        device: "auto", "cpu", "cuda".
+        tell: Gets a line about what was skipped, and about every round and epoch.
+
+    Raises:
+        BadManifestError: If a data set cannot be used.
+        BadConfigError: If the detector cannot be trained here.
+        BadArtifactError: If `output` belongs to another loop.
+    """
+    say = tell or (lambda _line: None)
+    train, val = open_splits(sources, SPLITS, size=face_size, strict=strict).values()
+    for skipped in (*train.skipped, *val.skipped):
+        say(f"skipped {skipped}")
+    hardened = harden(train, val, config, detector=detector, output=output, device=device, tell=say)
+    draw_rounds(hardened.rounds, output.with_name(output.name + PICTURE))
+    return hardened
