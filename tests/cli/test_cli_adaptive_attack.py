@@ -8,6 +8,7 @@ import pytest
 
 from demagnify import images
 from demagnify.assets.store import CACHE_VARIABLE
+from demagnify.attacks.adaptive import AdaptiveSettings
 
 ATTACKS = ("--attack", "bicubic-x2", "--attack", "bicubic-x3+bicubic-x2")
 QUICK = (
@@ -50,7 +51,7 @@ def test_it_attacks_and_tells(attack, tmp_path):
     assert "against test_efficientnet:" in ended.lines
     assert ended.lines[-1].startswith(f"look at {tmp_path / 'out' / 'adaptive.png'}")
     written = json.loads((tmp_path / "out" / "adaptive.json").read_text())
-    assert written["settings"]["budget"] == 3
+    assert written["settings"] == AdaptiveSettings(budget=3).model_dump()
     assert [tried["name"] for tried in written["target"]["attacks"]] == [
         "bicubic-x2",
         "bicubic-x3+bicubic-x2",
@@ -70,6 +71,12 @@ def test_options_reach_the_attacker(attack, tmp_path):
     settings = json.loads((tmp_path / "out" / "adaptive.json").read_text())["settings"]
     expected = {"stop_at_success": True, "order": "quality", "targets": "fakes", "min_psnr": 99.0}
     assert settings.items() >= expected.items()
+
+
+def test_defaults_are_those_of_the_library(attack, tmp_path):
+    assert attack().code == 0
+    settings = json.loads((tmp_path / "out" / "adaptive.json").read_text())["settings"]
+    assert settings == AdaptiveSettings().model_dump()
 
 
 def test_a_bad_file_is_skipped_and_told(attack, faces):

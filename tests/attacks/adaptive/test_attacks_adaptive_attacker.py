@@ -179,5 +179,6 @@ def test_the_usual_attacks_exist_and_differ():
     assert [attack.name for attack in made] == list(FAST_ATTACKS)
     assert len({attack.fingerprint() for attack in made}) == len(made) >= 12
     assert not any(isinstance(attack, NoAttack) for attack in made)
+    assert len(made) + 1 == AdaptiveSettings().budget  # by default all of them are tried
     networks = [attack for attack in made if not attack.name.startswith("bicubic")]
     assert len(networks) >= 6
