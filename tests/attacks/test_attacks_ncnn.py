@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demagnify.attacks.networks import ncnn
-from demagnify.errors import AssetError
+from demagnify.attacks.networks import ncnn, ncnn_chain, ncnn_format
+from demagnify.errors import AssetError, BadArtifactError
 
 PARAM = """7767517
 3 3
@@ -27,8 +27,8 @@ def binary(tag: int) -> bytes:
 @pytest.mark.parametrize("tag", [0, 0x01306B47])
 def test_weights_are_read_in_both_precisions(tag):
     param = PARAM.replace("0=2 1=1", "0=1 1=1").replace("0=2 -", "0=3 -")
-    convolution, activation = ncnn.read_bin(
-        binary(tag), ncnn.read_param(param, name="x.param"), name="x.bin"
+    convolution, activation = ncnn_format.read_bin(
+        binary(tag), ncnn_format.read_param(param, name="x.param"), name="x.bin"
     )
     assert convolution["weight"].tolist() == KERNEL.reshape(1, 3, 1, 1).tolist()
     assert convolution["bias"].tolist() == [1.0]
@@ -47,19 +47,47 @@ def test_weights_are_read_in_both_precisions(tag):
 def test_damaged_weights_are_refused(data, reason):
     param = PARAM.replace("0=2 1=1", "0=1 1=1").replace("0=2 -", "0=3 -")
     with pytest.raises(AssetError, match=reason):
-        ncnn.read_bin(data, ncnn.read_param(param, name="x.param"), name="x.bin")
+        ncnn_format.read_bin(data, ncnn_format.read_param(param, name="x.param"), name="x.bin")
 
 
 @given(text=st.text())
 def test_any_text_is_parsed_or_refused(text):
     for content in (text, f"7767517\n1 1\n{text}"):
         try:
-            layers = ncnn.read_param(content, name="x.param")
+            layers = ncnn_format.read_param(content, name="x.param")
         except AssetError:
             continue
-        assert all(isinstance(layer, ncnn.Layer) for layer in layers)
+        assert all(isinstance(layer, ncnn_format.Layer) for layer in layers)
 
 
 def test_a_shrunk_network_has_the_size_of_its_scale():
     module = ncnn.Shrunk(torch.nn.Upsample(scale_factor=4), 0.75)
     assert module(torch.zeros(1, 3, 7, 10)).shape == (1, 3, 21, 30)
+
+
+def chain(*lines: str) -> list[ncnn_format.Layer]:
+    return ncnn_format.read_param("7767517\n1 1\n" + "\n".join(lines), name="x.param")
+
+
+def test_a_chain_enlarges_and_keeps_its_border():
+    layers = chain(
+        "Input in 0 1 data",
+        "Convolution one 1 1 data a 0=4 1=3 5=1 6=108 9=2 -23310=1,0.1",
+        "Deconvolution two 1 1 a b 0=3 1=4 3=2 4=3 5=1 6=192",
+    )
+    weights = [
+        {"weight": torch.rand(4, 3, 3, 3), "bias": torch.rand(4)},
+        {"weight": torch.rand(3, 4, 4, 4), "bias": torch.rand(3)},
+    ]
+    network = ncnn_chain.from_layers(layers, weights, name="x.param")
+    assert network.scale == 2
+    with torch.inference_mode():
+        assert network(torch.rand(2, 3, 9, 12)).shape == (2, 3, 18, 24)
+
+
+@pytest.mark.parametrize("last", ["PixelShuffle p 1 1 a b 0=2", "Pooling p 1 1 a b"])
+def test_a_chain_of_another_kind_is_refused(last):
+    layers = chain("Input in 0 1 data", "Convolution one 1 1 data a 0=4 1=3 4=1 5=1 6=108", last)
+    weights = [{"weight": torch.rand(4, 3, 3, 3), "bias": torch.rand(4)}]
+    with pytest.raises(BadArtifactError, match=r"neither SRMD|not known"):
+        ncnn_chain.from_layers(layers, weights, name="x.param")

@@ -111,6 +111,15 @@ def test_the_published_feeding_does_not_meet_a_clip():
     assert torch.equal(attack(images), attack_with(Nearest(2), 2)(images))
 
 
+def test_a_network_that_takes_0_to_1_only_is_not_fed_more():
+    network = Network(Nearest(1), 1, any_range=False)
+    attack = SuperResolutionAttack(
+        lambda: network, scale=1, name="mine", identity="mine", feeding="bgr-255", device="cpu"
+    )
+    with pytest.raises(BadConfigError, match="takes values in 0-1 only"):
+        attack(noise(1, 3, 32, 32))
+
+
 def test_each_setting_has_a_cache_of_its_own():
     settings = [
         {},

@@ -73,10 +73,16 @@ class SuperResolutionAttack(Magnification):
 
     @cached_property
     def network(self) -> Network:
-        """The network, loaded and moved to the device when it is first asked for."""
+        """The network, loaded and moved to the device when it is first asked for.
+
+        Raises:
+            BadConfigError: If it cannot be fed as asked for.
+        """
         network = self._load()
-        if self.feeding == "bgr-255" and network.unclipped is not None:
-            network = replace(network, module=network.unclipped)
+        if self.feeding == "bgr-255":
+            if not network.any_range:
+                raise BadConfigError(f"the network of {self.name} takes values in 0-1 only")
+            network = replace(network, module=network.unclipped or network.module)
         network.module.to(self.device).to(memory_format=torch.channels_last)
         return network
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from demagnify.attacks.networks.ncnn import Layer, Weights
+from demagnify.attacks.networks.ncnn_format import Layer, Weights
 from demagnify.attacks.networks.network import Network
 from demagnify.errors import BadArtifactError
 

@@ -19,6 +19,7 @@ class Network:
             times as long.
         scale: By how much it enlarges; 1 for networks that restore without enlarging.
         unclipped: The same network without clipping to [0, 1]; None where `module` does not clip.
+        any_range: Whether it may be fed values beyond [0, 1].
         tiles: Whether a large image may be cut into tiles; not where the network looks at the
             image as a whole.
         bfloat16: Whether its layers may compute in bfloat16.
@@ -27,6 +28,7 @@ class Network:
     module: nn.Module
     scale: int
     unclipped: nn.Module | None = None
+    any_range: bool = True
     tiles: bool = True
     bfloat16: bool = True
 

@@ -22,9 +22,13 @@ from torch.nn import functional
 from demagnify.attacks.networks import edsr
 from demagnify.attacks.networks.faces import FaceRestorer
 from demagnify.attacks.networks.network import Network
+from demagnify.attacks.networks.seeded import Seeded
 from demagnify.errors import BadArtifactError, BadConfigError
 
 SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
+
+_RANDOM: Final = frozenset({"AuraSR", "GFPGAN"})
+"""Architectures that draw noise in each call."""
 
 _UNREADABLE = (
     *(OSError, SafetensorError, RuntimeError, EOFError),
@@ -133,15 +137,20 @@ def from_weights(weights: Weights, *, name: str) -> Network:
     if edsr.detect(weights):
         return edsr.from_weights(weights, name=name)
     descriptor = recognise(weights, name=name)
+    tiles = descriptor.tiling is not ModelTiling.INTERNAL
     bfloat16 = descriptor.supports_bfloat16
+    module: nn.Module = Described(descriptor)
+    unclipped: nn.Module = Unclipped(descriptor)
+    if descriptor.architecture.id in _RANDOM:
+        module, unclipped = Seeded(module), Seeded(unclipped)
     if descriptor.purpose == "FaceSR":
-        module = FaceRestorer(Described(descriptor))
-        return Network(module.eval(), scale=1, tiles=False, bfloat16=bfloat16)
+        restorer = FaceRestorer(module).eval()
+        return Network(restorer, scale=1, any_range=False, tiles=False, bfloat16=bfloat16)
     return Network(
-        Described(descriptor).eval(),
+        module.eval(),
         scale=descriptor.scale,
-        unclipped=Unclipped(descriptor).eval(),
-        tiles=descriptor.tiling is not ModelTiling.INTERNAL,
+        unclipped=unclipped.eval(),
+        tiles=tiles,
         bfloat16=bfloat16,
     )
 
