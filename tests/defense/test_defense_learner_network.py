@@ -221,3 +221,17 @@ def test_the_worst_case_is_served_where_the_mean_forgets_it(encoder):
 
     assert masked(0.0) == 0.0
     assert masked(1.0) == 1.0
+
+
+def test_the_result_does_not_depend_on_the_number_of_threads(encoder):
+    before = torch.get_num_threads()
+    weights = []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            policy = FullInformation(FullInformationConfig(epochs=3)).fit(filled(), encoder).policy
+            assert torch.get_num_threads() == threads
+            weights.append(policy.state_dict())
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

@@ -16,6 +16,7 @@ from demagnify.defense.holdout import hold_out
 from demagnify.defense.learners.base import CurvePoint, clean_faces
 from demagnify.defense.learners.config import NetworkConfig
 from demagnify.defense.learners.from_table import FromTable, Lesson
+from demagnify.defense.learners.threads import threads_for
 from demagnify.defense.learners.weighting import Weighting
 from demagnify.defense.policy import GreedyQPolicy, TopKPolicy
 from demagnify.defense.q_network import QNetwork
@@ -75,7 +76,8 @@ class NetworkLearner(FromTable[ByNetwork]):
         states = FaceStates(lesson.table, lesson.encoder, lesson.table.device)
         if self.config.standardize:
             policy.network.fit_scale(*states.moments())
-        return _Fit(self, policy.network, states, lesson).run()
+        with threads_for(policy.network):
+            return _Fit(self, policy.network, states, lesson).run()
 
 
 class _Fit:

@@ -20,6 +20,7 @@ from demagnify import progress
 from demagnify.defense.learners.base import CurvePoint
 from demagnify.defense.learners.config import SequentialConfig
 from demagnify.defense.learners.sequential_env import Inspections
+from demagnify.defense.learners.threads import threads_for
 from demagnify.defense.q_network import QNetwork
 from demagnify.randomness import derived_seed, generator
 
@@ -43,7 +44,7 @@ def train(
         seed: Where all randomness comes from.
     """
     envs = _Envs(inspections, faces, seed)
-    with _global_randomness_kept():
+    with _global_randomness_kept(), threads_for(network):
         model = PPO(
             "MlpPolicy",
             envs,
