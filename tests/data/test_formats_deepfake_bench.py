@@ -89,6 +89,11 @@ def test_a_frame_is_never_taken_for_that_of_another_video(path):
     assert skipped.reason.startswith("3 frames are not there, such as FaceForensics++")
 
 
+def test_frames_may_lie_elsewhere(path, tmp_path):
+    elsewhere = (path.parents[1] / "rgb").rename(tmp_path / "elsewhere")
+    assert len(Manifest.load(path, images=elsewhere)) == 36
+
+
 def test_frames_can_be_fewer(path):
     manifest = Manifest.load(path, frames=2)
     assert [record.path.name for record in manifest[:2]] == ["000.png", "002.png"]

@@ -9,6 +9,7 @@ from field_sets import CATEGORIES, coco, open_forensics, picture, write_json
 
 from demagnify import images
 from demagnify.data import FAKE, REAL, Manifest
+from demagnify.data.formats.coco import category_label
 from demagnify.data.prepare import count_repeats
 from demagnify.errors import BadConfigError, BadManifestError
 
@@ -121,6 +122,27 @@ def test_annotations_may_lie_in_a_folder_of_their_own(root):
     (root / "Train_poly.json").rename(root / "Annotations/Train_poly.json")
     assert len(Manifest.load(root)) == 12
     assert len(Manifest.load(root / "Annotations/Train_poly.json")) == 12
+
+
+def test_photographs_may_lie_elsewhere(root, tmp_path):
+    elsewhere = (root / "Images").rename(tmp_path / "elsewhere")
+    manifest = Manifest.load(root, images=elsewhere)
+    assert {record.path.parent for record in manifest} == {elsewhere / "Train"}
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        *((name, REAL) for name in ("Real", "real_face", "REAL FACES", "face-real", "Pristine")),
+        *((name, FAKE) for name in ("Fake", "fake faces", "Forged", "deepfake", "manipulated")),
+        *(
+            (name, None)
+            for name in ("", "face", "person", "not real", "real or fake", "0", "surreal")
+        ),
+    ],
+)
+def test_names_of_categories_tell_the_label(name, label):
+    assert category_label(name) == label
 
 
 def test_a_relative_path_means_the_same(root, monkeypatch):

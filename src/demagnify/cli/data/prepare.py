@@ -49,6 +49,10 @@ def run(
         Path | None,
         typer.Option(help="Folder of FaceForensics++'s train.json, val.json, test.json."),
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the photographs, if it is not beside the annotation file."),
+    ] = None,
     no_face: Annotated[
         Literal["skip", "whole", "fail"],
         typer.Option(
@@ -84,6 +88,7 @@ def run(
         "compression": compression,
         "methods": method,
         "splits": splits,
+        "images": images,
         "view": None if view == "face" else view,
         "seed": None if fraction is None else seed,
     }

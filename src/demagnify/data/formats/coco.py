@@ -217,8 +217,9 @@ def _categories(path: Path, items: object) -> Mapping[Id, int | None]:
 
 def category_label(name: str) -> int | None:
     """Returns the label that a category's name tells, in any case, or None."""
-    word = "".join(letter for letter in name.lower() if letter.isalpha())
+    letters = "".join(letter for letter in name.lower() if letter.isalpha())
+    word = letters.removesuffix("s").removesuffix("face").removeprefix("face")
     for names, label in ((REAL_NAMES, REAL), (FAKE_NAMES, FAKE)):
-        if word in names or word.removesuffix("face").removesuffix("faces") in names:
+        if letters in names or word in names:
             return label
     return None

@@ -60,6 +60,9 @@ class DeepfakeBenchOptions(FormatOptions):
     frames: int | None = Field(
         None, ge=1, description="Frames per video, spread evenly over those listed; all if not set."
     )
+    images: Path | None = Field(
+        None, description="Folder that holds the frames, where it is not near the JSON file."
+    )
     compression: str | None = Field(
         None, description="Compression to read where there are several; c23 if not set."
     )
@@ -95,7 +98,7 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
         together = _joined(found)
         groups = [_group(video, together) for video in found]
         chosen = choose(groups, options.fraction, options.seed)
-        locator = Locator(_bases(path), least_parts=_LEAST_PARTS)
+        locator = Locator(_bases(path, options.images), least_parts=_LEAST_PARTS)
         rows = [
             (video, group, frame)
             for video, group in zip(found, groups, strict=True)
@@ -168,8 +171,8 @@ def _origin(video: Video) -> str:
     return "FF" if video.label_name.lower().startswith("ff-") else video.data_set
 
 
-def _bases(path: Path) -> list[Path]:
-    homes = list(path.parents)[:4]
+def _bases(path: Path, given: Path | None) -> list[Path]:
+    homes = [absolute(given)] if given else list(path.parents)[:4]
     return [home / name for home in homes for name in ("", "datasets/rgb", "datasets", "rgb")]
 
 

@@ -58,6 +58,9 @@ class OpenForensicsOptions(FormatOptions):
         "as the paper's published code does: the same input comes back once for each of its "
         "faces, under labels that contradict each other where real and fake ones mix.",
     )
+    images: Path | None = Field(
+        None, description="Folder of the photographs, where it is not beside the annotations."
+    )
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of each file's photographs to take; the paper's: 0.25."
     )
@@ -103,7 +106,7 @@ class OpenForensics(Format[OpenForensicsOptions]):
                 hint=f"looked in it and in {', '.join(_FOLDERS[1:])}",
             )
         builder = ManifestBuilder(place, strict=strict)
-        locator = Locator(_bases(files))
+        locator = Locator(_bases(files, options.images))
         parts = [_read_part(path, locator, options, builder.skip) for path in files]
         builder.root = locator.root
         for part in parts:
@@ -125,9 +128,9 @@ def _is_named(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIX)
 
 
-def _bases(files: Sequence[Path]) -> list[Path]:
-    """Returns where photographs may lie, seen from the annotation files."""
-    homes = [files[0].parent, files[0].parent.parent]
+def _bases(files: Sequence[Path], given: Path | None) -> list[Path]:
+    """Returns where photographs may lie: as given, or seen from the annotation files."""
+    homes = [absolute(given)] if given else [files[0].parent, files[0].parent.parent]
     names = [_split_folder(path) for path in files]
     inside = ("", "Images", "images", *(f"Images/{name}" for name in names), *names)
     return [home / name for home in homes for name in inside]
