@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from demagnify import configs, detectors, images
 from demagnify.actions import ActionSet
+from demagnify.configs.preset import Preset
 from demagnify.data.faces import Faces
 from demagnify.data.manifest import Manifest
 from demagnify.defense.learned import Learned
@@ -85,13 +86,15 @@ def main() -> None:
     filled = RewardTable(setting.faces, setting.detector, setting.actions)
     _timed(lambda: _warm_up(setting))
     fill_seconds, _ = _timed(filled.fill)
-    batched = configs.load(
-        "paper-batched",
-        [
-            f"defense.learner.episodes={options.episodes}",
-            *(f"defense.learner.{change}" for change in options.batched),
-        ],
-    ).defense.learner
+    batched = _q_learning(
+        configs.load(
+            "paper-batched",
+            [
+                f"defense.learner.episodes={options.episodes}",
+                *(f"defense.learner.{change}" for change in options.batched),
+            ],
+        )
+    )
     rows = [_paper_loop(setting, options.loop_episodes or options.episodes, filled)]
     exact, _ = _ours("exact", setting, setting.learner, filled, empty=True)
     rows.append(exact)
@@ -168,9 +171,16 @@ def _prepare(options: argparse.Namespace) -> Setting:
         detector=detector,
         actions=ActionSet.create(paper.defense.actions),
         encoder=create_state(paper.defense.state),
-        learner=paper.defense.learner,
+        learner=_q_learning(paper),
         seed=options.seed,
     )
+
+
+def _q_learning(preset: Preset) -> QLearningConfig:
+    learner = preset.defense.learner
+    if not isinstance(learner, QLearningConfig):
+        raise SystemExit(f"this benchmark is about q-learning, not {learner.name}")
+    return learner
 
 
 def _timed(work: Callable[[], T]) -> tuple[float, T]:
