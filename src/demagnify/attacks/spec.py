@@ -93,7 +93,7 @@ def parse(text: str) -> tuple[Link, ...]:
 
 
 def _parse_link(part: str, text: str) -> Link:
-    base, *options = part.split(OPTION_SIGN)
+    base, *options = (piece.strip() for piece in part.split(OPTION_SIGN))
     if not base:
         raise BadConfigError(
             f"the attack {text!r} has an empty link", hint="write it like srgan-x4+jpeg-75"
