@@ -134,7 +134,7 @@ class OnnxFile:
 
 def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
     try:
-        import onnxruntime  # type: ignore[import-untyped]  # an extra: only those who have such files need it
+        import onnxruntime
     except ModuleNotFoundError as error:
         raise BadConfigError(
             f"{path} needs onnxruntime, which is not installed",
