@@ -42,6 +42,14 @@ def test_faces_are_cut_once_and_then_read_from_the_cache(root, monkeypatch):
     assert again.names == first.names
 
 
+def test_the_same_rows_are_known_again_however_they_were_chosen(root):
+    manifest = Manifest.load(root)
+    val = prepared(manifest.split("val"))
+    same = manifest[np.flatnonzero([record.split == "val" for record in manifest])]
+    assert prepared(same).root == val.root
+    assert prepared(manifest.split("train")).root != val.root
+
+
 @pytest.mark.parametrize("what", ["photograph", "settings", "manifest"])
 def test_what_changed_is_cut_again(root, what):
     manifest = Manifest.load(root)

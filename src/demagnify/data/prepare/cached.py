@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from filelock import FileLock
 
 from demagnify.assets import cache_folder
@@ -99,13 +101,23 @@ def _key(manifest: Manifest, settings: PrepareSettings) -> str:
     """Returns what changes when a record, a photograph or a setting does."""
     root = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
     digest = hashlib.sha256(f"prepared v1 {settings.model_dump_json()}\n{root}\n".encode())
-    stamped: set[Path] = set()
-    for record in manifest:
-        digest.update(f"{record}\n".encode())
-        if record.path not in stamped:
-            stamped.add(record.path)
-            digest.update(_stamp(record.path))
+    digest.update(_content(manifest.table))
+    for name in pc.unique(manifest.table["file_name"]).to_pylist():
+        digest.update(_stamp(manifest.root / name))
     return digest.hexdigest()[:32]
+
+
+def _content(table: pa.Table) -> pa.Buffer:
+    """Returns all rows as bytes: the same for the same rows, however they are kept in memory."""
+    texts = [
+        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    plain = table.cast(pa.schema(texts)).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plain.schema) as stream:
+        stream.write_table(plain)
+    return sink.getvalue()
 
 
 def _stamp(path: Path) -> bytes:

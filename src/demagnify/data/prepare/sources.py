@@ -56,7 +56,7 @@ class Sources(Sequence[Source]):
     def __init__(self, manifest: Manifest) -> None:
         names = columns.encoded(manifest.table["file_name"])
         numbers = np.asarray(names.indices)
-        self._manifest = manifest
+        self._table, self._root = manifest.table, manifest.root
         self._names: list[str] = names.dictionary.to_pylist()
         self._rows: NDArray[np.int64] = np.argsort(numbers, kind="stable")
         self._starts = np.searchsorted(numbers[self._rows], np.arange(len(self._names) + 1))
@@ -72,7 +72,7 @@ class Sources(Sequence[Source]):
             return [self[place] for place in range(len(self))[index]]
         number = self._order[index]
         rows = np.sort(self._rows[self._starts[number] : self._starts[number + 1]])
-        records = tuple(self._manifest[rows])
+        records = tuple(columns.records(self._table.take(rows), self._root))
         return Source(
             path=records[0].path,
             name=self._names[number],
