@@ -270,6 +270,12 @@ def test_a_folder_of_something_else_is_left_alone(plan, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
+def test_what_a_killed_run_was_writing_is_no_obstacle(plan, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".answers.safetensors.x1").write_bytes(b"half")
+    assert attack_adaptively(plan, tmp_path / "out").result.target.of_class("all").succeeded == 5
+
+
 def test_a_folder_about_another_detector_is_refused(plan, tmp_path):
     attack_adaptively(plan, tmp_path / "out")
     network = Brightness()

@@ -24,8 +24,8 @@ def run(
     against: Annotated[
         str,
         typer.Option(
-            help="Whom to attack: a folder that train-detector or train-defense wrote, or the "
-            "name of weights that come with demagnify."
+            help="Whom to attack: a folder that train-defense wrote, the name of weights that come "
+            "with demagnify, or any detector that --detector of other verbs takes."
         ),
     ] = "light",
     attack: Attacks = None,

@@ -139,8 +139,10 @@ def attack_adaptively(plan: AdaptivePlan, output: Path) -> AdaptiveRun:
 
 def _check_output(output: Path) -> None:
     """Makes sure that nothing but an earlier adaptive attack is written over."""
-    ours = (output / ANSWERS).is_file()
-    if output.exists() and not ours and (not output.is_dir() or any(output.iterdir())):
+    if not output.exists() or (output / ANSWERS).is_file():
+        return
+    # Hidden files are what a killed run was about to move into place.
+    if not output.is_dir() or any(not path.name.startswith(".") for path in output.iterdir()):
         raise BadOutputError(
             f"{output} is not empty, and not made by an adaptive attack",
             hint="choose another output folder",
