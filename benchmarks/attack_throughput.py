@@ -5,13 +5,16 @@
 For each network, face crops and whole photographs are attacked by `attack_folder`, files read,
 faces found, compared, encoded and written included, and in turn the same batches go through the
 network alone: tensors in memory, shrunk already, nothing done with the result. The ratio of both
-times is what counts; times by themselves depend on what else the machine does. FOLDER holds
-photographs with a face each, by default the CelebA photographs among the assets.
+times is what counts; times by themselves depend on what else the machine does. Where others use
+the processors too, and networks compute there, the ratio of processor time is the steadier one;
+OMP_NUM_THREADS=1 keeps waiting threads from being counted. FOLDER holds photographs with a face
+each, by default the CelebA photographs among the assets.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import statistics
 import tempfile
 import time
@@ -92,16 +95,24 @@ def prepare(photos: Path, work: Path, count: int) -> list[Case]:
     ]
 
 
-def seconds(work: Callable[[], object]) -> float:
+@dataclass(frozen=True)
+class Taken:
+    """How long something took, in seconds: by the clock, and of all processors together."""
+
+    clock: float
+    processor: float
+
+
+def taken(work: Callable[[], object]) -> Taken:
     """Returns how long `work` takes."""
-    start = time.perf_counter()
+    clock, processor = time.perf_counter(), time.process_time()
     work()
     if torch.cuda.is_available():
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return Taken(time.perf_counter() - clock, time.process_time() - processor)
 
 
-def bare(attack: SuperResolutionAttack, batches: list[torch.Tensor]) -> float:
+def bare(attack: SuperResolutionAttack, batches: list[torch.Tensor]) -> Taken:
     """Returns how long the network alone takes for batches that are shrunk and on its device."""
     ready = [to_float(shrink(batch.to(attack.device), attack.shrink)) for batch in batches]
 
@@ -110,33 +121,39 @@ def bare(attack: SuperResolutionAttack, batches: list[torch.Tensor]) -> float:
             for batch in ready:
                 attack.network.module(batch)
 
-    return seconds(forward)
+    return taken(forward)
 
 
 def measure(case: Case, attack: SuperResolutionAttack, options: argparse.Namespace) -> str:
     """Returns a line of the table: medians of interleaved repeats, after one that warms up."""
-    files: list[float] = []
-    alone: list[float] = []
+    files: list[Taken] = []
+    alone: list[Taken] = []
     faces = 0
     with tempfile.TemporaryDirectory() as place:
         for repeat in range(options.repeats + 1):
             recording = Recording(attack)
-            output = Path(place) / str(repeat)
-            taken = seconds(
-                lambda output=output, recording=recording: attack_folder(  # type: ignore[misc]
-                    case.folder, output, recording, config=case.config, batch_size=options.batch
-                )
+            run = functools.partial(
+                attack_folder,
+                case.folder,
+                Path(place) / str(repeat),
+                recording,
+                config=case.config,
+                batch_size=options.batch,
             )
-            network = bare(attack, recording.batches)
+            both = taken(run), bare(attack, recording.batches)
             if repeat:
-                files.append(taken)
-                alone.append(network)
+                files.append(both[0])
+                alone.append(both[1])
                 faces = sum(len(batch) for batch in recording.batches)
-    ratios = [network / taken for taken, network in zip(files, alone, strict=True)]
+    pairs = list(zip(alone, files, strict=True))
+    ratios = [network.clock / whole.clock for network, whole in pairs]
+    processor = [network.processor / whole.processor for network, whole in pairs]
     return (
-        f"{attack.name:<22}{case.name:<22}{faces / statistics.median(files):>9.1f}"
-        f"{faces / statistics.median(alone):>9.1f}{statistics.median(ratios):>8.0%}"
-        f"{min(ratios):>8.0%}{max(ratios):>6.0%}"
+        f"{attack.name:<20}{case.name:<20}"
+        f"{faces / statistics.median(whole.clock for whole in files):>8.1f}"
+        f"{faces / statistics.median(network.clock for network in alone):>8.1f}"
+        f"{statistics.median(ratios):>8.0%}{min(ratios):>7.0%} -{max(ratios):>4.0%}"
+        f"{statistics.median(processor):>11.0%}{min(processor):>7.0%} -{max(processor):>4.0%}"
     )
 
 
@@ -155,7 +172,8 @@ def main() -> None:
         photos = options.photos or assets.fetch("celeba-999")
         cases = prepare(photos, Path(place), options.count)
         print(
-            f"{'network':<22}{'files':<22}{'files/s':>9}{'bare/s':>9}{'ratio':>8}{'from':>8}{'to':>6}"
+            f"{'network':<20}{'files':<20}{'files/s':>8}{'bare/s':>8}{'ratio':>8}{'':13}"
+            f"{'processor':>11}"
         )
         for model in options.models:
             attack = attacks.create(model, device=options.device, precision=options.precision)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Sources:
         self.root = root
         self.skipped = list(skipped)
         self._manifest = None if manifest is None else _by_file(manifest)
-        self._names = names if manifest is None else manifest.names
+        self._names = names if self._manifest is None else self._manifest.names
         self._count = len(set(self._names))
         self._renamed = _renamed(self._names) if save_as == "png" else None
 
@@ -96,14 +97,15 @@ class Sources:
             for name in self._names:
                 yield Source(self.root / name, name, self._target(name))
             return
-        for path, records in itertools.groupby(self._manifest, key=lambda record: record.path):
-            name = relative_name(path, self.root)
-            yield Source(path, name, self._target(name), tuple(records))
+        rows = zip(self._names, self._manifest, strict=True)
+        for name, group in itertools.groupby(rows, key=lambda row: row[0]):
+            records = tuple(record for _, record in group)
+            yield Source(records[0].path, name, self._target(name), records)
 
     def _target(self, name: str) -> str:
         if self._renamed is None or name.endswith(".png"):
             return name
-        return self._renamed.get(name) or Path(name).with_suffix(".png").as_posix()
+        return self._renamed.get(name) or _as_png(name)
 
     def holds(self) -> Holds:
         """Tells photographs from face crops; see `FolderConfig.holds`."""
@@ -176,7 +178,7 @@ def _renamed(names: Iterable[str]) -> dict[str, str]:
     for name in distinct:
         if name.endswith(".png"):
             continue
-        target = Path(name).with_suffix(".png").as_posix()
+        target = _as_png(name)
         if target in taken:
             target = f"{name}.png"
             while target in taken:
@@ -184,6 +186,10 @@ def _renamed(names: Iterable[str]) -> dict[str, str]:
             renamed[name] = target
         taken.add(target)
     return renamed
+
+
+def _as_png(name: str) -> str:
+    return f"{posixpath.splitext(name)[0]}.png"
 
 
 def _size(path: Path) -> tuple[int, int] | None:
