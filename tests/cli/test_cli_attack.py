@@ -1,10 +1,10 @@
-"""`demagnify attack`: attacked copies of a folder, with what belongs to them."""
+"""`demagnify attack`: attacked copies of face crops and photographs, with what belongs to them."""
 
 import csv
 
 import pytest
 from PIL import Image
-from toy_photos import photograph
+from toy_photos import ToyFinder, photograph
 
 from demagnify import attacks, images
 
@@ -30,7 +30,16 @@ def labelled(photos):
 def attack(run, tmp_path):
     output = tmp_path / "out"
     return lambda *arguments: run(
-        "attack", "--crops", *arguments, output, "--model", "bicubic", "--scale", 2, "--device", "cpu"
+        "attack",
+        "--crops",
+        *arguments,
+        output,
+        "--model",
+        "bicubic",
+        "--scale",
+        2,
+        "--device",
+        "cpu",
     )
 
 
@@ -136,6 +145,59 @@ def test_an_attack_that_there_is_not_is_told(run, labelled, tmp_path, model, tol
 
 def test_an_output_of_another_attack_is_refused(attack, run, labelled, tmp_path):
     attack(labelled)
-    ended = run("attack", "--crops", labelled, tmp_path / "out", "--model", "bicubic-x3", "--device", "cpu")
+    ended = run(
+        "attack", "--crops", labelled, tmp_path / "out", "--model", "bicubic-x3", "--device", "cpu"
+    )
     assert ended.code == 1
     assert "holds images of another attack" in ended.err
+
+
+@pytest.fixture
+def attack_photos(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("demagnify.attacks.folder.run.FaceFinder", ToyFinder)
+    output = tmp_path / "out"
+    return lambda *arguments: run("attack", *arguments, output, "--model", "bicubic-x2")
+
+
+def test_photographs_are_told_from_crops_and_every_face_is_attacked(
+    attack_photos, photos, tmp_path
+):
+    folder = photos("a.png", "b.png")
+    Image.new("RGB", (80, 60), (90, 90, 90)).save(folder / "sky.png")
+    ended = attack_photos(folder)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.lines[0] == "taken for whole photographs; --crops if they are not"
+    assert ended.lines[1].startswith("attacked 4 faces in 2 photographs: PSNR ")
+    assert ended.lines[2] == "1 are written unattacked: no face was found or chosen"
+    assert len(rows(tmp_path / "out" / "faces.csv")) == 4
+
+
+def test_small_squares_are_taken_for_crops(attack_photos, tmp_path):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(photograph(0, 64, 64)).save(tmp_path / "in" / "a.png")
+    ended = attack_photos(tmp_path / "in")
+    assert ended.lines[0] == "taken for face crops; --photos if they are not"
+    assert ended.lines[1].startswith("attacked 1 faces: PSNR ")
+
+
+def test_copies_keep_the_originals_format_where_asked(attack_photos, tmp_path):
+    (tmp_path / "in" / "fake").mkdir(parents=True)
+    (tmp_path / "in" / "real").mkdir()
+    for label in ("real", "fake"):
+        Image.fromarray(photograph(1)).save(tmp_path / "in" / label / "a.jpg", quality=81)
+    options = ("--photos", "--save-as", "original", "--paste", "feather", "--faces", "fakes")
+    ended = attack_photos(tmp_path / "in", *options)
+    assert (ended.code, ended.err) == (0, "")
+    assert "attacked 2 faces in 1 photographs" in ended.out
+    for label in ("real", "fake"):
+        with (
+            Image.open(tmp_path / "in" / label / "a.jpg") as before,
+            Image.open(tmp_path / "out" / label / "a.jpg") as after,
+        ):
+            assert after.quantization == before.quantization
+
+
+def test_variants_are_passed_on(attack_photos, photos):
+    ended = attack_photos(photos("a.png"), "--crops", "--variant", "sideways")
+    assert ended.code == 2
+    assert attack_photos(photos("a.png"), "--crops", "--variant", "fit-224").code == 0
