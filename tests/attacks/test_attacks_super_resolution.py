@@ -66,6 +66,24 @@ def test_large_images_are_computed_in_tiles_without_seams(monkeypatch):
     torch.testing.assert_close(tiling.enlarge_in_tiles(network, images), whole)
 
 
+def test_a_network_that_sees_the_whole_is_not_cut_into_tiles(monkeypatch):
+    module = nn.Upsample(scale_factor=2)
+    monkeypatch.setattr(tiling, "WHOLE_UP_TO", 0)
+    monkeypatch.setattr(tiling, "TILE", 40)
+    sizes = []
+    module.register_forward_hook(lambda _, inputs, __: sizes.append(inputs[0].shape[-2:]))
+    tiling.enlarge_in_tiles(Network(module, 2, tiles=False), torch.rand(1, 3, 70, 45))
+    assert sizes == [(70, 45)]
+
+
+def test_a_function_that_gives_whole_numbers_is_refused():
+    def network(images: torch.Tensor) -> torch.Tensor:
+        return (bicubic(images) * 255).to(torch.uint8)
+
+    with pytest.raises(ImageContractError, match=r"torch.uint8, not floating-point"):
+        from_callable(network, 2, "mine", device="cpu")(noise(1, 3, 32, 32))
+
+
 def test_bfloat16_is_close_and_has_a_cache_of_its_own():
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(3, 12, 3, padding=1), nn.PixelShuffle(2))
