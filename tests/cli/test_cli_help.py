@@ -37,7 +37,9 @@ def test_help_imports_nothing_heavy():
 
 def test_every_verb_of_the_issue_is_there():
     loop = ["sample", "train-detector", "attack", "train-defense", "evaluate", "report"]
-    assert sorted(OPTIONS) == sorted(["adaptive-attack", "data", "demo", "detect", "assets", *loop])
+    assert sorted(OPTIONS) == sorted(
+        ["adaptive-attack", "data", "harden", "demo", "detect", "assets", *loop]
+    )
 
 
 @pytest.mark.parametrize("verb", OPTIONS)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from demagnify import assets
-from demagnify.attacks.registry import ATTACKS, Bicubic, Entry, Format, Jpeg, Published
+from demagnify.attacks.registry import ATTACKS, Bicubic, Entry, Filters, Format, Jpeg, Published
 from demagnify.attacks.spec import OPTION_SIGN, VARIANTS, Link, Variant, check_shrink, parse
 from demagnify.errors import BadConfigError
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FILE_SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
 _FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _BICUBIC: Final = re.compile(r"bicubic-x(\d+(?:\.\d+)?)")
+_FILTERS: Final = re.compile(r"filters-([a-z-]+)")
 _JPEG: Final = re.compile(r"jpeg-(\d+)(-444)?")
 
 
@@ -130,6 +131,8 @@ def _entry(base: str) -> Entry | None:
         return Bicubic(float(match[1]))
     if match := _JPEG.fullmatch(base):
         return Jpeg(int(match[1]), full_colour=match[2] is not None)
+    if match := _FILTERS.fullmatch(base):
+        return Filters(match[1])
     return None
 
 
@@ -139,6 +142,7 @@ def _looks_like_file(base: str) -> bool:
 
 def _control(link: Link, entry: Entry) -> Attack:
     from demagnify.attacks.controls import BicubicAttack, JpegAttack, NoAttack
+    from demagnify.attacks.filters import FilterAttack
 
     if isinstance(entry, Bicubic):
         if link.shrink not in (None, entry.scale):
@@ -152,6 +156,8 @@ def _control(link: Link, entry: Entry) -> Attack:
     _refuse(link, feeding=True, resizing=True)
     if isinstance(entry, Jpeg):
         return JpegAttack(entry.quality, subsampling="4:4:4" if entry.full_colour else "4:2:0")
+    if isinstance(entry, Filters):
+        return FilterAttack(None if entry.kind is None else [entry.kind])
     return NoAttack()
 
 

@@ -50,11 +50,22 @@ class Jpeg:
 
 
 @dataclass(frozen=True)
+class Filters:
+    """Ordinary filters, drawn per image.
+
+    Attributes:
+        kind: One kind of degradation; None for all of them.
+    """
+
+    kind: str | None = None
+
+
+@dataclass(frozen=True)
 class Nothing:
     """No attack."""
 
 
-Entry = Published | Bicubic | Jpeg | Nothing
+Entry = Published | Bicubic | Jpeg | Filters | Nothing
 
 ATTACKS: Final[Registry[Entry]] = Registry("attack")
 ATTACKS.add("none", Nothing())
@@ -62,6 +73,7 @@ for _scale in (2, 3, 4):
     ATTACKS.add(f"bicubic-x{_scale}", Bicubic(_scale))
 for _quality in (90, 75, 50):
     ATTACKS.add(f"jpeg-{_quality}", Jpeg(_quality))
+ATTACKS.add("filters", Filters())
 
 
 def _publish(family: str, scales: tuple[int, ...], form: Format, *, asset: str = "") -> None:
@@ -81,5 +93,8 @@ _publish("waifu2x-photo", (2,), "ncnn")
 
 
 def names() -> list[str]:
-    """Returns the names of the attacks that are known; `bicubic-x1.5` and `jpeg-85` work too."""
+    """Returns the names of the attacks that are known.
+
+    `bicubic-x1.5`, `jpeg-85` and `filters-painted` (one kind of degradation) work too.
+    """
     return list(ATTACKS)

@@ -4,6 +4,7 @@
     nets/mine.pth                       a file that spandrel loads
     package.module:function             a Python function or module
     jpeg-75                             no network: see `demagnify attack --list`
+    filters, filters-painted            ordinary filters drawn per image, or one kind of them
     srgan-x4@k2                         shrinks by 2 before the network enlarges by 4
     srgan-x4@up-then-down               another variant of the attack
     srgan-x4@bgr-255                    feeds the network as the published code did

@@ -15,6 +15,7 @@ from demagnify.cli import (
     demo,
     detect,
     evaluate,
+    harden,
     report,
     sample,
     train_defense,
@@ -67,6 +68,7 @@ app.command("demo", rich_help_panel="Start here")(demo.run)
 app.command("detect", rich_help_panel="Start here")(detect.run)
 app.command("sample", rich_help_panel="The research loop")(sample.run)
 app.command("train-detector", rich_help_panel="The research loop")(train_detector.run)
+app.command("harden", rich_help_panel="The research loop")(harden.run)
 app.command("attack", rich_help_panel="The research loop")(attack.run)
 app.command("adaptive-attack", rich_help_panel="The research loop")(adaptive_attack.run)
 app.command("train-defense", rich_help_panel="The research loop")(train_defense.run)
