@@ -18,13 +18,14 @@ _MIDDLE: Final = 128
 @ACTIONS.register("low-pass")
 @dataclass(frozen=True)
 class LowPass(Action):
-    """Keeps only the frequencies within a circle around zero.
+    """Keeps only the lower frequencies of the cosine transform, across and down.
 
-    Yin et al., "A Fourier Perspective on Model Robustness in Computer Vision", NeurIPS 2019. Half
-    of the highest frequency is what a face shrunk to half its size can hold.
+    Yin et al., "A Fourier Perspective on Model Robustness in Computer Vision", NeurIPS 2019, with
+    the cosine transform, whose mirrored borders do not ring into the opposite side. Half of the
+    frequencies is what a face shrunk to half its size can hold.
 
     Attributes:
-        share: Radius of the circle as a share of the highest frequency along an axis, 0 to 1.
+        share: Of the frequencies along an axis, how many are kept, 0 to 1.
     """
 
     family = "low-pass"
@@ -32,23 +33,24 @@ class LowPass(Action):
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the copy without high frequencies."""
-        height, width = images.shape[-2:]
-        inside = _circle(height, width, self.share).to(images.device)
-        # A few images at a time stay in the processor's cache.
+        rows, columns = (
+            _projection(side, self.share).to(images.device) for side in images.shape[2:]
+        )
+        # One image at a time: a product of another shape would round otherwise.
         parts = torch.split(images, 1 if images.is_cpu else len(images))
-        return torch.cat([_filter(part, inside) for part in parts])
-
-
-def _filter(images: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
-    spectrum = torch.fft.rfft2(images.float()).mul_(inside)
-    return kernels.to_uint8(torch.fft.irfft2(spectrum, s=tuple(images.shape[-2:])))
+        return torch.cat([kernels.to_uint8(rows @ part.float() @ columns) for part in parts])
 
 
 @lru_cache(maxsize=8)
-def _circle(height: int, width: int, share: float) -> torch.Tensor:
-    rows, columns = torch.fft.fftfreq(height)[:, None], torch.fft.rfftfreq(width)[None, :]
-    radius = torch.sqrt(rows.square() + columns.square())
-    return (radius <= share / 2).float()
+def _projection(side: int, share: float) -> torch.Tensor:
+    """Returns the symmetric matrix that keeps the lower share of frequencies, (side, side)."""
+    kept = max(1, round(share * side))
+    frequency = torch.arange(kept, dtype=torch.float64)[:, None]
+    place = torch.arange(side, dtype=torch.float64)[None, :] + 0.5
+    waves = torch.cos(torch.pi / side * frequency * place) * (2 / side) ** 0.5
+    waves[0] *= 0.5**0.5
+    projection: torch.Tensor = waves.T @ waves
+    return projection.float()
 
 
 @ACTIONS.register("residual")
