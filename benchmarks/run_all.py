@@ -27,6 +27,11 @@ def main() -> None:
         episodes = "60" if quick else most
         options = ("--detector", detector, "--loop-episodes", episodes)
         _python("paper_loop.py", sample, f"paper-loop-{detector}", *options)
+    _run(str(HERE / "actions.py"), "--data", str(sample))
+    _run(str(HERE / "learners.py"))
+    _run(str(HERE / "decoding.py"), "--data", str(sample))
+    _run(str(HERE / "attack_throughput.py"))
+    _run(str(HERE / "manifest_scale.py"), "--rows", "100000" if quick else "1000000")
 
 
 def _python(script: str, data: Path, name: str, *options: str) -> None:
