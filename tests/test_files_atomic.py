@@ -89,9 +89,12 @@ def test_a_file_is_not_replaced_by_a_folder(tmp_path):
 
 
 @pytest.mark.parametrize("write", [files.atomic_path, files.atomic_folder])
-def test_a_full_disk_is_said_in_one_line(tmp_path, write):
-    with pytest.raises(BadOutputError, match="No space left"), write(tmp_path / "a"):
-        raise OSError(errno.ENOSPC, "No space left on device")
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.ENOSPC, "No space left"), (errno.EFBIG, "File too large")]
+)
+def test_a_full_disk_is_said_in_one_line(tmp_path, write, number, said):
+    with pytest.raises(BadOutputError, match=said), write(tmp_path / "a"):
+        raise OSError(number, said)
     assert list(tmp_path.iterdir()) == []
 
 

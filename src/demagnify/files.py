@@ -100,11 +100,14 @@ def _refusals(place: Path) -> Iterator[None]:
 
 @contextmanager
 def _full_disk(place: Path) -> Iterator[None]:
-    """Does the same for a full disk only: other errors of the caller's are the caller's own."""
+    """Does the same for a full disk or quota, or a file too large for the file system.
+
+    Other errors of the caller's are the caller's own.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
         raise BadOutputError(f"cannot write {place}: {error.strerror or error}") from error
 

@@ -287,3 +287,12 @@ def test_a_format_that_does_not_exist_is_named(folder):
     assert len(Manifest.load(folder, format="metadata")) == 3
     with pytest.raises(UnknownNameError, match="did you mean metadata"):
         Manifest.load(folder, format="metadat")
+
+
+def test_a_file_under_both_labels_is_told_from_one_that_is_only_listed_twice(folder):
+    text = "file_name,label\na.png,real\nb.png,fake\na.png,fake\nb.png,fake\n"
+    manifest = load(folder, text)
+    assert [str(skipped) for skipped in manifest.skipped] == [
+        "metadata.csv, line 4: a.png is listed twice, under both labels; the first counts",
+        "metadata.csv, line 5: b.png is listed twice",
+    ]

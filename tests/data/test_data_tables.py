@@ -179,7 +179,7 @@ def test_boxes_make_several_records_of_one_photograph(folder, kind):
     assert [record.box for record in manifest] == [Box(1, 2.5, 30, 40), Box(-3, 2, 30, 40), None]
     assert [record.prepared for record in manifest] == [False, False, True]
     assert [skipped.reason for skipped in manifest.skipped] == [
-        "a.png is listed twice",
+        "a.png is listed twice, under both labels; the first counts",
         "the box is not complete",
     ]
     assert not manifest.prepared

@@ -1,6 +1,8 @@
 """FaceForensics++: the official layout, its split pairs, and frames spread over videos."""
 
+import errno
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -244,3 +246,17 @@ def test_colours_are_rgb(tmp_path):
     ((_, pixels),) = videos.read_frames(tmp_path / "red.mp4", [1])
     assert pixels[..., 0].mean() > 200
     assert pixels[..., 2].mean() < 50
+
+
+def test_a_folder_of_videos_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    root = face_forensics(tmp_path, methods=(), frames=1)
+    iterate = Path.iterdir
+
+    def refuse(path):
+        if path.name == "videos":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return iterate(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(BadManifestError, match="videos: cannot be read: Permission denied"):
+        Manifest.load(root)

@@ -309,3 +309,39 @@ def test_a_setting_of_another_format_is_named(root):
 def test_polygons_are_not_kept(root):
     assert "segmentation" in json.loads((root / "Train_poly.json").read_text())["annotations"][0]
     assert set(Manifest.load(root)[0].extra) == {"annotation", "photo_size"}
+
+
+def test_photographs_of_one_name_are_looked_for_in_the_folder_of_their_own_split(tmp_path):
+    for seed, split in enumerate(("Train", "Val")):
+        images.save_png(tmp_path / f"Images/{split}/photo-0.png", picture(seed))
+        content = coco(photos=1, folder=".")
+        write_json(tmp_path / f"{split}_poly.json", content)
+    manifest = Manifest.load(tmp_path)
+    assert {(record.split, record.path.parent.name) for record in manifest} == {
+        ("train", "Train"),
+        ("val", "Val"),
+    }
+    manifest.check_groups()
+
+
+@pytest.mark.parametrize("inside", ["", "Train", "Images/Train"])
+def test_archives_may_be_unpacked_each_into_a_folder_of_its_own(tmp_path, inside):
+    for number in range(2):
+        place = tmp_path / f"Train_part_{number + 1}" / inside
+        images.save_png(place / f"photo-{number}.png", picture(number))
+    write_json(tmp_path / "Train_poly.json", coco(photos=2))
+    manifest = Manifest.load(tmp_path)
+    assert len(manifest) == 6
+    assert manifest.skipped == ()
+
+
+def test_a_folder_of_other_coco_files_is_read_by_split(tmp_path):
+    for split in ("train", "val"):
+        write_json(tmp_path / f"annotations/instances_{split}.json", coco(photos=1, folder="."))
+        images.save_png(tmp_path / split / "photo-0.png", picture(len(split)))
+    write_json(tmp_path / "annotations/notes.json", {"by": "somebody"})
+    manifest = Manifest.load(tmp_path)
+    assert {(record.split, record.path.parent.name) for record in manifest} == {
+        ("train", "train"),
+        ("val", "val"),
+    }

@@ -77,3 +77,25 @@ def test_a_json_file_that_is_none_says_so(tmp_path):
     (tmp_path / "faces.json").write_text('{"a": 1}')
     with pytest.raises(BadManifestError, match=r"Train_poly\.json"):
         Manifest.load(tmp_path / "faces.json")
+
+
+def test_files_that_could_be_meant_are_named(tmp_path):
+    (tmp_path / "set").mkdir()
+    with pytest.raises(BadManifestError, match="it holds nothing"):
+        Manifest.load(tmp_path / "set")
+    (tmp_path / "set/training_real").mkdir()
+    with pytest.raises(BadManifestError, match="it holds training_real"):
+        Manifest.load(tmp_path / "set")
+    (tmp_path / "set/labels.csv").write_text("file_name,label\n")
+    (tmp_path / "set/notes.md").write_text("")
+    with pytest.raises(BadManifestError, match=r"give the file that is meant: labels\.csv \("):
+        Manifest.load(tmp_path / "set")
+
+
+def test_crops_beside_kaggles_data_set_do_not_hide_it(tmp_path):
+    manifest = Manifest.load(kaggle(tmp_path))
+    crops = kaggle(tmp_path, "faces") / "faces"
+    with pytest.raises(BadManifestError):
+        Manifest.load(tmp_path)
+    Manifest.load(crops).save(crops / "metadata.csv")
+    assert [record.path for record in Manifest.load(tmp_path)] == [r.path for r in manifest]

@@ -1,7 +1,7 @@
 """`demagnify data prepare`: what it says, and how it ends."""
 
 import pytest
-from field_sets import face_forensics, open_forensics
+from field_sets import deepfake_bench, face_forensics, open_forensics
 from typer.testing import CliRunner
 
 from demagnify import images
@@ -68,3 +68,12 @@ def test_settings_reach_the_format(tmp_path):
 def test_a_setting_that_the_format_lacks_is_named(root, tmp_path):
     with pytest.raises(BadConfigError, match="openforensics has no setting frames"):
         run(root, tmp_path / "out", "--frames", 3)
+
+
+def test_the_crops_of_deepfakebench_are_taken_as_they_are(tmp_path):
+    source = deepfake_bench(tmp_path / "bench")
+    result = run(source, tmp_path / "out")
+    assert result.exit_code == 0
+    made = Manifest.load(tmp_path / "out")
+    assert {record.extra["face"] for record in made} == {"kept"}
+    assert len(made) == len(Manifest.load(source))

@@ -1,7 +1,9 @@
 """Faces cut out of photographs and videos into a folder: crops, manifest, what is left out."""
 
 import csv
+import errno
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -289,3 +291,38 @@ def test_the_order_is_that_of_the_manifest(root, tmp_path):
     assert [r.extra["annotation"] for r in crops] == [r.extra["annotation"] for r in manifest]
     settings = json.loads((tmp_path / "out/prepare.json").read_text())["settings"]
     assert settings["no_face"] == "skip"
+
+
+def test_crops_never_go_among_the_images_of_a_label(tmp_path):
+    images.save_png(tmp_path / "set/real/0.png", picture(0))
+    manifest = Manifest.load(tmp_path / "set")
+    whole = PrepareSettings(unboxed="keep")
+    with pytest.raises(BadOutputError, match="lies among the images of a label"):
+        prepare(manifest, tmp_path / "set/real/crops", whole)
+    for _ in range(2):
+        prepare(Manifest.load(tmp_path / "set"), tmp_path / "set/crops", whole)
+    assert len(Manifest.load(tmp_path / "set")) == len(Manifest.load(tmp_path / "set/crops")) == 1
+
+
+@pytest.mark.parametrize("damage", [b"{broken\n", b"\0\0\xff\n", b'{"name": "a"}\n', b"[]\n"])
+def test_a_damaged_line_of_the_log_costs_one_file(root, tmp_path, damage):
+    prepare(Manifest.load(root), tmp_path / "out")
+    log = tmp_path / "out/prepare.jsonl"
+    lines = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join([lines[0], damage, *lines[2:]]))
+    assert len(prepare(Manifest.load(root), tmp_path / "out").manifest) == 12
+    assert len(log.read_bytes().splitlines()) == len(lines) + 1
+
+
+def test_a_log_that_cannot_be_written_is_said_in_one_line(root, tmp_path, monkeypatch):
+    prepare(Manifest.load(root), tmp_path / "out")
+    opened = Path.open
+
+    def refuse(path, mode="r", *args, **kwargs):
+        if path.name == "prepare.jsonl" and "a" in mode:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, mode, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(BadOutputError, match=r"cannot write .*prepare\.jsonl: Permission denied"):
+        prepare(Manifest.load(root), tmp_path / "out")

@@ -75,8 +75,9 @@ def run(
     """Cut the faces out of a data set, into a folder that everything else reads.
 
     Boxes that the data set gives are used, with a margin of 10 %, made square; where it gives
-    none, faces are found with YuNet. Writes PNG files, `metadata.csv` with label, split, group and
-    where each face comes from, and `skipped.csv`. What is done is not done again.
+    none, faces are found with YuNet. The crops of DeepfakeBench and Kaggle are kept. Writes PNG
+    files, `metadata.csv` with label, split, group and where each face comes from, and
+    `skipped.csv`. What is done is not done again.
     """
     from demagnify.data import Manifest
     from demagnify.data.formats import FORMATS, recognise
@@ -101,7 +102,7 @@ def run(
         typer.echo(f"note: {repeats}")
     settings = PrepareSettings(
         no_face=no_face,
-        unboxed="keep" if view == "scene" else "find",
+        unboxed="keep" if view == "scene" or kind.crops else "find",
         all_faces=all_faces,
         size=size,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
@@ -31,11 +31,13 @@ class Format(ABC, Generic[OptionsT]):
     Attributes:
         name: What it is called on the command line.
         summary: One line: the files by which it is known.
+        crops: Whether its images are face crops, in which no face needs to be looked for.
         options_type: What can be set: `FormatOptions` for nothing, or a class derived from it.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    crops: ClassVar[bool] = False
     options_type: type[OptionsT]
 
     @abstractmethod
@@ -80,6 +82,8 @@ class Format(ABC, Generic[OptionsT]):
 
 
 FORMATS: Final = Registry[Format[Any]]("format")
+_TOLD: Final = 5
+_TRIED: Final = 100
 
 
 def recognise(source: Path) -> Format[Any]:
@@ -95,6 +99,33 @@ def recognise(source: Path) -> Format[Any]:
             return FORMATS.get(name)
     looked = "; ".join(f"{name}: {FORMATS.get(name).summary}" for name in FORMATS)
     raise BadManifestError(
-        f"{source}: there is no metadata.csv, and no folders real and fake, nor another data set",
+        f"{source}: {_what_is_wrong(source)}",
         hint=f"looked for {looked}",
     )
+
+
+def _what_is_wrong(source: Path) -> str:
+    """Returns why nothing is recognised: what is in a folder, and which of it could be meant."""
+    if not source.is_dir():
+        return "is no file that demagnify knows"
+    try:
+        inside = sorted(path for path in source.iterdir() if path.name[0] != ".")
+    except OSError as error:
+        raise BadManifestError(f"{source}: cannot be read: {error.strerror or error}") from error
+    meant = [path for path in inside[:_TRIED] if path.is_file() and _is_known(path)]
+    if meant:
+        return f"give the file that is meant: {_names(meant)}"
+    return (
+        "there is no metadata.csv, and no folders real and fake, nor another data set; it holds "
+        f"{_names(inside) or 'nothing'}"
+    )
+
+
+def _is_known(path: Path) -> bool:
+    return any(FORMATS.get(name).recognises(path) for name in FORMATS)
+
+
+def _names(paths: Sequence[Path]) -> str:
+    names = [path.name.encode("utf-8", "backslashreplace").decode() for path in paths[:_TOLD]]
+    more = len(paths) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

@@ -75,6 +75,7 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
 
     name: ClassVar[str] = "deepfakebench"
     summary: ClassVar[str] = "a JSON file of DeepfakeBench"
+    crops: ClassVar[bool] = True
     options_type = DeepfakeBenchOptions
 
     def recognises(self, source: Path) -> bool:
@@ -108,7 +109,7 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
         if not rows and any(video.frames for video in found):
             raise BadManifestError(
                 f"{source}: none of the frames that it lists is there",
-                hint=f"looked below: {locator.places}",
+                hint=f"the setting images names their folder; looked below: {locator.places}",
             )
         builder.root = locator.root
         for video, group, frame in rows:

@@ -86,7 +86,7 @@ def _domain(method: str) -> str:
 def _folders(place: Path) -> list[Path]:
     if not place.is_dir():
         return []
-    return sorted(path for path in place.iterdir() if path.is_dir() and path.name[0] != ".")
+    return [path for path in _entries(place) if path.is_dir() and path.name[0] != "."]
 
 
 def list_videos(
@@ -147,11 +147,18 @@ def _media(folder: Path) -> list[Path]:
     """Returns the videos of a folder or, of images/ and frames/, the folders of the videos."""
     if folder.name != "videos":
         return _folders(folder)
-    return sorted(
+    return [
         path
-        for path in folder.iterdir()
+        for path in _entries(folder)
         if path.suffix.lower() in videos.SUFFIXES and path.name[0] != "."
-    )
+    ]
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise BadManifestError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def _parts(path: Path, source: _Source) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from typing import ClassVar, Final
 
 from demagnify.data import folders
 from demagnify.data.formats.base import Format, FormatOptions
-from demagnify.data.manifest import Manifest
+from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.errors import BadManifestError
 
 _DEPTH: Final = 2
@@ -27,6 +27,7 @@ class KaggleCrops(Format[FormatOptions]):
 
     name: ClassVar[str] = "kaggle"
     summary: ClassVar[str] = "Dataset/{Train,Validation,Test}/{Fake,Real} (Kaggle's OpenForensics)"
+    crops: ClassVar[bool] = True
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
@@ -57,7 +58,15 @@ def _home(source: Path) -> Path | None:
 
 
 def _visible_folders(place: Path) -> list[Path]:
-    """Returns the folders in a place that are not hidden, and that may be looked into."""
+    """Returns the folders in a place that are not hidden, and that may be looked into.
+
+    One with a table of its own is another data set, such as the crops that were made of this one.
+    """
     with os.scandir(place) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
-    return [place / name for name in sorted(names) if os.access(place / name, os.R_OK | os.X_OK)]
+    found = [place / name for name in sorted(names)]
+    return [
+        path
+        for path in found
+        if os.access(path, os.R_OK | os.X_OK) and not (path / FILE_NAME).is_file()
+    ]

@@ -19,8 +19,9 @@ column `annotation`, by which they can be found again.
 
 from __future__ import annotations
 
+import glob
+import os
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Literal
@@ -106,19 +107,27 @@ class OpenForensics(Format[OpenForensicsOptions]):
                 hint=f"looked in it and in {', '.join(_FOLDERS[1:])}",
             )
         builder = ManifestBuilder(place, strict=strict)
-        locator = Locator(_bases(files, options.images))
-        parts = [_read_part(path, locator, options, builder.skip) for path in files]
-        builder.root = locator.root
+        # Each file has places of its own: photographs of two splits may have the same names.
+        locators = [Locator(_bases(path, options.images)) for path in files]
+        parts = [
+            _read_part(path, locator, options, builder.skip)
+            for path, locator in zip(files, locators, strict=True)
+        ]
+        builder.root = Path(os.path.commonpath([locator.root for locator in locators]))
         for part in parts:
             _add(part, builder, options)
         return builder.build()
 
 
 def annotation_files(folder: Path) -> list[Path]:
-    """Returns the files `*_poly.json` of a folder, or of the folder for annotations in it."""
+    """Returns the COCO files of a folder, or of the folder for annotations in it.
+
+    Those called `*_poly.json` where there are such; else all that begin like a COCO file.
+    """
     for name in _FOLDERS:
-        place = folder / name
-        found = sorted(path for path in place.glob("*.json") if _is_named(path) and is_file(path))
+        files = sorted(path for path in (folder / name).glob("*.json") if is_file(path))
+        named = [path for path in files if _is_named(path)]
+        found = named or [path for path in files if starts_with_keys(path, _COCO_KEYS)]
         if found:
             return found
     return []
@@ -128,12 +137,19 @@ def _is_named(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIX)
 
 
-def _bases(files: Sequence[Path], given: Path | None) -> list[Path]:
-    """Returns where photographs may lie: as given, or seen from the annotation files."""
-    homes = [absolute(given)] if given else [files[0].parent, files[0].parent.parent]
-    names = [_split_folder(path) for path in files]
+def _bases(path: Path, given: Path | None) -> list[Path]:
+    """Returns where a file's photographs may lie: as given, or seen from the file."""
+    homes = [absolute(given)] if given else [path.parent, path.parent.parent]
+    split = _split_name(path)
+    names = [_split_folder(path), *([split] if split != splits.WHOLE else [])]
     inside = ("", "Images", "images", *(f"Images/{name}" for name in names), *names)
-    return [home / name for home in homes for name in inside]
+    plain = [home / name for home in homes for name in inside]
+    return [*plain, *(part for home in homes for name in names for part in _parts(home, name))]
+
+
+def _parts(home: Path, split: str) -> list[Path]:
+    """Returns the folders that a split's archives were unpacked to: `Train_part_1` and so on."""
+    return sorted(part for part in home.glob(f"{glob.escape(split)}_part*") if part.is_dir())
 
 
 def _split_folder(path: Path) -> str:
@@ -167,7 +183,7 @@ def _read_part(path: Path, locator: Locator, options: OpenForensicsOptions, skip
         raise BadManifestError(
             f"{path}: none of the {len(lost)} photographs is there; the first: "
             f"{next(iter(lost.values()))}",
-            hint=f"looked in: {locator.places}",
+            hint=f"the setting images names their folder; looked in: {locator.places}",
         )
     counts = Counter(face.photo for face in faces)
     for key, reason in lost.items():

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from demagnify.data.builder import ManifestBuilder
+from demagnify.data.labels import NAMES
 from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.parallel import in_threads
 from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome
@@ -120,10 +121,17 @@ class _LazyFinder:
 
 
 def _check_apart(root: Path, output: Path) -> None:
-    if root.resolve().is_relative_to(output.resolve()):
-        raise BadOutputError(
-            f"{output} holds the data set itself", hint="choose an output folder elsewhere"
-        )
+    """Makes sure that the crops do not become a part of the data set that they are made of."""
+    home, place = root.resolve(), output.resolve()
+    wrong = ""
+    if home.is_relative_to(place):
+        wrong = "holds the data set itself"
+    elif place.is_relative_to(home):
+        folders = {part.lower() for part in place.relative_to(home).parts[:-1]}
+        if folders & set(NAMES):
+            wrong = "lies among the images of a label"
+    if wrong:
+        raise BadOutputError(f"{output} {wrong}", hint="choose an output folder elsewhere")
 
 
 def _finish(

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final, TextIO
+from typing import BinaryIO, Final
 
 from demagnify.data.prepare.cutting import Cut, Outcome
 from demagnify.data.prepare.settings import PrepareSettings
@@ -41,7 +41,7 @@ class WorkLog:
         text = json.dumps({"root": origin, "settings": settings.model_dump()}, indent=2) + "\n"
         path = output / SETTINGS
         if path.is_file():
-            if path.read_text(encoding="utf-8") != text:
+            if _read_text(path) != text:
                 raise BadOutputError(
                     f"{output} holds faces of another data set, or cut with other settings",
                     hint="choose another output folder",
@@ -65,33 +65,76 @@ class WorkLog:
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
-        """Yields what notes finished files."""
-        with (self._output / DONE).open("a", encoding="utf-8") as file:
-            yield Writer(file)
+        """Yields what notes finished files.
+
+        Raises:
+            BadOutputError: If they cannot be noted.
+        """
+        path = self._output / DONE
+        try:
+            file = path.open("ab", buffering=0)  # so that closing has nothing left to write
+        except OSError as error:
+            raise _refused(path, error) from error
+        with file:
+            yield Writer(path, file)
 
     def _read(self) -> Iterator[tuple[str, tuple[str, Outcome]]]:
-        """Reads the lines of earlier runs; the last one may be cut off by the end of the run."""
+        """Reads the lines of earlier runs.
+
+        A line may be cut off by the end of a run, or damaged: its file is cut again.
+        """
         path = self._output / DONE
         if not path.is_file():
             return
-        *lines, rest = path.read_text(encoding="utf-8").split("\n")
+        *lines, rest = _read_text(path).split("\n")
         if rest:
             write_text(path, "".join(f"{line}\n" for line in lines))
         for line in lines:
-            item = json.loads(line)
-            problems = [(where, reason) for where, reason in item["problems"]]
-            outcome = Outcome([Cut(**cut) for cut in item["cuts"]], problems)
-            yield item["name"], (item["digest"], outcome)
+            try:
+                item = json.loads(line)
+                problems = [(where, reason) for where, reason in item["problems"]]
+                outcome = Outcome([Cut(**cut) for cut in item["cuts"]], problems)
+                yield item["name"], (item["digest"], outcome)
+            except (ValueError, TypeError, KeyError):
+                continue
 
 
 class Writer:
-    """Notes finished files, a line each."""
+    """Notes finished files, a line each.
 
-    def __init__(self, file: TextIO) -> None:
+    Args:
+        path: Where they are noted, for messages.
+        file: The same, open.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path = path
         self._file = file
 
     def add(self, source: Source, outcome: Outcome) -> None:
-        """Notes that a file is finished; its crops are in place."""
+        """Notes that a file is finished; its crops are in place.
+
+        Raises:
+            BadOutputError: If that cannot be written.
+        """
         line = {"name": source.name, "digest": source.digest(), **asdict(outcome)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(f"{json.dumps(line)}\n".encode())
+        except OSError as error:
+            raise _refused(self._path, error) from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise BadOutputError(
+            f"{path}: cannot be read: {error.strerror or error}",
+            hint="choose another output folder",
+        ) from error
+
+
+def _refused(path: Path, error: OSError) -> BadOutputError:
+    return BadOutputError(
+        f"cannot write {path}: {error.strerror or error}", hint="choose another output folder"
+    )

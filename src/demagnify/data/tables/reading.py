@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -119,8 +119,19 @@ def _once(table: pa.Table, faults: Faults) -> pa.Table:
     again = np.ones(len(table), dtype=bool)
     again[firsts.to_numpy()] = False
     repeated = table.filter(pa.array(again))
-    for number, name in zip(
-        repeated[values.NUMBER].to_pylist(), repeated["file_name"].to_pylist(), strict=True
-    ):
-        faults[number] = f"{PurePosixPath(name).name} is listed twice"
+    torn = _under_both_labels(table, keys)
+    for number, key in zip(repeated[values.NUMBER].to_pylist(), _rows(repeated, keys), strict=True):
+        told = ", under both labels; the first counts" if key in torn else ""
+        faults[number] = f"{PurePosixPath(str(key[0])).name} is listed twice{told}"
     return table.filter(pa.array(~again))
+
+
+def _under_both_labels(table: pa.Table, keys: list[str]) -> set[tuple[object, ...]]:
+    """Returns the inputs, by their values of `keys`, that stand under both labels."""
+    labels = table.select([*keys, "label"]).group_by(keys).aggregate([("label", "count_distinct")])
+    torn = labels.filter(pc.greater(labels["label_count_distinct"], 1))
+    return set(_rows(torn, keys))
+
+
+def _rows(table: pa.Table, keys: list[str]) -> Iterator[tuple[object, ...]]:
+    return zip(*(table[key].to_pylist() for key in keys), strict=True)
