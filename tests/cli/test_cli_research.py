@@ -213,7 +213,7 @@ def test_faces_of_one_split_only_cannot_be_trained_on(run, photos, tmp_path):
     source = photos("real/a.png", "fake/b.png")
     ended = run("train-detector", tmp_path / "out", "--data", source)
     assert (ended.code, ended.out) == (1, "")
-    assert "no image is in the split 'train' (there are: all)" in ended.err
+    assert "no image is in the split 'train' (there are: all; demagnify data" in ended.err
 
 
 def test_assets_are_listed_as_a_table_and_as_json(run, monkeypatch):

@@ -1,14 +1,14 @@
 """`demagnify data prepare`: what it says, and how it ends."""
 
 import pytest
-from field_sets import deepfake_bench, face_forensics, open_forensics
+from field_sets import deepfake_bench, face_forensics, open_forensics, picture
 from typer.testing import CliRunner
 
 from demagnify import images
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.app import app
 from demagnify.data import Manifest
-from demagnify.errors import BadConfigError, DemagnifyError
+from demagnify.errors import BadConfigError, BadManifestError, DemagnifyError
 
 
 @pytest.fixture
@@ -77,3 +77,21 @@ def test_the_crops_of_deepfakebench_are_taken_as_they_are(tmp_path):
     made = Manifest.load(tmp_path / "out")
     assert {record.extra["face"] for record in made} == {"kept"}
     assert len(made) == len(Manifest.load(source))
+
+
+def test_folders_without_splits_become_a_set_to_train_on(tmp_path):
+    for label in ("real", "fake"):
+        for number in range(30):
+            name = f"mine/{label}/{label}-{number}.png"
+            images.save_png(tmp_path / name, picture(number, 16, 16))
+    with pytest.raises(BadManifestError, match="data prepare --new-splits makes some"):
+        Manifest.load(tmp_path / "mine").split("train")
+    for _ in range(2):
+        result = run(tmp_path / "mine", tmp_path / "out", "--crops", "--new-splits")
+        assert result.exit_code == 0
+        assert "60 crops: 60 taken as they are" in result.output
+    made = Manifest.load(tmp_path / "out")
+    made.check_groups()
+    assert {counts.split for counts in made.describe()} == {"train", "val", "test"}
+    assert set(made.split("train").labels) == {0, 1}
+    assert len(made.split("train")) > 30

@@ -160,9 +160,15 @@ class Manifest(Sequence[Record]):
         """
         chosen = self.table.filter(pc.equal(self.table["split"], name))
         if not len(chosen):
-            known = ", ".join(counts.split for counts in self.describe())
+            known = [counts.split for counts in self.describe()]
+            way = (
+                "; demagnify data prepare --new-splits makes some"
+                if known == [splits.WHOLE]
+                else ""
+            )
             raise BadManifestError(
-                f"{self.root}: no image is in the split {name!r}", hint=f"there are: {known}"
+                f"{self.root}: no image is in the split {name!r}",
+                hint=f"there are: {', '.join(known)}{way}",
             )
         return Manifest.from_table(chosen, root=self.root)
 

@@ -64,6 +64,20 @@ def run(
         bool,
         typer.Option("--all-faces", help="Take every face that is found, not the largest only."),
     ] = False,
+    crops: Annotated[
+        bool,
+        typer.Option(
+            "--crops", help="Take images without a box as they are: they are face crops already."
+        ),
+    ] = False,
+    new_splits: Annotated[
+        bool,
+        typer.Option(
+            "--new-splits",
+            help="Deal the groups out to train, val and test (7:1:2) by their names, whatever "
+            "splits the data set has.",
+        ),
+    ] = False,
     size: Annotated[
         int | None, typer.Option(min=8, help="Side of the crops in pixels; their own if not given.")
     ] = None,
@@ -97,12 +111,14 @@ def run(
     kind = recognise(source) if format_name is None else FORMATS.get(format_name)
     manifest = Manifest.load(source, format=kind.name, strict=strict, **chosen)
     typer.echo(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
+    if new_splits:
+        manifest = manifest.with_splits()
     repeats = count_repeats(manifest)
     if repeats.inputs < repeats.rows:
         typer.echo(f"note: {repeats}")
     settings = PrepareSettings(
         no_face=no_face,
-        unboxed="keep" if view == "scene" or kind.crops else "find",
+        unboxed="keep" if crops or kind.crops or view == "scene" else "find",
         all_faces=all_faces,
         size=size,
     )
