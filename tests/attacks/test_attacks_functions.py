@@ -5,7 +5,8 @@ import torch
 
 from demagnify import attacks
 from demagnify.attacks.controls import BicubicAttack
-from demagnify.errors import BadConfigError
+from demagnify.attacks.functions import from_callable
+from demagnify.errors import BadConfigError, ImageContractError
 
 MODULE = """
 import torch
@@ -30,6 +31,29 @@ def arrays(images):
 
 def broken(images):
     raise ValueError("no weights here\\nand more")
+
+def make():
+    return torch.nn.Upsample(scale_factor=3)
+
+def make_broken():
+    raise FileNotFoundError("net.pth")
+
+def needs_even_sides(images):
+    return double(images[..., ::2, ::2].view(-1, 3, 24, 32))
+
+def gives_nothing(images):
+    return double(images) if images.shape[-2] == 48 else double(images) * float("nan")
+
+class Views(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 12, 3, padding=1)
+        self.deep = torch.nn.Parameter(torch.ones(1, 1, 1, 1, 1))
+
+    def forward(self, images):
+        count, _, height, width = images.shape
+        seen = self.layer(images).view(count, -1).view(count, 12, height, width)
+        return torch.nn.functional.pixel_shuffle(seen, 2)
 
 class Nets:
     twice = torch.nn.Upsample(scale_factor=2)
@@ -83,9 +107,10 @@ def test_another_source_has_another_fingerprint(module, tmp_path):
         ("levels", "gives torch.uint8"),
         ("arrays", "gives ndarray"),
         ("broken", r"fails on float RGB images \(1, 3, 48, 64\): ValueError: no weights here$"),
-        ("nothing", "has no nothing"),
-        ("Nets", "is no function"),
-        ("number", "is no function"),
+        ("nothing", "has no 'nothing'"),
+        ("Nets", "gave a Nets, which cannot be called"),
+        ("number", "is a int, which cannot be called"),
+        ("make_broken", "make_broken cannot be made: FileNotFoundError: net.pth$"),
     ],
 )
 def test_what_is_no_network_is_refused_in_one_line(module, name, reason):
@@ -95,8 +120,43 @@ def test_what_is_no_network_is_refused_in_one_line(module, name, reason):
 
 
 def test_a_module_that_cannot_be_imported_is_told(module, tmp_path):
-    with pytest.raises(BadConfigError, match="no_such_package cannot be imported"):
+    with pytest.raises(BadConfigError, match="there is no module 'no_such_package'"):
         attacks.create("no_such_package:net")
     (tmp_path / f"{module}_bad.py").write_text("import no_such_thing\n")
-    with pytest.raises(BadConfigError, match="No module named 'no_such_thing'"):
+    with pytest.raises(BadConfigError, match="needs the module 'no_such_thing'"):
         attacks.create(f"{module}_bad:net")
+    (tmp_path / f"{module}_ends.py").write_text("raise SystemExit(2)\n")
+    with pytest.raises(BadConfigError, match="cannot be imported: SystemExit: 2"):
+        attacks.create(f"{module}_ends:net")
+
+
+def test_a_function_without_arguments_makes_the_network(module):
+    attack = attacks.create(f"{module}:make", device="cpu")
+    assert (attack.scale, attack(pictures()).shape) == (3, pictures().shape)
+
+
+def test_code_that_looks_at_the_layout_of_its_images_runs(module):
+    attack = attacks.create(f"{module}:Views", device="cpu")
+    assert attack(pictures()).shape == pictures().shape
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("needs_even_sides", "the network fails on 2 x 3 x 40 x 52 values: RuntimeError: "),
+        ("gives_nothing", "gave 12480 of 12480 values that are no finite number"),
+    ],
+)
+def test_a_network_that_fails_later_is_told_with_its_name_and_cause(module, name, reason):
+    attack = attacks.create(f"{module}:{name}", device="cpu")
+    with pytest.raises(ImageContractError, match=reason) as caught:
+        attack(pictures())
+    assert str(caught.value).startswith(f"{module}:{name}: ")
+    assert "\n" not in str(caught.value)
+    assert (caught.value.__cause__ is None) == (name == "gives_nothing")
+
+
+@pytest.mark.parametrize("scale", [0, 1.5, "2"])
+def test_a_scale_that_is_no_whole_number_is_refused(scale):
+    with pytest.raises(BadConfigError, match="cannot enlarge by"):
+        from_callable(lambda images: images, scale, "mine")

@@ -6,8 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demagnify import attacks
 from demagnify.attacks.networks import ncnn, ncnn_chain, ncnn_format
-from demagnify.errors import AssetError, BadArtifactError
+from demagnify.errors import AssetError, BadArtifactError, DemagnifyError
 
 PARAM = """7767517
 3 3
@@ -91,3 +92,57 @@ def test_a_chain_of_another_kind_is_refused(last):
     weights = [{"weight": torch.rand(4, 3, 3, 3), "bias": torch.rand(4)}]
     with pytest.raises(BadArtifactError, match=r"neither SRMD|not known"):
         ncnn_chain.from_layers(layers, weights, name="x.param")
+
+
+CHAIN = """7767517
+3 3
+Input            in   0 1 data
+Convolution      c    1 1 data 1 0=3 1=3 4=0 5=1 6=81
+Deconvolution    d    1 1 1 output 0=3 1=4 3=2 4=3 5=1 6=144
+"""
+
+
+def pair(folder, param=CHAIN):
+    """Writes both files of a small network that enlarges by 2; returns the first."""
+    numbers = np.random.default_rng(0).normal(0.05, 0.05, 81 + 3 + 144 + 3).astype("<f4")
+    parts = [b"\0" * 4, numbers[:84].tobytes(), b"\0" * 4, numbers[84:].tobytes()]
+    (folder / "mine.param").write_text(param)
+    (folder / "mine.bin").write_bytes(b"".join(parts))
+    return folder / "mine.param"
+
+
+def test_a_users_pair_of_files_is_an_attack(tmp_path):
+    param = pair(tmp_path)
+    attack = attacks.create(f"{param}@k3", device="cpu")
+    images = torch.randint(0, 256, (2, 3, 41, 50), dtype=torch.uint8)
+    assert (attack.name, attack.scale, attack(images).shape) == ("mine@k3", 2, images.shape)
+    before = attack.fingerprint()
+    data = bytearray((tmp_path / "mine.bin").read_bytes())
+    data[4] ^= 1
+    (tmp_path / "mine.bin").write_bytes(data)
+    assert attacks.create(f"{param}@k3", device="cpu").fingerprint() != before
+
+
+@pytest.mark.parametrize(
+    ("param", "reason"),
+    [
+        (CHAIN.replace("Deconvolution", "Attention"), "not known: Attention"),
+        (CHAIN.replace("7767517", "hello"), "not an ncnn"),
+        (CHAIN.replace("0=3 1=4", "0=3 1=9"), "do not fit each other"),
+        (CHAIN.replace("6=81", "6=x"), "do not fit each other"),
+        (CHAIN.replace("6=144", "6=900"), "cut off"),
+        (CHAIN.replace("Input ", "Split "), "neither RRDB"),
+        ("7767517\n1 1\nInput in 0 1 data\n", "more weights"),
+    ],
+)
+def test_a_users_pair_of_another_network_is_told_in_one_line(tmp_path, param, reason):
+    with pytest.raises(DemagnifyError, match=reason) as caught:
+        attacks.create(pair(tmp_path, param))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_pair_without_its_other_half_is_told(tmp_path):
+    pair(tmp_path)
+    (tmp_path / "mine.bin").unlink()
+    with pytest.raises(BadArtifactError, match=r"mine\.bin: there is no such file"):
+        attacks.create(tmp_path / "mine.param")

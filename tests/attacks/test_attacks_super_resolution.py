@@ -122,5 +122,5 @@ def test_a_module_is_evaluated_not_trained():
 def test_a_function_of_another_scale_is_refused():
     with pytest.raises(ImageContractError, match="scale 3"):
         from_callable(bicubic, 3, "mine", device="cpu")(noise(1, 3, 48, 48))
-    with pytest.raises(BadConfigError, match="does not enlarge"):
+    with pytest.raises(BadConfigError, match="cannot enlarge by 0"):
         from_callable(bicubic, 0, "mine", device="cpu")

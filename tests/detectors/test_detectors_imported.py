@@ -134,6 +134,9 @@ def test_what_cannot_be_imported_is_told_in_one_line(module, where, says):
         ("import surely_not_there\n", "needs the module 'surely_not_there'"),
         ("def (:\n", "cannot be imported: SyntaxError"),
         ("open('weights.bin')\n", "cannot be imported: FileNotFoundError"),
+        ("raise SystemExit(2)\n", "cannot be imported: SystemExit: 2"),
+        ("def x():\n    open('weights.bin')\n", "x cannot be made: FileNotFoundError"),
+        ("def x():\n    raise SystemExit\n", "x cannot be made: SystemExit"),
     ],
 )
 def test_a_broken_module_is_told_in_one_line(module, code, says):

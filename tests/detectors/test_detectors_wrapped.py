@@ -1,9 +1,13 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from demagnify import detectors
-from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.detectors import Preprocessing
+from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyWarning
 
 BATCH = torch.randint(0, 256, (4, 3, 20, 20), dtype=torch.uint8)
 
@@ -36,15 +40,95 @@ def test_name_and_threshold_are_kept():
         (lambda images: torch.zeros(len(images) + 1), r"not \(4,\)"),
         (lambda images: torch.full((len(images),), torch.nan), "4 of 4 logits"),
         (lambda images: torch.tensor([0.0, torch.inf, 0.0, 0.0]), "1 of 4 logits"),
-        (lambda images: [0.0] * len(images), "returned a list"),
+        (lambda images: ["fake"] * len(images), "returned no numbers: ValueError"),
+        (lambda images: np.array([None] * len(images)), "returned no numbers: TypeError"),
+        (lambda images: "fake", "returned a str"),
+        (lambda images: (brightness(images), images), "several things: Tensor, Tensor"),
+        (lambda images: {"a": images, "b": images}, "several things: a, b"),
+        (lambda images: brightness(images).to(torch.complex64), "complex64"),
+        (lambda images: brightness(images).to_sparse(), "sparse"),
+        (lambda images: torch.zeros(len(images), device="meta"), "meta"),
     ],
-    ids=["two-outputs", "scalar", "too-many", "nan", "infinite", "list"],
+    ids=[
+        *("two-outputs", "scalar", "too-many", "nan", "infinite", "words", "objects", "word"),
+        *("tuple", "mapping", "complex", "sparse", "meta"),
+    ],
 )
 def test_a_wrong_answer_is_told_in_one_line(answer, says):
     with pytest.raises(BadConfigError, match=says) as caught:
         detectors.wrap(answer, name="broken")(BATCH)
     assert "'broken'" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        lambda scores: scores.tolist(),
+        list,
+        lambda scores: scores.numpy().astype("float64"),
+        lambda scores: {"logits": scores},
+        lambda scores: (scores,),
+        lambda scores: SimpleNamespace(logits=scores, loss=None),
+    ],
+    ids=["numbers", "tensors", "array", "mapping", "tuple", "object"],
+)
+def test_scores_are_taken_in_any_shape(shape):
+    detector = detectors.wrap(lambda images: shape(brightness(images)), name="any")
+    assert detector(BATCH).tolist() == pytest.approx(brightness(BATCH).tolist())
+
+
+def test_a_callable_cannot_write_into_the_images():
+    before = BATCH.clone()
+    detector = detectors.wrap(lambda images: brightness(images.zero_()), name="writes")
+    assert detector(BATCH).tolist() == [0.0] * 4
+    assert torch.equal(BATCH, before)
+
+
+class Flat(nn.Module):
+    """Looks at the layout of what a convolution made, as much code does; has 3-D convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 8, 3)
+        self.deep = nn.Conv3d(1, 1, 1)
+
+    def forward(self, images):
+        return self.layer(images.float()).view(len(images), -1).mean(dim=1)
+
+
+def test_a_module_that_looks_at_the_layout_of_its_features_runs():
+    module = Flat().eval()
+    with torch.inference_mode():
+        expected = module(BATCH)
+    assert torch.equal(detectors.wrap(module, name="flat")(BATCH).detach(), expected)
+
+
+def test_two_logits_that_are_probabilities_are_told():
+    images = torch.randint(0, 256, (8, 3, 20, 20), dtype=torch.uint8)
+
+    def softmax(batch):
+        fake = (brightness(batch) / 255).unsqueeze(1)
+        return torch.cat([1 - fake, fake], dim=1)
+
+    with pytest.warns(DemagnifyWarning, match="write head=two-probability"):
+        detectors.wrap(softmax, name="softmax", head="two-logit", fake_index=1)(images)
+
+
+def test_two_logits_between_0_and_1_are_no_probabilities(recwarn):
+    images = torch.randint(0, 256, (8, 3, 20, 20), dtype=torch.uint8)
+
+    def logits(batch):
+        return torch.stack([brightness(batch) / 255, brightness(batch) / 300], dim=1)
+
+    detectors.wrap(logits, name="logits", head="two-logit", fake_index=1)(images)
+    assert not [one for one in recwarn if one.category is DemagnifyWarning]
+
+
+def test_a_torchscript_module_that_fails_is_told_by_its_cause():
+    scripted = torch.jit.script(nn.Linear(3, 1))
+    with pytest.raises(BadConfigError, match="RuntimeError: mat1 and mat2"):
+        detectors.wrap(scripted, name="scripted", preprocessing=Preprocessing())(BATCH)
 
 
 def test_a_module_is_told_apart_by_its_weights_and_a_function_is_not():

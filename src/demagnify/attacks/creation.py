@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from demagnify import assets
 from demagnify.attacks.registry import ATTACKS, Bicubic, Entry, Filters, Format, Jpeg, Published
 from demagnify.attacks.spec import OPTION_SIGN, VARIANTS, Link, Variant, check_shrink, parse
 from demagnify.errors import BadConfigError
+from demagnify.imports import PATTERN
 
 if TYPE_CHECKING:
     from demagnify.attacks.base import Attack
@@ -20,8 +22,7 @@ if TYPE_CHECKING:
 
 # torch, spandrel and h5py are imported when an attack is made, so that names are cheap.
 
-_FILE_SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
-_FUNCTION: Final = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
+_FILE_SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors", ".param", ".onnx"})
 _BICUBIC: Final = re.compile(r"bicubic-x(\d+(?:\.\d+)?)")
 _FILTERS: Final = re.compile(r"filters-([a-z-]+)")
 _JPEG: Final = re.compile(r"jpeg-(\d+)(-444)?")
@@ -85,8 +86,11 @@ def create(
 
 
 def _links(spec: str | Path) -> tuple[Link, ...]:
-    if isinstance(spec, Path) or (_looks_like_file(spec) and Path(spec).is_file()):
-        return (Link(str(spec)),)
+    if isinstance(spec, Path):
+        # With a folder before it, so that no file is taken for a name.
+        return (Link(os.path.join(".", spec)),)  # noqa: PTH118  a Path drops the "."
+    if _looks_like_file(spec) and os.path.isfile(spec):  # noqa: PTH113  raises if it is too long
+        return (Link(spec),)
     return parse(spec)
 
 
@@ -112,7 +116,7 @@ def _with_scale(link: Link, scale: float) -> Link:
 
 def _make(link: Link, where: _Where) -> Attack:
     entry = _entry(link.base)
-    if entry is None and _FUNCTION.fullmatch(link.base) and not _looks_like_file(link.base):
+    if entry is None and PATTERN.fullmatch(link.base) and not _looks_like_file(link.base):
         return _from_function(link, where)
     if entry is None and _looks_like_file(link.base):
         return _from_file(link, where)
@@ -137,7 +141,8 @@ def _entry(base: str) -> Entry | None:
 
 
 def _looks_like_file(base: str) -> bool:
-    return "/" in base or "\\" in base or Path(base).suffix.lower() in _FILE_SUFFIXES
+    named = "/" in base or "\\" in base or Path(base).suffix.lower() in _FILE_SUFFIXES
+    return named or os.path.exists(base)  # noqa: PTH110  raises if it is too long
 
 
 def _control(link: Link, entry: Entry) -> Attack:
@@ -186,20 +191,31 @@ def _published(link: Link, entry: Published, where: _Where) -> Attack:
 
 
 def _from_file(link: Link, where: _Where) -> Attack:
-    from demagnify.attacks.networks import spandrel
     from demagnify.files import sha256
 
     path = Path(link.base)
-    network = spandrel.load(path)
+    network, files = _read_file(path)
     return _super_resolution(
         link,
         lambda: network,
         where,
         scale=network.scale,
         label=path.stem,
-        identity=f"file {sha256(path)}",
+        identity=f"file {' '.join(sha256(file) for file in files)}",
         bfloat16=network.bfloat16,
     )
+
+
+def _read_file(path: Path) -> tuple[Network, list[Path]]:
+    """Returns the network in a user's file, and the files that it is in."""
+    if path.suffix.lower() == ".param":
+        from demagnify.attacks.networks import ncnn
+
+        binary = path.with_suffix(".bin")
+        return ncnn.read(path, binary), [path, binary]
+    from demagnify.attacks.networks import spandrel
+
+    return spandrel.load(path), [path]
 
 
 def _from_function(link: Link, where: _Where) -> Attack:

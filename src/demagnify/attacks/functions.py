@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import inspect
-import sys
 from collections.abc import Callable
-from operator import attrgetter
-from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
+from demagnify import imports
 from demagnify.attacks.networks.network import Network
 from demagnify.attacks.super_resolution import SuperResolutionAttack
 from demagnify.devices import Precision
-from demagnify.errors import BadConfigError
+from demagnify.errors import BadConfigError, DemagnifyError
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 
 PROBE: Final = (48, 64)
 """Height and width of the image that tells by how much a function enlarges."""
+
+_CALLED: Final = "a network maps float RGB in 0-1, (N, 3, H, W), to the same, enlarged"
 
 
 class _Called(nn.Module):
@@ -56,12 +53,14 @@ def from_callable(
         precision: See `SuperResolutionAttack`.
 
     Raises:
-        BadConfigError: If the scale is below 1 or the device does not exist.
+        BadConfigError: If the scale is no whole number from 1, or the device does not exist.
     """
-    if scale < 1:
-        raise BadConfigError(f"{name}: a scale of {scale} does not enlarge", hint="use 1 or more")
+    if not isinstance(scale, int) or scale < 1:
+        raise BadConfigError(
+            f"{name}: a network cannot enlarge by {scale!r}", hint="use a whole number from 1"
+        )
     return SuperResolutionAttack(
-        lambda: Network(_Called(function).eval(), scale),
+        lambda: Network(_Called(function).eval(), scale, channels_last=False),
         scale=scale,
         name=name,
         identity=f"callable {name}",
@@ -77,43 +76,22 @@ def load(spec: str) -> tuple[Network, str]:
     code: give only what you trust.
 
     Args:
-        spec: "package.module:function"; what is called maps float32 RGB in [0, 1], shape
+        spec: "package.module:name" of a function, a module, or a class or function without
+            arguments that makes one; what is called maps float32 RGB in [0, 1], shape
             (N, 3, H, W), to a larger image of the same kind.
 
     Returns:
-        The network, and what tells it from others: the spec and the SHA-256 of its source file.
+        The network, and what tells it from others: the spec and `imports.identity`.
 
     Raises:
         BadConfigError: If it cannot be imported or called, or gives no enlarged RGB images.
     """
-    function, source = _find(spec)
-    module = _Called(function).eval()
+    found = imports.import_object(spec)
+    function: Function = imports.make(found, spec, hint=_CALLED)
+    module = _Called(function).eval().cpu()
     scale = _probe(module, spec)
-    digest = hashlib.sha256(source).hexdigest()
-    return Network(module, scale), f"function {spec} {digest}"
-
-
-def _find(spec: str) -> tuple[Function, bytes]:
-    place, _, name = spec.partition(":")
-    if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(place)
-    except Exception as error:
-        raise BadConfigError(f"{spec}: {place} cannot be imported: {_told(error)}") from error
-    try:
-        function: Function = attrgetter(name)(module)
-    except AttributeError as error:
-        raise BadConfigError(f"{spec}: {place} has no {name}") from error
-    if isinstance(function, type) or not callable(function):
-        raise BadConfigError(
-            f"{spec} is no function, and no module that can be called",
-            hint="make the network at the top of the file, and give its name",
-        )
-    try:
-        return function, Path(inspect.getsourcefile(module) or "").read_bytes()
-    except (OSError, TypeError):
-        return function, b""  # compiled modules have no source
+    network = Network(module, scale, channels_last=False)
+    return network, f"function {spec} {imports.identity(found, function, spec)}"
 
 
 def _probe(module: nn.Module, spec: str) -> int:
@@ -122,9 +100,11 @@ def _probe(module: nn.Module, spec: str) -> int:
     try:
         with torch.inference_mode():
             result = module(torch.full((1, 3, height, width), 0.5))
-    except Exception as error:
+    except DemagnifyError:
+        raise
+    except Exception as error:  # whatever a user's code does
         raise BadConfigError(
-            f"{spec} fails on float RGB images (1, 3, {height}, {width}): {_told(error)}"
+            f"{spec} fails on float RGB images (1, 3, {height}, {width}): {imports.brief(error)}"
         ) from error
     if not isinstance(result, torch.Tensor) or not result.is_floating_point():
         kind = result.dtype if isinstance(result, torch.Tensor) else type(result).__name__
@@ -136,8 +116,3 @@ def _probe(module: nn.Module, spec: str) -> int:
             "grow by the same whole number"
         )
     return scale
-
-
-def _told(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -78,12 +78,14 @@ class SuperResolutionAttack(Magnification):
         Raises:
             BadConfigError: If it cannot be fed as asked for.
         """
-        network = self._load()
+        network = replace(self._load(), name=self.name)
         if self.feeding == "bgr-255":
             if not network.any_range:
                 raise BadConfigError(f"the network of {self.name} takes values in 0-1 only")
             network = replace(network, module=network.unclipped or network.module)
-        network.module.to(self.device).to(memory_format=torch.channels_last)
+        network.module.to(self.device)
+        if network.channels_last:
+            network.module.to(memory_format=torch.channels_last)
         return network
 
     def magnify(self, images: torch.Tensor) -> torch.Tensor:

@@ -50,7 +50,8 @@ class Detector(nn.Module):
         network: A timm network with as many outputs as its head has; it gets float images
             (N, 3, S, S), scaled by `mean` and `std`.
         name: What to call it in tables.
-        backbone: timm's name of the network, from which `load` builds it again.
+        backbone: timm's name of the network, from which `load` builds it again; empty if it is
+            none of timm's.
         input_size: Side S in pixels to which images are resized.
         mean: Mean per channel in [0, 1], taken off.
         std: Spread per channel in [0, 1], divided by.
@@ -90,7 +91,8 @@ class Detector(nn.Module):
         head: Head | None = None,
     ) -> None:
         super().__init__()
-        self.network = network.to(memory_format=torch.channels_last)
+        # A user's own network may look at the layout, as `view` does; timm's do not.
+        self.network = network.to(memory_format=torch.channels_last) if backbone else network
         self.name = name
         self.backbone = backbone
         self.input_size = input_size

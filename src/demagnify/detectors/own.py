@@ -9,7 +9,8 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from demagnify.detectors import backbones, imported, pretrained
+from demagnify import imports
+from demagnify.detectors import backbones, pretrained
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import Head, make_head
 from demagnify.detectors.onnx_file import OnnxFile
@@ -19,9 +20,10 @@ from demagnify.detectors.source import Source
 from demagnify.detectors.wrapped import WrappedDetector, names_of_outputs
 from demagnify.devices import Precision, pick_device
 from demagnify.errors import BadConfigError, DemagnifyWarning
-from demagnify.imports import import_object
 
 TIMM: Final = "timm:"
+
+_CALLED: Final = "a detector maps an image batch, uint8 RGB (N, 3, H, W), to N scores"
 
 
 def from_checkpoint(
@@ -131,8 +133,8 @@ def from_import(where: str, options: Options, *, device: str = "auto") -> Detect
         BadConfigError: If it cannot be imported, or is nothing that can be called.
     """
     options.allow(ANSWER | GEOMETRY | SCALING | {"output"}, where)
-    found = import_object(where)
-    made = imported.make(found, where)
+    found = imports.import_object(where)
+    made = imports.make(found, where, hint=_CALLED)
     if isinstance(made, nn.Module):
         made = made.to(pick_device(device)).eval()
     if isinstance(made, Detector):
@@ -149,7 +151,7 @@ def from_import(where: str, options: Options, *, device: str = "auto") -> Detect
         head=head,
         preprocessing=options.preprocessing(where) if prepares else None,
         output=options.output,
-        identity=imported.identity(found, made, where),
+        identity=imports.identity(found, made, where),
     ).eval()
 
 

@@ -14,12 +14,13 @@ from torch import nn
 
 from demagnify.detectors.detector import Detector, check_finite, update_digest
 from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
-from demagnify.detectors.imported import told_fingerprint
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyError, DemagnifyWarning
-from demagnify.imports import brief
+from demagnify.imports import brief, told_fingerprint
 
 _NO_SCALING: Final = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+_ANSWER: Final = "return one logit per image, float32 of shape (N,)"
+_BOTH: Final = "probabilities that add up to 1, write head=two-probability"
 _NAMES: Final = ("id2label", "class_names", "classes")
 """Where networks keep the names of their outputs."""
 
@@ -69,9 +70,10 @@ class WrappedDetector(Detector):
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
         """Returns what the wrapped callable says about the image batch, before its head."""
-        batch = images if self.preprocessing is None else self.preprocessing(images)
+        # A copy: a function may write into what it gets, and the faces are needed again.
+        batch = images.clone() if self.preprocessing is None else self.preprocessing(images)
         answer = check_finite(_read(self._ask(batch), self.output, self.name), self.name)
-        if self.head.outputs == 1 and not self.head.is_probability:
+        if not self.head.is_probability:
             self._watch(answer)
         return answer
 
@@ -113,7 +115,7 @@ class WrappedDetector(Detector):
             shape = " x ".join(map(str, batch.shape))
             raise BadConfigError(
                 f"the detector {self.name!r} fails on {batch.dtype} images {shape}: {brief(error)}",
-                hint=""
+                hint="try another input_size; weights in half precision need .float()"
                 if self.preprocessing
                 else "if it wants floats or one size, write mean, std, range and input_size",
             ) from error
@@ -122,12 +124,15 @@ class WrappedDetector(Detector):
         """Warns once if what should be logits looks like probabilities."""
         if self._suspicion is None or 0.0 < self.threshold < 1.0 or not scores.numel():
             return
-        self._suspicion = self._suspicion.extended(scores)
+        adds_up = scores.shape[-1:] == (2,) and bool(((scores.sum(dim=-1) - 1).abs() < 1e-3).all())
+        # Of two logits it takes more than their range to look like probabilities: their sum.
+        possible = self.head.outputs == 1 or adds_up
+        self._suspicion = self._suspicion.extended(scores) if possible else None
         if self._suspicion is not None and self._suspicion.confirmed:
             self._suspicion = None
             warnings.warn(
                 f"all scores of the detector {self.name!r} lie between 0 and 1: if they are "
-                "probabilities of fake, write head=probability",
+                + ("probabilities of fake, write head=probability", _BOTH)[self.head.outputs - 1],
                 DemagnifyWarning,
                 stacklevel=2,
             )
@@ -159,9 +164,9 @@ def wrap(
 
     Args:
         function: Maps an image batch, uint8 RGB (N, 3, H, W), to one number per image or two, as
-            a tensor, an array, an object with `.logits`, or a mapping. A module's parameters say
-            on which device it gets its images; a function gets them where they are. An attribute
-            `fingerprint`, a text, says when a function has changed.
+            a tensor, an array, a list, an object with `.logits`, or a mapping. A module's
+            parameters say on which device it gets its images; a function gets them where they are.
+            An attribute `fingerprint`, a text, says when a function has changed.
         name: What to call it in tables.
         threshold: Above it is fake: a probability of fake where the head gives probabilities,
             else a logit. The middle, 0.5 or 0, if None.
@@ -215,16 +220,36 @@ def _read(answer: Any, output: str | None, name: str) -> torch.Tensor:  # noqa: 
         answer = answer[output]
     elif not isinstance(answer, torch.Tensor) and hasattr(answer, "logits"):
         answer = answer.logits
-    if isinstance(answer, Mapping):
+    elif isinstance(answer, Mapping | tuple) and len(answer) == 1:
+        (answer,) = answer.values() if isinstance(answer, Mapping) else answer
+    if isinstance(answer, Mapping | tuple):
+        what = answer if isinstance(answer, Mapping) else (type(one).__name__ for one in answer)
         raise BadConfigError(
-            f"the detector {name!r} returned several things: {', '.join(map(str, answer))}",
-            hint="write output=NAME for the one that holds the scores",
+            f"the detector {name!r} returned several things: {', '.join(map(str, what))}",
+            hint="write output=NAME for the one that holds the scores"
+            if isinstance(answer, Mapping)
+            else "return the one that holds the scores",
         )
-    if isinstance(answer, np.ndarray):
-        answer = torch.from_numpy(answer)
+    return _as_tensor(answer, name)
+
+
+def _as_tensor(answer: Any, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
+    """Returns real numbers, given as a tensor, an array or a list, as a tensor."""
+    if isinstance(answer, np.ndarray | list):
+        try:
+            answer = torch.as_tensor(answer)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise BadConfigError(
+                f"the detector {name!r} returned no numbers: {brief(error)}", hint=_ANSWER
+            ) from error
     if not isinstance(answer, torch.Tensor):
         raise BadConfigError(
-            f"the detector {name!r} returned a {type(answer).__name__}, not a tensor",
-            hint="return one logit per image, float32 of shape (N,)",
+            f"the detector {name!r} returned a {type(answer).__name__}, not a tensor", hint=_ANSWER
+        )
+    if answer.is_complex() or answer.is_meta or answer.layout is not torch.strided:
+        raise BadConfigError(
+            f"the detector {name!r} returned a tensor of {answer.dtype}, {answer.layout}, on "
+            f"{answer.device}, which is no plain list of scores",
+            hint=_ANSWER,
         )
     return answer

@@ -16,10 +16,14 @@ from torch import nn
 from torch.nn import functional
 
 from demagnify.attacks.networks import ncnn_chain, spandrel
-from demagnify.attacks.networks.ncnn_format import read_bin, read_param
+from demagnify.attacks.networks.ncnn_format import Layer, read_bin, read_param
 from demagnify.attacks.networks.network import Network
+from demagnify.errors import BadArtifactError
+from demagnify.imports import brief
 
 _CHAIN: Final = frozenset({"Input", "Convolution", "Deconvolution", "PixelShuffle"})
+_KNOWN: Final = frozenset({"BinaryOp", "Concat", "Eltwise", "Interp", "PReLU", "Split"})
+"""Further layers of the two networks that spandrel builds."""
 
 
 class Shrunk(nn.Module):
@@ -44,14 +48,50 @@ def load(folder: Path) -> Network:
         AssetError: If the files are damaged.
         BadArtifactError: If they hold an architecture that is not known.
     """
-    param, binary = next(folder.glob("*.param")), next(folder.glob("*.bin"))
-    layers = read_param(param.read_text(encoding="ascii"), name=param.name)
-    weights = read_bin(binary.read_bytes(), layers, name=binary.name)
+    return read(next(folder.glob("*.param")), next(folder.glob("*.bin")))
+
+
+def read(param: Path, binary: Path) -> Network:
+    """Reads the network of a `.param` file, whose weights are in a `.bin` file.
+
+    Raises:
+        AssetError: If the files are damaged.
+        BadArtifactError: If one is missing, or they hold an architecture that is not known.
+    """
+    for path in (param, binary):
+        if not path.is_file():
+            raise BadArtifactError(
+                f"{path}: there is no such file", hint="ncnn keeps a network in .param and .bin"
+            )
+    layers = read_param(param.read_text(encoding="ascii", errors="replace"), name=param.name)
     kinds = {layer.kind for layer in layers}
+    if not kinds <= _CHAIN | _KNOWN:
+        raise BadArtifactError(
+            f"{param} has layers that are not known: {', '.join(sorted(kinds - _CHAIN - _KNOWN))}",
+            hint="give the network's PyTorch file",
+        )
+    try:
+        return _build(param, binary.read_bytes(), layers)
+    except (RuntimeError, ValueError, KeyError, IndexError) as error:
+        raise BadArtifactError(
+            f"{param} and {binary.name} do not fit each other: {brief(error)}"
+        ) from error
+
+
+def _build(param: Path, data: bytes, layers: list[Layer]) -> Network:
+    kinds = {layer.kind for layer in layers}
+    weights = read_bin(data, layers, name=f"{param.stem}.bin")
+    if not weights:
+        raise BadArtifactError(f"{param} has no layer with weights")
     if kinds <= _CHAIN:
         return ncnn_chain.from_layers(layers, weights, name=param.name)
     is_srvgg = "PixelShuffle" in kinds
     names = (_srvgg_names if is_srvgg else _rrdb_names)(len(weights))
+    if len(names) != len(weights):
+        raise BadArtifactError(
+            f"{param} is neither RRDB, compact SRVGG, SRMD nor waifu2x",
+            hint="give the network's PyTorch file",
+        )
     named = {
         f"{name}.{part}": array
         for name, parts in zip(names, weights, strict=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from demagnify.errors import ImageContractError
+from demagnify.errors import DemagnifyError, ImageContractError
+from demagnify.imports import brief
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Network:
         tiles: Whether a large image may be cut into tiles; not where the network looks at the
             image as a whole.
         bfloat16: Whether its layers may compute in bfloat16.
+        channels_last: Whether weights and images are laid out with the channels last, which is
+            faster; not where the network's code looks at the layout, as `view` does.
+        name: What to call it in messages.
     """
 
     module: nn.Module
@@ -31,23 +35,50 @@ class Network:
     any_range: bool = True
     tiles: bool = True
     bfloat16: bool = True
+    channels_last: bool = True
+    name: str = "the network"
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """How weights and images are laid out in memory."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Enlarges a batch, float32 (N, 3, H, W) in [0, 1], and checks what comes back.
 
         Raises:
-            ImageContractError: If the module gives another shape, or no floating-point numbers.
+            ImageContractError: If the module fails on images of this size, or gives another shape,
+                no floating-point numbers, or some that are no finite number.
         """
-        enlarged = self.module(images.contiguous(memory_format=torch.channels_last))
+        enlarged = self._ask(images.contiguous(memory_format=self.layout))
         count, channels, height, width = images.shape
         expected = (count, channels, height * self.scale, width * self.scale)
         if not isinstance(enlarged, torch.Tensor) or tuple(enlarged.shape) != expected:
             got = tuple(enlarged.shape) if isinstance(enlarged, torch.Tensor) else type(enlarged)
             raise ImageContractError(
-                f"the network of scale {self.scale} gave {got}, not {expected}"
+                f"{self.name}: the network of scale {self.scale} gave {got}, not {expected}"
             )
         if not enlarged.is_floating_point():
             raise ImageContractError(
-                f"the network gave {enlarged.dtype}, not floating-point RGB in [0, 1]"
+                f"{self.name}: the network gave {enlarged.dtype}, not floating-point RGB in [0, 1]"
+            )
+        bad = int((~enlarged.isfinite()).sum())
+        if bad:
+            raise ImageContractError(
+                f"{self.name}: the network gave {bad} of {enlarged.numel()} values that are no "
+                "finite number",
+                hint="look at its weights, or compute in float32",
             )
         return enlarged
+
+    def _ask(self, images: torch.Tensor) -> object:
+        try:
+            return self.module(images)
+        except DemagnifyError:
+            raise
+        except Exception as error:  # whatever a user's network does
+            shape = " x ".join(map(str, images.shape))
+            raise ImageContractError(
+                f"{self.name}: the network fails on {shape} values: {brief(error)}",
+                hint="try faces of another size, @k2 for less shrinking, or float32",
+            ) from error

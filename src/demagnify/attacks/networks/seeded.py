@@ -1,4 +1,4 @@
-"""Networks that draw noise in each call, such as GFPGAN and AuraSR."""
+"""Networks that see one image at a time, and those that draw noise, as GFPGAN and AuraSR do."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ import torch
 from torch import nn
 
 
-class Seeded(nn.Module):
-    """Calls a network for each image alone, with noise that is drawn anew from the same seed.
-
-    An image has one result, whatever stands beside it and how often it is asked for; torch's
-    global generator is left as it was.
+class Alone(nn.Module):
+    """Calls a network for each image alone, where its code mixes up or refuses a batch.
 
     Args:
-        module: Maps images (1, 3, H, W) to images, with noise from the global generator.
+        module: Maps images (1, 3, H, W) to images.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -25,8 +22,19 @@ class Seeded(nn.Module):
         return torch.cat([self._call(image[None]) for image in images])
 
     def _call(self, image: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.module(image)
+        return result
+
+
+class Seeded(Alone):
+    """The same, with noise that is drawn anew from the same seed for each image.
+
+    An image has one result, whatever stands beside it and how often it is asked for; torch's
+    global generator is left as it was.
+    """
+
+    def _call(self, image: torch.Tensor) -> torch.Tensor:
         devices = [image.device] if image.device.type == "cuda" else []
         with torch.random.fork_rng(devices):
             torch.manual_seed(0)
-            result: torch.Tensor = self.module(image)
-        return result
+            return super()._call(image)

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import torch
-from safetensors import SafetensorError
 from spandrel import (
+    MAIN_REGISTRY,
     ImageModelDescriptor,
     ModelLoader,
     ModelTiling,
     UnsupportedModelError,
-    canonicalize_state_dict,
 )
 from torch import nn
 from torch.nn import functional
 
-from demagnify.attacks.networks import edsr
+from demagnify.attacks.networks import edsr, weights_file
 from demagnify.attacks.networks.faces import FaceRestorer
 from demagnify.attacks.networks.network import Network
-from demagnify.attacks.networks.seeded import Seeded
+from demagnify.attacks.networks.seeded import Alone, Seeded
+from demagnify.attacks.networks.weights_file import Weights
 from demagnify.errors import BadArtifactError, BadConfigError
-
-SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
+from demagnify.imports import brief
 
 _RANDOM: Final = frozenset({"AuraSR", "GFPGAN"})
 """Architectures that draw noise in each call."""
 
-_UNREADABLE = (
-    *(OSError, SafetensorError, RuntimeError, EOFError),
-    *(ValueError, KeyError, TypeError, AttributeError),  # content that is no table of tensors
-)
+_ALONE: Final = frozenset({"DRUNet", "IPT", "SeemoRe"})
+"""Architectures whose code takes one image at a time, or chooses one way through for a batch."""
 
-Weights = dict[str, torch.Tensor]
+_CHANNELS_FIRST: Final = frozenset({"FFTformer", "IPT"})
+"""Architectures whose weights or code want the usual layout."""
+
 Descriptor: TypeAlias = ImageModelDescriptor[nn.Module]
 
 
@@ -78,50 +76,17 @@ class Unclipped(nn.Module):
 def load(path: Path) -> Network:
     """Reads a network from a `.pth`, `.pt`, `.ckpt` or `.safetensors` file.
 
-    Pickles are read by an unpickler that makes tensors and nothing else.
-
     Raises:
         BadArtifactError: If the file is missing, damaged, no weights, of an architecture that
             is not known, or not a network that maps RGB images to RGB images.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    network = from_weights(weights_file.read(path), name=str(path))
+    if not all(weight.isfinite().all() for weight in network.module.parameters()):
         raise BadArtifactError(
-            f"{path} is no file of network weights",
-            hint=f"use one of {', '.join(sorted(SUFFIXES))}",
+            f"{path} holds weights that are no finite number",
+            hint="take an earlier checkpoint: its training came to grief",
         )
-    if not path.is_file():
-        raise BadArtifactError(f"{path}: there is no such file")
-    if path.stat().st_size == 0:
-        raise BadArtifactError(f"{path}: the file is empty")
-    try:
-        weights = _read(path)
-    except pickle.UnpicklingError as error:
-        raise BadArtifactError(
-            f"{path} is a pickle of something else than weights; it was not loaded: "
-            f"{_first_line(error)}"
-        ) from error
-    except _UNREADABLE as error:
-        raise BadArtifactError(
-            f"{path} is damaged or no file of weights: {_first_line(error)}"
-        ) from error
-    return from_weights(weights, name=str(path))
-
-
-def _read(path: Path) -> Weights:
-    if path.suffix.lower() != ".pt":
-        published: Weights = ModelLoader("cpu").load_state_dict_from_file(path)
-        return published
-    # spandrel takes .pt for TorchScript, a program; torch.load refuses programs, and reads weights.
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*TorchScript archive")
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    weights: Weights = canonicalize_state_dict(loaded)
-    return weights
-
-
-def _first_line(error: Exception) -> str:
-    """The first sentence of what torch says; the rest is advice on how to run foreign code."""
-    return str(error).strip().split("\n", 1)[0].split(". ", 1)[0]
+    return network
 
 
 def from_weights(weights: Weights, *, name: str) -> Network:
@@ -134,6 +99,7 @@ def from_weights(weights: Weights, *, name: str) -> Network:
     Raises:
         BadArtifactError: As `load`.
     """
+    weights = _without_prefix(weights)
     if edsr.detect(weights):
         return edsr.from_weights(weights, name=name)
     descriptor = recognise(weights, name=name)
@@ -141,8 +107,10 @@ def from_weights(weights: Weights, *, name: str) -> Network:
     bfloat16 = descriptor.supports_bfloat16
     module: nn.Module = Described(descriptor)
     unclipped: nn.Module = Unclipped(descriptor)
-    if descriptor.architecture.id in _RANDOM:
-        module, unclipped = Seeded(module), Seeded(unclipped)
+    kind = descriptor.architecture.id
+    if kind in _RANDOM | _ALONE:
+        one_by_one = Seeded if kind in _RANDOM else Alone
+        module, unclipped = one_by_one(module), one_by_one(unclipped)
     if descriptor.purpose == "FaceSR":
         restorer = FaceRestorer(module).eval()
         return Network(restorer, scale=1, any_range=False, tiles=False, bfloat16=bfloat16)
@@ -152,7 +120,23 @@ def from_weights(weights: Weights, *, name: str) -> Network:
         unclipped=unclipped.eval(),
         tiles=tiles,
         bfloat16=bfloat16,
+        channels_last=kind not in _CHANNELS_FIRST,
     )
+
+
+def _without_prefix(weights: Weights) -> Weights:
+    """Takes away what training code puts before all names, such as `generator`."""
+    bare = weights
+    while not _is_known(bare):
+        if len({key.partition(".")[0] for key in bare}) != 1 or not all("." in key for key in bare):
+            return weights
+        bare = {key.partition(".")[2]: value for key, value in bare.items()}
+    return bare
+
+
+def _is_known(weights: Weights) -> bool:
+    known = (entry.architecture for entry in MAIN_REGISTRY.architectures("detection"))
+    return edsr.detect(weights) or any(one.detect(weights) for one in known)
 
 
 def recognise(weights: Weights, *, name: str) -> Descriptor:
@@ -167,9 +151,7 @@ def recognise(weights: Weights, *, name: str) -> Descriptor:
             hint="give a Python function as package.module:function",
         ) from error
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
-        raise BadArtifactError(
-            f"{name}: the weights fit no network: {_first_line(error)}"
-        ) from error
+        raise BadArtifactError(f"{name}: the weights fit no network: {brief(error)}") from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise BadArtifactError(f"{name} fills holes in images; it is no super-resolution network")
     if (descriptor.input_channels, descriptor.output_channels) != (3, 3):
