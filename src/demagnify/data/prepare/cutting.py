@@ -13,7 +13,8 @@ from demagnify.data import videos
 from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source
-from demagnify.data.records import Record
+from demagnify.data.prepare.turned import upright
+from demagnify.data.records import Box, Record
 from demagnify.errors import BadImageError
 from demagnify.faces import Face, square_around
 from demagnify.images import MIN_SIDE, Pixels
@@ -63,11 +64,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A face in a photograph; without a box it is the whole of it."""
+    """A face in a photograph; without a box it is the whole of it.
+
+    `meant` is the size of the photograph, "1024x683", that a given box is for, if it is known.
+    """
 
     way: Way
     box: tuple[float, float, float, float] | None = None
     score: str = ""
+    meant: str = ""
 
 
 class _NoFaceError(BadImageError):
@@ -132,7 +137,7 @@ class Cutter:
             if number is not None and (record.frame or 0) != number:
                 continue
             if record.box is not None:
-                faces = [_Place("given", record.box)]
+                faces = [_given(record.box, record, pixels)]
             elif record.frame is None and self._settings.unboxed == "keep":
                 faces = [_Place("kept")]
             else:
@@ -140,7 +145,7 @@ class Cutter:
                 faces = found or self._without_face(source, number, outcome)
             for face, name in zip(faces, names, strict=False):
                 try:
-                    crop = self._crop(pixels, face, record)
+                    crop = self._crop(pixels, face)
                 except BadImageError as error:
                     self._report(source, _spot(number, face.box), error, outcome)
                     continue
@@ -166,11 +171,11 @@ class Cutter:
         outcome.problems.append((f"{source.name}{_spot(number)}", NO_FACE))
         return []
 
-    def _crop(self, pixels: Pixels, face: _Place, record: Record) -> Pixels:
+    def _crop(self, pixels: Pixels, face: _Place) -> Pixels:
         crop = pixels
         if face.box is not None:
             if face.way == "given":
-                _check_fits(face.box, record.extra.get(PHOTO_SIZE, ""), pixels)
+                _check_fits(face.box, face.meant, pixels)
             x, y, side = square_around(face.box, pixels.shape, margin=self._settings.margin)
             if side < MIN_SIDE:
                 raise BadImageError(f"the face has only {side}x{side} pixels")
@@ -192,6 +197,13 @@ def _names(source: Source, number: int | None) -> Iterator[str]:
     """Yields the names of the crops of a photograph, or of a frame of a video, without end."""
     mark = "" if number is None else f"-{number:06d}"
     return (f"{source.stem}{mark}-{place}.png" for place in itertools.count())
+
+
+def _given(box: Box, record: Record, pixels: Pixels) -> _Place:
+    height, width = pixels.shape[:2]
+    meant = record.extra.get(PHOTO_SIZE, "")
+    box, meant = upright(box, record.path, meant=meant, width=width, height=height)
+    return _Place("given", box, meant=meant)
 
 
 def _check_fits(box: Sequence[float], meant: str, pixels: Pixels) -> None:
