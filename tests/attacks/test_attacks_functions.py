@@ -1,5 +1,7 @@
 """Python functions and modules as networks."""
 
+import sys
+
 import pytest
 import torch
 
@@ -98,6 +100,13 @@ def test_another_source_has_another_fingerprint(module, tmp_path):
     assert attacks.create(f"{module}:double").fingerprint() == before
     (tmp_path / f"{module}.py").write_text(MODULE + "# changed\n")
     assert attacks.create(f"{module}:double").fingerprint() != before
+
+
+def test_a_fingerprint_of_its_own_takes_the_place_of_the_file(module, tmp_path):
+    (tmp_path / f"{module}_told.py").write_text(MODULE + 'double.fingerprint = "1"\n')
+    before = attacks.create(f"{module}_told:double").fingerprint()
+    sys.modules[f"{module}_told"].double.fingerprint = "2"
+    assert attacks.create(f"{module}_told:double").fingerprint() != before
 
 
 @pytest.mark.parametrize(

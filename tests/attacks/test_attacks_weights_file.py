@@ -24,6 +24,11 @@ def prefixed(prefix: str) -> dict[str, torch.Tensor]:
     return {prefix + name: value for name, value in weights().items()}
 
 
+def transposed(value: torch.Tensor) -> torch.Tensor:
+    """The same values, laid out the other way round in memory."""
+    return value.mT.contiguous().mT if value.ndim > 1 else value
+
+
 def pictures() -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (2, 3, 33, 41), generator=generator).to(torch.uint8)
@@ -38,10 +43,7 @@ WRAPPED = {
     "lightning": lambda: {"state_dict": prefixed("generator.model."), "epoch": 3},
     "adversarial": lambda: {"netG": weights(), "netD": {"x.weight": torch.zeros(2)}},
     "parameters": lambda: {k: nn.Parameter(v) for k, v in weights().items()},
-    "transposed": lambda: (
-        {k: v.T.contiguous().T for k, v in weights().items() if v.ndim < 3}
-        | {k: v.mT.contiguous().mT for k, v in weights().items() if v.ndim >= 3}
-    ),
+    "transposed": lambda: {k: transposed(v) for k, v in weights().items()},
 }
 
 

@@ -194,7 +194,7 @@ def _from_file(link: Link, where: _Where) -> Attack:
     from demagnify.files import sha256
 
     path = Path(link.base)
-    network, files = _read_file(path)
+    network, files = _read_file(path, where.device)
     return _super_resolution(
         link,
         lambda: network,
@@ -206,8 +206,12 @@ def _from_file(link: Link, where: _Where) -> Attack:
     )
 
 
-def _read_file(path: Path) -> tuple[Network, list[Path]]:
+def _read_file(path: Path, device: str) -> tuple[Network, list[Path]]:
     """Returns the network in a user's file, and the files that it is in."""
+    if path.suffix.lower() == ".onnx":
+        from demagnify.attacks.networks import onnx
+
+        return onnx.load(path, device=device)
     if path.suffix.lower() == ".param":
         from demagnify.attacks.networks import ncnn
 

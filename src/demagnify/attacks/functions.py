@@ -9,15 +9,12 @@ import torch
 from torch import nn
 
 from demagnify import imports
-from demagnify.attacks.networks.network import Network
+from demagnify.attacks.networks.network import PROBE, Network, scale_of
 from demagnify.attacks.super_resolution import SuperResolutionAttack
 from demagnify.devices import Precision
 from demagnify.errors import BadConfigError, DemagnifyError
 
 Function = Callable[[torch.Tensor], torch.Tensor]
-
-PROBE: Final = (48, 64)
-"""Height and width of the image that tells by how much a function enlarges."""
 
 _CALLED: Final = "a network maps float RGB in 0-1, (N, 3, H, W), to the same, enlarged"
 
@@ -106,13 +103,4 @@ def _probe(module: nn.Module, spec: str) -> int:
         raise BadConfigError(
             f"{spec} fails on float RGB images (1, 3, {height}, {width}): {imports.brief(error)}"
         ) from error
-    if not isinstance(result, torch.Tensor) or not result.is_floating_point():
-        kind = result.dtype if isinstance(result, torch.Tensor) else type(result).__name__
-        raise BadConfigError(f"{spec} gives {kind}, not a float tensor of RGB in [0, 1]")
-    scale = result.shape[-1] // width
-    if scale < 1 or tuple(result.shape) != (1, 3, height * scale, width * scale):
-        raise BadConfigError(
-            f"{spec} makes {tuple(result.shape)} of (1, 3, {height}, {width}); both sides must "
-            "grow by the same whole number"
-        )
-    return scale
+    return scale_of(result, spec)

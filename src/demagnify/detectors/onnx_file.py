@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,9 +13,9 @@ import yaml
 
 from demagnify.detectors.heads import two_names
 from demagnify.detectors.options import Layout
-from demagnify.devices import pick_device
-from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.errors import BadConfigError
 from demagnify.files import sha256
+from demagnify.onnx_session import OnnxSession
 
 _DTYPES: Final = {
     "tensor(uint8)": torch.uint8,
@@ -25,8 +23,6 @@ _DTYPES: Final = {
     "tensor(float16)": torch.float16,
     "tensor(double)": torch.float64,
 }
-_EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
-"""In the file: the key "location" and the length of the name of a file with more weights."""
 _LABELS: Final = ("id2label", "names", "class_names", "classes", "labels")
 """Keys of its metadata that may hold the names of outputs."""
 
@@ -73,12 +69,11 @@ class OnnxFile:
         threads: int | None = None,
     ) -> None:
         self.path = path
-        runtime = _runtime(path)
-        self._errors = _errors(runtime)
-        self._session = self._open(runtime, device, threads)
-        self.input = _read_input(self._session, path, layout)
-        self.labels = _read_labels(self._session)
-        self._output = _choose_output(self._session, path, output)
+        self._session = OnnxSession(path, device=device, threads=threads)
+        session = self._session.session
+        self.input = _read_input(session, path, layout)
+        self.labels = _read_labels(session)
+        self._output = _choose_output(session, path, output)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Returns the network's answers on the device of the batch.
@@ -97,69 +92,23 @@ class OnnxFile:
 
     def fingerprint(self) -> str:
         """Returns the SHA-256 of the file and of the files with weights that it names."""
-        digest = hashlib.sha256(sha256(self.path).encode())
-        for name in sorted(_external_files(self.path)):
-            digest.update(f" {name} {sha256(self.path.parent / name)}".encode())
+        own, *others = self._session.files()
+        digest = hashlib.sha256(sha256(own).encode())
+        for path in others:
+            digest.update(f" {path.relative_to(own.parent)} {sha256(path)}".encode())
         return digest.hexdigest()
 
-    def _open(self, runtime: Any, device: str, threads: int | None) -> Any:  # noqa: ANN401  no types
-        if not self.path.is_file():
-            raise BadArtifactError(f"{self.path}: there is no such ONNX file")
-        settings = runtime.SessionOptions()
-        settings.log_severity_level = 3
-        settings.intra_op_num_threads = threads or torch.get_num_threads()
-        try:
-            return runtime.InferenceSession(
-                str(self.path), settings, providers=_providers(runtime, device)
-            )
-        except self._errors as error:
-            raise BadArtifactError(
-                f"{self.path} is no ONNX network that onnxruntime runs: {_first_line(error)}"
-            ) from error
-
     def _run(self, part: torch.Tensor) -> torch.Tensor:
-        try:
-            (answer,) = self._session.run([self._output], {self.input.name: part.numpy()})
-        except self._errors as error:
-            shape = " x ".join(map(str, part.shape))
-            raise BadConfigError(
-                f"{self.path} does not run on {shape} numbers: {_first_line(error)}",
-                hint="write input_size=SIDE, the size that it was made for",
-            ) from error
+        answer = self._session.run(
+            self._output,
+            self.input.name,
+            part.numpy(),
+            hint="write input_size=SIDE, the size that it was made for",
+        )
         answer = np.atleast_1d(np.asarray(answer))
         if self.input.batch is not None and len(answer) != len(part):
             answer = answer.reshape(len(part), -1) if answer.size in (1, 2) else answer
         return torch.from_numpy(answer)
-
-
-def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise BadConfigError(
-            f"{path} needs onnxruntime, which is not installed",
-            hint="pip install 'demagnify[onnx]'",
-        ) from error
-    return onnxruntime
-
-
-def _errors(runtime: ModuleType) -> tuple[type[Exception], ...]:
-    """Returns onnxruntime's own exceptions, which have no common base."""
-    state = runtime.capi.onnxruntime_pybind11_state
-    found = [value for value in vars(state).values() if isinstance(value, type)]
-    return tuple(value for value in found if issubclass(value, Exception))
-
-
-def _providers(runtime: Any, device: str) -> list[str]:  # noqa: ANN401  onnxruntime has no types
-    on_gpu = "CUDAExecutionProvider" in runtime.get_available_providers()
-    if pick_device(device).type == "cuda" and (on_gpu or device != "auto"):
-        if not on_gpu:
-            raise BadConfigError(
-                "this onnxruntime runs on the processor only",
-                hint="pip install onnxruntime-gpu, or choose the device cpu",
-            )
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    return ["CPUExecutionProvider"]
 
 
 def _read_input(session: Any, path: Path, layout: Layout | None) -> Input:  # noqa: ANN401
@@ -233,18 +182,3 @@ def _portions(pixels: torch.Tensor, batch: int | None) -> Iterator[torch.Tensor]
     for part in torch.split(pixels, batch):
         missing = batch - len(part)
         yield torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]) if missing else part
-
-
-def _external_files(path: Path) -> set[str]:
-    """Names of the files beside it in which an ONNX file keeps its larger weights."""
-    content = path.read_bytes()
-    found = set()
-    for match in _EXTERNAL.finditer(content):
-        name = content[match.end() : match.end() + match[1][0]].decode("utf-8", errors="replace")
-        if (path.parent / name).is_file():
-            found.add(name)
-    return found
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import nn
 
-from demagnify.errors import DemagnifyError, ImageContractError
+from demagnify.errors import BadConfigError, DemagnifyError, ImageContractError
 from demagnify.imports import brief
+
+PROBE: Final = (48, 64)
+"""Height and width of the image that tells by how much a network enlarges."""
 
 
 @dataclass(frozen=True)
@@ -82,3 +86,22 @@ class Network:
                 f"{self.name}: the network fails on {shape} values: {brief(error)}",
                 hint="try faces of another size, @k2 for less shrinking, or float32",
             ) from error
+
+
+def scale_of(result: object, name: str) -> int:
+    """Returns by how much a network enlarged one image (1, 3, *PROBE).
+
+    Raises:
+        BadConfigError: If it gave no float RGB image that is a whole number of times larger.
+    """
+    height, width = PROBE
+    if not isinstance(result, torch.Tensor) or not result.is_floating_point():
+        kind = result.dtype if isinstance(result, torch.Tensor) else type(result).__name__
+        raise BadConfigError(f"{name} gives {kind}, not a float tensor of RGB in [0, 1]")
+    scale = result.shape[-1] // width if result.ndim else 0
+    if scale < 1 or tuple(result.shape) != (1, 3, height * scale, width * scale):
+        raise BadConfigError(
+            f"{name} makes {tuple(result.shape)} of (1, 3, {height}, {width}); both sides must "
+            "grow by the same whole number"
+        )
+    return scale

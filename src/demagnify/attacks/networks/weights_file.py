@@ -78,8 +78,8 @@ def _check_kind(path: Path) -> None:
     if path.suffix.lower() not in SUFFIXES:
         raise BadArtifactError(
             f"{path} is no file of network weights",
-            hint=f"use one of {', '.join(sorted(SUFFIXES))}, ncnn's .param beside its .bin, or a "
-            "Python function as package.module:function",
+            hint=f"use one of {', '.join(sorted(SUFFIXES))}, .onnx, ncnn's .param beside its "
+            ".bin, or a Python function as package.module:function",
         )
     with path.open("rb") as file:
         head = file.read(256)
