@@ -296,3 +296,19 @@ def test_a_file_under_both_labels_is_told_from_one_that_is_only_listed_twice(fol
         "metadata.csv, line 4: a.png is listed twice, under both labels; the first counts",
         "metadata.csv, line 5: b.png is listed twice",
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("path,label", "not 'path', 'label' "),
+        ("file_name;label", "not 'file_name;label' "),
+        ("", "not nothing "),
+    ],
+)
+def test_a_header_that_lacks_a_column_is_shown(folder, header, told):
+    with pytest.raises(
+        BadManifestError, match="must name the columns file_name and label"
+    ) as found:
+        load(folder, f"{header}\na.png,real\n")
+    assert told in str(found.value)

@@ -17,6 +17,7 @@ from demagnify.data.tables.block import Block
 from demagnify.errors import BadManifestError
 
 _BYTES: Final = 2**22
+_TOLD: Final = 8
 
 
 def read(path: Path) -> Iterator[Block]:
@@ -41,8 +42,9 @@ def _header(path: Path, line: bytes) -> list[str]:
     if len(set(columns)) < len(columns):
         raise BadManifestError(f"{path}: the first line names a column twice")
     if "file_name" not in columns or not {"label", "is_fake"} & set(columns):
+        told = ", ".join(repr(name) for name in columns[:_TOLD]) or "nothing"
         raise BadManifestError(
-            f"{path}: the first line must name the columns file_name and label",
+            f"{path}: the first line must name the columns file_name and label, not {told:.200}",
             hint="split and group are read as well; columns are separated by commas",
         )
     return columns
