@@ -145,7 +145,8 @@ def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, image
 @pytest.mark.parametrize(
     ("network", "options", "says"),
     [
-        ({"shape": ("n", 1, 16, 16)}, {}, "where the channels are"),
+        ({"shape": ("n", 1, 16, 16)}, {}, "16\\], which is no batch of RGB images"),
+        ({"shape": ("n", 3, 16, 3)}, {}, "where the channels are"),
         ({"shape": ("n", "c", "h", "w")}, {}, "layout=NCHW or layout=NHWC"),
         ({"shape": ("n", 1, 16, 16)}, {"layout": "NCHW"}, "takes 1 channels"),
         ({"shape": NCHW, "dtype": TensorProto.INT64}, {}, "no batch of RGB images"),

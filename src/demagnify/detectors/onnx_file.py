@@ -137,6 +137,8 @@ def _read_input(session: Any, path: Path, layout: Layout | None) -> Input:  # no
 
 
 def _find_layout(shape: list[int | None], path: Path) -> Layout:
+    if None not in (shape[1], shape[3]) and 3 not in (shape[1], shape[3]):
+        raise BadConfigError(f"{path} takes shape {shape}, which is no batch of RGB images")
     if (shape[1] == 3) == (shape[3] == 3):
         raise BadConfigError(
             f"{path} takes shape {shape}, which does not show where the channels are",
