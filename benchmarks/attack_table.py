@@ -22,6 +22,8 @@ from pathlib import Path
 from demagnify import attacks
 from demagnify.attacks.adaptive import AdaptiveSettings
 from demagnify.attacks.base import Attack
+from demagnify.attacks.chain import Chain
+from demagnify.attacks.super_resolution import SuperResolutionAttack
 from demagnify.devices import Precision
 from demagnify.errors import BadConfigError, DemagnifyError
 from demagnify.evaluation.result import CLEAN
@@ -166,8 +168,13 @@ def _attacks(options: argparse.Namespace) -> tuple[list[Attack], dict[str, str]]
         attack = attacks.create(spec, device=options.device, precision=precision)
         if attack.name != CLEAN:
             chosen.append(attack)
-            precisions |= {attack.name: precision} if half else {}
+            precisions |= {attack.name: precision} if half and _has_network(attack) else {}
     return chosen, precisions
+
+
+def _has_network(attack: Attack) -> bool:
+    links = attack.links if isinstance(attack, Chain) else [attack]
+    return any(isinstance(link, SuperResolutionAttack) for link in links)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,8 +14,9 @@ from torchmetrics.functional.image import (
     structural_similarity_index_measure,
 )
 
+from demagnify.attacks.similarity import similarity
 from demagnify.errors import ImageContractError
-from demagnify.images import check_batch
+from demagnify.images import check_batch, from_batch
 
 Values = NDArray[np.float64]
 
@@ -55,7 +57,8 @@ def quality(
     Args:
         originals: uint8 RGB (N, 3, H, W).
         attacked: The same images after an attack.
-        batch_size: How many are compared at once; SSIM takes about 40 MB for each at 224x224.
+        batch_size: How many are compared at once on a GPU; SSIM takes about 40 MB for each at
+            224x224. On a processor each is compared in a thread of its own.
 
     Returns:
         PSNR in dB over all pixels and channels (infinite for equal images), and SSIM with a
@@ -65,6 +68,8 @@ def quality(
         ImageContractError: If one is no image batch, or the shapes differ.
     """
     check_pair(originals, attacked)
+    if originals.device.type == attacked.device.type == "cpu":
+        return _on_processor(originals, attacked)
     psnr, ssim = np.empty(len(originals)), np.empty(len(originals))
     for start in range(0, len(originals), batch_size):
         part = slice(start, start + batch_size)
@@ -87,6 +92,14 @@ def check_pair(originals: torch.Tensor, attacked: torch.Tensor) -> None:
         raise ImageContractError(
             f"originals {tuple(originals.shape)} and attacked {tuple(attacked.shape)} differ"
         )
+
+
+def _on_processor(originals: torch.Tensor, attacked: torch.Tensor) -> tuple[Values, Values]:
+    """Compares image by image in threads: the same figures as torchmetrics', many times sooner."""
+    with ThreadPoolExecutor() as pool:
+        pairs = list(pool.map(similarity, from_batch(originals), from_batch(attacked)))
+    psnr, ssim = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
+    return psnr.copy(), ssim.copy()
 
 
 def _psnr(images: torch.Tensor, originals: torch.Tensor) -> torch.Tensor:
