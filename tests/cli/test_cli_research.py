@@ -142,6 +142,7 @@ def test_an_evaluation_is_written_and_told(evaluation):
         "none",
         "bicubic-x2",
         "bicubic-x4",
+        "adaptive",
     ]
     assert ended.lines[-1] == f"look at {output / 'report.html'}"
     shown = " ".join(ended.out.split())

@@ -49,6 +49,8 @@ def test_agrees_with_scikit_learn(case):
         "balanced_accuracy": sk.balanced_accuracy_score(labels, verdicts),
         "auc": sk.roc_auc_score(labels, logits),
         "eer": crossing(fpr, tpr),
+        "tpr_at_1_fpr": tpr[fpr <= 0.01].max(),
+        "brier": np.mean((1 / (1 + np.exp(-np.array(logits, float))) - labels) ** 2),
     }
     assert found == pytest.approx(expected, abs=1e-9)
 
@@ -95,8 +97,8 @@ def test_infinite_scores_are_scores():
 @pytest.mark.parametrize(
     ("label", "missing", "undefined"),
     [
-        (1, "real", {"fpr", "tnr", "balanced_accuracy", "auc", "eer"}),
-        (0, "fake", {"tpr", "fnr", "balanced_accuracy", "auc", "eer"}),
+        (1, "real", {"fpr", "tnr", "balanced_accuracy", "auc", "eer", "tpr_at_1_fpr"}),
+        (0, "fake", {"tpr", "fnr", "balanced_accuracy", "auc", "eer", "tpr_at_1_fpr"}),
     ],
 )
 def test_one_class_alone_leaves_metrics_without_value_and_says_why(label, missing, undefined):

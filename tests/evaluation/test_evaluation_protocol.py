@@ -25,7 +25,7 @@ from demagnify.evaluation import (
 )
 from demagnify.evaluation.batches import draw_batches
 from demagnify.evaluation.metrics import METRICS
-from demagnify.evaluation.references import choose_action, choose_threshold
+from demagnify.evaluation.rivals.choosing import choose_action, choose_threshold
 from demagnify.evaluation.run_folder import load_examples
 
 
@@ -44,14 +44,16 @@ def test_every_cell_of_the_grid_is_filled(result, faceds):
     expected = {
         (split, attack, defense.name)
         for split, faced in faceds.items()
-        for attack in faced
+        for attack in (*faced, "adaptive")
         for defense in result.defenses
     }
     assert set(cells) == expected
     assert set(cells.values()) == {1}
     names = {entry.name for entry in result.defenses}
     assert {"undefended", "always jpeg", "random action", "oracle", "dqn"} <= names
-    assert {"re-tuned threshold", "average of actions"} <= names
+    assert {"re-tuned threshold", "average of actions", "router", "stacking"} <= names
+    assert {"greedy policy search", "top-k average", "agent's network as detector"} <= names
+    assert {"sees only the logit", "shuffled rewards", "constant verdict"} <= names
 
 
 def test_a_cell_holds_what_scikit_learn_finds(result, faceds):

@@ -305,9 +305,10 @@ def test_one_class_alone_still_gives_a_page(faceds_of, guided):
 def test_pictures_follow_light_and_dark_and_are_the_same_each_time(result):
     first, again = plots.draw_all(result), plots.draw_all(result)
     assert [plot.title for plot in first] == [
+        "What is won back",
         "Every attack, with intervals",
-        "ROC curves",
         "What the agent does",
+        "ROC curves",
         "How the agent learned",
         "How the detector was trained",
     ]

@@ -57,6 +57,7 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
         "none": True,
         "bicubic-x2": True,
         "bicubic-x4": False,
+        "adaptive": False,
     }
     assert result.settings.seed == 3
     assert result.context.configuration["defense"]["seed"] == 3

@@ -11,18 +11,21 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from tiny_faces import SIZE, write_faces
-from tiny_loop import DEFENSE
+from tiny_loop import DEFENSE, DETECTOR, SETTINGS
 
 from demagnify import detectors
 from demagnify.actions import ActionSet
 from demagnify.attacks.controls import BicubicAttack
 from demagnify.data import Faces, Manifest
 from demagnify.defense.defended import DefendedDetector, undefended
+from demagnify.defense.policy import FixedPolicy
 from demagnify.detectors.detector import Detector
 from demagnify.errors import BadArtifactError, BadConfigError
 from demagnify.evaluation.report.words import percent
-from demagnify.experiments.defense import train_defense_on
+from demagnify.experiments.defense import train_defense_on, train_seeds_on
+from demagnify.experiments.detector import train_detector_on
 from demagnify.experiments.evaluation import evaluate_on
+from demagnify.experiments.named import load_groups
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +45,12 @@ def test_the_run_is_whole(loop):
     assert names == {*written, "examples", "tables"}
     tables = sorted(path.name for path in (loop.run / "tables").iterdir())
     assert tables == [
-        f"{split}-{attack}.safetensors"
-        for split in ("test", "val")
-        for attack in ("bicubic-x2", "bicubic-x4", "none")
+        "costs.json",
+        *(
+            f"{split}-{attack}.safetensors"
+            for split in ("test", "val")
+            for attack in ("bicubic-x2", "bicubic-x4", "none")
+        ),
     ]
     unfinished = [path for path in loop.folder.rglob("*") if path.name.endswith(".training")]
     assert unfinished == []
@@ -104,7 +110,9 @@ def test_seen_and_unseen_attacks_are_told_apart(loop, document):
     assert card["seen_attacks"] == ["bicubic-x2"]
     assert document["context"]["seen_attacks"] == ["bicubic-x2"]
     seen = {attack["name"]: attack["seen"] for attack in document["attacks"]}
-    assert seen == {"none": True, "bicubic-x2": True, "bicubic-x4": False}
+    assert seen == {"none": True, "bicubic-x2": True, "bicubic-x4": False, "adaptive": False}
+    known = {attack["name"]: attack["familiarity"] for attack in document["attacks"]}
+    assert known["bicubic-x4"] == "other-setting"
 
 
 def test_the_record_tells_how_it_came_about(document, loop):
@@ -171,6 +179,7 @@ def comparable(text):
     document = json.loads(text)
     del document["created"]
     del document["context"]["timings"]
+    del document["context"]["costs"]
     for epoch in document["context"]["detector_history"]:
         del epoch["images_per_second"]
     return document
@@ -208,23 +217,194 @@ def another(defended, **changes):
     ).eval()
 
 
-@pytest.mark.parametrize("part", ["detector", "threshold", "actions", "input_size"])
-def test_defences_that_share_no_table_are_refused(loop, part, tmp_path):
+def changed(loop, part):
+    """The loop's defence with another detector, threshold or set of actions."""
     first = loop.defense.defended
-    detector = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
+    other = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
+    other.threshold = first.threshold
     moved = Detector.load(loop.folder / "detector", device="cpu", precision="float32")
     moved.threshold += 0.5
-    changed = {
-        "detector": {"detector": detector},
-        "threshold": {"detector": moved},
-        "actions": {"actions": ActionSet.create(["leave", "median", "mask-center"])},
-        "input_size": {"input_size": 48},
-    }[part]
-    detector.threshold = first.threshold
-    plan = replace(loop.plan, defenses={"a": first, "b": another(first, **changed)})
-    with pytest.raises(BadConfigError, match="have different detectors or actions"):
+    swapped = ActionSet.create(["leave", "median", "mask-center"])
+    parts = {"detector": {"detector": other}, "threshold": {"detector": moved}}
+    return another(first, **parts.get(part, {"actions": swapped}))
+
+
+@pytest.mark.parametrize("part", ["detector", "threshold", "actions"])
+def test_defences_of_other_detectors_and_actions_have_tables_of_their_own(loop, part, tmp_path):
+    first, second = loop.defense.defended, changed(loop, part)
+    settings = SETTINGS.model_copy(update={"rivals": False})
+    plan = replace(loop.plan, defenses={"a": first, "b": second}, settings=settings)
+    evaluation = evaluate_on(plan, tmp_path)
+    result = evaluation.result
+    assert (tmp_path / "tables" / "b" / "test-none.safetensors").is_file()
+    rows = {entry.name: entry for entry in result.defenses}
+    assert rows["b"].detector == "b"
+    assert "average of actions (b)" in rows
+    assert ("b, no agent" in rows) == (part != "actions")
+    faces = evaluation.splits["test"].faced["bicubic-x4"].table.faces
+    decisions = second.decide(faces.batch(np.arange(len(faces))))
+    judgement = evaluation.splits["test"]["bicubic-x4", "b"].judgement
+    np.testing.assert_allclose(judgement.logits, decisions.logits, rtol=1e-4, atol=1e-4)
+    assert judgement.threshold == second.threshold
+    share = result.recovery("test", "bicubic-x4", "b")
+    values = [
+        result.cell("test", attack, name).metrics["balanced_accuracy"].value
+        for attack, name in (("none", "undefended"), ("bicubic-x4", "undefended"))
+    ]
+    assert share.damage.value == pytest.approx(values[0] - values[1])
+
+
+def test_faces_of_another_size_are_another_run(loop, tmp_path):
+    first = loop.defense.defended
+    plan = replace(loop.plan, defenses={"a": first, "b": another(first, input_size=48)})
+    with pytest.raises(BadConfigError, match="faces of different sizes: 48 and 64"):
         evaluate_on(plan, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_bare_detector_is_a_row_of_its_own_and_can_be_the_base(loop, tmp_path):
+    first = loop.defense.defended
+    other = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
+    plan = replace(
+        loop.plan,
+        defenses={"agent": first, "plain": undefended(first.detector), "other": undefended(other)},
+        settings=SETTINGS.model_copy(update={"rivals": False}),
+    )
+    result = evaluate_on(plan, tmp_path / "one").result
+    assert result.of_role("detector") == ("other",)
+    assert "plain" not in {entry.name for entry in result.defenses}
+    turned = evaluate_on(replace(plan, base=other), tmp_path / "two").result
+    assert turned.of_role("detector") == ("plain",)
+    for attack in ("none", "bicubic-x2"):
+        one = result.cell("test", attack, "other").metrics
+        assert one == turned.cell("test", attack, "undefended").metrics
+
+
+def test_a_hardened_detector_is_measured_against_what_it_was_hardened_from(loop, tmp_path):
+    start = loop.defense.defended
+    hard = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
+    hard.card = {"hardening": {"identity": {"start weights": start.detector.fingerprint()}}}
+    defenses = {"hard": undefended(hard), "agent": start}
+    settings = SETTINGS.model_copy(update={"rivals": False})
+    plan = replace(loop.plan, defenses=defenses, settings=settings, attacks=[])
+    result = evaluate_on(plan, tmp_path).result
+    assert result.of_role("detector") == ("hard",)
+    assert result.actions == start.actions.names
+
+
+def test_trainings_with_several_seeds_are_one_row(loop, tmp_path):
+    first = loop.defense.defended
+    always = another(first, policy=FixedPolicy(2))
+    plan = replace(loop.plan, defenses={"agent": [first, always], "one": first, "two": always})
+    evaluation = evaluate_on(
+        replace(plan, settings=SETTINGS.model_copy(update={"rivals": False})), tmp_path
+    )
+    result = evaluation.result
+    rows = {entry.name: entry.seeds for entry in result.defenses}
+    assert (rows["agent"], rows["one"]) == (2, 1)
+    found = [
+        result.cell("test", "bicubic-x4", name).metrics["auc"].value
+        for name in ("one", "two", "agent")
+    ]
+    assert found[2] == pytest.approx(np.mean(found[:2]))
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        names = {row["defense"] for row in csv.DictReader(file)}
+    assert names >= {"agent #1", "agent #2", "one"}
+
+
+@pytest.mark.parametrize(("which", "left"), [("fakes", 0), ("reals", 1)])
+def test_only_one_class_is_attacked_where_that_is_asked(loop, which, left, tmp_path, monkeypatch):
+    calls = []
+    forward = Detector.forward
+
+    def counted(self, images):
+        calls.append(len(images))
+        return forward(self, images)
+
+    monkeypatch.setattr(Detector, "forward", counted)
+    settings = SETTINGS.model_copy(update={"rivals": False})
+    plan = replace(loop.plan, attacked=which, settings=settings, attacks=["bicubic-x2"])
+    evaluation = evaluate_on(plan, tmp_path)
+    assert sum(calls) <= 1.5 * 24 * len(DEFENSE.actions) + 16 * 3 * 2  # and the costs
+    split = evaluation.splits["test"]
+    clean, attacked = (
+        split[name, "undefended"].judgement.logits for name in ("none", "bicubic-x2")
+    )
+    np.testing.assert_array_equal(clean[split.labels == left], attacked[split.labels == left])
+    assert (clean[split.labels != left] != attacked[split.labels != left]).all()
+    assert evaluation.result.context.attacked == which
+
+
+def test_what_was_trained_elsewhere_is_said_to_be(loop, tmp_path):
+    other = write_faces(tmp_path / "other", seed=8, counts={"train": 1, "val": 7, "test": 3})
+    settings = SETTINGS.model_copy(update={"rivals": False})
+    plan = replace(loop.plan, attacks=[], settings=settings)
+    assert evaluate_on(plan, tmp_path / "same").result.context.training_data == "same"
+    away = replace(plan, sources=[other])
+    assert evaluate_on(away, tmp_path / "away").result.context.training_data == "other"
+
+
+def test_a_detector_can_be_trained_on_attacked_faces(loop, tmp_path):
+    told = []
+    trained = train_detector_on(
+        [loop.source],
+        DETECTOR.model_copy(update={"epochs": 1}),
+        output=tmp_path / "detector",
+        attacks=["bicubic-x2"],
+        backbone="test_efficientnet",
+        weights=None,
+        size=SIZE,
+        device="cpu",
+        tell=told.append,
+    )
+    card = trained.detector.card
+    assert card["seen_attacks"] == ["bicubic-x2"]
+    assert card["data"]["train"]["real"] == 24
+    assert card["data"]["val"]["real"] == 12
+    assert "each face clean and under bicubic-x2" in told
+    settings = SETTINGS.model_copy(update={"rivals": False})
+    defenses = {"agent": loop.defense.defended, "trained on it": undefended(trained.detector)}
+    plan = replace(loop.plan, defenses=defenses, settings=settings)
+    plan.defenses["agent"].card["seen_attacks"], kept = [], plan.defenses["agent"].card
+    result = evaluate_on(plan, tmp_path / "run").result
+    kept["seen_attacks"] = ["bicubic-x2"]
+    assert {one.name: one.familiarity for one in result.attacks}["bicubic-x2"] == "seen"
+
+
+def test_several_seeds_ask_the_detector_once(loop, tmp_path, monkeypatch):
+    calls = []
+    forward = Detector.forward
+
+    def counted(self, images):
+        calls.append(len(images))
+        return forward(self, images)
+
+    monkeypatch.setattr(Detector, "forward", counted)
+    trained = train_seeds_on(
+        [loop.source],
+        DEFENSE,
+        3,
+        detector=loop.detector.detector,
+        attacks=["bicubic-x2"],
+        output=tmp_path / "seeds",
+        face_size=SIZE,
+        device="cpu",
+    )
+    assert sum(calls) == 48 * len(DEFENSE.actions)
+    assert [one.defended.card["training"]["seed"] for one in trained] == [4, 5, 6]
+    names = sorted(path.name for path in (tmp_path / "seeds").iterdir())
+    assert names == ["seed-4", "seed-5", "seed-6"]
+    groups = load_groups([f"agent={tmp_path / 'seeds'}"], device="cpu", precision="float32")
+    assert [len(group) for group in groups.values()] == [3]
+
+
+def test_defences_are_named_on_one_line(loop):
+    folder = str(loop.folder / "defense")
+    assert list(load_groups([folder], device="cpu")) == ["learned"]
+    groups = load_groups([folder, f"a b={folder}", f"a b={folder}"], device="cpu")
+    assert {name: len(group) for name, group in groups.items()} == {"defense": 1, "a b": 2}
+    with pytest.raises(BadConfigError, match="two defences are called 'defense'"):
+        load_groups([folder, folder], device="cpu")
 
 
 def test_without_a_defence_there_is_nothing_to_judge(loop, tmp_path):

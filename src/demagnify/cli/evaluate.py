@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,13 +20,28 @@ def run(
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/evaluation"),
     defense: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
-            help="A folder that train-defense wrote, one that is shipped, or any detector as in "
-            "train-defense --detector (then there is no agent)."
+            help="A folder that train-defense wrote (with --seeds: all its trainings as one row), "
+            "one that is shipped, or any detector as in train-defense --detector (then there is "
+            "no agent). Give it several times for several rows, NAME=FOLDER to name them; one "
+            "name given again adds another training to its row. [default: runs/defense]"
         ),
-    ] = "runs/defense",
+    ] = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="The detector whose undefended figures all are measured against; by default the "
+            "one that the first defence's detector was hardened from, else the first's own."
+        ),
+    ] = None,
     attack: Attacks = None,
+    faces: Annotated[
+        Literal["all", "fakes", "reals"], typer.Option(help="Which faces are attacked.")
+    ] = "all",
+    rivals: Annotated[
+        bool, typer.Option(help="Fit the rivals that learn from the split val, too.")
+    ] = True,
     resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples over groups.")] = 1000,
     title: Annotated[str, typer.Option(help="A name for the run, for the report.")] = "",
     seed: Seed = 0,
@@ -34,20 +49,23 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Judge a defence beside everything it must beat, clean and under each --attack.
+    """Judge defences beside everything they must beat, clean and under each --attack.
 
-    Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines are
-    chosen on the split val; the split test is only judged.
+    Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines and
+    rivals are chosen on the split val; the split test is only judged.
     """
-    from demagnify.defense.shipped import load_defended
+    from demagnify import detectors
     from demagnify.evaluation import Settings
     from demagnify.experiments.evaluation import SPLITS, EvaluationPlan, evaluate_on
+    from demagnify.experiments.named import load_groups
 
     plan = EvaluationPlan(
         sources=data,
-        defenses={"learned": load_defended(defense, device=device, precision=precision)},
+        defenses=load_groups(defense or ["runs/defense"], device=device, precision=precision),
         attacks=attack or [],
-        settings=Settings(seed=seed, resamples=resamples, selection_split=SPLITS[0]),
+        base=detectors.load(base, device=device, precision=precision) if base else None,
+        attacked=faces,
+        settings=Settings(seed=seed, resamples=resamples, selection_split=SPLITS[0], rivals=rivals),
         title=title or output.name,
         command=shlex.join(["demagnify", *sys.argv[1:]]),
         strict=strict,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,6 +30,14 @@ def run(
     preset: Preset = "default",
     override: Override = None,
     seed: OptionalSeed = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="How many trainings, each with the next seed, in subfolders seed-N; `evaluate` "
+            "judges the folder as one row.",
+        ),
+    ] = 1,
     strict: Strict = False,
     device: Device = "auto",
     precision: Precision = "auto",
@@ -40,23 +48,28 @@ def run(
     goes on where it was, and on a CPU ends in the same bits.
     """
     from demagnify import configs, detectors
-    from demagnify.experiments.defense import train_defense_on
+    from demagnify.experiments.defense import train_defense_on, train_seeds_on
 
     chosen = [] if seed is None else [f"defense.seed={seed}"]
     config = configs.load(preset, [*(override or []), *chosen])
-    trained = train_defense_on(
-        data,
-        config.defense,
-        detector=detectors.load(detector, device=device, precision=precision),
-        attacks=attack or [],
-        output=output,
-        face_size=config.face_size,
-        strict=strict,
-        device=device,
-        tell=typer.echo,
-    )
-    last = trained.history[-1]
-    names = trained.defended.actions.names
-    shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
-    typer.echo(f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}")
+    shared: dict[str, Any] = {
+        "detector": detectors.load(detector, device=device, precision=precision),
+        "attacks": attack or [],
+        "output": output,
+        "face_size": config.face_size,
+        "strict": strict,
+        "device": device,
+        "tell": typer.echo,
+    }
+    if seeds == 1:
+        trained = [train_defense_on(data, config.defense, **shared)]
+    else:
+        trained = train_seeds_on(data, config.defense, seeds, **shared)
+    for one in trained:
+        last = one.history[-1]
+        names = one.defended.actions.names
+        shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
+        typer.echo(
+            f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}"
+        )
     typer.echo(f"written to {output}")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from demagnify.cli.options import (
+    Attacks,
     Device,
     OptionalPrecision,
     OptionalSeed,
@@ -27,6 +28,7 @@ def run(
         ),
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/detector"),
+    attack: Attacks = None,
     preset: Preset = "default",
     override: Override = None,
     backbone: Annotated[
@@ -70,6 +72,7 @@ def run(
 ) -> None:
     """Train a detector: real or fake, one logit per face.
 
+    With --attack every face is met as it is and under each attack, in training and in validation.
     Early stop and threshold are chosen on the split val; the split test is not read. A killed
     training goes on where it was when the same command is given again, and on a CPU ends in the
     same bits.
@@ -94,6 +97,7 @@ def run(
         data,
         config.detector,
         output=output,
+        attacks=attack or [],
         backbone=config.backbone,
         weights=None if weights == "none" else weights,
         size=config.face_size,

@@ -50,6 +50,7 @@ def train_defense(
     output: Path,
     about: Mapping[str, Any] | None = None,
     conditions: Sequence[str] | None = None,
+    answers: Path | None = None,
 ) -> TrainedDefense:
     """Trains an agent in front of a detector and writes both to `output`.
 
@@ -64,6 +65,8 @@ def train_defense(
         about: What else the card shall say, such as where the faces come from.
         conditions: Under which attack each face is, "none" for clean ones; some settings of the
             learners look at them.
+        answers: A folder where what the detector said is kept, so that trainings with other seeds
+            or learners need not ask again; by default it goes with the state.
 
     Raises:
         UnknownNameError: If an action or state is not registered.
@@ -82,7 +85,7 @@ def train_defense(
         raise BadOutputError(
             f"{output} exists and is no defence", hint="choose a new folder for the defence"
         )
-    work = _Work(config, detector, actions, encoder, unfinished)
+    work = _Work(config, detector, actions, encoder, unfinished, answers)
     trained = work.train(faces, None if conditions is None else np.asarray(conditions))
     defended = DefendedDetector(
         detector, actions, encoder, trained.policy, input_size=faces.size
@@ -111,6 +114,7 @@ class _Work:
     actions: ActionSet
     encoder: StateEncoder
     folder: Path
+    answers: Path | None
 
     def train(self, faces: Faces, conditions: NDArray[np.str_] | None) -> TrainedPolicy:
         """Trains the policy, and teaches it to doubt where that is asked for."""
@@ -132,7 +136,7 @@ class _Work:
         learner = LEARNERS.get(self.config.learner.name)(self.config.learner)
         table = self._table(faces)
         if self.config.fill_table or learner.fills_table:
-            table.fill(self.folder / "rewards.safetensors")
+            table.fill(self._kept(table))
         return learner.fit(
             table,
             self.encoder,
@@ -140,6 +144,11 @@ class _Work:
             checkpoint=self.folder / "state.safetensors",
             conditions=conditions,
         )
+
+    def _kept(self, table: RewardTable) -> Path:
+        if self.answers is None:
+            return self.folder / "rewards.safetensors"
+        return self.answers / f"{table.fingerprint()[:32]}.safetensors"
 
     def _table(self, faces: Faces) -> RewardTable:
         return RewardTable(faces, self.detector, self.actions, batch_size=self.config.batch_size)

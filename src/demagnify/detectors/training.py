@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -52,6 +52,7 @@ def train_detector(
     alteration: Alteration | None = None,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> TrainedDetector:
     """Trains a detector and writes it to `output`.
 
@@ -72,6 +73,7 @@ def train_detector(
             judged as they are.
         device: "auto", "cpu", "cuda".
         tell: Gets a line about the data and one about every epoch.
+        about: What else the card shall say, such as under which attacks the faces are.
 
     Raises:
         BadManifestError: If a class is missing in `train` or `val`.
@@ -115,6 +117,7 @@ def train_detector(
         "validation": metrics,
         "history": [epoch.model_dump() for epoch in loop.history],
         "versions": _versions(),
+        **(about or {}),
     }
     detector.save(output, card)
     detector.card = card

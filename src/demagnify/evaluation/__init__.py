@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from demagnify.evaluation.contender import Board, Contender, Member, learned_contender
 from demagnify.evaluation.context import AttackEntry, Context, Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
 from demagnify.evaluation.protocol import Evaluation, evaluate
@@ -10,12 +11,16 @@ from demagnify.evaluation.run_folder import load_result
 
 __all__ = [
     "AttackEntry",
+    "Board",
+    "Contender",
     "Context",
     "Evaluation",
     "EvaluationResult",
     "Faced",
+    "Member",
     "Settings",
     "SkippedFile",
     "evaluate",
+    "learned_contender",
     "load_result",
 ]

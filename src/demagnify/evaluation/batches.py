@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from demagnify import randomness
 from demagnify.evaluation.context import Settings
 from demagnify.evaluation.grid import JudgedSplit, none_if_nan
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
-from demagnify.evaluation.result import BatchFigures
+from demagnify.evaluation.result import ADAPTIVE, BatchFigures
 from demagnify.evaluation.statistics import mean_defined
 
 
@@ -32,15 +32,25 @@ def draw_batches(faces: int, settings: Settings) -> NDArray[np.int64]:
     )
 
 
-def batch_figures(split: JudgedSplit, settings: Settings) -> Iterator[BatchFigures]:
-    """Yields, for every cell of `split`, the mean over random batches and the pooled figures.
+def batch_figures(
+    split: JudgedSplit, settings: Settings, defenses: Sequence[str]
+) -> Iterator[BatchFigures]:
+    """Yields the mean over random batches and the pooled figures.
 
-    A batch without a face of one class counts only towards the metrics that it defines.
+    A batch without a face of one class counts only towards the metrics that it defines. Of several
+    trainings the first is meant.
+
+    Args:
+        split: The judged faces.
+        settings: How many batches, of which size, drawn by which seed.
+        defenses: Whose cells are summed up so; all attacks but the adaptive one.
     """
     batches = draw_batches(len(split.labels), settings)
     weights = np.zeros((len(batches), len(split.labels)), dtype=np.uint16)
     np.put_along_axis(weights, batches, 1, axis=1)
     for cell in split:
+        if cell.attack == ADAPTIVE or cell.defense not in defenses:
+            continue
         scores = cell.measured.scores
         yield BatchFigures(
             split=split.name,

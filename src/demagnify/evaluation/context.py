@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,6 +24,10 @@ Measure = Annotated[float | None, BeforeValidator(_none_if_not_finite)]
 """A figure from elsewhere: JSON knows no NaN and no infinity, so they become nothing."""
 
 
+Familiarity = Literal["clean", "seen", "other-setting", "unseen", "control", "adaptive"]
+"""How well the defences know an attack; see `demagnify.evaluation.familiarity`."""
+
+
 class SkippedFile(Record):
     """A file that could not be used."""
 
@@ -36,6 +40,9 @@ class AttackEntry(Record):
 
     name: str
     seen: bool = Field(description="Whether the defence was trained against it")
+    familiarity: Familiarity | None = Field(
+        default=None, description="How well the defences know it; nothing in old documents"
+    )
     n: int | None = Field(default=None, description="Faces on which quality was measured")
     psnr_mean: Measure = Field(default=None, description="dB, attacked against clean")
     psnr_sd: Measure = None
@@ -95,6 +102,9 @@ class Settings(Record):
     selection_split: str = Field(
         default="val", description="The only split on which anything is chosen"
     )
+    rivals: bool = Field(
+        default=True, description="Whether rivals that learn are fitted on that split"
+    )
 
 
 class Context(Record):
@@ -103,7 +113,20 @@ class Context(Record):
     command: str = Field(default="", description="The command line that made it")
     title: str = Field(default="", description="A name for the run")
     seen_attacks: tuple[str, ...] = Field(
-        default=(), description="Attacks that the defence was trained against"
+        default=(), description="Attacks that any of the defences or detectors was trained against"
+    )
+    attacked: Literal["all", "fakes", "reals"] = Field(
+        default="all", description="Which faces the attacker attacks; the others stay clean"
+    )
+    base: str = Field(default="", description="The detector that all are measured against")
+    training_data: Literal["", "same", "other", "partly"] = Field(
+        default="",
+        description="Whether the training faces came from the data sets judged here; empty: "
+        "nobody recorded it",
+    )
+    costs: dict[str, float] = Field(
+        default_factory=dict,
+        description="Time per face of each action, in passes of the base detector",
     )
     device: str = Field(default="cpu", description="Where the networks ran")
     data: str = Field(default="", description="Where the faces come from, in a sentence")

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify import randomness
+from demagnify.defense.reward_table import RewardTable
 from demagnify.evaluation.context import Record
 from demagnify.evaluation.grid import JudgedSplit
 from demagnify.evaluation.result import UNDEFENDED
@@ -87,17 +88,17 @@ def pick_examples(
                 label=int(split.labels[face]),
                 outcome=outcome,
                 population=len(members),
-                action=split.faced[attack].table.actions.names[actions[face]],
+                action=split[attack, defense].parts[0].actions[actions[face]],
                 score_before=float(before.scores.logits[face]),
                 threshold_before=before.scores.threshold,
                 score_after=float(after.scores.logits[face]),
                 threshold_after=after.scores.threshold,
             )
-            yield example, _pictures(split, attack, int(face), int(actions[face]))
+            table = split.table(attack, defense)
+            yield example, _pictures(split, table, int(face), int(actions[face]))
 
 
-def _pictures(split: JudgedSplit, attack: str, face: int, action: int) -> Pictures:
-    table = split.faced[attack].table
+def _pictures(split: JudgedSplit, table: RewardTable, face: int, action: int) -> Pictures:
     attacked = table.faces.batch(np.array([face]))
     return Pictures(
         from_batch(split.faces.batch(np.array([face])))[0],

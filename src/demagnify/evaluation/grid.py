@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demagnify import progress
-from demagnify.defense.judgement import Defense, Judgement
+from demagnify.defense.reward_table import RewardTable
 from demagnify.errors import BadConfigError
+from demagnify.evaluation.contender import Contender
 from demagnify.evaluation.context import Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.metrics import COLUMN, MetricName, Scores
+from demagnify.evaluation.judged import JudgedCell, judge_adaptive, judge_all
+from demagnify.evaluation.metrics import COLUMN, MetricName
 from demagnify.evaluation.result import (
+    ADAPTIVE,
     CLEAN,
     UNDEFENDED,
     ActionCounts,
@@ -29,7 +31,6 @@ from demagnify.evaluation.result import (
 from demagnify.evaluation.statistics import (
     GroupResamples,
     Interval,
-    Measured,
     interval,
     mcnemar,
     recovered_share,
@@ -38,24 +39,18 @@ from demagnify.evaluation.statistics import (
 ROC_POINTS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedCell:
-    """One defence's verdicts under one attack, measured."""
-
-    attack: str
-    defense: str
-    judgement: Judgement
-    measured: Measured
-
-
 class JudgedSplit:
-    """All defences on all attacks of one split, on the same faces and the same resamples.
+    """All contenders on all attacks of one split, on the same faces and the same resamples.
 
     Args:
         name: The split.
-        faced: The split's faces under each attack; must contain the clean ones ("none").
-        defenses: Who judges; must contain the undefended detector.
+        faced: The split's faces under each attack, with the answers of the base detector; must
+            contain the clean ones ("none").
+        contenders: Who judges; must contain the undefended detector.
         settings: Seed, number of resamples, confidence.
+
+    Attributes:
+        attacks: The columns: the attacks, and where there are any the adaptive one.
 
     Raises:
         BadConfigError: If clean faces are missing or attacks were run on different faces.
@@ -65,10 +60,10 @@ class JudgedSplit:
         self,
         name: str,
         faced: Mapping[str, Faced],
-        defenses: Sequence[Defense],
+        contenders: Sequence[Contender],
         settings: Settings,
     ) -> None:
-        _check_same_faces(name, faced)
+        check_same_faces(name, faced)
         self.name = name
         self.faced = faced
         self.confidence = settings.confidence
@@ -77,18 +72,28 @@ class JudgedSplit:
         resamples = GroupResamples(self.faces.groups, count=settings.resamples, seed=settings.seed)
         self.groups = resamples.groups
         weights = resamples.weights()
-        pairs = [(attack, defense) for attack in faced for defense in defenses]
-        self._cells = {
-            (attack, defense.name): _judge(attack, faced[attack], defense, weights)
-            for attack, defense in progress.track(pairs, f"judging {name}")
-        }
+        self.attacks = (*faced, ADAPTIVE) if len(faced) > 1 else tuple(faced)
+        self._cells: dict[tuple[str, str], JudgedCell] = {}
+        for contender in progress.track(contenders, f"judging {name}"):
+            row = [judge_all(name, attack, contender, weights, settings.seed) for attack in faced]
+            if len(row) > 1:
+                row.append(judge_adaptive(row, weights, settings.seed))
+            self._cells |= {(cell.attack, cell.defense): cell for cell in row}
+        self._contenders = {contender.name: contender for contender in contenders}
 
     def __iter__(self) -> Iterator[JudgedCell]:
-        return iter(self._cells.values())
+        """Yields all cells, attack by attack."""
+        for attack in self.attacks:
+            for name in self._contenders:
+                yield self._cells[attack, name]
 
     def __getitem__(self, key: tuple[str, str]) -> JudgedCell:
         """Returns the cell of (attack, defence)."""
         return self._cells[key]
+
+    def table(self, attack: str, defense: str) -> RewardTable:
+        """Returns the answers on which (the first training of) a defence judged an attack."""
+        return self._contenders[defense].members[0].faceds[self.name][attack].table
 
     def describe(self, skipped: Sequence[SkippedFile] = ()) -> SplitEntry:
         """Returns how many faces there are, and what was left out: `skipped` and undecodable."""
@@ -115,11 +120,16 @@ class JudgedSplit:
                 groups=self.groups,
                 threshold=cell.measured.scores.threshold,
                 metrics=_estimates(cell.measured.intervals(self.confidence)),
+                passes=cell.passes,
+                withheld=cell.withheld(),
             )
 
     def compare(self, defense: str, reference: str) -> Iterator[Comparison]:
-        """Yields, per attack, `defense` minus `reference` on the same faces."""
-        for attack in self.faced:
+        """Yields, per attack, `defense` minus `reference` on the same faces.
+
+        Of several trainings, single faces are counted for the first.
+        """
+        for attack in self.attacks:
             one, two = self[attack, defense].measured, self[attack, reference].measured
             right, right_before = one.scores.correct, two.scores.correct
             yield Comparison(
@@ -137,12 +147,13 @@ class JudgedSplit:
         """Yields, per real attack, the share of its damage that `defense` undoes, and the cost."""
         clean = self[CLEAN, UNDEFENDED].measured
         cost = self[CLEAN, defense].measured.minus(clean, self.confidence)
-        for attack in self.faced:
+        for attack in self.attacks:
             if attack == CLEAN:
                 continue
             attacked, defended = self[attack, UNDEFENDED].measured, self[attack, defense].measured
             damage = clean.minus(attacked, self.confidence)["balanced_accuracy"]
             change = defended.minus(attacked, self.confidence)["fpr"]
+            risen = defended.minus(clean, self.confidence)["fpr"]
             share = recovered_share(defended, attacked, clean, self.confidence)
             yield Recovery(
                 split=self.name,
@@ -152,6 +163,7 @@ class JudgedSplit:
                 share=estimate(share),
                 clean_cost=estimate(cost["balanced_accuracy"]),
                 fpr_change=estimate(change),
+                fpr_over_clean=estimate(risen),
             )
 
     def mean_gain(self, defense: str, reference: str, attacks: Sequence[str]) -> Interval:
@@ -170,13 +182,15 @@ class JudgedSplit:
             actions = cell.judgement.actions
             if actions is None:
                 continue
-            size = len(self.faced[cell.attack].table.actions)
+            names = cell.parts[0].actions
+            size = len(names)
             yield ActionCounts(
                 split=self.name,
                 attack=cell.attack,
                 defense=cell.defense,
                 real=tuple(np.bincount(actions[self.labels == 0], minlength=size).tolist()),
                 fake=tuple(np.bincount(actions[self.labels == 1], minlength=size).tolist()),
+                actions=names,
             )
 
     def roc_curves(self, defenses: Sequence[str]) -> Iterator[RocCurve]:
@@ -184,7 +198,7 @@ class JudgedSplit:
         if self.labels.min() == self.labels.max():
             return
         for cell in self:
-            if cell.defense in defenses:
+            if cell.defense in defenses and cell.attack != ADAPTIVE:
                 fpr, tpr = _thinned(*cell.measured.scores.roc())
                 yield RocCurve(
                     split=self.name, attack=cell.attack, defense=cell.defense, fpr=fpr, tpr=tpr
@@ -210,15 +224,12 @@ def _estimates(figures: Mapping[MetricName, Interval]) -> dict[MetricName, Estim
     return {name: estimate(figure) for name, figure in figures.items()}
 
 
-def _judge(attack: str, faced: Faced, defense: Defense, weights: NDArray[np.uint16]) -> JudgedCell:
-    judgement = defense.judge(faced.table, faced.states)
-    # Logits are float32: the threshold must be too, or a tie with it would be decided by rounding.
-    threshold = float(np.float32(judgement.threshold))
-    scores = Scores(faced.table.labels, judgement.logits, threshold)
-    return JudgedCell(attack, defense.name, judgement, Measured.over(scores, weights))
+def check_same_faces(split: str, faced: Mapping[str, Faced]) -> None:
+    """Checks that a split has clean faces, and the same ones under every attack.
 
-
-def _check_same_faces(split: str, faced: Mapping[str, Faced]) -> None:
+    Raises:
+        BadConfigError: If not.
+    """
     if CLEAN not in faced:
         raise BadConfigError(
             f"the split {split!r} has no clean faces", hint=f"add the attack {CLEAN!r}"

@@ -13,13 +13,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-MetricName = Literal["tpr", "fpr", "tnr", "fnr", "accuracy", "balanced_accuracy", "auc", "eer"]
+MetricName = Literal[
+    "tpr",
+    "fpr",
+    "tnr",
+    "fnr",
+    "accuracy",
+    "balanced_accuracy",
+    "auc",
+    "eer",
+    "tpr_at_1_fpr",
+    "brier",
+]
 
 METRICS: Final[tuple[MetricName, ...]] = get_args(MetricName)
 COLUMN: Final[dict[MetricName, int]] = {name: column for column, name in enumerate(METRICS)}
 """Where a metric stands in the arrays that this module returns."""
 
+_FEW_FALSE: Final = 0.01
 _CHUNK_ELEMENTS: Final = 1 << 17  # 1 MiB of float64 per array: stays in the processor's cache
+_BOTH: Final[tuple[MetricName, ...]] = ("balanced_accuracy", "auc", "eer", "tpr_at_1_fpr")
+"""What needs faces of both classes."""
 
 
 class Scores:
@@ -44,6 +58,7 @@ class Scores:
         ranked = self.logits[self._order]
         self._starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self._is_fake = self.labels[self._order] == 1
+        self._errors = np.square(_sigmoid(self.logits) - self.labels)
         self._called_fake = int(np.count_nonzero(ranked[self._starts] > self.threshold))
 
     def __len__(self) -> int:
@@ -69,10 +84,10 @@ class Scores:
         """Returns, for each metric that has no value here, the reason."""
         if (self.labels == 1).all():
             reason = "there is no real face"
-            return dict.fromkeys(("fpr", "tnr", "balanced_accuracy", "auc", "eer"), reason)
+            return dict.fromkeys(("fpr", "tnr", *_BOTH), reason)
         if (self.labels == 0).all():
             reason = "there is no fake face"
-            return dict.fromkeys(("tpr", "fnr", "balanced_accuracy", "auc", "eer"), reason)
+            return dict.fromkeys(("tpr", "fnr", *_BOTH), reason)
         return {}
 
     def weighted(self, weights: ArrayLike | None = None) -> Floats:
@@ -82,7 +97,7 @@ class Scores:
             weights: (B, N), not negative; one weighting of ones if None.
 
         Returns:
-            (B, 8), columns as in `METRICS`. NaN where a weighting leaves no face of a class.
+            (B, M), columns as in `METRICS`. NaN where a weighting leaves no face of a class.
         """
         rows = np.ones((1, len(self))) if weights is None else np.asarray(weights)
         if rows.ndim != 2 or rows.shape[1] != len(self):
@@ -126,6 +141,9 @@ class Scores:
                     (tpr + 1.0 - fpr) / 2.0,
                     _area(fpr_curve, tpr_curve),
                     _equal_error_rate(fpr_curve, tpr_curve),
+                    _at_few_false(fpr_curve, tpr_curve),
+                    # Not a matrix product: that rounds otherwise in another chunk.
+                    (weights * self._errors).sum(axis=1) / (reals + fakes),
                 )
             )
 
@@ -141,6 +159,11 @@ def _check(labels: NDArray[np.int64], logits: Floats, threshold: float) -> None:
         raise ValueError(f"{int(np.isnan(logits).sum())} of {len(logits)} logits are NaN")
     if np.isnan(threshold):
         raise ValueError("the threshold is NaN")
+
+
+def _sigmoid(logits: Floats) -> Floats:
+    chances: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return chances
 
 
 def _cumsum_from_zero(values: NDArray[np.generic]) -> Floats:
@@ -164,3 +187,10 @@ def _equal_error_rate(fpr: Floats, tpr: Floats) -> Floats:
     share = high / (high - low)
     rate: Floats = fpr[rows, after - 1] + share * (fpr[rows, after] - fpr[rows, after - 1])
     return rate
+
+
+def _at_few_false(fpr: Floats, tpr: Floats) -> Floats:
+    """TPR at the last point of each row's curve whose FPR is at most 1 %."""
+    last = np.maximum((fpr <= _FEW_FALSE).sum(axis=1) - 1, 0)
+    found: Floats = tpr[np.arange(len(tpr)), last]
+    return np.where(np.isnan(fpr[:, -1]), np.nan, found)

@@ -18,7 +18,11 @@ from demagnify.evaluation.context import (
 )
 from demagnify.evaluation.metrics import MetricName
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+"""2 added rivals that learn, several detectors and seeds, the adaptive attacker, what is withheld.
+
+Documents of version 1 are still read: what they lack stays empty.
+"""
 
 CLEAN: Final = "none"
 """The attack that changes nothing; its cells are the clean ones."""
@@ -26,8 +30,11 @@ CLEAN: Final = "none"
 UNDEFENDED: Final = "undefended"
 """The detector alone: action 0 ("leave") for every face, its own threshold."""
 
+ADAPTIVE: Final = "adaptive"
+"""The attacker who takes, for each face and each defence, the attack that hurts most."""
+
 AnyRecord = TypeVar("AnyRecord", bound=Record)
-Role = Literal["undefended", "baseline", "bound", "learned"]
+Role = Literal["undefended", "detector", "baseline", "control", "bound", "learned"]
 
 
 class Estimate(Record):
@@ -43,8 +50,14 @@ class DefenseEntry(Record):
     """A defence as it was judged."""
 
     name: str
-    role: Role = Field(description="undefended, baseline, bound (looks at the labels), or learned")
+    role: Role = Field(
+        description="undefended, detector (another one, without an agent), baseline, control "
+        "(should gain nothing), bound (looks at the labels), or learned"
+    )
     note: str = Field(default="", description="One sentence on what it does or how it was chosen")
+    detector: str = Field(default="", description="Whose answers it uses; empty: the base's")
+    fitted: bool = Field(default=False, description="Whether it learned from the selection split")
+    seeds: int = Field(default=1, description="How many trainings the figures are the mean of")
 
 
 class SplitEntry(Record):
@@ -62,6 +75,18 @@ class SplitEntry(Record):
         return self.real + self.fake
 
 
+class Withheld(Record):
+    """Verdicts of a defence that may say "unsure"; see `demagnify.evaluation.selective`."""
+
+    coverage: float = Field(description="Share of the faces that get a verdict")
+    risk: float | None = Field(description="Share of those verdicts that are wrong")
+    withheld_risk: float | None = Field(description="Of the withheld ones, were they given")
+    aurc: float | None = Field(default=None, description="Mean risk over all coverages")
+    curve: tuple[tuple[float, float], ...] = Field(
+        default=(), description="Risk at rising coverage, thinned out for drawing"
+    )
+
+
 class Cell(Record):
     """One defence on the faces of one split under one attack."""
 
@@ -72,6 +97,8 @@ class Cell(Record):
     groups: int
     threshold: float
     metrics: dict[MetricName, Estimate]
+    passes: float | None = Field(default=None, description="Detector passes per face, on average")
+    withheld: Withheld | None = Field(default=None, description="If it may say unsure")
 
 
 class Comparison(Record):
@@ -85,6 +112,11 @@ class Comparison(Record):
     mended: int = Field(description="Faces that only the defence judges right")
     broken: int = Field(description="Faces that only the reference judges right")
     mcnemar_p: float = Field(description="McNemar's exact test, two-sided, faces independent")
+    mcnemar_holm: float | None = Field(
+        default=None,
+        description="The same after Holm's correction for all comparisons of this defence on this "
+        "split",
+    )
 
 
 class Recovery(Record):
@@ -97,6 +129,9 @@ class Recovery(Record):
     share: Estimate = Field(description="Gain under attack divided by the damage")
     clean_cost: Estimate = Field(description="Balanced accuracy clean: defended minus undefended")
     fpr_change: Estimate = Field(description="FPR under attack: defended minus undefended")
+    fpr_over_clean: Estimate | None = Field(
+        default=None, description="FPR defended under attack minus undefended on clean faces"
+    )
 
 
 class MeanGain(Record):
@@ -117,6 +152,9 @@ class ActionCounts(Record):
     defense: str
     real: tuple[int, ...] = Field(description="On real faces, per action")
     fake: tuple[int, ...] = Field(description="On fake faces, per action")
+    actions: tuple[str, ...] = Field(
+        default=(), description="Their names, where they are not those of the document"
+    )
 
 
 class RocCurve(Record):
@@ -144,7 +182,7 @@ class BatchFigures(Record):
 class EvaluationResult(Record):
     """Everything an evaluation found; see the fields' own classes."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     kind: Literal["evaluation"] = "evaluation"
     created: str = Field(description="When, ISO 8601 in UTC")
     settings: Settings
@@ -156,6 +194,11 @@ class EvaluationResult(Record):
         description="Of the defences that take one action always, the best on validation"
     )
     retuned: str = Field(description="The defence that only moves the threshold")
+    best_rival: str = Field(
+        default="",
+        description="Of everything that is neither learned nor one fixed action, the best on "
+        "validation faces that it was not fitted to; empty if nothing was compared",
+    )
     splits: tuple[SplitEntry, ...]
     attacks: tuple[AttackEntry, ...]
     defenses: tuple[DefenseEntry, ...]

@@ -34,6 +34,7 @@ _COLUMNS: Final = (
     "action",
 )
 _LABELS: Final = ("real", "fake")
+_UNSURE: Final = "unsure"
 
 
 def save_result(folder: Path, result: EvaluationResult) -> Path:
@@ -59,10 +60,10 @@ def load_result(folder: Path) -> EvaluationResult:
         raise BadArtifactError(f"{path} cannot be read as JSON: {error}", hint=hint) from error
     if not isinstance(document, dict) or document.get("kind") != "evaluation":
         raise BadArtifactError(f"{path} is not the result of an evaluation", hint=hint)
-    if document.get("schema_version") != SCHEMA_VERSION:
+    if document.get("schema_version") not in range(1, SCHEMA_VERSION + 1):
         raise BadArtifactError(
             f"{path} has schema version {document.get('schema_version')}; "
-            f"this demagnify reads {SCHEMA_VERSION}",
+            f"this demagnify reads up to {SCHEMA_VERSION}",
             hint="use the demagnify that wrote it, or evaluate again",
         )
     try:
@@ -87,13 +88,18 @@ def save_predictions(folder: Path, splits: Iterable[JudgedSplit]) -> Path:
 
 def _rows(split: JudgedSplit) -> Iterable[tuple[object, ...]]:
     labels = [_LABELS[label] for label in split.labels]
-    for cell in split:
-        scores, chosen = cell.measured.scores, cell.judgement.actions
-        names = split.faced[cell.attack].table.actions.names
+    for attack, part in ((cell.attack, part) for cell in split for part in cell.parts):
+        scores, chosen, unsure = part.scores, part.judgement.actions, part.judgement.unsure
+        names = part.actions
         actions = [""] * len(labels) if chosen is None else [names[action] for action in chosen]
         verdicts = [_LABELS[int(fake)] for fake in scores.verdicts]
+        if unsure is not None:
+            verdicts = [
+                _UNSURE if withheld else verdict
+                for verdict, withheld in zip(verdicts, unsure, strict=True)
+            ]
         logits = [f"{logit:.6g}" for logit in scores.logits.tolist()]
-        head, threshold = (split.name, cell.attack, cell.defense), f"{scores.threshold:.6g}"
+        head, threshold = (split.name, attack, part.name), f"{scores.threshold:.6g}"
         for name, group, label, logit, verdict, action in zip(
             split.faces.names, split.faces.groups, labels, logits, verdicts, actions, strict=True
         ):

@@ -9,6 +9,7 @@ of paired resamples.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -68,8 +69,8 @@ class Measured:
 
     Attributes:
         scores: The faces' scores.
-        point: (8,), columns as in `METRICS`.
-        samples: (B, 8), the same in each resample.
+        point: (M,), columns as in `METRICS`.
+        samples: (B, M), the same in each resample.
     """
 
     scores: Scores
@@ -80,6 +81,26 @@ class Measured:
     def over(cls, scores: Scores, resamples: NDArray[np.uint16]) -> Measured:
         """Measures `scores` over all faces and under the weights (B, N) of `resamples`."""
         return cls(scores, scores.weighted()[0], scores.weighted(resamples))
+
+    @classmethod
+    def averaged(cls, parts: Sequence[Measured], seed: int) -> Measured:
+        """Returns the mean over several trainings of one thing, measured on the same faces.
+
+        Each resample draws as many trainings as there are, with replacement, beside its groups, so
+        that the intervals hold both kinds of chance. The scores are those of the first training.
+
+        Args:
+            parts: The trainings, at least one.
+            seed: Of the draws.
+        """
+        if len(parts) == 1:
+            return parts[0]
+        samples = np.stack([part.samples for part in parts])
+        generator = randomness.generator(seed, "bootstrap-seeds")
+        drawn = generator.integers(len(parts), size=(samples.shape[1], len(parts)))
+        taken = samples[drawn, np.arange(samples.shape[1])[:, None]]
+        point = np.mean([part.point for part in parts], axis=0)
+        return cls(parts[0].scores, point, taken.mean(axis=1))
 
     def intervals(self, confidence: float) -> dict[MetricName, Interval]:
         """Returns every metric with its percentile interval."""
@@ -179,6 +200,23 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     k = np.arange(1, min(only_first, only_second) + 1)
     logs = np.r_[0.0, np.cumsum(np.log((disagreements - k + 1) / k))] - disagreements * math.log(2)
     return min(1.0, 2.0 * float(np.exp(logs).sum()))
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """Returns p-values after Holm's step-down correction for all of them (Holm 1979).
+
+    Args:
+        p_values: (K,).
+
+    Returns:
+        (K,), in the same order; each at least as large as before and at most 1.
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = p[order] * np.arange(len(p), 0, -1)
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(np.maximum.accumulate(stepped), 1.0)
+    return corrected
 
 
 def mean_defined(samples: Floats) -> Floats:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from demagnify import assets, attacks
 from demagnify.attacks.attacked import attacked_faces
 from demagnify.attacks.base import Attack
 from demagnify.attacks.quality import quality
 from demagnify.data import Faces
+from demagnify.data.joined import Joined
+from demagnify.defense.reward_table import RewardTable
 from demagnify.errors import BadConfigError
 from demagnify.evaluation import AttackEntry
 from demagnify.evaluation.result import CLEAN
@@ -22,6 +26,10 @@ Conditions = dict[str, Faces]
 
 MEASURED: Final = 256
 """On how many faces, spread evenly over a split, image quality is measured."""
+
+
+Attacked = Literal["all", "fakes", "reals"]
+"""Which faces the attacker attacks; the others stay as they are."""
 
 
 def create_attacks(names: Sequence[str], *, device: str = "auto") -> list[Attack]:
@@ -65,6 +73,67 @@ def under_attacks(
         for attack in chosen
     }
     return {CLEAN: faces, **attacked}
+
+
+def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
+    """Returns the same conditions with only some of the faces attacked; no pixel is copied.
+
+    Args:
+        conditions: The faces clean and under each attack.
+        which: "fakes" leaves real faces clean, "reals" fakes; "all" changes nothing.
+    """
+    if which == "all":
+        return dict(conditions)
+    clean = conditions[CLEAN]
+    chosen = clean.labels == int(which == "fakes")
+    mixed = {
+        name: Faces(
+            _Either(clean, faces, chosen), clean.labels, clean.groups, clean.names, clean.skipped
+        )
+        for name, faces in conditions.items()
+        if name != CLEAN
+    }
+    return {CLEAN: clean, **mixed}
+
+
+def rows_left_clean(faces: Faces, clean: RewardTable) -> torch.Tensor:
+    """Returns what is known of faces that `attacked_only` left clean, NaN of the others: (N, A).
+
+    Args:
+        faces: Of one condition.
+        clean: The filled table of the clean faces.
+    """
+    known = torch.full(clean.logits.shape, torch.nan)
+    if isinstance(faces.images, _Either):
+        left = torch.from_numpy(~faces.images.chosen)
+        known[left] = torch.from_numpy(clean.logits)[left]
+    return known
+
+
+class _Either:
+    """The pixels of one set of faces where `chosen`, bool (N,), is set, else those of another."""
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, clean: Faces, attacked: Faces, chosen: NDArray[np.bool_]) -> None:
+        self._both = Joined([clean.images, attacked.images])
+        self._places = np.arange(len(chosen)) + np.where(chosen, len(chosen), 0)
+        self.chosen = chosen
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self._both.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        return self._both.nbytes // 2
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, key: slice | NDArray[np.int64], /) -> NDArray[np.uint8]:
+        return self._both[self._places[key]]
 
 
 def pooled(conditions: Mapping[str, Faces]) -> Faces:

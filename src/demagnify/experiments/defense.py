@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from demagnify.defense.training import TrainedDefense, train_defense
 from demagnify.detectors import Detector
 from demagnify.experiments.conditions import create_attacks, pooled, under_attacks
 from demagnify.experiments.detector import open_split
+from demagnify.experiments.sources import RECORDED, identify
+
+SEED_FOLDER = "seed-{}"
+"""Within the folder of a defence that was trained with several seeds."""
 
 
 def train_defense_on(
@@ -23,6 +28,7 @@ def train_defense_on(
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    answers: Path | None = None,
 ) -> TrainedDefense:
     """Trains a defence on the split train: every face clean, and under each of the attacks.
 
@@ -36,6 +42,7 @@ def train_defense_on(
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: Where the attacks' networks compute; the detector stays where it is.
         tell: Gets a line about the data and about each skipped file.
+        answers: See `train_defense`.
 
     Raises:
         BadManifestError: If a data set cannot be used.
@@ -54,7 +61,10 @@ def train_defense_on(
     )
     attacked = under_attacks(train, chosen)
     faces = pooled(attacked)
-    about = {"seen_attacks": [attack.name for attack in chosen]}
+    about = {
+        "seen_attacks": [attack.name for attack in chosen],
+        RECORDED: identify(sources),
+    }
     return train_defense(
         faces,
         config,
@@ -62,4 +72,60 @@ def train_defense_on(
         output=output,
         about=about,
         conditions=[name for name, part in attacked.items() for _ in range(len(part))],
+        answers=answers,
     )
+
+
+def train_seeds_on(
+    sources: Sequence[Path],
+    config: DefenseTraining,
+    seeds: int,
+    *,
+    detector: Detector,
+    attacks: Sequence[str],
+    output: Path,
+    face_size: int = 224,
+    strict: bool = False,
+    device: str = "auto",
+    tell: Callable[[str], None] | None = None,
+) -> list[TrainedDefense]:
+    """Trains the same defence several times, from the seed in `config` upwards.
+
+    The detector is asked once for all of them where the learner asks for every answer. The
+    trainings become the subfolders seed-N of `output`, which `evaluate` judges as one row.
+
+    Args:
+        sources: Manifests; see `Manifest.load`.
+        config: The settings of the training, with the first seed.
+        seeds: How many trainings.
+        detector: Who judges; it is not changed.
+        attacks: What to train against, by name or network file.
+        output: Folder for the finished defences.
+        face_size: Side of the faces in pixels.
+        strict: Whether a bad line or file stops the work instead of being skipped.
+        device: Where the attacks' networks compute.
+        tell: Gets a line about the data, once, and about each skipped file.
+
+    Raises:
+        BadManifestError: If a data set cannot be used.
+        UnknownNameError: If an attack, action or state is not registered.
+        BadArtifactError: If `output` belongs to another training.
+    """
+    answers = output / "answers"
+    trained = [
+        train_defense_on(
+            sources,
+            config.model_copy(update={"seed": seed}),
+            detector=detector,
+            attacks=attacks,
+            output=output / SEED_FOLDER.format(seed),
+            face_size=face_size,
+            strict=strict,
+            device=device,
+            tell=tell if seed == config.seed else None,
+            answers=answers,
+        )
+        for seed in range(config.seed, config.seed + seeds)
+    ]
+    shutil.rmtree(answers, ignore_errors=True)
+    return trained

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from demagnify import detectors
 from demagnify.data import Faces, Manifest, Skipped
 from demagnify.data.prepare import open_faces
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
+from demagnify.experiments.conditions import create_attacks, pooled, under_attacks
+from demagnify.experiments.sources import RECORDED, identify
 
 SPLITS: Final = ("train", "val")
 
@@ -72,6 +74,7 @@ def train_detector_on(
     config: DetectorTraining,
     *,
     output: Path,
+    attacks: Sequence[str] = (),
     backbone: str = "light",
     weights: str | Path | None = "imagenet",
     size: int = 224,
@@ -85,6 +88,8 @@ def train_detector_on(
         sources: Manifests; see `Manifest.load`.
         config: The settings of the training.
         output: Folder for the finished detector.
+        attacks: Under which attacks it meets every face too, by name or network file, in training
+            and in validation; these count as seen afterwards.
         backbone: "light", "resnet50", or any timm network by name.
         weights: What to start from; see `detectors.create`.
         size: Side of the faces in pixels.
@@ -100,9 +105,22 @@ def train_detector_on(
     train, val = open_splits(sources, SPLITS, size=size, strict=strict).values()
     for skipped in (*train.skipped, *val.skipped):
         say(f"skipped {skipped}")
+    chosen = create_attacks(attacks, device=device)
+    about: dict[str, Any] = {RECORDED: identify(sources)}
+    if chosen:
+        train, val = (pooled(under_attacks(faces, chosen)) for faces in (train, val))
+        about["seen_attacks"] = [attack.name for attack in chosen]
+        say("each face clean" + "".join(f" and under {attack.name}" for attack in chosen))
     detector = detectors.create(
         backbone, weights=weights, input_size=size, device=device, seed=config.seed
     )
     return train_detector(
-        train, val, config, detector=detector, output=output, device=device, tell=tell
+        train,
+        val,
+        config,
+        detector=detector,
+        output=output,
+        device=device,
+        tell=tell,
+        about=about,
     )

@@ -10,15 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from demagnify.defense.defended import DefendedDetector
-from demagnify.defense.learned import Learned
-from demagnify.defense.reward_table import RewardTable
-from demagnify.errors import BadConfigError
-from demagnify.evaluation import Context, Evaluation, Faced, Settings, evaluate
+from demagnify.detectors import Detector
+from demagnify.evaluation import Context, Evaluation, Settings, evaluate
 from demagnify.evaluation.report import write_report
-from demagnify.experiments.conditions import create_attacks, measure_quality, under_attacks
+from demagnify.experiments.benches import Benches, Group, is_bare
+from demagnify.experiments.conditions import (
+    Attacked,
+    attacked_only,
+    create_attacks,
+    measure_quality,
+    under_attacks,
+)
+from demagnify.experiments.costs import action_costs
 from demagnify.experiments.detector import open_splits
+from demagnify.experiments.sources import compare_sources
 
 SPLITS = ("val", "test")
+COSTS = "costs.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +35,13 @@ class EvaluationPlan:
 
     Attributes:
         sources: Manifests with the splits val and test; see `Manifest.load`.
-        defenses: Name in the tables -> defended detector; all of one detector and action set.
+        defenses: Name in the tables -> defended detector, or several that were trained with
+            different seeds. Detectors and actions may differ. One whose agent can do nothing is a
+            bare detector, and a row of its own.
         attacks: Names, or files of super-resolution networks.
+        base: The detector that all are measured against; None for the one from which the first
+            defence's was hardened, if that is at hand, or else the first defence's own.
+        attacked: Which faces the attacker attacks.
         settings: Seed, resamples, batches.
         title: A name for the run.
         command: The command line that made it.
@@ -38,8 +51,10 @@ class EvaluationPlan:
     """
 
     sources: Sequence[Path]
-    defenses: Mapping[str, DefendedDetector]
+    defenses: Mapping[str, DefendedDetector | Group]
     attacks: Sequence[str]
+    base: Detector | None = None
+    attacked: Attacked = "all"
     settings: Settings = field(default_factory=lambda: Settings(selection_split=SPLITS[0]))
     title: str = ""
     command: str = ""
@@ -47,11 +62,19 @@ class EvaluationPlan:
     strict: bool = False
     device: str = "auto"
 
+    @property
+    def groups(self) -> dict[str, Group]:
+        """The defences, each as its trainings."""
+        return {
+            name: [one] if isinstance(one, DefendedDetector) else list(one)
+            for name, one in self.defenses.items()
+        }
+
 
 def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
     """Judges every defence under every attack on val and test, and writes the run to `output`.
 
-    Writes results.json, predictions.csv, examples/ and the report. The detector's answers are
+    Writes results.json, predictions.csv, examples/ and the report. The detectors' answers are
     kept in `output`/tables, so that a killed evaluation asks only for what it does not know.
 
     Args:
@@ -59,64 +82,47 @@ def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
         output: The run folder.
 
     Raises:
-        BadConfigError: If the defences do not share detector and actions, or there is none.
+        BadConfigError: If there is no defence, or they know faces of different sizes.
         BadManifestError: If a data set cannot be used.
     """
-    _check_comparable(plan.defenses)
-    first = next(iter(plan.defenses.values()))
+    benches = Benches(plan.groups, plan.base)
     chosen = create_attacks(plan.attacks, device=plan.device)
     timings: dict[str, float] = {}
-    faceds: dict[str, dict[str, Faced]] = {}
-    opened = open_splits(plan.sources, SPLITS, size=first.input_size, strict=plan.strict)
+    suffix = "" if plan.attacked == "all" else f"-{plan.attacked}"
+    opened = open_splits(plan.sources, SPLITS, size=benches.input_size, strict=plan.strict)
     for split, faces in opened.items():
         with _timed(timings, f"attacking {split}"):
-            conditions = under_attacks(faces, chosen)
+            attacked = under_attacks(faces, chosen)
         with _timed(timings, f"detector on {split}"):
-            faceds[split] = {}
-            for name, attacked in conditions.items():
-                table = RewardTable(attacked, first.detector, first.actions)
-                table.fill(output / "tables" / f"{split}-{name}.safetensors")
-                faceds[split][name] = Faced(table)
-    quality = measure_quality(conditions)  # of the last split, the unseen one
+            conditions = attacked_only(attacked, plan.attacked)
+            benches.fill(split, conditions, output / "tables", suffix=suffix)
+    first = next((one for group in plan.groups.values() for one in group if not is_bare(one)), None)
     evaluation = evaluate(
-        faceds,
-        [Learned(d.policy, d.encoder, name=name) for name, d in plan.defenses.items()],
+        benches.base.faceds,
+        benches.contenders(),
+        others=benches.boards(),
         settings=plan.settings,
         context=Context(
             title=plan.title,
             command=plan.command,
-            seen_attacks=_seen(plan.defenses),
-            device=str(first.device or "cpu"),
+            seen_attacks=_seen(plan.groups),
+            attacked=plan.attacked,
+            base=benches.base.defended.detector.name,
+            training_data=compare_sources(_cards(plan.groups), plan.sources),
+            device=str(benches.base.defended.device or "cpu"),
             data=_describe(plan.sources),
-            detector=_about_detector(first),
+            detector=_about_detector(benches.base.defended),
             configuration=dict(plan.configuration),
-            attack_quality=quality,
-            learner_history=_learner_rows(first),
-            detector_history=_detector_rows(first),
+            attack_quality=measure_quality(attacked),  # of the last split, the unseen one
+            learner_history=() if first is None else _learner_rows(first),
+            detector_history=_detector_rows(benches.base.defended),
+            costs=action_costs(opened[SPLITS[0]], benches.base.defended, output / "tables" / COSTS),
             timings=timings,
         ),
     )
     evaluation.save(output)
     write_report(output)
     return evaluation
-
-
-def _check_comparable(defenses: Mapping[str, DefendedDetector]) -> None:
-    """One table of the detector's answers must serve all."""
-    if not defenses:
-        raise BadConfigError("there is no defence to judge")
-    first, *others = defenses.values()
-    for other in others:
-        if (
-            other.detector.fingerprint() != first.detector.fingerprint()
-            or other.threshold != first.threshold
-            or list(map(repr, other.actions)) != list(map(repr, first.actions))
-            or other.input_size != first.input_size
-        ):
-            raise BadConfigError(
-                "the defences have different detectors or actions",
-                hint="judge them in runs of their own",
-            )
 
 
 @contextmanager
@@ -126,13 +132,16 @@ def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     timings[stage] = round(time.perf_counter() - start, 2)
 
 
-def _seen(defenses: Mapping[str, DefendedDetector]) -> tuple[str, ...]:
-    """What any of the defences was trained against counts as seen."""
-    return tuple(
-        dict.fromkeys(
-            attack for one in defenses.values() for attack in one.card.get("seen_attacks", ())
-        )
-    )
+def _cards(groups: Mapping[str, Group]) -> list[Mapping[str, Any]]:
+    """What is said about every defence and every detector."""
+    everyone = [one for group in groups.values() for one in group]
+    return [card for one in everyone for card in (one.card, one.detector.card)]
+
+
+def _seen(groups: Mapping[str, Group]) -> tuple[str, ...]:
+    """What any of the defences or detectors was trained against counts as seen."""
+    found = (attack for card in _cards(groups) for attack in card.get("seen_attacks", ()))
+    return tuple(dict.fromkeys(found))
 
 
 def _describe(sources: Sequence[Path]) -> str:

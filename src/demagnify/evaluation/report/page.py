@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from demagnify.evaluation.examples import Example, Pictures
 from demagnify.evaluation.metrics import METRICS
-from demagnify.evaluation.report import plots, story, strip, tables, theme
+from demagnify.evaluation.report import plots, story, strip, summary, tables, theme, unsure
 from demagnify.evaluation.report.words import MEANING, SHORT, count, listed, split_name
 from demagnify.evaluation.result import EvaluationResult
 
@@ -38,6 +38,10 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         main=tables.main_table(result),
         recovered=tables.recovery_table(result),
         paired=tables.paired_table(result),
+        wins=summary.wins_table(result),
+        summary=summary.summary_table(result),
+        unsure=unsure.unsure_table(result),
+        known=_known_of_training(result),
         paper=tables.paper_tables(result),
         grids=tables.grid_tables(result),
         data=tables.data_table(result),
@@ -51,6 +55,25 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         as_json=_as_json,
     )
     return page.lstrip()
+
+
+def _known_of_training(result: EvaluationResult) -> list[str]:
+    """What the reader must know about seen and unseen, in sentences."""
+    context = result.context
+    said = []
+    if context.attacked != "all":
+        left = "real" if context.attacked == "fakes" else "fake"
+        said.append(f"Only {context.attacked[:-1]} faces are attacked; {left} faces stay clean.")
+    if context.training_data:
+        said.append(_DATA[context.training_data])
+    return said
+
+
+_DATA: Final = {
+    "same": "The defences were trained on other splits of the data judged here.",
+    "other": "No defence was trained on the data judged here.",
+    "partly": "Some of the training faces are of the data judged here (other splits), some not.",
+}
 
 
 def _svg_uri(svg: str) -> str:

@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.curves import learning, training
 from demagnify.evaluation.report.plot import Plot
+from demagnify.evaluation.report.recovered import recovered_shares
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import attacks_of, column_name, main_defenses
+from demagnify.evaluation.report.unsure import risk_curves
 from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
 from demagnify.evaluation.result import (
     CLEAN,
@@ -27,6 +29,8 @@ _LOOKS: Final = {
     "baseline": (theme.GREY, ""),  # several of them: told apart by shape
     "learned": (theme.BLUE, "D"),
     "bound": (theme.GREEN, "|"),
+    "detector": (theme.PURPLE, "X"),
+    "control": (theme.GREY, ""),
 }
 
 
@@ -34,9 +38,11 @@ def draw_all(result: EvaluationResult) -> list[Plot]:
     """Draws every picture for which `result` holds the figures."""
     focus = Focus(result)
     drawers: tuple[Callable[[EvaluationResult, Focus], Plot | None], ...] = (
+        recovered_shares,
         forest,
-        roc,
         actions,
+        risk_curves,
+        roc,
     )
     with theme.style():
         drawn = [draw(result, focus) for draw in drawers]
@@ -175,6 +181,7 @@ def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
     ]
     if not rows:
         return None
+    names = next(iter(found.values())).actions or result.actions
     figure = theme.new_figure(0.27 * len(rows) + 1.2)
     axes = figure.add_subplot()
     for row, (_, numbers) in enumerate(rows):
@@ -183,9 +190,9 @@ def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
             axes.barh(row, 1, 0.9, left=column - 0.5, color=theme.BLUE, alpha=0.55 * share)
             text = f"{100 * share:.0f}" if number else "·"
             axes.text(column, row, text, ha="center", va="center", fontsize=9)
-    axes.set_xlim(-0.5, len(result.actions) - 0.5)
+    axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xticks(range(len(result.actions)), result.actions, rotation=35, ha="left")
+    axes.set_xticks(range(len(names)), names, rotation=35, ha="left")
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.tick_params(length=0)
@@ -195,15 +202,15 @@ def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
     return Plot(
         title="What the agent does",
         svg=theme.to_svg(figure),
-        alt=_actions_alt(result, rows),
+        alt=_actions_alt(names, rows),
         caption=f"Share of faces (%) that get each action from {focus.defense}, "
         f"{split_name(focus.split)} split.",
     )
 
 
-def _actions_alt(result: EvaluationResult, rows: Sequence[tuple[str, tuple[int, ...]]]) -> str:
+def _actions_alt(names: Sequence[str], rows: Sequence[tuple[str, tuple[int, ...]]]) -> str:
     parts = []
     for name, numbers in rows:
         most = max(range(len(numbers)), key=numbers.__getitem__)
-        parts.append(f"{name}: {result.actions[most]} {percent(numbers[most] / sum(numbers))}")
+        parts.append(f"{name}: {names[most]} {percent(numbers[most] / sum(numbers))}")
     return f"Most frequent action in percent of faces. {'; '.join(parts)}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from demagnify.evaluation.context import AttackEntry
-from demagnify.evaluation.protocol import worst_attack
+from demagnify.evaluation.document import worst_attack
 from demagnify.evaluation.report.words import (
     count,
     defense_name,
@@ -19,7 +19,14 @@ from demagnify.evaluation.report.words import (
     split_name,
     with_span,
 )
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, Cell, Estimate, EvaluationResult
+from demagnify.evaluation.result import (
+    ADAPTIVE,
+    CLEAN,
+    UNDEFENDED,
+    Cell,
+    Estimate,
+    EvaluationResult,
+)
 
 Tone = Literal["gain", "even", "harm", "none"]
 
@@ -57,22 +64,30 @@ class Focus:
     Attributes:
         split: The unseen split ("test" where there is one, else the last).
         attack: The attack that hurts the undefended detector most there; "none" without attacks.
-        attacks: The attacks that the means are over: the unseen ones where there are any.
-        defense: The first learned defence; None if there is none.
+        attacks: The attacks that the means are over: the unseen ones where there are any, those
+            without a network among them, and never the adaptive one.
+        defense: The first learned defence; else the first other detector; None without either.
     """
 
     def __init__(self, result: EvaluationResult) -> None:
         names = [split.name for split in result.splits]
         self.split = "test" if "test" in names else names[-1]
         self.attack = worst_attack(result, self.split)
-        judged = [entry for entry in result.attacks if entry.name != CLEAN]
+        judged = [entry for entry in result.attacks if entry.name not in (CLEAN, ADAPTIVE)]
         here = {cell.attack for cell in result.cells if cell.split == self.split}
         judged = [entry for entry in judged if entry.name in here]
-        self.some_seen = any(entry.seen for entry in judged)
-        self.attacks = _names([entry for entry in judged if not entry.seen]) or _names(judged)
-        self.all_seen = bool(judged) and all(entry.seen for entry in judged)
-        learned = result.of_role("learned")
+        unseen = [entry for entry in judged if _is_unseen(entry)]
+        self.some_seen = len(unseen) < len(judged)
+        self.attacks = _names(unseen) or _names(judged)
+        self.all_seen = bool(judged) and not unseen
+        learned = (*result.of_role("learned"), *result.of_role("detector"))
         self.defense = learned[0] if learned else None
+
+
+def _is_unseen(entry: AttackEntry) -> bool:
+    if entry.familiarity is None:  # a document of version 1
+        return not entry.seen
+    return entry.familiarity in ("unseen", "control")
 
 
 def _names(entries: list[AttackEntry]) -> tuple[str, ...]:
@@ -126,14 +141,19 @@ def _headline(result: EvaluationResult, focus: Focus, tone: Tone) -> str:
     where = "under unseen attacks" if focus.some_seen and not focus.all_seen else "under attack"
     if tone == "harm":
         return f"The defence costs {size} points {where}"
-    if not _beats_best_fixed(result, focus, focus.defense):
+    if not _beats(result, focus, focus.defense, result.best_fixed):
         return f"The defence gains {size} points {where}, but no more than a fixed action does"
+    if result.best_rival and not _beats(result, focus, focus.defense, result.best_rival):
+        rival = result.best_rival
+        return f"The defence gains {size} points {where}, but no more than its best rival, {rival}"
     return f"The defence gains {size} points {where}"
 
 
-def _beats_best_fixed(result: EvaluationResult, focus: Focus, defense: str) -> bool:
-    rival = mean_gain(result, focus, defense, result.best_fixed)
-    return rival is not None and sign(rival) == 1
+def _beats(result: EvaluationResult, focus: Focus, defense: str, rival: str) -> bool:
+    if rival in (UNDEFENDED, defense):
+        return True
+    gain = mean_gain(result, focus, defense, rival)
+    return gain is not None and sign(gain) == 1
 
 
 def _sentences(result: EvaluationResult, focus: Focus) -> Iterator[str]:
@@ -141,6 +161,7 @@ def _sentences(result: EvaluationResult, focus: Focus) -> Iterator[str]:
     if focus.defense is not None and focus.attack != CLEAN:
         yield _rescue(result, focus, focus.defense)
         yield _beyond(result, focus, focus.defense)
+        yield _adaptive(result, focus, focus.defense)
 
 
 def _damage(result: EvaluationResult, focus: Focus) -> str:
@@ -177,8 +198,10 @@ def _rescue(result: EvaluationResult, focus: Focus, defense: str) -> str:
     defended = _balanced(result.cell(focus.split, focus.attack, defense))
     verb = {1: "a gain of", 0: "no clear change,", -1: "a loss:"}[sign(change)]
     size = points(change.value).lstrip("+") if sign(change) == 1 else points(change.value)
+    learned = defense in result.of_role("learned")
     who = "" if defense == "learned" else f" ({defense})"
-    text = f"With the learned defence{who} it is {percent(defended.value)} %: "
+    kind = "learned defence" if learned else "other detector"
+    text = f"With the {kind}{who} it is {percent(defended.value)} %: "
     text += f"{verb} {size} points ({point_span(change)})"
     share = result.recovery(focus.split, focus.attack, defense).share
     if sign(change) == 1 and share.value is not None and share.low is not None:
@@ -196,13 +219,33 @@ def _beyond(result: EvaluationResult, focus: Focus, defense: str) -> str:
     if gain is not None and gain.value is not None and len(focus.attacks) > 1:
         whom = "unseen attacks" if focus.some_seen and not focus.all_seen else "attacks"
         parts.append(f"over the {len(focus.attacks)} {whom} the mean change is {_change(gain)}")
-    rival = mean_gain(result, focus, defense, result.best_fixed)
-    if rival is not None and rival.value is not None and result.best_fixed != UNDEFENDED:
-        name = defense_name(result.best_fixed)
-        outcome = {1: "beats", 0: "does not clearly beat", -1: "does worse than"}[sign(rival)]
-        parts.append(f"it {outcome} the best fixed action ({name}): {_change(rival)}")
+    for what, name in (("fixed action", result.best_fixed), ("rival", result.best_rival)):
+        rival = mean_gain(result, focus, defense, name)
+        if rival is not None and rival.value is not None and name != UNDEFENDED:
+            outcome = {1: "beats", 0: "does not clearly beat", -1: "does worse than"}[sign(rival)]
+            parts.append(f"it {outcome} the best {what} ({defense_name(name)}): {_change(rival)}")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _adaptive(result: EvaluationResult, focus: Focus, defense: str) -> str:
+    """What an attacker who knows whom he faces does to either."""
+    cells = {(cell.split, cell.attack, cell.defense): cell for cell in result.cells}
+    alone = cells.get((focus.split, ADAPTIVE, UNDEFENDED))
+    if alone is None:
+        return ""
+    clean = result.cell(focus.split, CLEAN, defense)
+    attacked = result.cell(focus.split, ADAPTIVE, defense)
+    before, after = _balanced(clean).value, _balanced(attacked).value
+    bare = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED)).value
+    bare_after = _balanced(alone).value
+    if before is None or after is None or bare is None or bare_after is None:
+        return ""
+    return (
+        "An attacker who knows whom he faces, and takes the best attack for each face, brings the "
+        f"defence from {percent(before)} to {percent(after)} % and the detector alone from "
+        f"{percent(bare)} to {percent(bare_after)} %."
+    )
 
 
 def _tiles(result: EvaluationResult, focus: Focus) -> Iterator[Tile]:

@@ -8,6 +8,7 @@ from demagnify.evaluation.metrics import METRICS, MetricName
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.table import Entry, Table, change, rate
 from demagnify.evaluation.report.words import (
+    KNOWN,
     SHORT,
     attack_name,
     defense_name,
@@ -58,7 +59,9 @@ def main_defenses(result: EvaluationResult) -> tuple[str, ...]:
     """Returns the defences that the first table and the pictures show, undefended first."""
     bounds = result.of_role("bound")
     learned = result.of_role("learned")
-    names = (UNDEFENDED, result.best_fixed, result.retuned, *learned, *bounds)
+    others = result.of_role("detector")
+    rival = (result.best_rival or result.retuned,)
+    names = (UNDEFENDED, result.best_fixed, *rival, *others, *learned, *bounds[:1])
     return tuple(dict.fromkeys(names))
 
 
@@ -67,6 +70,8 @@ def column_name(result: EvaluationResult, defense: str) -> str:
     name = defense_name(defense)
     if defense == result.best_fixed and defense != UNDEFENDED:
         return f"{name} (best fixed)"
+    if defense == result.best_rival:
+        return f"{name} (best rival)"
     return name[:1].upper() + name[1:] if defense == UNDEFENDED else name
 
 
@@ -82,9 +87,19 @@ def _main_notes(result: EvaluationResult, shown: Sequence[str]) -> Iterator[str]
         yield f"Best fixed action and threshold: chosen on {selection} faces."
     else:
         yield f"No single action was better than leaving faces alone on {selection} faces."
+    if result.best_rival:
+        yield (
+            f"Best rival: of everything neither learned nor fixed, the best on {selection} faces "
+            "that it was not fitted to. All rows are below."
+        )
     for bound in result.of_role("bound"):
         if bound in shown:
-            yield f"{bound}: picks the best action knowing the label; nobody can reach more."
+            yield f"{bound}: picks the best action knowing the label; no choice of one beats it."
+    if any(entry.familiarity == "adaptive" for entry in result.attacks):
+        yield (
+            "Adaptive attacker: for each face, and for each column anew, the attack of this run "
+            "that hurts that defence most."
+        )
 
 
 def paper_tables(result: EvaluationResult) -> tuple[Table, ...]:
@@ -158,15 +173,19 @@ def recovery_table(result: EvaluationResult) -> Table | None:
             "Recovered (%)",
             "Clean change (points)",
             "FPR change (points)",
+            "FPR over clean (points)",
         ),
         rows=tuple(
             (
-                Entry(item.attack),
+                Entry(attack_name(item.attack)),
                 Entry(defense_name(item.defense)),
                 change(item.damage, better=0),
                 rate(item.share),
                 change(item.clean_cost),
                 change(item.fpr_change, better=-1),
+                Entry("")
+                if item.fpr_over_clean is None
+                else change(item.fpr_over_clean, better=-1),
             )
             for item in found
         ),
@@ -174,6 +193,8 @@ def recovery_table(result: EvaluationResult) -> Table | None:
             "Recovered: gain under attack divided by the damage, in balanced accuracy; 100 % means "
             "as good as clean and undefended.",
             "Clean change: what the defence does to faces that nobody attacked.",
+            "FPR change: against the detector alone under the same attack; over clean: against the "
+            "detector alone on faces that nobody attacked.",
         ),
     )
 
@@ -183,17 +204,27 @@ def paired_table(result: EvaluationResult) -> Table | None:
     focus = Focus(result)
     learned = result.of_role("learned")
     order = attacks_of(result, focus.split)
+    against = (UNDEFENDED, result.best_fixed, result.retuned, result.best_rival)
     found = [
         item
         for item in result.comparisons
-        if item.split == focus.split and item.defense in learned and item.attack in order
+        if item.split == focus.split and item.defense in learned and item.reference in against
     ]
     if not found:
         return None
     return Table(
         name="paired",
         caption=f"The same faces judged by two: {population(result, focus.split)}.",
-        head=("Attack", "Defence", "Against", "Gain (points)", "Mended", "Broken", "McNemar p"),
+        head=(
+            "Attack",
+            "Defence",
+            "Against",
+            "Gain (points)",
+            "Mended",
+            "Broken",
+            "McNemar p",
+            "Holm",
+        ),
         rows=tuple(
             (
                 Entry(attack_name(item.attack)),
@@ -203,12 +234,15 @@ def paired_table(result: EvaluationResult) -> Table | None:
                 Entry(f"{item.mended:,}"),
                 Entry(f"{item.broken:,}"),
                 Entry(p_value(item.mcnemar_p)),
+                Entry("" if item.mcnemar_holm is None else p_value(item.mcnemar_holm)),
             )
             for item in sorted(found, key=lambda item: order.index(item.attack))
         ),
         notes=(
             "Mended: wrong by the reference, right by the defence; broken: the other way round.",
-            "McNemar's exact test takes faces for independent; the intervals do not.",
+            "McNemar's exact test takes faces for independent; the intervals do not. Holm: the "
+            "same p after Holm's correction for all comparisons of the defence on this split, "
+            "those with every other rival among them.",
         ),
     )
 
@@ -219,15 +253,16 @@ def grid_tables(result: EvaluationResult) -> tuple[Table, ...]:
 
 
 def _grid_table(result: EvaluationResult, split: str) -> Table:
+    measured = result.cells[0].metrics
     return Table(
         name=f"grid-{split}",
         caption=f"All figures in %, {population(result, split)}.",
-        head=("Attack", "Defence", *(SHORT[name] for name in METRICS)),
+        head=("Attack", "Defence", *(SHORT[name] for name in METRICS if name in measured)),
         rows=tuple(
             (
                 Entry(attack_name(cell.attack)),
                 Entry(defense_name(cell.defense)),
-                *(rate(cell.metrics[name]) for name in METRICS),
+                *(rate(cell.metrics[name]) for name in METRICS if name in cell.metrics),
             )
             for cell in result.cells
             if cell.split == split
@@ -281,11 +316,13 @@ def attacks_of(result: EvaluationResult, split: str) -> tuple[str, ...]:
 
 
 def _attack_heading(result: EvaluationResult, attack: str) -> Entry:
-    some_seen = any(entry.seen and entry.name != CLEAN for entry in result.attacks)
+    entry = next(entry for entry in result.attacks if entry.name == attack)
+    if entry.familiarity is not None:
+        return Entry(attack_name(attack), KNOWN[entry.familiarity])
+    some_seen = any(one.seen and one.name != CLEAN for one in result.attacks)
     if attack == CLEAN or not some_seen:
         return Entry(attack_name(attack))
-    seen = next(entry.seen for entry in result.attacks if entry.name == attack)
-    return Entry(attack, "seen in training" if seen else "unseen")
+    return Entry(attack, KNOWN["seen" if entry.seen else "unseen"])
 
 
 def population(result: EvaluationResult, split: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from demagnify.evaluation.context import Familiarity
 from demagnify.evaluation.metrics import MetricName
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate
+from demagnify.evaluation.result import ADAPTIVE, CLEAN, UNDEFENDED, Estimate
 
 NOTHING: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"
@@ -19,6 +20,8 @@ SHORT: Final[dict[MetricName, str]] = {
     "balanced_accuracy": "Balanced accuracy",
     "auc": "AUC",
     "eer": "EER",
+    "tpr_at_1_fpr": "TPR at 1 % FPR",
+    "brier": "Brier score",
 }
 
 MEANING: Final[dict[MetricName, str]] = {
@@ -30,12 +33,24 @@ MEANING: Final[dict[MetricName, str]] = {
     "balanced_accuracy": "Mean of the true positive and the true negative rate",
     "auc": "Area under the ROC curve, whatever the threshold",
     "eer": "Equal error rate: where FPR and FNR meet; lower is better",
+    "tpr_at_1_fpr": "Share of fake faces called fake at the threshold at which at most 1 % of the "
+    "real faces of the same column are",
+    "brier": "Mean squared error of the score as a chance (times 100); lower is better",
+}
+
+KNOWN: Final[dict[Familiarity, str]] = {
+    "clean": "",
+    "seen": "seen in training",
+    "other-setting": "seen network, other setting",
+    "unseen": "unseen network",
+    "control": "no network",
+    "adaptive": "best attack per face",
 }
 
 
 def attack_name(name: str) -> str:
     """Returns what the reader calls an attack: "clean" where there is none."""
-    return "clean" if name == CLEAN else name
+    return {CLEAN: "clean", ADAPTIVE: "adaptive attacker"}.get(name, name)
 
 
 def defense_name(name: str) -> str:

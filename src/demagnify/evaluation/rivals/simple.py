@@ -7,7 +7,7 @@ import torch
 
 from demagnify import randomness
 from demagnify.defense.judgement import Defense, Judgement
-from demagnify.defense.reward_table import RewardTable
+from demagnify.defense.reward_table import Integers, RewardTable
 from demagnify.evaluation.result import UNDEFENDED
 
 
@@ -65,7 +65,9 @@ class AverageActions(Defense):
     def judge(self, table: RewardTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
         """Judges every face of `table` by its mean logit."""
         logits = table.logits.mean(axis=1)
-        return Judgement(logits=logits, actions=None, threshold=table.threshold)
+        return Judgement(
+            logits=logits, actions=None, threshold=table.threshold, calls=asked_all(table)
+        )
 
 
 class MovedThreshold(Defense):
@@ -83,9 +85,46 @@ class MovedThreshold(Defense):
     def judge(self, table: RewardTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
         """Judges every face of `table`, unchanged, by the moved threshold."""
         left = np.zeros(len(table.labels), dtype=np.int64)
-        return Judgement(logits=table.logits[:, 0], actions=left, threshold=self.threshold)
+        return Judgement(
+            logits=table.logits[:, 0],
+            actions=left,
+            threshold=self.threshold,
+            calls=np.ones_like(left),
+        )
 
 
-def _after(table: RewardTable, actions: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Judgement:
+class Constant(Defense):
+    """Says the same of every face, whatever it looks like.
+
+    Args:
+        label: What it says: 0 real, 1 fake.
+    """
+
+    name = "constant verdict"
+
+    def __init__(self, label: int) -> None:
+        self.label = label
+
+    def judge(self, table: RewardTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+        """Judges every face of `table` without looking."""
+        count = len(table.labels)
+        logits = np.full(count, 1.0 if self.label else -1.0, dtype=np.float32)
+        calls = np.zeros(count, dtype=np.int64)
+        return Judgement(logits=logits, actions=None, threshold=0.0, calls=calls)
+
+
+def asked_all(table: RewardTable) -> Integers:
+    """Returns how often the detector is asked about each face by who wants every answer: (N,)."""
+    leaving = table.actions.leaving
+    passes = int((~leaving).sum()) + int(leaving.any())
+    return np.full(len(table.labels), passes, dtype=np.int64)
+
+
+def _after(table: RewardTable, actions: Integers) -> Judgement:
     rows = np.arange(len(table.labels))
-    return Judgement(logits=table.logits[rows, actions], actions=actions, threshold=table.threshold)
+    return Judgement(
+        logits=table.logits[rows, actions],
+        actions=actions,
+        threshold=table.threshold,
+        calls=np.ones_like(actions),
+    )

@@ -1,0 +1,162 @@
+"""Rivals and controls: each does what its name says, and learns from what it is given alone."""
+
+import numpy as np
+import pytest
+import torch
+
+from demagnify.actions import ActionSet
+from demagnify.data.faces import Faces
+from demagnify.defense.reward_table import RewardTable
+from demagnify.defense.state import Spectrum
+from demagnify.evaluation import Faced
+from demagnify.evaluation.rivals import networks
+from demagnify.evaluation.rivals.greedy_search import GreedySearch, calibrated_likelihood
+from demagnify.evaluation.rivals.pool import Pool
+from demagnify.evaluation.rivals.remembered import Remembered
+from demagnify.evaluation.rivals.router import Router
+from demagnify.evaluation.rivals.simple import AverageActions, Constant
+from demagnify.evaluation.rivals.stacking import Stacking
+
+COUNT = 80
+
+
+class Mute(torch.nn.Module):
+    """A detector that is never asked."""
+
+    threshold = 0.5
+    device = torch.device("cpu")
+
+    def logits(self, images, *, batch_size=64):
+        raise AssertionError("a filled table asks nobody")
+
+
+def table_of(pixels, logits, labels=None):
+    labels = np.tile([0, 1], COUNT // 2) if labels is None else labels
+    groups = np.array([f"g{number // 2}" for number in range(COUNT)])
+    faces = Faces.from_arrays(pixels, labels, groups=groups)
+    actions = ["leave", "mask-center", "shift-fake"]
+    table = RewardTable(faces, Mute(), ActionSet.create(actions))
+    table.logits[:] = logits
+    return table
+
+
+@pytest.fixture
+def pool():
+    """Clean faces are noisy, and right when left; attacked ones smooth, and right when masked."""
+    random = np.random.default_rng(0)
+    labels = np.tile([0, 1], COUNT // 2)
+    truth = np.where(labels == 1, 2.0, -1.0) + random.normal(0, 0.1, COUNT)
+    noise = random.normal(0, 1, COUNT)
+    noisy = random.integers(0, 255, (COUNT, 3, 16, 16), dtype=np.uint8)
+    smooth = np.broadcast_to(noisy[:, :, :1, :1], noisy.shape).copy()
+    clean = table_of(noisy, np.stack([truth, noise, truth + 0.5], axis=1))
+    attacked = table_of(smooth, np.stack([noise, truth + 3.0, noise + 0.5], axis=1))
+    return Pool.of({"none": Faced(clean), "net-x2": Faced(attacked)})
+
+
+def right(defense, table):
+    return (defense.judge(table).fake == (table.labels == 1)).mean()
+
+
+def test_a_pool_holds_every_condition_and_gives_parts_of_itself(pool):
+    assert pool.attacked.tolist() == [False] * COUNT + [True] * COUNT
+    rows = np.array([3, COUNT + 5, 0])
+    part = pool.rows(rows)
+    assert part.conditions.tolist() == ["none", "net-x2", "none"]
+    np.testing.assert_array_equal(part.table.logits, pool.table.logits[rows])
+    assert torch.equal(part.table.faces.batch([0, 1, 2]), pool.table.faces.batch(rows))
+    assert torch.equal(part.table.faces.batch([1]), pool.table.faces.batch([COUNT + 5]))
+
+
+def test_the_router_tells_attacked_faces_and_gives_each_branch_its_own(pool):
+    router = Router.fit(pool, Spectrum())
+    assert [branch.action for branch in router.branches] == [0, 1]
+    assert router.branches[1].threshold > 2  # masking moved the attacked faces' scores up
+    judged = router.judge(pool.table)
+    np.testing.assert_array_equal(judged.actions, pool.attacked)
+    assert right(router, pool.table) == 1.0
+
+
+def test_stacking_weighs_all_answers(pool):
+    stacking = Stacking.fit(pool)
+    assert right(stacking, pool.table) > right(AverageActions(), pool.table)
+    assert stacking.judge(pool.table).calls.tolist() == [2] * (2 * COUNT)  # a shift costs nothing
+
+
+def test_greedy_search_takes_what_helps_and_stops(pool):
+    clean = pool.rows(np.arange(COUNT))
+    found = GreedySearch.fit(clean)
+    assert set(found.actions) <= {0, 2}
+    attacked = GreedySearch.fit(pool.rows(np.arange(COUNT, 2 * COUNT)))
+    assert set(attacked.actions) == {1}
+    assert attacked.judge(pool.table).calls.tolist() == [1] * (2 * COUNT)
+
+
+def test_calibrated_likelihood_forgives_confidence_but_not_disorder():
+    labels = np.array([0, 0, 1, 1])
+    sure, timid = np.array([0.01, 0.2, 0.8, 0.99]), np.array([0.45, 0.48, 0.52, 0.55])
+    tilted = np.array([0.01, 0.9, 0.8, 0.99])
+    assert calibrated_likelihood(timid, labels) > calibrated_likelihood(tilted, labels)
+    assert calibrated_likelihood(sure, labels) > -0.05
+
+
+def test_a_constant_says_the_same_of_all_and_asks_nobody(pool):
+    for label in (0, 1):
+        judged = Constant(label).judge(pool.table)
+        assert judged.fake.tolist() == [bool(label)] * (2 * COUNT)
+        assert not judged.calls.any()
+
+
+def test_the_agents_network_as_a_detector_sees_pixels_and_no_answer(pool):
+    random = np.random.default_rng(1)
+    labels = np.tile([0, 1], COUNT // 2)
+    flat = np.full((COUNT, 3, 16, 16), 120, dtype=np.uint8)
+    rough = random.integers(0, 255, flat.shape, dtype=np.uint8)
+    pixels = np.where(labels[:, None, None, None] == 1, rough, flat)
+    table = table_of(pixels, random.normal(size=(COUNT, 3)))
+    seen = Pool(table, np.array(["none"] * COUNT))
+    detector = networks.DirectDetector.fit(seen, Spectrum(), seed=0)
+    assert right(detector, table) == 1.0
+    table.logits[:] = -table.logits
+    assert right(detector, table) == 1.0
+    assert not detector.judge(table).calls.any()
+
+
+def test_the_p_control_cannot_tell_faces_of_one_logit_apart(pool):
+    control = networks.best_of_logit(pool, seed=0)
+    same = table_of(np.zeros((COUNT, 3, 16, 16), np.uint8), np.full((COUNT, 3), 0.7))
+    other = table_of(np.full((COUNT, 3, 16, 16), 200, np.uint8), np.full((COUNT, 3), 0.7))
+    chosen = [control.judge(table).actions for table in (same, other)]
+    assert len(set(chosen[0]) | set(chosen[1])) == 1
+
+
+def test_shuffled_rewards_teach_no_connection_with_the_face(pool):
+    taught = networks.top_k(pool, Spectrum(), seed=0)
+    assert taught.policy.k == 3
+    control = networks.shuffled_reward(pool, Spectrum(), seed=0)
+    order = pool.rewarded_as(np.arange(2 * COUNT)[::-1].copy())
+    np.testing.assert_array_equal(order.logits, pool.table.logits[::-1])
+    np.testing.assert_array_equal(order.labels, pool.table.labels[::-1])
+    actions = control.judge(pool.table).actions
+    clean, attacked = (
+        np.bincount(actions[rows], minlength=3) for rows in (~pool.attacked, pool.attacked)
+    )
+    assert np.abs(clean - attacked).sum() < COUNT  # the real agent would part them wholly
+
+
+def test_what_was_seen_once_is_not_computed_again():
+    seen = []
+
+    class Counted(Spectrum):
+        def encode(self, images, opinion):
+            seen.append(len(images))
+            return super().encode(images, opinion)
+
+    encoder = Remembered(Counted())
+    images = torch.randint(0, 255, (5, 3, 16, 16), dtype=torch.uint8)
+    first = encoder(images)
+    again = encoder(images[[4, 0]])
+    assert seen == [5]
+    assert torch.equal(again, first[[4, 0]])
+    torch.testing.assert_close(first, Spectrum()(images))
+    assert encoder(images[:0]).shape == (0, encoder.size(16))
