@@ -1,5 +1,7 @@
 """The image contract: what is a batch, a photograph, and what becomes of them on the way."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from demagnify import images
-from demagnify.errors import BadImageError, ImageContractError
+from demagnify.errors import BadImageError, DemagnifyWarning, ImageContractError
 
 PHOTOS = st.tuples(st.integers(8, 40), st.integers(8, 40)).flatmap(
     lambda size: arrays(np.uint8, (*size, 3))
@@ -132,3 +134,44 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "iterdir", refused)
     with pytest.raises(BadImageError, match="cannot be read: Permission denied"):
         images.list_files(tmp_path)
+
+
+@pytest.fixture
+def locked(tmp_path, monkeypatch):
+    """A folder in which `deep/locked` cannot be listed; root, who may run tests, can read all."""
+    for name in ("a.png", "deep/b.png", "deep/locked/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    scan = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    return tmp_path
+
+
+def test_an_unreadable_folder_deeper_down_is_told(locked):
+    told = []
+    found = images.list_files(locked, unreadable=lambda *what: told.append(what))
+    assert [path.name for path in found] == ["a.png", "b.png"]
+    assert told == [(locked / "deep/locked", "cannot be read: Permission denied")]
+
+
+def test_without_a_listener_it_is_a_warning(locked):
+    with pytest.warns(DemagnifyWarning, match="locked: cannot be read: Permission denied"):
+        assert len(images.list_files(locked)) == 2
+
+
+def test_a_file_that_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
+    (tmp_path / "a.png").touch()
+
+    def refused(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(tmp_path), "is_file", refused)
+    told = []
+    assert images.list_files(tmp_path, unreadable=lambda *what: told.append(what)) == []
+    assert told == [(tmp_path / "a.png", "cannot be read: Permission denied")]

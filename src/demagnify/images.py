@@ -7,9 +7,11 @@ device; a single photograph on its way in or out is a `uint8` RGB array of shape
 from __future__ import annotations
 
 import io
+import os
 import struct
+import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from demagnify.errors import BadImageError, ImageContractError
+from demagnify.errors import BadImageError, DemagnifyWarning, ImageContractError
 from demagnify.files import atomic_path
 
 Pixels = NDArray[np.uint8]
@@ -274,10 +276,17 @@ def fit(pixels: Pixels, size: int) -> Pixels:
     return np.array(resized, dtype=np.uint8)
 
 
-def list_files(folder: Path) -> list[Path]:
+def list_files(
+    folder: Path, *, unreadable: Callable[[Path, str], None] | None = None
+) -> list[Path]:
     """Returns the image files under `folder`, at any depth, sorted by path.
 
     Hidden files and folders are left out; what counts as an image is told by the suffix.
+
+    Args:
+        folder: Where to look.
+        unreadable: Gets each folder or file below that cannot be read, and why; without it a
+            warning says so.
 
     Raises:
         BadImageError: If the folder is missing, no folder, or cannot be read.
@@ -288,12 +297,25 @@ def list_files(folder: Path) -> list[Path]:
         next(folder.iterdir(), None)
     except OSError as error:
         raise BadImageError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and not _is_hidden(path, folder) and path.is_file()
-    )
+    report = unreadable or _warn
+    found: list[Path] = []
+    for place, inside, names in os.walk(
+        folder, onerror=lambda error: report(Path(error.filename), _why(error))
+    ):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            try:
+                found += [path] if path.is_file() else []
+            except OSError as error:  # a folder that can be listed, but not entered
+                report(path, _why(error))
+    return sorted(found)
 
 
-def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _why(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or error}"
+
+
+def _warn(path: Path, reason: str) -> None:
+    warnings.warn(f"{path}: {reason}; it is left out", DemagnifyWarning, stacklevel=3)

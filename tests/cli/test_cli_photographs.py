@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -213,6 +214,39 @@ def test_an_unreadable_folder_is_told(detect, photos, monkeypatch):
     ended = detect(folder)
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == f"demagnify: {folder}: cannot be read: Permission denied\n"
+
+
+@pytest.fixture
+def half_locked(photos, monkeypatch):
+    folder = photos("a.png", "one/two/three/locked/b.png")
+    scan = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    return folder
+
+
+def test_an_unreadable_folder_deeper_down_is_skipped(detect, half_locked):
+    line = f"{half_locked / 'one/two/three/locked'}: cannot be read: Permission denied\n"
+    ended = detect(half_locked)
+    assert (ended.code, ended.err) == (3, line)
+    assert "face 1" in ended.out
+    ended = detect("--strict", half_locked)
+    assert (ended.code, ended.out, ended.err) == (1, "", f"demagnify: {line}")
+
+
+def test_an_unreadable_folder_deeper_down_is_skipped_by_attacks(run, half_locked, tmp_path):
+    how = ("--model", "bicubic", "--scale", 2, "--crops", "--device", "cpu")
+    ended = run("attack", half_locked, tmp_path / "out", *how)
+    assert ended.code == 3
+    assert "skipped one/two/three/locked: cannot be read: Permission denied\n" in ended.err
+    assert "locked" in (tmp_path / "out/skipped.csv").read_text()
+    ended = run("attack", half_locked, tmp_path / "other", *how, "--strict")
+    assert ended.code == 1
 
 
 def test_an_unreadable_file_is_skipped(detect, photos, monkeypatch):

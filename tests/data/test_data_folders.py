@@ -86,3 +86,22 @@ def test_an_unreadable_folder_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "iterdir", refused)
     with pytest.raises(BadManifestError, match="cannot be read: Permission denied"):
         Manifest.load(tmp_path)
+
+
+def test_an_unreadable_folder_deeper_down_is_left_out_with_its_reason(tmp_path, monkeypatch):
+    touch(tmp_path, "real/a.png", "fake/locked/b.png", "fake/c.png")
+    scan = os.scandir
+
+    def refusing(path):
+        if os.fspath(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    manifest = Manifest.load(tmp_path)
+    assert sorted(rows(manifest)) == ["fake/c.png", "real/a.png"]
+    assert [str(one) for one in manifest.skipped] == [
+        "fake/locked: cannot be read: Permission denied"
+    ]
+    with pytest.raises(BadManifestError, match="fake/locked: cannot be read"):
+        Manifest.load(tmp_path, strict=True)

@@ -314,3 +314,101 @@ def test_two_columns_of_one_name_are_not_saved(folder):
     record = Record(folder / "a.png", 0, "all", "g", {"x": "left"}, Box(1, 2, 3, 4))
     with pytest.raises(BadManifestError, match="two columns would be called x"):
         Manifest([record], root=folder).save(folder / "metadata.csv")
+
+
+CARD = """---
+license: mit
+dataset_info:
+  features:
+  - name: image
+    dtype: image
+  - name: label
+    dtype:
+      class_label:
+        names:
+          '0': {0}
+          '1': {1}
+---
+# Faces
+"""
+
+
+def say(place, how, *names):
+    """Writes what the numbers mean into one of the files in which Hugging Face has it."""
+    features = {"image": {"_type": "Image"}, "label": {"names": names, "_type": "ClassLabel"}}
+    text = {
+        "README.md": CARD.format(*names),
+        "dataset_info.json": json.dumps({"features": features}),
+        "dataset_infos.json": json.dumps({"default": {"features": features}}),
+    }
+    (place / how).write_text(text[how])
+
+
+@pytest.mark.parametrize("how", ["README.md", "dataset_info.json", "dataset_infos.json"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_numbers_mean_what_the_files_beside_them_say(folder, kind, how):
+    rows = [{"file_name": f"{name}.png", "label": n} for n, name in enumerate("abc")]
+    write(folder, kind, rows)
+    say(folder, how, "Fake", "Real faces")
+    manifest = Manifest.load(folder)
+    assert manifest.labels.tolist() == [1, 0]
+    assert "unknown label 'number 2'" in manifest.skipped[0].reason
+
+
+def test_the_card_of_a_data_set_counts_for_its_split_folders(folder):
+    (folder / "data/train").mkdir(parents=True)
+    (folder / "a.png").rename(folder / "data/train/a.png")
+    write(folder / "data/train", "csv", [{"file_name": "a.png", "label": "0.0"}])
+    say(folder, "README.md", "deepfake", "genuine")
+    assert Manifest.load(folder / "data").labels.tolist() == [1]
+
+
+def test_words_as_labels_need_no_card(folder):
+    write(folder, "csv", [{"file_name": "a.png", "label": "real"}])
+    say(folder, "README.md", "cat", "dog")
+    assert Manifest.load(folder).labels.tolist() == [0]
+
+
+def test_names_that_are_the_numbers_say_nothing(folder):
+    write(folder, "csv", [{"file_name": "a.png", "label": "1"}])
+    say(folder, "README.md", "'0'", "'1'")
+    assert Manifest.load(folder).labels.tolist() == [1]
+
+
+def test_names_that_are_neither_are_refused_in_one_line(folder):
+    write(folder, "csv", [{"file_name": "a.png", "label": "1"}])
+    say(folder, "README.md", "cat", "dog")
+    with pytest.raises(BadManifestError, match=r"README\.md: no label is called real or fake"):
+        Manifest.load(folder)
+
+
+def test_parts_that_name_numbers_differently_are_refused(folder):
+    write(folder, "csv", [{"file_name": "a.png", "label": "1"}])
+    parts = [{"features": {"label": {"names": names}}} for names in (["real", "fake"], ["f", "r"])]
+    (folder / "dataset_infos.json").write_text(json.dumps(dict(enumerate(parts))))
+    with pytest.raises(BadManifestError, match="different names in different parts"):
+        Manifest.load(folder)
+
+
+def test_a_card_that_cannot_be_read_is_refused_in_one_line(folder):
+    write(folder, "csv", [{"file_name": "a.png", "label": "1"}])
+    (folder / "README.md").write_text("---\nclass_label: [\n---\n")
+    with pytest.raises(BadManifestError, match="is not YAML that can be read, and may say which"):
+        Manifest.load(folder)
+
+
+@pytest.mark.parametrize(
+    "text", [b"---\na: &a [*a]\nb: class_label\n---\n", b"caf\xe9", b"---\n--- : [\n", b""]
+)
+def test_a_text_beside_the_table_that_is_no_card_is_no_harm(folder, text):
+    write(folder, "csv", [{"file_name": "a.png", "label": "1"}])
+    (folder / "README.md").write_bytes(text)
+    assert Manifest.load(folder).labels.tolist() == [1]
+
+
+def test_lines_that_end_in_a_lone_carriage_return_are_refused_in_one_line(folder):
+    (folder / "metadata.csv").write_bytes(b"file_name,label\ra.png,real\rb.png,fake\r")
+    with pytest.raises(BadManifestError, match="lines end in a lone carriage return") as caught:
+        Manifest.load(folder)
+    assert "\n" not in str(caught.value)
+    assert "\r" not in str(caught.value)

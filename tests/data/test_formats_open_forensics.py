@@ -9,7 +9,7 @@ from field_sets import CATEGORIES, coco, open_forensics, picture, write_json
 
 from demagnify import images
 from demagnify.data import FAKE, REAL, Manifest
-from demagnify.data.formats.coco import category_label
+from demagnify.data.labels import named_label
 from demagnify.data.prepare import count_repeats
 from demagnify.errors import BadConfigError, BadManifestError
 
@@ -142,7 +142,7 @@ def test_photographs_may_lie_elsewhere(root, tmp_path):
     ],
 )
 def test_names_of_categories_tell_the_label(name, label):
-    assert category_label(name) == label
+    assert named_label(name) == label
 
 
 def test_a_relative_path_means_the_same(root, monkeypatch):

@@ -52,10 +52,14 @@ def run(
     from demagnify.faces import FaceFinder
     from demagnify.progress import bar
 
-    named = _expand(photos, save)
+    named, unreadable = _expand(photos, save)
+    for line in unreadable:
+        if strict:
+            raise BadImageError(line)
+        typer.echo(line, err=True)
     pictures = [] if save is None else _name_pictures(named, save)
     defended = load_defended(defense, device=device, precision=precision)
-    judged = skipped = 0
+    judged, skipped = 0, len(unreadable)
     with bar("judging photographs", len(named)) as advance:
         verdicts = detect([path for path, _ in named], defended, FaceFinder())
         for number, verdict in enumerate(verdicts):
@@ -70,21 +74,31 @@ def run(
         raise typer.Exit(EXIT_SOME_SKIPPED if judged else EXIT_FAULT_OF_INPUT)
 
 
-def _expand(arguments: list[Path], save: Path | None) -> list[tuple[Path, Path]]:
-    """Returns every photograph, with its name below the folder that was given."""
+def _expand(arguments: list[Path], save: Path | None) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Returns every photograph, with its name below the folder that was given.
+
+    And a line about each folder, deeper down, that cannot be read.
+    """
     from demagnify.errors import BadImageError
     from demagnify.images import list_files
 
     named: list[tuple[Path, Path]] = []
+    unreadable: list[str] = []
+
+    def skip(path: Path, reason: str) -> None:
+        unreadable.append(f"{path}: {reason}")
+
     for argument in arguments:
         if not os.path.isdir(argument):  # noqa: PTH112  Path.is_dir raises where names are odd
             named.append((argument, Path(argument.name)))
             continue
-        found = [path for path in list_files(argument) if not _is_drawn(path, argument, save)]
+        listed = list_files(argument, unreadable=skip)
+        found = [path for path in listed if not _is_drawn(path, argument, save)]
         if not found:
-            raise BadImageError(f"{argument}: the folder holds no photograph")
+            told = f"; skipped {unreadable[0]}" if unreadable else ""
+            raise BadImageError(f"{argument}: the folder holds no photograph{told}")
         named.extend((path, path.relative_to(argument)) for path in found)
-    return named
+    return named, unreadable
 
 
 def _is_drawn(path: Path, folder: Path, save: Path | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import demagnify.data.formats  # noqa: F401  what `Manifest.load` knows
 from demagnify.data.faces import Faces
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest

@@ -23,7 +23,7 @@ def read(root: Path, *, strict: bool = False) -> Manifest:
 
     Raises:
         BadManifestError: If there are no such folders or, when strict, at a file whose name
-            cannot be written down.
+            cannot be written down, or a folder that cannot be read.
     """
     found = places(root)
     if not found:
@@ -33,14 +33,18 @@ def read(root: Path, *, strict: bool = False) -> Manifest:
         )
     builder = ManifestBuilder(root, strict=strict)
     for folder, label, split in found:
-        for path in images.list_files(folder):
+        for path in images.list_files(folder, unreadable=lambda *told: _skip(builder, *told)):
             name = path.relative_to(root).as_posix()
             if is_utf8(name):
                 builder.add_row(name, label, split, group=name)
             else:
-                shown = name.encode("utf-8", "backslashreplace").decode()
-                builder.skip(shown, "the file's name is not UTF-8")
+                _skip(builder, path, "the file's name is not UTF-8")
     return builder.build()
+
+
+def _skip(builder: ManifestBuilder, path: Path, reason: str) -> None:
+    name = path.relative_to(builder.root).as_posix()
+    builder.skip(name.encode("utf-8", "backslashreplace").decode(), reason)
 
 
 def places(root: Path) -> list[tuple[Path, int, str]]:

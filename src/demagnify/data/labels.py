@@ -10,6 +10,10 @@ REAL: Final = 0
 FAKE: Final = 1
 
 NAMES: Final = ("real", "fake")
+REAL_NAMES: Final = frozenset({"real", "genuine", "original", "pristine", "authentic", "bonafide"})
+FAKE_NAMES: Final = frozenset(
+    {"fake", "forged", "forgery", "manipulated", "deepfake", "spoof", "synthetic", "tampered"}
+)
 
 # Tables write whole numbers with a point where a value is missing elsewhere in the column.
 _NUMBERS: Final = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
@@ -47,3 +51,13 @@ def parse_truth(text: str) -> int:
 def label_name(label: int) -> str:
     """Returns "real" for 0 and "fake" for 1."""
     return NAMES[label]
+
+
+def named_label(name: str) -> int | None:
+    """Returns the label that a name tells, such as that of a class, in any case, or None."""
+    letters = "".join(letter for letter in name.lower() if letter.isalpha())
+    word = letters.removesuffix("s").removesuffix("face").removeprefix("face")
+    for names, label in ((REAL_NAMES, REAL), (FAKE_NAMES, FAKE)):
+        if letters in names or word in names:
+            return label
+    return None

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demagnify.data import columns, splits, writer
+from demagnify.data.format import FORMATS, recognise
 from demagnify.data.records import BOX, Box, Record, Skipped, SplitCounts
 from demagnify.errors import BadManifestError
 
@@ -89,8 +90,6 @@ class Manifest(Sequence[Record]):
             UnknownNameError: If there is no such format.
             BadConfigError: If the format has no such setting.
         """
-        from demagnify.data.formats import FORMATS, recognise  # they make manifests
-
         if not source.exists():
             raise BadManifestError(f"{source}: there is no such file or folder")
         chosen = recognise(source) if format is None else FORMATS.get(format)

@@ -138,23 +138,32 @@ def _read(source: Path, *, strict: bool, save_as: SaveAs) -> Sources:
     if source.is_file() and source.suffix.lower() in images.SUFFIXES:
         return Sources(source.parent, save_as, names=[source.name])
     if source.is_dir() and not any(FORMATS.get(name).recognises(source) for name in FORMATS):
-        return _unlabelled(source, save_as)
+        return _unlabelled(source, save_as, strict=strict)
     manifest = Manifest.load(source, strict=strict)
     return Sources(manifest.root, save_as, manifest=manifest, skipped=manifest.skipped)
 
 
-def _unlabelled(folder: Path, save_as: SaveAs) -> Sources:
+def _unlabelled(folder: Path, save_as: SaveAs, *, strict: bool) -> Sources:
     names: list[str] = []
     skipped: list[Skipped] = []
-    for path in images.list_files(folder):
+
+    def skip(path: Path, reason: str) -> None:
+        shown = relative_name(path, folder).encode("utf-8", "backslashreplace").decode()
+        skipped.append(Skipped(shown, reason))
+        if strict:
+            raise BadManifestError(str(skipped[0]))
+
+    for path in images.list_files(folder, unreadable=skip):
         name = relative_name(path, folder)
         if is_utf8(name):
             names.append(name)
         else:
-            shown = name.encode("utf-8", "backslashreplace").decode()
-            skipped.append(Skipped(shown, "the file's name is not UTF-8"))
+            skip(path, "the file's name is not UTF-8")
     if not names:
-        raise BadManifestError(f"{folder}: there is no image", hint="give a folder of photographs")
+        told = f"; the first of {len(skipped)} skipped: {skipped[0]}" if skipped else ""
+        raise BadManifestError(
+            f"{folder}: there is no image{told}", hint="give a folder of photographs"
+        )
     return Sources(folder, save_as, names=names, skipped=skipped)
 
 

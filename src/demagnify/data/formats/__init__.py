@@ -5,7 +5,7 @@ A new one is a subclass of `Format` in a module of its own, and a line here.
 
 from __future__ import annotations
 
-from demagnify.data.formats.base import FORMATS, Format, FormatOptions, recognise
+from demagnify.data.format import FORMATS, Format, FormatOptions, recognise
 from demagnify.data.formats.deepfake_bench import DeepfakeBench
 from demagnify.data.formats.face_forensics import FaceForensics
 from demagnify.data.formats.kaggle_crops import KaggleCrops

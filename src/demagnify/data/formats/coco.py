@@ -13,16 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from demagnify.data.formats.json_text import Skip, identifier, number, read_json, shown
-from demagnify.data.labels import FAKE, REAL
+from demagnify.data.labels import FAKE, REAL, named_label
 from demagnify.data.records import Box
 from demagnify.errors import BadManifestError
 
 Id = int | str
 
-REAL_NAMES: Final = frozenset({"real", "genuine", "original", "pristine", "authentic", "bonafide"})
-FAKE_NAMES: Final = frozenset(
-    {"fake", "forged", "forgery", "manipulated", "deepfake", "spoof", "synthetic", "tampered"}
-)
 DEFAULT_CATEGORIES: Final[Mapping[Id, int]] = {0: REAL, 1: FAKE}
 """What OpenForensics' numbers mean, for files that do not say."""
 
@@ -203,7 +199,7 @@ def _categories(path: Path, items: object) -> Mapping[Id, int | None]:
                 f"{path}: the category id {shown(key)} is given to {shown(names[key])} and to "
                 f"{shown(name)}"
             )
-        labels[key] = category_label(name)
+        labels[key] = named_label(name)
     if not names:
         return DEFAULT_CATEGORIES
     if not set(labels.values()) - {None}:
@@ -213,13 +209,3 @@ def _categories(path: Path, items: object) -> Mapping[Id, int | None]:
             hint="labels come from the categories' names",
         )
     return labels
-
-
-def category_label(name: str) -> int | None:
-    """Returns the label that a category's name tells, in any case, or None."""
-    letters = "".join(letter for letter in name.lower() if letter.isalpha())
-    word = letters.removesuffix("s").removesuffix("face").removeprefix("face")
-    for names, label in ((REAL_NAMES, REAL), (FAKE_NAMES, FAKE)):
-        if letters in names or word in names:
-            return label
-    return None

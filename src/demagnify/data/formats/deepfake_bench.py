@@ -35,7 +35,7 @@ from pydantic import Field
 from demagnify.data import videos
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
-from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.format import Format, FormatOptions
 from demagnify.data.formats.deepfake_bench_file import COMPRESSIONS, Video, read_videos
 from demagnify.data.formats.groups import Together
 from demagnify.data.formats.json_text import Skip, shown

@@ -32,7 +32,7 @@ from pydantic import Field, field_validator
 from demagnify import images
 from demagnify.data import videos
 from demagnify.data.builder import ManifestBuilder
-from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.format import Format, FormatOptions
 from demagnify.data.formats.face_forensics_layout import (
     FAKES,
     ORIGINALS,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from demagnify.data import folders
-from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.format import Format, FormatOptions
 from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.errors import BadManifestError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from demagnify.data import folders
-from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.format import Format, FormatOptions
 from demagnify.data.manifest import Manifest
 
 

@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 from pydantic import Field
 
 from demagnify.data import splits
-from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.format import Format, FormatOptions
 from demagnify.data.manifest import Manifest
 from demagnify.data.tables import READERS, TableFile, read_tables
 from demagnify.errors import BadManifestError

@@ -31,7 +31,7 @@ from pydantic import Field
 from demagnify.data import splits
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
-from demagnify.data.formats.base import Format, FormatOptions
+from demagnify.data.format import Format, FormatOptions
 from demagnify.data.formats.coco import Annotation, CocoFile, Id, Photo
 from demagnify.data.formats.json_text import Skip, shown
 from demagnify.data.formats.locate import Locator, absolute, is_file

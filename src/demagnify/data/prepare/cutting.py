@@ -13,8 +13,8 @@ from demagnify.data import videos
 from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source
-from demagnify.data.prepare.turned import upright
 from demagnify.data.records import Box, Record
+from demagnify.data.turned import upright
 from demagnify.errors import BadImageError
 from demagnify.faces import Face, square_around
 from demagnify.images import MIN_SIDE, Pixels

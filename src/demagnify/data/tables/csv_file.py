@@ -35,6 +35,11 @@ def read(path: Path) -> Iterator[Block]:
 
 
 def _header(path: Path, line: bytes) -> list[str]:
+    if b"\r" in line.removesuffix(b"\n").removesuffix(b"\r"):
+        raise BadManifestError(
+            f"{path}: lines end in a lone carriage return, as on old Macs",
+            hint="save it with line feeds",
+        )
     try:
         columns = [cell.strip().lower() for cell in _cells(line)]
     except BadManifestError as error:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from demagnify.data.tables.block import ROWS, Block
+from demagnify.data.tables.class_names import LABEL, Names, by_name, names_in
 from demagnify.data.tables.jsonl_file import as_text
 from demagnify.errors import BadManifestError
 
@@ -28,21 +28,21 @@ def read(path: Path) -> Iterator[Block]:
             names = _label_names(file.schema_arrow)
             start = 1
             for batch in file.iter_batches(batch_size=ROWS):
-                yield _block(batch, start, names)
+                yield _block(path, batch, start, names)
                 start += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BadManifestError(f"{path}: is not Parquet that can be read: {reason}") from error
 
 
-def _block(batch: pa.RecordBatch, start: int, label_names: list[str] | None) -> Block:
+def _block(path: Path, batch: pa.RecordBatch, start: int, names: Names | None) -> Block:
     columns = {
         name.strip().lower(): _texts(column)
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
         if not _is_binary(column.type)
     }
-    if label_names is not None and pa.types.is_integer(batch.schema.field("label").type):
-        columns["label"] = _named(batch.column("label"), label_names)
+    if names is not None and LABEL in columns:
+        columns[LABEL] = by_name(columns[LABEL], names, told_by=path)
     return Block(np.arange(start, start + batch.num_rows, dtype=np.int64), columns)
 
 
@@ -60,20 +60,11 @@ def _texts(column: pa.Array) -> pa.Array:
     return column.cast(kind).cast(pa.string())
 
 
-def _label_names(schema: pa.Schema) -> list[str] | None:
+def _label_names(schema: pa.Schema) -> Names | None:
     """Returns what the labels 0, 1, ... are called, if the Hugging Face schema says so."""
     try:
         content = json.loads((schema.metadata or {})[b"huggingface"])
-        names = content["info"]["features"]["label"]["names"]
+        names = content["info"]["features"][LABEL]["names"]
     except (KeyError, TypeError, ValueError):
         return None
-    return [str(name) for name in names] if "label" in schema.names else None
-
-
-def _named(numbers: pa.Array, names: list[str]) -> pa.Array:
-    """Returns the names of numbers; a number without one stays a number."""
-    known = pc.and_(pc.greater_equal(numbers, 0), pc.less(numbers, len(names)))
-    places = pc.if_else(known, numbers, None)
-    # A number is no label where names exist: it must not pass for real or fake.
-    strange = pc.binary_join_element_wise("number ", numbers.cast(pa.string()), "")
-    return pc.coalesce(pa.array(names, pa.string()).take(places.cast(pa.int64())), strange)
+    return names_in(names) if LABEL in schema.names else None

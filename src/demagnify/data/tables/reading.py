@@ -16,6 +16,7 @@ from demagnify.data import columns, splits
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import BOX, Skipped
 from demagnify.data.tables import csv_file, jsonl_file, parquet_file, presence, values
+from demagnify.data.tables.class_names import ClassNames
 from demagnify.errors import BadManifestError
 
 READERS: Final = MappingProxyType(
@@ -78,9 +79,11 @@ def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, 
     prefix = "" if parent == "." else f"{parent}/"
     faults: Faults = {}
     parts = [columns.collect((), root)]
+    class_names = ClassNames(file.path.parent)
     try:
         for block in read(file.path):
-            part, wrong = values.parse(block, prefix=prefix, split=file.split)
+            named = class_names.applied(block)
+            part, wrong = values.parse(named, prefix=prefix, split=file.split)
             parts.append(part)
             faults |= wrong
     except OSError as error:

@@ -1,4 +1,8 @@
-"""What a format is: a way in which the field keeps labelled faces, known by a name."""
+"""What a format is: a way in which the field keeps labelled faces, known by a name.
+
+The formats themselves are in `demagnify.data.formats`, which fills the table here: manifests find
+them by it, and they make manifests.
+"""
 
 from __future__ import annotations
 
