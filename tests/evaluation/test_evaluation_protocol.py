@@ -16,15 +16,19 @@ from demagnify.defense.state import STATES
 from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.evaluation import (
     AttackEntry,
+    Board,
     Context,
     EvaluationResult,
     Faced,
+    Member,
     Settings,
     evaluate,
+    learned_contender,
     load_result,
 )
 from demagnify.evaluation.batches import draw_batches
 from demagnify.evaluation.metrics import METRICS
+from demagnify.evaluation.report import write_report
 from demagnify.evaluation.rivals.choosing import choose_action, choose_threshold
 from demagnify.evaluation.run_folder import load_examples
 
@@ -145,15 +149,24 @@ def test_batch_figures_are_means_over_the_batches(result, faceds, settings):
     assert found.pooled["accuracy"] == pytest.approx(pooled.mean())
 
 
-def test_test_labels_choose_nothing(faceds_of, guided, settings, context, result):
+def test_test_labels_choose_nothing(faceds_of, guided, settings, context, evaluation):
+    result = evaluation.result
     faceds = faceds_of()
     random = np.random.default_rng(0)
     clean = faceds["test"]["none"].table.labels
     shuffled = random.permutation(clean)
     for faced in faceds["test"].values():
         faced.table.labels = shuffled
-    other = evaluate(faceds, [guided], settings=settings, context=context).result
-    assert other.best_fixed == result.best_fixed
+    again = evaluate(faceds, [guided], settings=settings, context=context)
+    other = again.result
+    assert (other.best_fixed, other.best_rival) == (result.best_fixed, result.best_rival)
+    for entry in result.defenses:
+        if entry.role != "bound":
+            one, two = (
+                each.splits["test"]["edsr-x2", entry.name].judgement.logits
+                for each in (evaluation, again)
+            )
+            np.testing.assert_array_equal(one, two)
     for defense in ("re-tuned threshold", result.best_fixed):
         for attack in faceds["test"]:
             threshold = result.cell("test", attack, defense).threshold
@@ -166,6 +179,10 @@ def test_unseen_attacks_choose_nothing_either(faceds_of, guided, settings, resul
     faceds = faceds_of()
     faceds["val"]["bicubic-x2"].table.logits[:] = 5.0  # not among the seen attacks
     other = evaluate(faceds, [guided], settings=settings, context=context).result
+    assert other.best_rival == result.best_rival
+    for entry in result.defenses:
+        cells = (one.cell("val", "none", entry.name) for one in (other, result))
+        assert len({cell.model_dump_json() for cell in cells}) == 1
     threshold = result.cell("val", "none", "re-tuned threshold").threshold
     assert other.best_fixed == result.best_fixed
     assert other.cell("val", "none", "re-tuned threshold").threshold == threshold
@@ -190,6 +207,115 @@ def test_the_chosen_action_is_the_best_there_is(faceds):
         for a in range(4)
     ]
     assert choose_action(tables) == int(np.argmax(reached))
+
+
+def test_the_adaptive_attacker_hurts_each_defence_most(evaluation, result):
+    for name in ("undefended", "dqn", "stacking"):
+        reached = {
+            attack: result.cell("test", attack, name).metrics["accuracy"].value
+            for attack in ("none", "srgan-x4", "edsr-x2", "bicubic-x2", "adaptive")
+        }
+        assert min(reached, key=reached.get) == "adaptive" or (
+            reached["adaptive"] == min(reached.values())
+        )
+    split = evaluation.splits["test"]
+    fakes = split.labels == 1
+    worst = split["adaptive", "dqn"].judgement.logits
+    each = [split[attack, "dqn"].judgement.logits for attack in split.faced]
+    np.testing.assert_array_equal(worst[fakes], np.min(each, axis=0)[fakes])
+    np.testing.assert_array_equal(worst[~fakes], np.max(each, axis=0)[~fakes])
+
+
+def test_learned_defences_meet_every_rival_and_holm_sees_all_of_them(result):
+    mine = [one for one in result.comparisons if (one.split, one.defense) == ("test", "dqn")]
+    met = {one.reference for one in mine}
+    assert met >= {"undefended", "router", "stacking", "shuffled rewards", "re-tuned threshold"}
+    assert met & {"always jpeg", "always mask-center", "always gaussian-blur"} == {
+        result.best_fixed
+    }
+    assert "oracle" not in met
+    least = min(mine, key=lambda one: one.mcnemar_p)
+    assert least.mcnemar_holm == pytest.approx(min(1.0, least.mcnemar_p * len(mine)))
+    assert all(one.mcnemar_holm >= one.mcnemar_p for one in mine)
+
+
+def test_another_detector_is_measured_against_the_base(faceds, faceds_of, guided, settings):
+    other = faceds_of()
+    for faced in other.values():
+        for one in faced.values():
+            one.table.logits[:] += np.where(one.table.labels[:, None] == 1, 0.6, -0.6)
+    agent = learned_contender("hard", Member(guided, other), detector="b")
+    quick = settings.model_copy(update={"rivals": False})
+    result = evaluate(
+        faceds, [guided, agent], others=[Board(other, "b", "b, no agent")], settings=quick
+    ).result
+    assert result.of_role("detector") == ("b, no agent",)
+    assert result.of_role("undefended") == ("undefended",)
+
+    def reached(attack, name):
+        return result.cell("test", attack, name).metrics["balanced_accuracy"].value
+
+    for name in ("hard", "b, no agent", "always jpeg (b)", "dqn"):
+        found = result.recovery("test", "srgan-x4", name)
+        damage = reached("none", "undefended") - reached("srgan-x4", "undefended")
+        gain = reached("srgan-x4", name) - reached("srgan-x4", "undefended")
+        assert found.share.value == pytest.approx(gain / damage)
+        cost = reached("none", name) - reached("none", "undefended")
+        assert found.clean_cost.value == pytest.approx(cost)
+
+
+def test_a_document_of_version_1_is_still_read(result, tmp_path):
+    document = json.loads(result.model_dump_json())
+    document["schema_version"] = 1
+    del document["best_rival"]
+    for attack in document["attacks"]:
+        del attack["familiarity"]
+    for cell in document["cells"]:
+        del cell["passes"], cell["withheld"], cell["metrics"]["brier"]
+        del cell["metrics"]["tpr_at_1_fpr"]
+    for one in document["comparisons"]:
+        del one["mcnemar_holm"]
+    for one in document["recoveries"]:
+        del one["fpr_over_clean"]
+    (tmp_path / "results.json").write_text(json.dumps(document))
+    assert load_result(tmp_path).best_rival == ""
+    assert "Balanced accuracy in %" in write_report(tmp_path).markdown.read_text()
+
+
+class Unsure(Defense):
+    """Withholds the verdicts that lie nearest to the threshold."""
+
+    name = "unsure"
+
+    def judge(self, table, states=None):
+        logits = table.logits[:, 0]
+        doubt = np.exp(-np.abs(logits))
+        return Judgement(
+            logits=logits, actions=None, threshold=0.0, unsure=doubt > 0.5, doubt=doubt
+        )
+
+
+def test_what_is_withheld_is_counted_and_shown(faceds, settings, tmp_path):
+    quick = settings.model_copy(update={"rivals": False})
+    evaluation = evaluate(faceds, [Unsure()], settings=quick)
+    cell = evaluation.result.cell("test", "srgan-x4", "unsure")
+    table = faceds["test"]["srgan-x4"].table
+    given = np.abs(table.logits[:, 0]) >= -np.log(0.5)
+    wrong = (table.logits[:, 0] > 0) != (table.labels == 1)
+    assert cell.withheld.coverage == pytest.approx(given.mean())
+    assert cell.withheld.risk == pytest.approx(wrong[given].mean())
+    assert cell.withheld.curve[-1] == pytest.approx((1.0, wrong.mean()))
+    evaluation.save(tmp_path)
+    with (tmp_path / "predictions.csv").open(newline="") as file:
+        verdicts = Counter(
+            row["verdict"]
+            for row in csv.DictReader(file)
+            if (row["split"], row["attack"], row["defense"]) == ("test", "srgan-x4", "unsure")
+        )
+    assert verdicts["unsure"] == (~given).sum()
+    page = write_report(tmp_path).html.read_text()
+    assert "Verdicts withheld" in page
+    assert "Risk and coverage" in page
 
 
 def test_same_seed_same_document(faceds, guided, settings, context, result):

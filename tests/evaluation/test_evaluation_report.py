@@ -110,7 +110,8 @@ def test_the_page_holds_the_figures(page, result):
 
 def test_names_are_escaped(faceds, guided, settings):
     context = Context(title="<script>alert(1)</script>", command="x && <b>")
-    html = render(evaluate(faceds, [guided], settings=settings, context=context).result)
+    quick = settings.model_copy(update={"rivals": False})
+    html = render(evaluate(faceds, [guided], settings=quick, context=context).result)
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
@@ -232,7 +233,7 @@ class Chosen(Defense):
 
 def told(faceds, defenses, seen=("srgan-x4",)):
     context = Context(seen_attacks=seen)
-    settings = Settings(resamples=200)
+    settings = Settings(resamples=200, rivals=False)
     return story.tell(evaluate(faceds, defenses, settings=settings, context=context).result)
 
 

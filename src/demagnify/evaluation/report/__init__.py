@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from demagnify.evaluation.report import markup, summary, tables, unsure
+from demagnify.evaluation.report import give_back, markup, summary, tables, unsure
 from demagnify.evaluation.report.page import render
 from demagnify.evaluation.report.story import Story, tell
 from demagnify.evaluation.report.table import Table
@@ -55,10 +55,11 @@ def write_report(folder: Path, *, output: Path | None = None) -> ReportFiles:
 def all_tables(result: EvaluationResult) -> list[Table]:
     """Returns the report's tables: the main one, the paper's, what was recovered, all figures."""
     optional = (
-        tables.recovery_table(result),
-        summary.wins_table(result),
+        give_back.recovery_table(result),
+        give_back.alarm_table(result),
         unsure.unsure_table(result),
         summary.summary_table(result),
+        summary.wins_table(result),
         tables.paired_table(result),
         tables.quality_table(result),
     )

@@ -11,7 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from demagnify.evaluation.examples import Example, Pictures
 from demagnify.evaluation.metrics import METRICS
-from demagnify.evaluation.report import plots, story, strip, summary, tables, theme, unsure
+from demagnify.evaluation.report import (
+    give_back,
+    plots,
+    story,
+    strip,
+    summary,
+    tables,
+    theme,
+    unsure,
+)
 from demagnify.evaluation.report.words import MEANING, SHORT, count, listed, split_name
 from demagnify.evaluation.result import EvaluationResult
 
@@ -36,7 +45,8 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         result=result,
         story=story.tell(result),
         main=tables.main_table(result),
-        recovered=tables.recovery_table(result),
+        recovered=give_back.recovery_table(result),
+        alarms=give_back.alarm_table(result),
         paired=tables.paired_table(result),
         wins=summary.wins_table(result),
         summary=summary.summary_table(result),

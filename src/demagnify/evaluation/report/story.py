@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from demagnify.evaluation.context import AttackEntry
 from demagnify.evaluation.document import worst_attack
 from demagnify.evaluation.report.words import (
     count,
     defense_name,
+    listed,
     percent,
     point_span,
     points,
@@ -27,6 +28,9 @@ from demagnify.evaluation.result import (
     Estimate,
     EvaluationResult,
 )
+
+_FEW_RIVALS: Final = 3
+_NAMED: Final = 4
 
 Tone = Literal["gain", "even", "harm", "none"]
 
@@ -161,6 +165,7 @@ def _sentences(result: EvaluationResult, focus: Focus) -> Iterator[str]:
     if focus.defense is not None and focus.attack != CLEAN:
         yield _rescue(result, focus, focus.defense)
         yield _beyond(result, focus, focus.defense)
+        yield _standing(result, focus, focus.defense)
         yield _adaptive(result, focus, focus.defense)
 
 
@@ -226,6 +231,23 @@ def _beyond(result: EvaluationResult, focus: Focus, defense: str) -> str:
             parts.append(f"it {outcome} the best {what} ({defense_name(name)}): {_change(rival)}")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
+
+
+def _standing(result: EvaluationResult, focus: Focus, defense: str) -> str:
+    """How many rivals it beats, and who beats it."""
+    roles = {entry.name: entry.role for entry in result.defenses}
+    rivals = [name for name, role in roles.items() if role in ("baseline", "detector")]
+    gains = {name: mean_gain(result, focus, defense, name) for name in rivals}
+    known = {name: gain for name, gain in gains.items() if gain is not None}
+    if len(known) < _FEW_RIVALS:
+        return ""
+    better = [defense_name(name) for name, gain in known.items() if sign(gain) == -1]
+    wins = sum(sign(gain) == 1 for gain in known.values())
+    text = f"Of {len(known)} rivals it beats {wins}"
+    if not better:
+        return f"{text}; none is clearly better."
+    named = listed(better[:_NAMED] + ["others"] * (len(better) > _NAMED))
+    return f"{text}; clearly better {'is' if len(better) == 1 else 'are'} {named}."
 
 
 def _adaptive(result: EvaluationResult, focus: Focus, defense: str) -> str:

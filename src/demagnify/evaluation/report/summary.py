@@ -17,7 +17,7 @@ from demagnify.evaluation.report.words import (
     percent,
     sign,
 )
-from demagnify.evaluation.result import ADAPTIVE, CLEAN, EvaluationResult, Role
+from demagnify.evaluation.result import ADAPTIVE, CLEAN, Estimate, EvaluationResult, Role
 
 _ROLES: Final[dict[Role, str]] = {
     "undefended": "",
@@ -66,28 +66,31 @@ def summary_table(result: EvaluationResult) -> Table:
 def wins_table(result: EvaluationResult) -> Table | None:
     """Each learned defence against every rival, in words; None if nothing was learned."""
     focus = Focus(result)
+    learned = result.of_role("learned")
     rows = []
-    for defense in result.of_role("learned"):
-        for rival in result.defenses:
-            gain = mean_gain(result, focus, defense, rival.name)
-            if gain is None:
-                continue
-            verdict = _VERDICTS[sign(gain)]
-            named = (Entry(defense), Entry(defense_name(rival.name), _ROLES[rival.role]))
-            rows.append((*named, change(gain), Entry(verdict, tone=sign(gain))))
+    for rival in result.defenses:
+        gains = [mean_gain(result, focus, defense, rival.name) for defense in learned]
+        if any(gain is not None for gain in gains):
+            name = Entry(defense_name(rival.name), _ROLES[rival.role])
+            rows.append((name, *(Entry("") if gain is None else _won(gain) for gain in gains)))
     if not rows:
         return None
     return Table(
         name="wins",
-        caption="Who wins: gain in balanced accuracy in points, mean over "
+        caption="Who wins: gain over each rival in balanced accuracy in points, mean over "
         f"{count(len(focus.attacks), _what(focus))}, {population(result, focus.split)}.",
-        head=("Learned", "Against", "Gain (points)", "Verdict"),
+        head=("Against", *learned),
         rows=tuple(rows),
         notes=(
             "Wins or loses: the whole interval lies on one side of nought; else undecided. These "
             "intervals are not corrected for how many they are.",
         ),
     )
+
+
+def _won(gain: Estimate) -> Entry:
+    entry = change(gain)
+    return Entry(f"{entry.value} {_VERDICTS[sign(gain)]}", entry.span, entry.tone, entry.reason)
 
 
 def _what(focus: Focus) -> str:

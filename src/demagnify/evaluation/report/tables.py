@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from demagnify.evaluation.metrics import METRICS, MetricName
 from demagnify.evaluation.report.story import Focus
@@ -27,6 +28,7 @@ _PAPER_METRICS: tuple[MetricName, ...] = (
     "accuracy",
     "balanced_accuracy",
 )
+_MOST_SHOWN: Final = 4
 
 
 def main_table(result: EvaluationResult) -> Table:
@@ -38,7 +40,7 @@ def main_table(result: EvaluationResult) -> Table:
         head.append(f"Gain of {focus.defense}")
     rows = []
     for attack in attacks_of(result, focus.split):
-        row = [_attack_heading(result, attack)]
+        row = [attack_heading(result, attack)]
         for defense in shown:
             cell = result.cell(focus.split, attack, defense)
             row.append(rate(cell.metrics["balanced_accuracy"]))
@@ -56,10 +58,14 @@ def main_table(result: EvaluationResult) -> Table:
 
 
 def main_defenses(result: EvaluationResult) -> tuple[str, ...]:
-    """Returns the defences that the first table and the pictures show, undefended first."""
+    """Returns the defences that the first table and the pictures show, undefended first.
+
+    Of many learned ones and other detectors these are the first four; the table of all rows has
+    the rest.
+    """
     bounds = result.of_role("bound")
-    learned = result.of_role("learned")
-    others = result.of_role("detector")
+    learned = result.of_role("learned")[:_MOST_SHOWN]
+    others = result.of_role("detector")[: _MOST_SHOWN - len(learned)]
     rival = (result.best_rival or result.retuned,)
     names = (UNDEFENDED, result.best_fixed, *rival, *others, *learned, *bounds[:1])
     return tuple(dict.fromkeys(names))
@@ -146,55 +152,6 @@ def _test_table(result: EvaluationResult, split: str, defense: str) -> Table:
         rows=tuple(
             (Entry(SHORT[name]), *(rate(cell.metrics[name]) for cell in cells))
             for name in _PAPER_METRICS
-        ),
-    )
-
-
-def recovery_table(result: EvaluationResult) -> Table | None:
-    """What the telling defences give back of each attack's damage; None without attacks."""
-    focus = Focus(result)
-    skipped = (UNDEFENDED, *result.of_role("bound"))
-    shown = [name for name in main_defenses(result) if name not in skipped]
-    found = [
-        result.recovery(focus.split, attack, defense)
-        for attack in attacks_of(result, focus.split)
-        if attack != CLEAN
-        for defense in shown
-    ]
-    if not found:
-        return None
-    return Table(
-        name="recovered",
-        caption=f"Recovered share of each attack's damage, {population(result, focus.split)}.",
-        head=(
-            "Attack",
-            "Defence",
-            "Damage (points)",
-            "Recovered (%)",
-            "Clean change (points)",
-            "FPR change (points)",
-            "FPR over clean (points)",
-        ),
-        rows=tuple(
-            (
-                Entry(attack_name(item.attack)),
-                Entry(defense_name(item.defense)),
-                change(item.damage, better=0),
-                rate(item.share),
-                change(item.clean_cost),
-                change(item.fpr_change, better=-1),
-                Entry("")
-                if item.fpr_over_clean is None
-                else change(item.fpr_over_clean, better=-1),
-            )
-            for item in found
-        ),
-        notes=(
-            "Recovered: gain under attack divided by the damage, in balanced accuracy; 100 % means "
-            "as good as clean and undefended.",
-            "Clean change: what the defence does to faces that nobody attacked.",
-            "FPR change: against the detector alone under the same attack; over clean: against the "
-            "detector alone on faces that nobody attacked.",
         ),
     )
 
@@ -315,7 +272,8 @@ def attacks_of(result: EvaluationResult, split: str) -> tuple[str, ...]:
     return tuple(attack.name for attack in result.attacks if attack.name in here)
 
 
-def _attack_heading(result: EvaluationResult, attack: str) -> Entry:
+def attack_heading(result: EvaluationResult, attack: str) -> Entry:
+    """Returns an attack's name with how well the defences know it."""
     entry = next(entry for entry in result.attacks if entry.name == attack)
     if entry.familiarity is not None:
         return Entry(attack_name(attack), KNOWN[entry.familiarity])
