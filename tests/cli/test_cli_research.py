@@ -1,6 +1,7 @@
 """The research loop as a user types it, on tiny faces: each command reads what the last wrote."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -177,27 +178,46 @@ def test_the_trained_defence_judges_photographs(run, finder, defense, faces):
     assert len(ended.lines) == 8
 
 
-def test_bad_files_are_told_once_and_the_training_goes_on(run, folder, faces, tmp_path):
-    source = tmp_path / "faces"
-    for path in faces.rglob("*.png"):
-        target = source / path.relative_to(faces)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(path.read_bytes())
+@pytest.fixture
+def damaged(faces, tmp_path):
+    """The faces, one of each split damaged."""
+    source = shutil.copytree(faces, tmp_path / "faces")
     Image.new("RGB", (3, 3)).save(source / "train" / "real" / "0.png")
     (source / "val" / "fake" / "1.png").write_bytes(b"no photograph")
-    call = ("train-detector", tmp_path / "detector", "--data", source, "--size", 32, "--epochs", 1)
+    (source / "test" / "fake" / "1.png").write_bytes(b"no photograph")
+    return source
+
+
+def told_of_skipped(ended):
+    assert not any("skipped" in line for line in ended.lines)
+    lines = [line for line in ended.err.splitlines() if line.startswith("skipped ")]
+    return [line.removeprefix("skipped ").split(": ")[0] for line in lines]
+
+
+def test_bad_files_are_told_once_and_the_training_goes_on(run, damaged, tmp_path):
+    call = ("train-detector", tmp_path / "detector", "--data", damaged, "--size", 32, "--epochs", 1)
     network = ("--backbone", "test_efficientnet", "--weights", "none", *EXACT)
     ended = run(*call, *network)
-    assert ended.code == 0, ended.err
-    skipped = [line for line in ended.lines if line.startswith("skipped ")]
-    assert [line.split(": ")[0] for line in skipped] == [
-        "skipped train/real/0.png",
-        "skipped val/fake/1.png",
-    ]
+    assert ended.code == 3, ended.err
+    assert told_of_skipped(ended) == ["train/real/0.png", "val/fake/1.png"]
     strict = run(*call[:1], tmp_path / "strict", *call[2:], *network, "--strict")
     assert strict.code == 1
     assert "0.png" in strict.err
     assert len(strict.complaints) == 1
+
+
+def test_bad_files_are_told_by_the_exit_code_of_every_verb(
+    run, folder, damaged, detector, defense, tmp_path
+):
+    preset = ("--preset", folder / "tiny.yaml", "--detector", detector[0])
+    ended = run("train-defense", tmp_path / "a", "--data", damaged, *preset, *EXACT)
+    assert (ended.code, told_of_skipped(ended)) == (3, ["train/real/0.png"])
+    how = ("--detector", detector[0], "--size", 64, "--rounds", 1, "--device", "cpu")
+    ended = run("harden", tmp_path / "b", "--data", damaged, *how)
+    assert (ended.code, told_of_skipped(ended)) == (3, ["train/real/0.png", "val/fake/1.png"])
+    how = ("--defense", defense[0], "--resamples", 20, "--no-rivals", *EXACT)
+    ended = run("evaluate", tmp_path / "c", "--data", damaged, *how)
+    assert (ended.code, told_of_skipped(ended)) == (3, ["val/fake/1.png", "test/fake/1.png"])
 
 
 def test_a_finished_training_of_other_settings_is_not_overwritten(run, detector, faces):

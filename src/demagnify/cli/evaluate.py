@@ -11,6 +11,7 @@ import typer
 
 from demagnify.cli.options import Attacks, Device, Precision, Seed, Strict
 from demagnify.cli.present import show_result
+from demagnify.cli.skips import Skips
 
 
 def run(
@@ -71,6 +72,8 @@ def run(
         strict=strict,
         device=device,
     )
-    evaluation = evaluate_on(plan, output)
+    skips = Skips()
+    evaluation = evaluate_on(plan, output, skip=skips)
     show_result(evaluation.result)
     typer.echo(f"look at {output / 'report.html'}")
+    skips.end()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from demagnify.cli.options import Detector, Device, Seed, Strict
+from demagnify.cli.skips import Skips
 
 
 def run(
@@ -63,6 +64,7 @@ def run(
         seed=seed,
         detector=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
     )
+    skips = Skips()
     hardened = harden_on(
         data,
         config,
@@ -72,6 +74,7 @@ def run(
         strict=strict,
         device=device,
         tell=typer.echo,
+        skip=skips,
     )
     best = max(hardened.rounds, key=lambda one: one.score)
     typer.echo(
@@ -80,3 +83,4 @@ def run(
         f"(it was {hardened.rounds[0].degraded:.3f})"
     )
     typer.echo(f"written to {output}; look at {output}{PICTURE}")
+    skips.end()

@@ -17,6 +17,7 @@ from demagnify.cli.options import (
     Preset,
     Strict,
 )
+from demagnify.cli.skips import Skips
 
 
 def run(
@@ -52,6 +53,7 @@ def run(
 
     chosen = [] if seed is None else [f"defense.seed={seed}"]
     config = configs.load(preset, [*(override or []), *chosen])
+    skips = Skips()
     shared: dict[str, Any] = {
         "detector": detectors.load(detector, device=device, precision=precision),
         "attacks": attack or [],
@@ -60,6 +62,7 @@ def run(
         "strict": strict,
         "device": device,
         "tell": typer.echo,
+        "skip": skips,
     }
     if seeds == 1:
         trained = [train_defense_on(data, config.defense, **shared)]
@@ -73,3 +76,4 @@ def run(
             f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}"
         )
     typer.echo(f"written to {output}")
+    skips.end()

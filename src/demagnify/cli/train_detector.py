@@ -16,6 +16,7 @@ from demagnify.cli.options import (
     Preset,
     Strict,
 )
+from demagnify.cli.skips import Skips
 
 
 def run(
@@ -93,6 +94,7 @@ def run(
     }
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
     config = configs.load(preset, [*(override or []), *chosen])
+    skips = Skips()
     trained = train_detector_on(
         data,
         config.detector,
@@ -104,6 +106,7 @@ def run(
         strict=strict,
         device=device,
         tell=typer.echo,
+        skip=skips,
     )
     best = max(trained.history, key=lambda epoch: epoch.rank())
     typer.echo(
@@ -111,3 +114,4 @@ def run(
         f"at threshold {best.threshold:+.3f} (epoch {best.epoch})"
     )
     typer.echo(f"written to {output}")
+    skips.end()

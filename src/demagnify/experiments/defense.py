@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from demagnify.data import Skipped
 from demagnify.defense.config import DefenseTraining
 from demagnify.defense.training import TrainedDefense, train_defense
 from demagnify.detectors import Detector
@@ -28,6 +29,7 @@ def train_defense_on(
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    skip: Callable[[Skipped], None] | None = None,
     answers: Path | None = None,
 ) -> TrainedDefense:
     """Trains a defence on the split train: every face clean, and under each of the attacks.
@@ -41,7 +43,8 @@ def train_defense_on(
         face_size: Side of the faces in pixels.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: Where the attacks' networks compute; the detector stays where it is.
-        tell: Gets a line about the data and about each skipped file.
+        tell: Gets a line about the data.
+        skip: Gets each file or line that is left out.
         answers: See `train_defense`.
 
     Raises:
@@ -51,9 +54,7 @@ def train_defense_on(
     """
     say = tell or (lambda _line: None)
     chosen = create_attacks(attacks, device=device)
-    train = open_split(sources, "train", size=face_size, strict=strict)
-    for skipped in train.skipped:
-        say(f"skipped {skipped}")
+    train = open_split(sources, "train", size=face_size, strict=strict, skip=skip)
     fakes = int(train.labels.sum())
     say(
         f"training: {len(train) - fakes} real and {fakes} fake faces, each clean"
@@ -88,6 +89,7 @@ def train_seeds_on(
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    skip: Callable[[Skipped], None] | None = None,
 ) -> list[TrainedDefense]:
     """Trains the same defence several times, from the seed in `config` upwards.
 
@@ -104,7 +106,8 @@ def train_seeds_on(
         face_size: Side of the faces in pixels.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: Where the attacks' networks compute.
-        tell: Gets a line about the data, once, and about each skipped file.
+        tell: Gets a line about the data, once.
+        skip: Gets each file or line that is left out, once.
 
     Raises:
         BadManifestError: If a data set cannot be used.
@@ -123,6 +126,7 @@ def train_seeds_on(
             strict=strict,
             device=device,
             tell=tell if seed == config.seed else None,
+            skip=skip if seed == config.seed else None,
             answers=answers,
         )
         for seed in range(config.seed, config.seed + seeds)

@@ -66,6 +66,7 @@ class Demo:
             face_size=preset.face_size,
             device=self.device,
             tell=say,
+            skip=lambda skipped: say(f"skipped {skipped}"),
         )
         say("4/5 evaluation: every defence under every attack, on val and test")
         plan = EvaluationPlan(
@@ -96,5 +97,6 @@ class Demo:
             backbone=DETECTOR,
             device=self.device,
             tell=say,
+            skip=lambda skipped: say(f"skipped {skipped}"),
         )
         return trained.detector

@@ -17,7 +17,12 @@ SPLITS: Final = ("train", "val")
 
 
 def open_splits(
-    sources: Sequence[Path], splits: Sequence[str], *, size: int, strict: bool = False
+    sources: Sequence[Path],
+    splits: Sequence[str],
+    *,
+    size: int,
+    strict: bool = False,
+    skip: Callable[[Skipped], None] | None = None,
 ) -> dict[str, Faces]:
     """Returns splits of one data set or several, each as one set of faces.
 
@@ -31,6 +36,7 @@ def open_splits(
         splits: Some of "train", "val", "test".
         size: Side of the faces in pixels.
         strict: Whether a bad line or file stops the reading instead of being skipped.
+        skip: Gets each file or line that is left out.
 
     Raises:
         BadManifestError: If a data set cannot be read, lacks a split, or has a group in two.
@@ -53,12 +59,21 @@ def open_splits(
         ]
         opened[split] = faces[0] if len(faces) == 1 else Faces.concatenate(faces)
         opened[split].skipped, lines = (*lines, *opened[split].skipped), []
+    for skipped in (one for faces in opened.values() for one in faces.skipped if skip):
+        skip(skipped)
     return opened
 
 
-def open_split(sources: Sequence[Path], split: str, *, size: int, strict: bool = False) -> Faces:
+def open_split(
+    sources: Sequence[Path],
+    split: str,
+    *,
+    size: int,
+    strict: bool = False,
+    skip: Callable[[Skipped], None] | None = None,
+) -> Faces:
     """Returns one split of one data set or several; see `open_splits`."""
-    return open_splits(sources, [split], size=size, strict=strict)[split]
+    return open_splits(sources, [split], size=size, strict=strict, skip=skip)[split]
 
 
 def _marked(faces: Faces, mark: str) -> Faces:
@@ -81,6 +96,7 @@ def train_detector_on(
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    skip: Callable[[Skipped], None] | None = None,
 ) -> TrainedDetector:
     """Trains a detector on the splits train and val of one data set or several.
 
@@ -95,16 +111,15 @@ def train_detector_on(
         size: Side of the faces in pixels.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: "auto", "cpu", "cuda".
-        tell: Gets a line about the data, about what was skipped, and about every epoch.
+        tell: Gets a line about the data, and about every epoch.
+        skip: Gets each file or line that is left out.
 
     Raises:
         BadManifestError: If a data set cannot be used.
         BadArtifactError: If `output` belongs to another training.
     """
     say = tell or (lambda _line: None)
-    train, val = open_splits(sources, SPLITS, size=size, strict=strict).values()
-    for skipped in (*train.skipped, *val.skipped):
-        say(f"skipped {skipped}")
+    train, val = open_splits(sources, SPLITS, size=size, strict=strict, skip=skip).values()
     chosen = create_attacks(attacks, device=device)
     about: dict[str, Any] = {RECORDED: identify(sources)}
     if chosen:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demagnify.data import Skipped
 from demagnify.defense.defended import DefendedDetector
 from demagnify.detectors import Detector
 from demagnify.evaluation import Context, Evaluation, Settings, evaluate
@@ -71,7 +72,9 @@ class EvaluationPlan:
         }
 
 
-def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
+def evaluate_on(
+    plan: EvaluationPlan, output: Path, *, skip: Callable[[Skipped], None] | None = None
+) -> Evaluation:
     """Judges every defence under every attack on val and test, and writes the run to `output`.
 
     Writes results.json, predictions.csv, examples/ and the report. The detectors' answers are
@@ -80,6 +83,7 @@ def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
     Args:
         plan: What shall be judged on what.
         output: The run folder.
+        skip: Gets each file or line that is left out.
 
     Raises:
         BadConfigError: If there is no defence, or they know faces of different sizes.
@@ -89,7 +93,8 @@ def evaluate_on(plan: EvaluationPlan, output: Path) -> Evaluation:
     chosen = create_attacks(plan.attacks, device=plan.device)
     timings: dict[str, float] = {}
     suffix = "" if plan.attacked == "all" else f"-{plan.attacked}"
-    opened = open_splits(plan.sources, SPLITS, size=benches.input_size, strict=plan.strict)
+    size = benches.input_size
+    opened = open_splits(plan.sources, SPLITS, size=size, strict=plan.strict, skip=skip)
     for split, faces in opened.items():
         with _timed(timings, f"attacking {split}"):
             attacked = under_attacks(faces, chosen)

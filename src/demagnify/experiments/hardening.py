@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from demagnify.data import Skipped
 from demagnify.detectors import Detector
 from demagnify.experiments.detector import SPLITS, open_splits
 from demagnify.hardening import Hardened, Hardening, harden
@@ -24,6 +25,7 @@ def harden_on(
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    skip: Callable[[Skipped], None] | None = None,
 ) -> Hardened:
     """Hardens a detector on the splits train and val, and draws the rounds beside it.
 
@@ -35,17 +37,17 @@ def harden_on(
         face_size: Side of the faces in pixels.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: "auto", "cpu", "cuda".
-        tell: Gets a line about what was skipped, and about every round and epoch.
+        tell: Gets a line about every round and epoch.
+        skip: Gets each file or line that is left out.
 
     Raises:
         BadManifestError: If a data set cannot be used.
         BadConfigError: If the detector cannot be trained here.
         BadArtifactError: If `output` belongs to another loop.
     """
-    say = tell or (lambda _line: None)
-    train, val = open_splits(sources, SPLITS, size=face_size, strict=strict).values()
-    for skipped in (*train.skipped, *val.skipped):
-        say(f"skipped {skipped}")
-    hardened = harden(train, val, config, detector=detector, output=output, device=device, tell=say)
+    train, val = open_splits(sources, SPLITS, size=face_size, strict=strict, skip=skip).values()
+    hardened = harden(
+        train, val, config, detector=detector, output=output, device=device, tell=tell
+    )
     draw_rounds(hardened.rounds, output.with_name(output.name + PICTURE))
     return hardened
