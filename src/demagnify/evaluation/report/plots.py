@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from typing import Final
 
 from matplotlib.axes import Axes
@@ -24,13 +25,13 @@ from demagnify.evaluation.result import (
     RocCurve,
 )
 
-_LOOKS: Final = {
+_LOOKS: Final = {  # several of one role are told apart by shape
     "undefended": (theme.ORANGE, "o"),
-    "baseline": (theme.GREY, ""),  # several of them: told apart by shape
-    "learned": (theme.BLUE, "D"),
+    "baseline": (theme.GREY, "sv^Pp"),
+    "learned": (theme.BLUE, "D*Hd<"),
     "bound": (theme.GREEN, "|"),
-    "detector": (theme.PURPLE, "X"),
-    "control": (theme.GREY, ""),
+    "detector": (theme.PURPLE, "XPph8"),
+    "control": (theme.GREY, "x+1234"),
 }
 
 
@@ -59,10 +60,9 @@ def forest(result: EvaluationResult, focus: Focus) -> Plot:
     lines = len(attacks) * (len(shown) + 1)
     figure = theme.new_figure(0.17 * lines + 1.1)
     axes = figure.add_subplot()
-    shapes = iter("sv^Pp")
+    shapes = {role: cycle(look[1]) for role, look in _LOOKS.items()}
     for number, defense in enumerate(shown):
-        colour, marker = _LOOKS[roles[defense]]
-        shape = marker or next(shapes)
+        colour, shape = _LOOKS[roles[defense]][0], next(shapes[roles[defense]])
         label = column_name(result, defense)
         for block, attack in enumerate(attacks):
             figures = result.cell(focus.split, attack, defense).metrics["balanced_accuracy"]

@@ -14,7 +14,7 @@ from demagnify.evaluation.result import CLEAN, UNDEFENDED, EvaluationResult, Rec
 _MOST: Final = 150.0
 """Percent beyond which a share of little damage is cut off."""
 _COLOURS: Final = {"learned": theme.BLUE, "detector": theme.PURPLE, "baseline": theme.GREY}
-_SHADES: Final = (1.0, 0.6, 0.35)
+_SHADES: Final = (1.0, 0.7, 0.45, 0.25)
 
 
 def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
