@@ -59,8 +59,9 @@ def open_splits(
         ]
         opened[split] = faces[0] if len(faces) == 1 else Faces.concatenate(faces)
         opened[split].skipped, lines = (*lines, *opened[split].skipped), []
-    for skipped in (one for faces in opened.values() for one in faces.skipped if skip):
-        skip(skipped)
+    say = skip or (lambda _skipped: None)
+    for skipped in (one for whole in opened.values() for one in whole.skipped):
+        say(skipped)
     return opened
 
 
