@@ -145,6 +145,57 @@ def test_faces_of_one_photograph_are_told_apart_by_their_boxes(tmp_path):
         assert len(found.identical) == (2 if hashes else 0)
 
 
+def test_files_of_which_a_line_was_left_out_are_counted_too(tmp_path):
+    for number in range(2):
+        images.save_png(tmp_path / f"{number}.png", photo(number))
+    lines = [
+        "file_name,label",
+        "0.png,real",
+        "0.png,fake",
+        "0.png,fake",
+        "1.png,real",
+        "1.png,real",
+    ]
+    (tmp_path / "metadata.csv").write_text("\n".join(lines))
+    (found,) = describe(Manifest.load(tmp_path)).conflicts
+    assert (found.kind, found.inputs, found.images) == ("name", 1, 3)
+    assert found.examples == ("0.png",)
+
+
+def test_faces_without_an_appearance_are_like_no_other(tmp_path):
+    flat = [np.full((40, 40, 3), grey, dtype=np.uint8) for grey in (30, 200)]
+    for number, pixels in enumerate([*flat, photo(1)]):
+        images.save_png(tmp_path / f"{number}.png", pixels)
+    tiny = [Box(0, 0, 7, 30), Box(30, 50, 30, 7)]
+    records = [
+        Record(tmp_path / "0.png", 0, "train", "a"),
+        Record(tmp_path / "1.png", 1, "test", "b"),
+        Record(tmp_path / "2.png", 0, "train", "c", {}, tiny[0]),
+        Record(tmp_path / "2.png", 1, "test", "d", {}, tiny[1]),
+    ]
+    looks = look_at(Manifest(records, root=tmp_path))
+    assert looks.rows["appearance"].tolist() == [0, 0, 0, 0]
+    assert (looks.rows["pixels"] != 0).all()
+    assert describe(Manifest(records, root=tmp_path), distance=8).near == ()
+
+
+@pytest.mark.parametrize("orientation", [1, 5, 6, 7, 8])
+def test_faces_are_compared_where_their_boxes_were_drawn(tmp_path, orientation):
+    """A box drawn on the photograph as it is stored shows the same face as the turned crop."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = photo(3, 60, 100)
+    Image.fromarray(stored).save(tmp_path / "stored.png", exif=exif)
+    Image.fromarray(stored[10:40, 20:60]).save(tmp_path / "face.png", exif=exif)
+    records = [
+        Record(
+            tmp_path / "stored.png", 0, "train", "a", {"photo_size": "100x60"}, Box(20, 10, 40, 30)
+        ),
+        Record(tmp_path / "face.png", 0, "test", "b"),
+    ]
+    assert len(describe(Manifest(records, root=tmp_path)).identical) == 2
+
+
 def test_sizes_are_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -260,3 +260,31 @@ def test_a_folder_of_videos_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(BadManifestError, match="videos: cannot be read: Permission denied"):
         Manifest.load(root)
+
+
+@pytest.fixture
+def from_kaggle(root):
+    """The same videos as they are shared on Kaggle."""
+    home = root.parent / "FaceForensics++_C23"
+    home.mkdir()
+    (root / "original_sequences/youtube/c23/videos").rename(home / "original")
+    for method in ("Deepfakes", "FaceSwap"):
+        (root / f"manipulated_sequences/{method}/c23/videos").rename(home / method)
+    (home / "csv").mkdir()
+    (home / "csv/Deepfakes.csv").write_text("File Path,Label\n")
+    (root / "splits").rename(home / "splits")
+    shutil.rmtree(root)
+    return home
+
+
+def test_kaggles_copy_is_the_same_data_set(official, from_kaggle):
+    expected = Manifest.load(official, frames=2)
+    for source in (from_kaggle, from_kaggle.parent):
+        found = Manifest.load(source, frames=2)
+        assert found.skipped == ()
+        assert found.describe() == expected.describe()
+        assert sorted(found.groups) == sorted(expected.groups)
+        reals = {record.label for record in found if record.path.parent.name == "original"}
+        assert reals == {REAL}
+    only = Manifest.load(from_kaggle, frames=1, methods="FaceSwap", compression="c23")
+    assert {record.extra["method"] for record in only} == {"original", "FaceSwap"}

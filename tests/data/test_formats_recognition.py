@@ -27,8 +27,12 @@ def test_each_format_is_recognised(tmp_path):
         ],
         "deepfakebench": [deepfake_bench(tmp_path / "bench")],
         "faceforensics": [face_forensics(tmp_path / "ff", methods=(), frames=1)],
-        "kaggle": [kaggle(tmp_path / "kaggle"), kaggle(tmp_path / "140k", "a/real-vs-fake")],
-        "folders": [tmp_path / "kaggle/Dataset"],
+        "kaggle": [
+            kaggle(tmp_path / "kaggle"),
+            tmp_path / "kaggle/Dataset",
+            kaggle(tmp_path / "140k", "a/real-vs-fake"),
+        ],
+        "folders": [kaggle(tmp_path / "other", "mine") / "mine"],
     }
     for name, places in sources.items():
         assert {recognise(place).name for place in places} == {name}
@@ -43,6 +47,12 @@ def test_kaggle_labels_come_from_names_not_from_their_order(tmp_path):
     }
     for record in manifest:
         assert record.label == (FAKE if record.path.name.startswith("fake") else REAL)
+
+
+def test_kaggles_folder_itself_is_read_like_the_one_around_it(tmp_path):
+    around = Manifest.load(kaggle(tmp_path))
+    itself = Manifest.load(tmp_path / "Dataset")
+    assert [record.path for record in itself] == [record.path for record in around]
 
 
 def test_two_places_with_labels_are_not_guessed_between(tmp_path):

@@ -66,10 +66,12 @@ class Skipped:
     Attributes:
         where: The file, or the manifest and its line ("metadata.csv, line 7").
         reason: What is wrong with it.
+        contradicts: The file that it names, if that stands under the other label as well.
     """
 
     where: str
     reason: str
+    contradicts: str = ""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.reason}"

@@ -15,10 +15,14 @@ _EXAMPLES = 3
 
 
 def conflicts_of_names(manifest: Manifest) -> list[Conflict]:
-    """Returns files that are listed as real and as fake, with the same box and frame."""
+    """Returns files that are listed as real and as fake, with the same box and frame.
+
+    Those, too, of which all lines but the first were left out on reading.
+    """
     table = manifest.table
     keys = [name for name in ("file_name", *BOX, "frame") if name in table.column_names]
-    return _conflicts("name", table.select([*keys, "label"]), keys)
+    left_out = [one.contradicts for one in manifest.skipped if one.contradicts]
+    return _conflicts("name", table.select([*keys, "label"]), keys) or _left_out(left_out)
 
 
 def conflicts_of_pixels(
@@ -33,6 +37,16 @@ def conflicts_of_pixels(
     """
     columns = {"pixels": pa.array(digests), "label": pa.array(labels), "file_name": names}
     return _conflicts("pixels", pa.table(columns), ["pixels"])
+
+
+def _left_out(names: list[str]) -> list[Conflict]:
+    if not names:
+        return []
+    files = list(dict.fromkeys(names))
+    count = len(files) + len(names)
+    return [
+        Conflict(kind="name", inputs=len(files), images=count, examples=tuple(files[:_EXAMPLES]))
+    ]
 
 
 def _conflicts(kind: str, table: pa.Table, keys: list[str]) -> list[Conflict]:

@@ -51,6 +51,8 @@ def describe(
     places = looks.kept[looks.rows["pixels"] != 0]
     names = manifest.table["file_name"].take(pa.array(places))
     shown = names.to_pylist()
+    seen = rows["appearance"] != 0
+    faces = [name for name, has_one in zip(shown, seen, strict=True) if has_one]
     return Description(
         source=str(manifest.root),
         images=len(manifest),
@@ -59,7 +61,7 @@ def describe(
         distance=distance,
         torn_groups=group_crossings(manifest.table["group"], splits, order),
         identical=like_crossings(rows["pixels"], splits[places], order, 0, shown),
-        near=like_crossings(rows["appearance"], splits[places], order, distance, shown),
+        near=like_crossings(rows["appearance"][seen], splits[places][seen], order, distance, faces),
         conflicts=(
             *conflicts_of_names(manifest),
             *conflicts_of_pixels(rows["pixels"], manifest.labels[places], names),

@@ -16,9 +16,11 @@ from PIL import ExifTags, Image
 from demagnify import images
 from demagnify.data import storage
 from demagnify.data.columns import encoded
+from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.manifest import Manifest
 from demagnify.data.parallel import in_threads
 from demagnify.data.records import BOX, Box, Record, Skipped, relative_name
+from demagnify.data.turned import upright
 from demagnify.errors import BadImageError
 
 ROW: Final = np.dtype(
@@ -37,7 +39,8 @@ class Looks:
         rows: One for each image that could be seen, (n,): `width` and `height` in pixels, of the
             box where a record has one, 0 where only a video could tell; `appearance`, the
             perceptual hash, and `pixels`, 64 bits of the SHA-256 of the decoded pixels, both 0
-            where nothing was hashed.
+            where nothing was hashed; `appearance` alone is 0 of a face without any: under 8
+            pixels on a side, or of one colour.
         kept: Which records these are, by number.
         skipped: The files of which nothing could be seen, and why.
     """
@@ -78,7 +81,7 @@ def look_at(manifest: Manifest, *, hashes: bool = True, workers: int | None = No
                 yield from result
 
     limit = 0 if hashes else storage.MEMORY_LIMIT
-    shelf = storage.Shelf("looks", (), ROW, limit, version=f"1 {_boxes(manifest)}")
+    shelf = storage.Shelf("looks", (), ROW, limit, version=f"2 {_boxes(manifest)}")
     paths = (str(record.path) for record in manifest)
     stored = storage.filled(shelf, paths, len(manifest), make)
     return Looks(stored.rows, stored.kept, stored.skipped)
@@ -123,14 +126,20 @@ def _look_inside(records: Sequence[Record]) -> Seen:
         photo = images.load(records[0].path)
     except BadImageError as error:
         return records, _reason(error, records[0].path)
-    return records, [_hashed_row(photo, record.box) for record in records]
+    return records, [_hashed_row(photo, record) for record in records]
 
 
-def _hashed_row(photo: images.Pixels, box: Box | None) -> Row:
-    face = photo if box is None else _cut(photo, box)
-    row = _row(box, (photo.shape[1], photo.shape[0]))
+def _hashed_row(photo: images.Pixels, record: Record) -> Row:
+    height, width = photo.shape[:2]
+    face = photo
+    if record.box is not None:
+        meant = record.extra.get(PHOTO_SIZE, "")
+        box, _ = upright(record.box, record.path, meant=meant, width=width, height=height)
+        face = _cut(photo, box)
+    row = _row(record.box, (width, height))
     if face.size:
-        row["appearance"] = appearance(face)
+        if min(face.shape[:2]) >= images.MIN_SIDE and np.ptp(face, axis=(0, 1)).any():
+            row["appearance"] = appearance(face)
         row["pixels"] = int.from_bytes(hashlib.sha256(face.tobytes()).digest()[:8], "big")
     return row
 

@@ -13,6 +13,8 @@ What to know of it:
   either way, are in one split. The group of a video is its pair, or the chain of pairs.
 * Videos of different compression must not be mixed: a detector would tell the classes apart by
   the codec. One level is read, the same for all sources.
+* Kaggle's copy, `FaceForensics++_C23/{original,Deepfakes,...}/*.mp4`, is read as c23. It holds the
+  fakes of DeepFakeDetection, but not the actors' videos that they were made of.
 * Frames extracted beforehand are read from `images/VIDEO/` (what the official script writes:
   whole frames) and `frames/VIDEO/`, where there are no videos.
 * DeepFakeDetection (the method of that name, from `actors`) has no official splits; its videos
@@ -35,6 +37,7 @@ from demagnify.data.builder import ManifestBuilder
 from demagnify.data.format import Format, FormatOptions
 from demagnify.data.formats.face_forensics_layout import (
     FAKES,
+    KAGGLE,
     ORIGINALS,
     Video,
     find_home,
@@ -76,11 +79,13 @@ class FaceForensics(Format[FaceForensicsOptions]):
     """The official layout of FaceForensics++, videos or extracted frames."""
 
     name: ClassVar[str] = "faceforensics"
-    summary: ClassVar[str] = f"a folder with {ORIGINALS}/ and {FAKES}/ (FaceForensics++)"
+    summary: ClassVar[str] = (
+        f"a folder with {ORIGINALS}/ and {FAKES}/ (FaceForensics++), or {KAGGLE}/"
+    )
     options_type = FaceForensicsOptions
 
     def recognises(self, source: Path) -> bool:
-        """Whether it is a folder with either of the two."""
+        """Whether it is a folder with either of the two, or laid out as on Kaggle."""
         return source.is_dir() and find_home(source) is not None
 
     def read(self, source: Path, options: FaceForensicsOptions, *, strict: bool) -> Manifest:

@@ -18,6 +18,18 @@ ORIGINALS: Final = "original_sequences"
 FAKES: Final = "manipulated_sequences"
 COMPRESSIONS: Final = ("c23", "raw", "c40", "c0")
 KINDS: Final = ("videos", "images", "frames")
+KAGGLE: Final = "FaceForensics++_C23"
+"""The copy on Kaggle: one compression, `original/` and a folder per method, videos right inside."""
+
+_KAGGLE_REALS: Final = "original"
+_METHODS: Final = (
+    "Deepfakes",
+    "Face2Face",
+    "FaceSwap",
+    "NeuralTextures",
+    "FaceShifter",
+    "DeepFakeDetection",
+)
 ACTED: Final = "DeepFakeDetection"
 """The method whose originals are the actors' videos; the others' are YouTube's."""
 
@@ -32,10 +44,18 @@ class _Source:
     folder: Path
     label: int
     domain: str
+    flat: bool = False
 
     @property
     def name(self) -> str:
         return self.folder.name
+
+    def media(self, way: str) -> list[Path]:
+        """Returns the videos, or the folders of their frames, of "c23/videos" or the like."""
+        if self.flat:
+            return _media(self.folder, KINDS[0]) if way == f"{COMPRESSIONS[0]}/{KINDS[0]}" else []
+        place = self.folder / way
+        return _media(place, place.name) if place.is_dir() else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +75,33 @@ class Video:
 
 def find_home(source: Path) -> Path | None:
     """Returns the folder with the two folders: the source, or the only one in it that has them."""
-    for place in (source, source / "FaceForensics++", source / "faceforensics++"):
-        if (place / ORIGINALS).is_dir() or (place / FAKES).is_dir():
+    for place in (source, source / "FaceForensics++", source / "faceforensics++", source / KAGGLE):
+        if (place / ORIGINALS).is_dir() or (place / FAKES).is_dir() or _is_flat(place):
             return place
     return None
 
 
+def _is_flat(place: Path) -> bool:
+    """Whether a folder is laid out as on Kaggle."""
+    return (place / _KAGGLE_REALS).is_dir() and any((place / name).is_dir() for name in _METHODS)
+
+
 def _sources(home: Path, methods: Sequence[str] | None) -> list[_Source]:
-    fakes = {path.name: path for path in _folders(home / FAKES)}
+    flat = _is_flat(home)
+    fakes = {path.name: path for path in _folders(home if flat else home / FAKES)}
+    if flat:
+        fakes = {name: path for name, path in fakes.items() if name in _METHODS}
     unknown = sorted(set(methods or ()) - set(fakes))
     if unknown:
         raise BadConfigError(
             f"{home}: there is no method {', '.join(unknown)}", hint=f"there are: {_list(fakes)}"
         )
     taken = [name for name in fakes if methods is None or name in methods]
+    if flat:
+        return [
+            _Source(home / _KAGGLE_REALS, REAL, "youtube", flat),
+            *(_Source(fakes[name], FAKE, _domain(name), flat) for name in taken),
+        ]
     needed = {_domain(name) for name in taken}
     originals = [
         path for path in _folders(home / ORIGINALS) if methods is None or path.name in needed
@@ -105,7 +138,7 @@ def list_videos(
         BadConfigError: If a method or the compression is not there.
     """
     sources = _sources(home, methods)
-    held = [_held(source.folder) for source in sources]
+    held = [_held(source) for source in sources]
     way = _common_way(home, held, compression)
     for source, ways in zip(sources, held, strict=True):
         if way not in ways:
@@ -114,17 +147,17 @@ def list_videos(
                 f"has no folder {way} as the others have",
             )
             continue
-        for path in _media(source.folder / way):
+        for path in source.media(way):
             try:
                 yield Video(path, source.name, source.label, _parts(path, source))
             except BadManifestError as error:
                 skip(path.relative_to(home).as_posix(), error.message)
 
 
-def _held(folder: Path) -> list[str]:
+def _held(source: _Source) -> list[str]:
     """Returns which of "c23/videos", "c23/images" ... a source has, the likeliest first."""
     ways = [f"{compression}/{kind}" for compression in COMPRESSIONS for kind in KINDS]
-    return [way for way in ways if (folder / way).is_dir() and _media(folder / way)]
+    return [way for way in ways if source.media(way)]
 
 
 def _common_way(home: Path, held: Sequence[Sequence[str]], compression: str | None) -> str:
@@ -143,9 +176,9 @@ def _common_way(home: Path, held: Sequence[Sequence[str]], compression: str | No
     return min(wanted, key=lambda way: (-sum(way in have for have in held), order.index(way)))
 
 
-def _media(folder: Path) -> list[Path]:
+def _media(folder: Path, kind: str) -> list[Path]:
     """Returns the videos of a folder or, of images/ and frames/, the folders of the videos."""
-    if folder.name != "videos":
+    if kind != KINDS[0]:
         return _folders(folder)
     return [
         path

@@ -20,6 +20,7 @@ from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.errors import BadManifestError
 
 _DEPTH: Final = 2
+_SPLITS: Final = ("Train", "Validation", "Test")
 
 
 class KaggleCrops(Format[FormatOptions]):
@@ -31,8 +32,8 @@ class KaggleCrops(Format[FormatOptions]):
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
-        """Whether exactly one folder below has such folders."""
-        return source.is_dir() and _home(source) is not None
+        """Whether it is called `Dataset` and has them, or exactly one folder below has."""
+        return source.is_dir() and (is_itself(source) or _home(source) not in (None, source))
 
     def read(self, source: Path, options: FormatOptions, *, strict: bool) -> Manifest:  # noqa: ARG002
         """Reads the images; see `demagnify.data.folders`.
@@ -44,6 +45,12 @@ class KaggleCrops(Format[FormatOptions]):
         if home is None:
             raise BadManifestError(f"{source}: there is not one folder such as {self.summary}")
         return folders.read(home, strict=strict)
+
+
+def is_itself(source: Path) -> bool:
+    """Whether a folder is Kaggle's `Dataset/` with all six folders, written as they are there."""
+    parts = (source / split / label for split in _SPLITS for label in ("Fake", "Real"))
+    return source.resolve().name == "Dataset" and all(part.is_dir() for part in parts)
 
 
 def _home(source: Path) -> Path | None:

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from demagnify.data import folders
 from demagnify.data.format import Format, FormatOptions
+from demagnify.data.formats import kaggle_crops
 from demagnify.data.manifest import Manifest
 
 
@@ -18,8 +19,10 @@ class LabelFolders(Format[FormatOptions]):
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
-        """Whether there is such a folder."""
-        return source.is_dir() and bool(folders.places(source))
+        """Whether there is such a folder, in a data set that has no format of its own."""
+        if not source.is_dir() or kaggle_crops.is_itself(source):
+            return False
+        return bool(folders.places(source))
 
     def read(self, source: Path, options: FormatOptions, *, strict: bool) -> Manifest:  # noqa: ARG002
         """Reads the images; see `demagnify.data.folders`."""

@@ -62,10 +62,13 @@ def read_tables(
     tables: list[pa.Table] = []
     skipped: list[Skipped] = []
     for file in files:
-        table, faults = _read(file, root, check_files=check_files)
+        table, faults, torn = _read(file, root, check_files=check_files)
         name = file.path.relative_to(root).as_posix()
         unit = "row" if file.path.suffix.lower() == ".parquet" else "line"
-        lines = [Skipped(f"{name}, {unit} {number}", faults[number]) for number in sorted(faults)]
+        lines = [
+            Skipped(f"{name}, {unit} {number}", faults[number], torn.get(number, ""))
+            for number in sorted(faults)
+        ]
         if strict and lines:
             raise BadManifestError(str(lines[0]))
         tables.append(table)
@@ -73,11 +76,13 @@ def read_tables(
     return Manifest.from_table(columns.join(tables), root=root, skipped=skipped)
 
 
-def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, Faults]:
+def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, Faults, Faults]:
+    """Returns the good rows, what is wrong with the others, and which file is under both labels."""
     read = READERS.get(file.path.suffix.lower(), csv_file.read)
     parent = file.path.parent.relative_to(root).as_posix()
     prefix = "" if parent == "." else f"{parent}/"
     faults: Faults = {}
+    torn: Faults = {}
     parts = [columns.collect((), root)]
     class_names = ClassNames(file.path.parent)
     try:
@@ -91,9 +96,9 @@ def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, 
         raise BadManifestError(f"{file.path}: cannot be read: {reason}") from error
     table = columns.join(parts)
     if values.NUMBER in table.column_names:
-        table = _once(_present(table, root, faults, check=check_files), faults)
+        table, torn = _once(_present(table, root, faults, check=check_files), faults)
         table = table.drop_columns([values.NUMBER])
-    return table, faults
+    return table, faults, torn
 
 
 def _present(table: pa.Table, root: Path, faults: Faults, *, check: bool) -> pa.Table:
@@ -112,21 +117,27 @@ def _present(table: pa.Table, root: Path, faults: Faults, *, check: bool) -> pa.
     return table.filter(pa.array(good))
 
 
-def _once(table: pa.Table, faults: Faults) -> pa.Table:
-    """Returns the rows without those that repeat a file, or a box or frame of it."""
+def _once(table: pa.Table, faults: Faults) -> tuple[pa.Table, dict[int, str]]:
+    """Returns the rows without those that repeat a file, or a box or frame of it.
+
+    And the files, by the number of the row left out, that stand under both labels.
+    """
     keys = [name for name in ("file_name", *BOX, "frame") if name in table.column_names]
     numbered = table.select(keys).append_column("place", pa.array(np.arange(len(table))))
     firsts = numbered.group_by(keys).aggregate([("place", "min")])["place_min"]
     if len(firsts) == len(table):
-        return table
+        return table, {}
     again = np.ones(len(table), dtype=bool)
     again[firsts.to_numpy()] = False
     repeated = table.filter(pa.array(again))
-    torn = _under_both_labels(table, keys)
+    both = _under_both_labels(table, keys)
+    torn: dict[int, str] = {}
     for number, key in zip(repeated[values.NUMBER].to_pylist(), _rows(repeated, keys), strict=True):
-        told = ", under both labels; the first counts" if key in torn else ""
-        faults[number] = f"{PurePosixPath(str(key[0])).name} is listed twice{told}"
-    return table.filter(pa.array(~again))
+        faults[number] = f"{PurePosixPath(str(key[0])).name} is listed twice"
+        if key in both:
+            faults[number] += ", under both labels; the first counts"
+            torn[number] = str(key[0])
+    return table.filter(pa.array(~again)), torn
 
 
 def _under_both_labels(table: pa.Table, keys: list[str]) -> set[tuple[object, ...]]:
