@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from demagnify.evaluation import EvaluationResult
+
+_COLUMN: Final = 13
 
 
 def show_result(result: EvaluationResult) -> None:
@@ -22,8 +24,11 @@ def show_result(result: EvaluationResult) -> None:
     table = Table(title=main.caption, title_justify="left", show_lines=True)
     for number, name in enumerate(main.head):
         table.add_column(name, justify="left" if number == 0 else "right")
+    roomy = console.width >= _COLUMN * len(main.head)  # else the intervals would be cut
     for row in main.rows:
-        table.add_row(*(f"{one.value}\n{one.span}" if one.span else one.value for one in row))
+        table.add_row(
+            *(f"{one.value}\n{one.span}" if one.span and roomy else one.value for one in row)
+        )
     console.print(f"\n{story.headline}", style="bold")
     console.print(" ".join(story.sentences))
     console.print()
