@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from demagnify import detectors
-from demagnify.detectors import lite, pretrained
+from demagnify.detectors import lite, mobile_sam, pretrained
 from demagnify.errors import AssetError, BadArtifactError
 
 NAME = "test_resnet"
@@ -192,3 +192,36 @@ def test_efficientnet_lite_computes_what_the_original_code_computes(asset):
     torch.testing.assert_close(logits[:6], torch.tensor(expected), atol=1e-4, rtol=0)
     assert logits.argmax() == 644
     assert logits.max().item() == pytest.approx(6.922894, abs=1e-4)
+
+
+def names_of_mobile_sam(network):
+    """timm's weights of a TinyViT as MobileSAM's file calls them, written down by hand."""
+    tensors = {"image_encoder.neck.0.weight": torch.ones(2), "mask_decoder.x": torch.ones(3)}
+    for key, value in network.state_dict().items():
+        if key.startswith("head."):
+            continue
+        old = key.replace("patch_embed.conv1.", "patch_embed.seq.0.")
+        old = old.replace("patch_embed.conv2.", "patch_embed.seq.2.").replace(".conv.", ".c.")
+        if old.startswith("stages."):
+            _, number, rest = old.split(".", 2)
+            number = int(number) - rest.startswith("downsample.")
+            old = f"layers.{number}.{rest}"
+        tensors[f"image_encoder.{old}"] = value
+    return tensors
+
+
+def test_the_encoder_of_mobile_sam_becomes_a_tiny_vit(tmp_path):
+    network = timm.create_model(mobile_sam.BACKBONE, num_classes=1)
+    path = tmp_path / "mobile_sam.pt"
+    torch.save(names_of_mobile_sam(network), path)
+    loaded = detectors.create(mobile_sam.BACKBONE, weights=path, device="cpu", seed=5)
+    own, got = network.state_dict(), loaded.network.state_dict()
+    assert all(torch.equal(got[key], own[key]) for key in own if not key.startswith("head."))
+    assert loaded(torch.zeros(1, 3, 224, 224, dtype=torch.uint8)).shape == (1,)
+
+
+def test_mobile_sam_in_another_network_is_refused(tmp_path):
+    network = timm.create_model(mobile_sam.BACKBONE, num_classes=1)
+    torch.save(names_of_mobile_sam(network), tmp_path / "mobile_sam.pt")
+    with pytest.raises(BadArtifactError):
+        detectors.create("resnet18", weights=tmp_path / "mobile_sam.pt", device="cpu")

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from demagnify import assets
-from demagnify.detectors import lite
+from demagnify.detectors import lite, mobile_sam
 from demagnify.detectors.backbones import pretrained_config
 from demagnify.errors import AssetError, BadArtifactError
 
@@ -132,6 +132,8 @@ def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
     """
     if lite.has_original_names(tensors):
         tensors = lite.rename(tensors, network)
+    elif mobile_sam.has_original_names(tensors):
+        tensors = mobile_sam.rename(tensors)
     own = network.state_dict()
     kept = {
         key: value
