@@ -2,8 +2,8 @@
 
 Zhang et al., "Faster Segment Anything" (arXiv 2306.14289), distilled the encoder, a TinyViT (Wu et
 al., ECCV 2022), from that of Segment Anything; the file is `mobile_sam.pt` of its authors
-(Apache-2.0). Encoder and timm's network compute the same up to the last stage, which here halves the
-resolution as TinyViT does and MobileSAM does not. Both expect ImageNet's mean and spread.
+(Apache-2.0). Encoder and timm's network compute the same up to the last stage, which here halves
+the resolution as TinyViT does and MobileSAM does not. Both expect ImageNet's mean and spread.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import torch
+from torch import nn
 
 BACKBONE: Final = "tiny_vit_5m_224"
 
@@ -30,16 +31,19 @@ def has_original_names(tensors: Mapping[str, torch.Tensor]) -> bool:
     return f"{_ENCODER}patch_embed.seq.0.c.weight" in tensors
 
 
-def rename(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def rename(tensors: Mapping[str, torch.Tensor], network: nn.Module) -> dict[str, torch.Tensor]:
     """Returns the encoder's weights under timm's names, without what segments or classifies.
 
     Args:
         tensors: All weights by their original names.
+        network: timm's network, which keeps its own head.
     """
-    own = {
-        key[len(_ENCODER) :]: value for key, value in tensors.items() if key.startswith(_ENCODER)
-    }
-    return {_new_name(key): value for key, value in own.items() if not key.startswith(_OTHER_PARTS)}
+    kept = {key: value for key, value in network.state_dict().items() if key.startswith(_HEAD)}
+    for key, value in tensors.items():
+        own = key.removeprefix(_ENCODER)
+        if own != key and not own.startswith(_OTHER_PARTS):
+            kept[_new_name(own)] = value
+    return kept
 
 
 def _new_name(key: str) -> str:

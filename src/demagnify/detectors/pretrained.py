@@ -133,7 +133,7 @@ def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
     if lite.has_original_names(tensors):
         tensors = lite.rename(tensors, network)
     elif mobile_sam.has_original_names(tensors):
-        tensors = mobile_sam.rename(tensors)
+        tensors = mobile_sam.rename(tensors, network)
     own = network.state_dict()
     kept = {
         key: value
