@@ -22,6 +22,7 @@ _PARTS: Final = {
     "patch_embed.seq.0.": "patch_embed.conv1.",
     "patch_embed.seq.2.": "patch_embed.conv2.",
 }
+_HEAD: Final = "head."
 _OTHER_PARTS: Final = ("neck.", "norm_head.", "head.")
 _STAGE: Final = re.compile(r"layers\.(\d+)\.(.*)")
 
