@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demagnify.errors import ImageContractError, UnknownNameError
-from demagnify.degradations.kinds import DEGRADATIONS
 from demagnify.degradations.degrader import Degrader
+from demagnify.degradations.kinds import DEGRADATIONS
+from demagnify.errors import ImageContractError, UnknownNameError
 
 NAMES = list(DEGRADATIONS)
 
