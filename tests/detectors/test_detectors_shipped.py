@@ -11,18 +11,23 @@ import torch
 
 from demagnify import detectors
 
-CARD = resources.files("demagnify") / "weights" / "detectors" / "light" / "card.json"
+SHELF = resources.files("demagnify") / "weights" / "detectors"
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 FIGURES = ("balanced_accuracy", "tpr", "fpr", "auc")
 
 
+@pytest.fixture(params=detectors.shipped())
+def card(request):
+    text = (SHELF / request.param / "card.json").read_text(encoding="utf-8")
+    return {"name": request.param, **json.loads(text)}
+
+
 @pytest.fixture
-def figures():
-    return json.loads(CARD.read_text(encoding="utf-8"))["test"]["figures"]
+def figures(card):
+    return card["test"]["figures"]
 
 
-def test_the_card_gives_figures_with_intervals_for_each_training_set(figures):
-    card = json.loads(CARD.read_text(encoding="utf-8"))
+def test_the_card_gives_figures_with_intervals_for_each_training_set(card, figures):
     trained_on = {entry["name"] for entry in card["training_data"]}
     assert {row["data"] for row in figures if row["attack"] == "none"} == trained_on
     for row in figures:
@@ -32,8 +37,9 @@ def test_the_card_gives_figures_with_intervals_for_each_training_set(figures):
     assert any("evidence" in use for use in card["must_not_be_used_for"])
 
 
-def test_the_card_and_the_page_about_it_give_the_same_figures(figures):
-    page = PAGE.read_text(encoding="utf-8")
+def test_the_card_and_the_page_about_it_give_the_same_figures(card, figures):
+    _, _, page = PAGE.read_text(encoding="utf-8").partition(f"## `{card['name']}`")
+    page, _, _ = page.partition("\n## ")
     for row in figures:
         cells = [
             f"{row[name]['value']} ({row[name]['low']}–{row[name]['high']})"  # noqa: RUF001
@@ -44,10 +50,11 @@ def test_the_card_and_the_page_about_it_give_the_same_figures(figures):
         assert re.search(re.escape(start + " | ".join(cells)), page), start
 
 
-def test_it_is_loaded_without_a_network(monkeypatch):
+@pytest.mark.parametrize("name", detectors.shipped())
+def test_it_is_loaded_without_a_network(monkeypatch, name):
     def refuse(*_args, **_kwargs):
         raise AssertionError("the network was asked for")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    detector = detectors.load("light", device="cpu", precision="float32")
+    detector = detectors.load(name, device="cpu", precision="float32")
     assert detector.logits(torch.zeros(1, 3, 50, 50, dtype=torch.uint8)).isfinite().all()
