@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from spandrel.architectures.Compact import Compact
 from tiny_faces import SIZE, write_faces
 
 from demagnify import detectors
@@ -62,11 +64,14 @@ def test_it_writes_continues_and_extends_the_table(run, place):
     assert kept[:2] == rows[:2]
 
 
-def test_bfloat16_is_marked(run, place):
-    detector = f"--detector={place}/detector1"
-    rows, _ = run(detector, "--bfloat16=bicubic-x2", attacks=("bicubic-x2", "bicubic-x4"))
-    assert [row["precision"] for row in rows] == ["", "bfloat16", "", ""]
-    assert "| bicubic-x2 † |" in (place / "out" / "attack-table.md").read_text()
+def test_only_networks_in_bfloat16_are_marked(run, place):
+    network = Compact(num_in_ch=3, num_out_ch=3, num_feat=8, num_conv=1, upscale=2)
+    torch.save(network.state_dict(), place / "net.pth")
+    attacks = ("bicubic-x2", f"{place}/net.pth")
+    rows, _ = run(f"--detector={place}/detector1", "--bfloat16=*", attacks=attacks)
+    marked = {row["attack"]: row["precision"] for row in rows}
+    assert marked == {"none": "", "bicubic-x2": "", "net": "bfloat16", "adaptive": ""}
+    assert "| net † |" in (place / "out" / "attack-table.md").read_text()
 
 
 @pytest.mark.parametrize(
