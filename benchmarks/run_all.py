@@ -29,6 +29,7 @@ def main() -> None:
         _python("paper_loop.py", sample, f"paper-loop-{detector}", *options)
     _run(str(HERE / "actions.py"), "--data", str(sample))
     _run(str(HERE / "learners.py"))
+    _run(str(HERE / "training.py"))
     _run(str(HERE / "decoding.py"), "--data", str(sample))
     _run(str(HERE / "attack_throughput.py"))
     _run(str(HERE / "manifest_scale.py"), "--rows", "100000" if quick else "1000000")

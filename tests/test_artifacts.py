@@ -181,3 +181,15 @@ def test_bad_states_are_told_in_one_line(tmp_path):
     refused("pickle")
     path.write_bytes(b"short")
     refused("damaged")
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x0480, 0x4B50])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(tmp_path, length):
+    """The first bytes of a safetensors file are a number, and every number occurs."""
+    path = tmp_path / "state.safetensors"
+    artifacts.save_state(path, {"w": torch.ones(2)}, {"pad": ""})
+    content = path.read_bytes()
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")].rstrip()
+    path.write_bytes(length.to_bytes(8, "little") + header.ljust(length) + content[-2 * 4 :])
+    tensors, _ = artifacts.load_state(path)
+    assert torch.equal(tensors["w"], torch.ones(2))

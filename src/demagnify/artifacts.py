@@ -175,8 +175,10 @@ def _read_safetensors(path: Path) -> tuple[Tensors, dict[str, str]]:
 
 def _refuse_pickle(path: Path) -> None:
     with path.open("rb") as file:
-        magic = file.read(2)
-    if magic in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        magic, _length, header = file.read(2), file.read(6), file.read(1)
+    # A safetensors file begins with a length, which may look like this too; then comes JSON.
+    looks = magic in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+    if looks and header != b"{":
         raise BadArtifactError(
             f"{path} is a pickle (.pt, .pth), which can run code when read; it was not opened",
             hint="demagnify loads safetensors only",

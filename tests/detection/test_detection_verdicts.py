@@ -11,7 +11,7 @@ from PIL import Image
 from demagnify import detection, detectors, images
 from demagnify.actions import ActionSet
 from demagnify.defense.defended import DefendedDetector, undefended
-from demagnify.defense.policy import RandomPolicy
+from demagnify.defense.policy import AbstainingPolicy, FixedPolicy, RandomPolicy
 from demagnify.defense.state import Thumbnail
 from demagnify.detection import detect, draw_verdict, verdicts
 from demagnify.detectors import wrap
@@ -203,3 +203,24 @@ def test_what_could_not_be_read_cannot_be_drawn(tmp_path):
     (found,) = detect([tmp_path / "none.png"], defended(), CountingFinder())
     with pytest.raises(BadImageError, match=r"none\.png: there is no such file"):
         draw_verdict(found)
+
+
+def test_a_withheld_verdict_is_unsure_and_says_its_doubt(paths):
+    bare = undefended(wrap(Redness(), name="redness"))
+    bare.input_size = SIZE
+    told = [face for photo in detect(paths, bare, CountingFinder()) for face in photo.faces]
+    middle = float(np.median([abs(face.logit) for face in told]))
+    policy = AbstainingPolicy(FixedPolicy(0), doubt="margin", actions=1, slope=1.0)
+    policy.limit = 1 / (1 + math.exp(middle))
+    bare.policy = policy
+    again = [face for photo in detect(paths, bare, CountingFinder()) for face in photo.faces]
+    assert {face.verdict for face in told} == {"real", "fake"}
+    assert all(face.doubt is None and "doubt" not in face.to_json() for face in told)
+    for before, face in zip(told, again, strict=True):
+        expected = "unsure" if abs(before.logit) < middle else before.verdict
+        assert face.verdict == expected
+        assert face.doubt == pytest.approx(1 / (1 + math.exp(abs(before.logit))), abs=1e-5)
+        assert face.to_json()["doubt"] == face.doubt
+    assert "unsure" in {face.verdict for face in again}
+    pictured = next(p for p in detect(paths, bare, CountingFinder()) if p.faces)
+    assert draw_verdict(pictured).shape == pictured.pixels.shape

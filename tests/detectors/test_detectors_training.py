@@ -12,7 +12,6 @@ from demagnify import artifacts, detectors
 from demagnify.data.faces import Faces
 from demagnify.detectors import Detector, DetectorTraining, TrainedDetector, loop
 from demagnify.detectors.judging import choose_threshold
-from demagnify.detectors.training import training_precision
 from demagnify.errors import BadArtifactError, BadConfigError, BadManifestError, BadOutputError
 
 QUICK = DetectorTraining(
@@ -304,16 +303,3 @@ def test_fewer_faces_than_a_batch_are_enough(train, striped_faces):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValidationError):
         DetectorTraining(**wrong)
-
-
-@pytest.mark.parametrize(
-    ("backbone", "asked", "expected"),
-    [
-        ("mobilenetv3_small_050", "auto", "float32"),
-        ("mobilenetv3_small_050", "bfloat16", "bfloat16"),
-        ("resnet10t", "auto", "auto"),
-    ],
-)
-def test_grouped_convolutions_learn_in_float32_on_a_processor(backbone, asked, expected):
-    detector = detectors.create(backbone, input_size=32, device="cpu")
-    assert training_precision(asked, detector) == expected

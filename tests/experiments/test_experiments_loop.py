@@ -13,7 +13,7 @@ from sklearn.metrics import balanced_accuracy_score
 from tiny_faces import SIZE, write_faces
 from tiny_loop import DEFENSE, DETECTOR, SETTINGS
 
-from demagnify import detectors
+from demagnify import detectors, images
 from demagnify.actions import ActionSet
 from demagnify.attacks.controls import BicubicAttack
 from demagnify.data import Faces, Manifest
@@ -47,10 +47,10 @@ def test_the_run_is_whole(loop):
     assert tables == [
         "costs.json",
         *(
-            f"{split}-{attack}.safetensors"
-            for split in ("test", "val")
-            for attack in ("bicubic-x2", "bicubic-x4", "none")
+            f"{name}.safetensors"
+            for name in ("test-bicubic-x2", "test-bicubic-x4", "test-none", "val-bicubic-x2")
         ),
+        "val-none.safetensors",
     ]
     unfinished = [path for path in loop.folder.rglob("*") if path.name.endswith(".training")]
     assert unfinished == []
@@ -467,3 +467,56 @@ def test_other_attacks_are_another_training(loop):
             face_size=SIZE,
             device="cpu",
         )
+
+
+def test_validation_meets_only_what_somebody_saw(loop, document):
+    attacks = {
+        split: {cell["attack"] for cell in document["cells"] if cell["split"] == split}
+        for split in ("val", "test")
+    }
+    assert {"none", "bicubic-x2"} <= attacks["val"]
+    assert "bicubic-x4" not in attacks["val"]
+    assert {"none", "bicubic-x2", "bicubic-x4"} <= attacks["test"]
+
+
+def test_where_no_attack_was_seen_validation_meets_all(loop, tmp_path):
+    bare = undefended(loop.defense.defended.detector)
+    plan = replace(loop.plan, defenses={"bare": bare}, attacks=["bicubic-x3", "bicubic-x4"])
+    evaluation = evaluate_on(plan, tmp_path / "run")
+    assert set(evaluation.splits["val"].faced) == {"none", "bicubic-x3", "bicubic-x4"}
+
+
+def test_a_limit_leaves_whole_groups_of_both_classes(loop, tmp_path):
+    evaluation = evaluate_on(replace(loop.plan, limit=6), tmp_path / "run")
+    for split in evaluation.splits.values():
+        for faced in split.faced.values():
+            assert np.bincount(faced.table.labels).tolist() == [3, 3]
+            assert len(set(faced.table.faces.groups)) == 3
+
+
+def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, tmp_path):
+    evaluation = evaluate_on(replace(loop.plan, face_size=SIZE // 2), tmp_path / "run")
+    faced = evaluation.splits["test"].faced
+    clean, attacked = (faced[name].table.faces for name in ("none", "bicubic-x2"))
+    assert clean.size == attacked.size == SIZE
+    small = Faces.open(Manifest.load(loop.source).split("test"), size=SIZE // 2)
+    expected = BicubicAttack(2)(small.batch([0]))[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(
+        attacked.batch([0])[0].permute(1, 2, 0).numpy(), images.fit(expected, SIZE)
+    )
+
+
+def test_a_limit_holds_in_training_too(loop, tmp_path):
+    told = []
+    train_defense_on(
+        [loop.source],
+        DEFENSE,
+        detector=loop.defense.defended.detector,
+        attacks=[],
+        output=tmp_path / "defense",
+        face_size=SIZE,
+        limit=8,
+        device="cpu",
+        tell=told.append,
+    )
+    assert told[0].startswith("training: 4 real and 4 fake faces")

@@ -8,8 +8,9 @@ from demagnify.defense.learners.config import FullInformationConfig
 from demagnify.degradations import Degrader
 from demagnify.detectors import Detector, DetectorTraining, train_detector
 from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
-from demagnify.hardening import Hardening, adversary, harden, rounds
+from demagnify.hardening import Hardening, adversary, averaging, harden, rounds
 from demagnify.hardening.adversary import Adversary, Mixture, degrading
+from demagnify.hardening.picture import draw_rounds
 
 KINDS = ("blurred", "resampled", "crisp")
 QUICK = Hardening(
@@ -46,7 +47,8 @@ def test_the_loop_makes_a_detector_that_stands_degradations_better(trained, face
         tell=told.append,
     )
     first, *others = result.rounds
-    best = max(result.rounds, key=lambda one: one.score)
+    best = result.best
+    assert best.score == max(one.score for one in (*result.rounds, *result.averages))
     assert [one.number for one in result.rounds] == list(range(len(result.rounds)))
     assert best.degraded > first.degraded + 0.03
     assert all(one.agent is not None for one in others)
@@ -54,15 +56,19 @@ def test_the_loop_makes_a_detector_that_stands_degradations_better(trained, face
     assert trained.fingerprint() == before  # what came in is not changed
     loaded = Detector.load(tmp_path / "hard", precision="float32")
     assert loaded.fingerprint() == result.detector.fingerprint()
-    assert loaded.card["hardening"]["best"] == best.number
+    story = loaded.card["hardening"]
+    assert (story["best"], story["share"]) == (best.number, best.share)
+    assert loaded.threshold == pytest.approx(best.threshold)
     assert sum(line.startswith("round ") for line in told) == len(result.rounds)
+    assert [one.share for one in result.averages] == list(averaging.SHARES)
+    assert sum("weights" in line for line in told) == len(averaging.SHARES)
 
 
 def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
     arguments = {"detector": trained, "output": tmp_path / "hard"}
     first = harden(faces(80, 1), faces(40, 2), QUICK, **arguments)
     again = harden(faces(80, 1), faces(40, 2), QUICK, **arguments)
-    assert again.rounds == first.rounds
+    assert (again.rounds, again.averages) == (first.rounds, first.averages)
     assert again.detector.fingerprint() == first.detector.fingerprint()
     with pytest.raises(BadArtifactError, match="settings"):
         harden(faces(80, 1), faces(40, 2), QUICK.model_copy(update={"clean": 0.5}), **arguments)
@@ -88,6 +94,36 @@ def test_a_killed_loop_goes_on_to_the_same_bits(trained, faces, tmp_path, monkey
     resumed = harden(*data, QUICK, detector=trained, output=tmp_path / "killed")
     assert resumed.rounds == whole.rounds
     assert resumed.detector.fingerprint() == whole.detector.fingerprint()
+
+
+def test_without_an_agent_nobody_trains_one(trained, faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(Adversary, "train", None)
+    config = QUICK.model_copy(update={"explore": 1.0, "rounds": 1})
+    result = harden(faces(80, 1), faces(40, 2), config, detector=trained, output=tmp_path / "hard")
+    assert (result.rounds[1].agent, result.rounds[1].choices) == (None, {})
+    draw_rounds(result.rounds, tmp_path / "rounds.png")
+    assert (tmp_path / "rounds.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_mean_lies_between_two_detectors(tiny, share, tmp_path):
+    one, other = tiny(0), tiny(1)
+    mean = averaging.between(one, other, share, folder=tmp_path / "mean")
+    parts = zip(*(d.network.state_dict().values() for d in (one, other, mean)), strict=True)
+    for before, after, middle in parts:
+        expected = (1 - share) * before.double() + share * after.double()
+        torch.testing.assert_close(middle.double(), expected, rtol=1e-5, atol=1e-6)
+    images = torch.randint(0, 256, (4, 3, 32, 32), dtype=torch.uint8)
+    if share in (0.0, 1.0):
+        same = other if share else one
+        assert torch.equal(mean.logits(images), same.logits(images))
+
+
+def test_the_card_says_what_else_it_shall_say(trained, faces, tmp_path):
+    arguments = {"detector": trained, "output": tmp_path / "hard", "about": {"note": "for tests"}}
+    config = QUICK.model_copy(update={"rounds": 1})
+    harden(faces(80, 1), faces(40, 2), config, **arguments)
+    assert Detector.load(tmp_path / "hard").card["note"] == "for tests"
 
 
 def test_the_agent_finds_the_degradation_that_hurts(faces, tmp_path):

@@ -41,10 +41,11 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Judge photographs: find every face, let the agent correct it, say real or fake.
+    """Judge photographs: find every face, let the agent correct it, say real, fake or unsure.
 
     A score above 0.5 means fake. It is a ranking, not evidence: detectors fail on kinds of
-    fakes that they have not met, and on photographs that were compressed or resized hard.
+    fakes that they have not met, and on photographs that were compressed or resized hard. Only
+    defences that were trained to withhold doubtful verdicts (defense.abstain) say unsure.
     """
     from demagnify.defense.shipped import load_defended
     from demagnify.detection import detect

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from demagnify.cli.options import Attacks, Device, Precision, Seed, Strict
+from demagnify.cli.options import Attacks, Device, Limit, Precision, Seed, Strict
 from demagnify.cli.present import show_result
 from demagnify.cli.skips import Skips
 
@@ -40,6 +40,22 @@ def run(
     faces: Annotated[
         Literal["all", "fakes", "reals"], typer.Option(help="Which faces are attacked.")
     ] = "all",
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=16,
+            help="Side in pixels at which faces are attacked, such as that of the files; they are "
+            "then brought to the detector's, which is taken if not set.",
+        ),
+    ] = None,
+    attack_precision: Annotated[
+        Literal["auto", "float32", "bfloat16"],
+        typer.Option(
+            help="In what the attacks' networks compute; bfloat16 is several times faster on "
+            "processors that have it and moves pixels by less than one grey level."
+        ),
+    ] = "float32",
+    limit: Limit = None,
     rivals: Annotated[
         bool, typer.Option(help="Fit the rivals that learn from the split val, too.")
     ] = True,
@@ -66,6 +82,9 @@ def run(
         attacks=attack or [],
         base=detectors.load(base, device=device, precision=precision) if base else None,
         attacked=faces,
+        attack_precision=attack_precision,
+        face_size=size,
+        limit=limit,
         settings=Settings(seed=seed, resamples=resamples, selection_split=SPLITS[0], rivals=rivals),
         title=title or output.name,
         command=shlex.join(["demagnify", *sys.argv[1:]]),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from demagnify.cli.options import Detector, Device, Seed, Strict
+from demagnify.cli.options import Detector, Device, Limit, Seed, Strict
 from demagnify.cli.skips import Skips
 
 
@@ -41,6 +41,7 @@ def run(
         ),
     ] = 0.5,
     size: Annotated[int, typer.Option(min=16, help="Side of the faces in pixels.")] = 224,
+    limit: Limit = None,
     seed: Seed = 0,
     strict: Strict = False,
     device: Device = "auto",
@@ -71,14 +72,16 @@ def run(
         detector=detectors.load(detector, device=device),
         output=output,
         face_size=size,
+        limit=limit,
         strict=strict,
         device=device,
         tell=typer.echo,
         skip=skips,
     )
-    best = max(hardened.rounds, key=lambda one: one.score)
+    best = hardened.best
+    share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
     typer.echo(
-        f"kept round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
+        f"kept {share}round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
         f"untouched (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
         f"(it was {hardened.rounds[0].degraded:.3f})"
     )

@@ -23,6 +23,13 @@ Strict = Annotated[
     bool,
     typer.Option("--strict", help="Stop at the first bad file or line instead of skipping it."),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        help="At most so many faces of each data set and split, drawn by group; all if not set.",
+    ),
+]
 Detector = Annotated[
     str,
     typer.Option(

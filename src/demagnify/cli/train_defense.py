@@ -11,6 +11,7 @@ from demagnify.cli.options import (
     Attacks,
     Detector,
     Device,
+    Limit,
     OptionalSeed,
     Override,
     Precision,
@@ -30,6 +31,7 @@ def run(
     attack: Attacks = None,
     preset: Preset = "default",
     override: Override = None,
+    limit: Limit = None,
     seed: OptionalSeed = None,
     seeds: Annotated[
         int,
@@ -59,6 +61,7 @@ def run(
         "attacks": attack or [],
         "output": output,
         "face_size": config.face_size,
+        "limit": limit,
         "strict": strict,
         "device": device,
         "tell": typer.echo,

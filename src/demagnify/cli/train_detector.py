@@ -10,6 +10,7 @@ import typer
 from demagnify.cli.options import (
     Attacks,
     Device,
+    Limit,
     OptionalPrecision,
     OptionalSeed,
     Override,
@@ -66,6 +67,7 @@ def run(
             min=0, max=1, help="How often training faces are altered, 0 never; the preset's."
         ),
     ] = None,
+    limit: Limit = None,
     seed: OptionalSeed = None,
     strict: Strict = False,
     device: Device = "auto",
@@ -103,6 +105,7 @@ def run(
         backbone=config.backbone,
         weights=None if weights == "none" else weights,
         size=config.face_size,
+        limit=limit,
         strict=strict,
         device=device,
         tell=typer.echo,

@@ -12,7 +12,7 @@ from demagnify.errors import BadImageError
 from demagnify.images import Pixels
 
 # Okabe and Ito's orange and blue: told apart with any colour vision.
-COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178)}
+COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178), "unsure": (90, 90, 90)}
 
 
 def draw_verdict(verdict: PhotoVerdict) -> Pixels:

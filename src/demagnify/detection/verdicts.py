@@ -21,6 +21,7 @@ from demagnify.images import Pixels
 
 PHOTOS_AT_ONCE: Final = 16
 FACES_AT_ONCE: Final = 32
+UNSURE: Final = "unsure"
 
 Box = tuple[float, float, float, float]
 
@@ -32,10 +33,13 @@ class FaceVerdict:
     Attributes:
         face: What the finder found; the box may reach over the border.
         box: Left, top, width, height in pixels of what of that box lies in the photograph.
-        verdict: "real" or "fake".
-        score: 0-1; above 0.5 the verdict is "fake". A ranking, not a probability of guilt.
+        verdict: "real", "fake", or "unsure" where a defence that may withhold its verdict does so.
+        score: 0-1; above 0.5 the verdict is "fake", or would be. A ranking, not a probability of
+            guilt.
         logit: The detector's logit after the action.
         action: The corrective transformation that the agent chose.
+        doubt: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the defence
+            does not estimate it.
     """
 
     face: Face
@@ -44,10 +48,11 @@ class FaceVerdict:
     score: float
     logit: float
     action: str
+    doubt: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the verdict in words and numbers that JSON can hold."""
-        return {
+        found = {
             "box": [round(value, 1) for value in self.box],
             "found_with": round(self.face.score, 4),
             "verdict": self.verdict,
@@ -55,6 +60,7 @@ class FaceVerdict:
             "logit": self.logit,
             "action": self.action,
         }
+        return found if self.doubt is None else {**found, "doubt": self.doubt}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +145,8 @@ class _Answer(NamedTuple):
     logit: float
     surplus: float
     action: str
+    unsure: bool
+    doubt: float | None
 
 
 def _judge(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[_Answer]:
@@ -147,18 +155,27 @@ def _judge(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[_Ans
     for start in range(0, len(crops), FACES_AT_ONCE):
         decisions = defended.decide(images.to_batch(list(crops[start : start + FACES_AT_ONCE])))
         logits = check_finite(decisions.logits, defended.name).tolist()
-        for logit, action in zip(logits, decisions.actions.tolist(), strict=True):
-            yield _Answer(logit, logit - threshold, defended.actions[action].name)
+        none = [None] * len(logits)
+        for logit, action, unsure, doubt in zip(
+            logits,
+            decisions.actions.tolist(),
+            none if decisions.unsure is None else decisions.unsure.tolist(),
+            none if decisions.doubt is None else decisions.doubt.tolist(),
+            strict=True,
+        ):
+            name = defended.actions[action].name
+            yield _Answer(logit, logit - threshold, name, bool(unsure), doubt)
 
 
 def _verdict(face: Face, shape: tuple[int, ...], answer: _Answer) -> FaceVerdict:
     return FaceVerdict(
         face=face,
         box=_inside(face.box, shape),
-        verdict=label_name(FAKE if answer.surplus > 0 else REAL),
+        verdict=UNSURE if answer.unsure else label_name(FAKE if answer.surplus > 0 else REAL),
         score=(1 + math.tanh(answer.surplus / 2)) / 2,  # the sigmoid, safe from overflow
         logit=answer.logit,
         action=answer.action,
+        doubt=answer.doubt,
     )
 
 

@@ -15,6 +15,7 @@ from torch import nn
 from demagnify import artifacts, progress
 from demagnify.data.faces import Faces
 from demagnify.detectors import backbones
+from demagnify.detectors.depthwise import fast_gradients
 from demagnify.detectors.heads import Head
 from demagnify.detectors.preprocessing import CropMode, Interpolation, Resizing
 from demagnify.detectors.pretrained import check_fit
@@ -140,7 +141,7 @@ class Detector(nn.Module):
         """
         network: Any = self.network
         batch = self.prepare(images)
-        with autocast(batch.device, self.precision):
+        with autocast(batch.device, self.precision), fast_gradients(batch.device, self.precision):
             features: torch.Tensor = network.forward_features(batch)
         # The last layer in float32: bfloat16 knows too few logits to rank images by them.
         logits: torch.Tensor = network.forward_head(features.float())

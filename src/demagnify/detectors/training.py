@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from torch import nn
-
 import demagnify
 from demagnify import artifacts
 from demagnify.data.faces import Faces
@@ -21,7 +19,7 @@ from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.history import Epoch
 from demagnify.detectors.loop import TrainingLoop, imbalance
 from demagnify.detectors.state import StateFile, check_same
-from demagnify.devices import Precision, pick_device
+from demagnify.devices import pick_device
 from demagnify.errors import BadConfigError, BadManifestError, BadOutputError
 
 _PACKAGES: Final = ("torch", "torchvision", "timm")
@@ -104,10 +102,8 @@ def train_detector(
             f"{output} exists and is no detector", hint="choose a new folder for the detector"
         )
     say(_about_data(train, val))
-    detector.precision = training_precision(config.precision, detector)
     loop = TrainingLoop(detector, train, val, config, alteration)
     best = loop.run(state, say)
-    detector.precision = config.precision
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})
     card = {
         "training": config.model_dump(mode="json"),
@@ -123,18 +119,6 @@ def train_detector(
     detector.card = card
     state.remove()
     return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
-
-
-def training_precision(asked: Precision, detector: Detector) -> Precision:
-    """Returns the precision in which a detector learns when `asked` is wanted.
-
-    "auto" on a processor is float32 for networks with grouped convolutions, such as EfficientNet
-    and MobileNet, whatever the processor can do: the backward pass of these is several times slower
-    in bfloat16, while a ResNet-50 learns about three times faster in it.
-    """
-    grouped = any(isinstance(one, nn.Conv2d) and one.groups > 1 for one in detector.modules())
-    on_processor = detector.device is None or detector.device.type == "cpu"
-    return "float32" if asked == "auto" and grouped and on_processor else asked
 
 
 def _check_classes(faces: Faces, what: str) -> None:

@@ -17,9 +17,11 @@ from demagnify.attacks.quality import quality
 from demagnify.data import Faces
 from demagnify.data.joined import Joined
 from demagnify.defense.reward_table import RewardTable
+from demagnify.devices import Precision
 from demagnify.errors import BadConfigError
 from demagnify.evaluation import AttackEntry
 from demagnify.evaluation.result import CLEAN
+from demagnify.images import fit
 
 Conditions = dict[str, Faces]
 """Attack name -> faces; the first, "none", are the clean ones."""
@@ -32,18 +34,23 @@ Attacked = Literal["all", "fakes", "reals"]
 """Which faces the attacker attacks; the others stay as they are."""
 
 
-def create_attacks(names: Sequence[str], *, device: str = "auto") -> list[Attack]:
+def create_attacks(
+    names: Sequence[str], *, device: str = "auto", precision: Precision = "float32"
+) -> list[Attack]:
     """Returns the attacks called `names`, each once and in their order, without "none".
 
     Args:
         names: Registered names, or files of super-resolution networks.
         device: Where the networks compute.
+        precision: In what they compute.
 
     Raises:
         UnknownNameError: If a name is neither registered nor a file.
         BadConfigError: If two files would have one name in the tables.
     """
-    chosen = [attacks.create(name, device=device) for name in dict.fromkeys(names)]
+    chosen = [
+        attacks.create(name, device=device, precision=precision) for name in dict.fromkeys(names)
+    ]
     found = [attack.name for attack in chosen]
     for name in found:
         if found.count(name) > 1:
@@ -73,6 +80,25 @@ def under_attacks(
         for attack in chosen
     }
     return {CLEAN: faces, **attacked}
+
+
+def at_size(conditions: Conditions, size: int) -> Conditions:
+    """Returns the same conditions with every face brought to `size`, as `images.fit` does it.
+
+    A face that is attacked in its own resolution and enlarged for the detector afterwards, is what
+    a detector meets.
+    """
+    return {name: _at_size(faces, size) for name, faces in conditions.items()}
+
+
+def _at_size(faces: Faces, size: int) -> Faces:
+    if faces.size == size:
+        return faces
+    pixels = np.empty((len(faces), 3, size, size), dtype=np.uint8)
+    for indices, batch in faces.batches(256):
+        rows = batch.permute(0, 2, 3, 1).contiguous().numpy()
+        pixels[indices] = np.stack([fit(row, size) for row in rows]).transpose(0, 3, 1, 2)
+    return Faces(pixels, faces.labels, faces.groups, faces.names, faces.skipped)
 
 
 def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:

@@ -26,6 +26,7 @@ def train_defense_on(
     attacks: Sequence[str],
     output: Path,
     face_size: int = 224,
+    limit: int | None = None,
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
@@ -41,6 +42,7 @@ def train_defense_on(
         attacks: What to train against, by name or network file; these count as seen afterwards.
         output: Folder for the finished defence.
         face_size: Side of the faces in pixels.
+        limit: At most so many faces of each data set, drawn by group.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: Where the attacks' networks compute; the detector stays where it is.
         tell: Gets a line about the data.
@@ -54,7 +56,7 @@ def train_defense_on(
     """
     say = tell or (lambda _line: None)
     chosen = create_attacks(attacks, device=device)
-    train = open_split(sources, "train", size=face_size, strict=strict, skip=skip)
+    train = open_split(sources, "train", size=face_size, limit=limit, strict=strict, skip=skip)
     fakes = int(train.labels.sum())
     say(
         f"training: {len(train) - fakes} real and {fakes} fake faces, each clean"
@@ -86,6 +88,7 @@ def train_seeds_on(
     attacks: Sequence[str],
     output: Path,
     face_size: int = 224,
+    limit: int | None = None,
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
@@ -104,6 +107,7 @@ def train_seeds_on(
         attacks: What to train against, by name or network file.
         output: Folder for the finished defences.
         face_size: Side of the faces in pixels.
+        limit: At most so many faces of each data set, drawn by group.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: Where the attacks' networks compute.
         tell: Gets a line about the data, once.
@@ -123,6 +127,7 @@ def train_seeds_on(
             attacks=attacks,
             output=output / SEED_FOLDER.format(seed),
             face_size=face_size,
+            limit=limit,
             strict=strict,
             device=device,
             tell=tell if seed == config.seed else None,

@@ -11,6 +11,7 @@ from demagnify.data import Faces, Manifest, Skipped
 from demagnify.data.prepare import open_faces
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 from demagnify.experiments.conditions import create_attacks, pooled, under_attacks
+from demagnify.experiments.limit import limited
 from demagnify.experiments.sources import RECORDED, identify
 
 SPLITS: Final = ("train", "val")
@@ -21,6 +22,7 @@ def open_splits(
     splits: Sequence[str],
     *,
     size: int,
+    limit: int | None = None,
     strict: bool = False,
     skip: Callable[[Skipped], None] | None = None,
 ) -> dict[str, Faces]:
@@ -35,6 +37,7 @@ def open_splits(
         sources: Manifests; see `Manifest.load`.
         splits: Some of "train", "val", "test".
         size: Side of the faces in pixels.
+        limit: At most so many faces of each data set and split, drawn by group; see `limited`.
         strict: Whether a bad line or file stops the reading instead of being skipped.
         skip: Gets each file or line that is left out.
 
@@ -44,7 +47,9 @@ def open_splits(
     manifests = [Manifest.load(source, strict=strict) for source in sources]
     for manifest in manifests:
         manifest.check_groups()
-    chosen = {split: [manifest.split(split) for manifest in manifests] for split in splits}
+    chosen = {
+        split: [limited(manifest.split(split), limit) for manifest in manifests] for split in splits
+    }
     marks = [f"{number}:" for number in range(len(sources))] if len(sources) > 1 else [""]
     lines = [
         Skipped(f"{mark}{line.where}", line.reason)
@@ -70,11 +75,13 @@ def open_split(
     split: str,
     *,
     size: int,
+    limit: int | None = None,
     strict: bool = False,
     skip: Callable[[Skipped], None] | None = None,
 ) -> Faces:
     """Returns one split of one data set or several; see `open_splits`."""
-    return open_splits(sources, [split], size=size, strict=strict, skip=skip)[split]
+    opened = open_splits(sources, [split], size=size, limit=limit, strict=strict, skip=skip)
+    return opened[split]
 
 
 def _marked(faces: Faces, mark: str) -> Faces:
@@ -94,6 +101,7 @@ def train_detector_on(
     backbone: str = "light",
     weights: str | Path | None = "imagenet",
     size: int = 224,
+    limit: int | None = None,
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
@@ -110,6 +118,7 @@ def train_detector_on(
         backbone: "light", "resnet50", or any timm network by name.
         weights: What to start from; see `detectors.create`.
         size: Side of the faces in pixels.
+        limit: At most so many faces of each data set and split, drawn by group.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: "auto", "cpu", "cuda".
         tell: Gets a line about the data, and about every epoch.
@@ -120,7 +129,8 @@ def train_detector_on(
         BadArtifactError: If `output` belongs to another training.
     """
     say = tell or (lambda _line: None)
-    train, val = open_splits(sources, SPLITS, size=size, strict=strict, skip=skip).values()
+    opened = open_splits(sources, SPLITS, size=size, limit=limit, strict=strict, skip=skip)
+    train, val = opened.values()
     chosen = create_attacks(attacks, device=device)
     about: dict[str, Any] = {RECORDED: identify(sources)}
     if chosen:

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from demagnify.attacks.base import Attack
 from demagnify.data import Skipped
 from demagnify.defense.defended import DefendedDetector
 from demagnify.detectors import Detector
+from demagnify.devices import Precision
 from demagnify.evaluation import Context, Evaluation, Settings, evaluate
 from demagnify.evaluation.report import write_report
-from demagnify.experiments.benches import Benches, Group, is_bare
+from demagnify.evaluation.result import CLEAN
+from demagnify.experiments.benches import Bench, Benches, Group, is_bare
 from demagnify.experiments.conditions import (
     Attacked,
+    at_size,
     attacked_only,
     create_attacks,
     measure_quality,
@@ -43,6 +47,9 @@ class EvaluationPlan:
         base: The detector that all are measured against; None for the one from which the first
             defence's was hardened, if that is at hand, or else the first defence's own.
         attacked: Which faces the attacker attacks.
+        attack_precision: In what the attacks' networks compute.
+        face_size: Side in pixels at which faces are attacked; None for the detector's.
+        limit: At most so many faces of each data set and split, drawn by group.
         settings: Seed, resamples, batches.
         title: A name for the run.
         command: The command line that made it.
@@ -56,6 +63,9 @@ class EvaluationPlan:
     attacks: Sequence[str]
     base: Detector | None = None
     attacked: Attacked = "all"
+    attack_precision: Precision = "float32"
+    face_size: int | None = None
+    limit: int | None = None
     settings: Settings = field(default_factory=lambda: Settings(selection_split=SPLITS[0]))
     title: str = ""
     command: str = ""
@@ -90,14 +100,23 @@ def evaluate_on(
         BadManifestError: If a data set cannot be used.
     """
     benches = Benches(plan.groups, plan.base)
-    chosen = create_attacks(plan.attacks, device=plan.device)
+    chosen = create_attacks(plan.attacks, device=plan.device, precision=plan.attack_precision)
     timings: dict[str, float] = {}
     suffix = "" if plan.attacked == "all" else f"-{plan.attacked}"
     size = benches.input_size
-    opened = open_splits(plan.sources, SPLITS, size=size, strict=plan.strict, skip=skip)
+    opened = open_splits(
+        plan.sources,
+        SPLITS,
+        size=plan.face_size or size,
+        limit=plan.limit,
+        strict=plan.strict,
+        skip=skip,
+    )
+    seen = _seen(plan.groups)
     for split, faces in opened.items():
         with _timed(timings, f"attacking {split}"):
-            attacked = under_attacks(faces, chosen)
+            met = _to_choose_by(chosen, seen) if split == SPLITS[0] else chosen
+            attacked = at_size(under_attacks(faces, met), size)
         with _timed(timings, f"detector on {split}"):
             conditions = attacked_only(attacked, plan.attacked)
             benches.fill(split, conditions, output / "tables", suffix=suffix)
@@ -110,7 +129,7 @@ def evaluate_on(
         context=Context(
             title=plan.title,
             command=plan.command,
-            seen_attacks=_seen(plan.groups),
+            seen_attacks=seen,
             attacked=plan.attacked,
             base=benches.base.defended.detector.name,
             training_data=compare_sources(_cards(plan.groups), plan.sources),
@@ -121,13 +140,30 @@ def evaluate_on(
             attack_quality=measure_quality(attacked),  # of the last split, the unseen one
             learner_history=() if first is None else _learner_rows(first),
             detector_history=_detector_rows(benches.base.defended),
-            costs=action_costs(opened[SPLITS[0]], benches.base.defended, output / "tables" / COSTS),
+            costs=action_costs(
+                benches.base.faceds[SPLITS[0]][CLEAN].table.faces,
+                benches.base.defended,
+                output / "tables" / COSTS,
+            ),
             timings=timings,
         ),
     )
     evaluation.save(output)
     write_report(output)
     return evaluation
+
+
+def _costs(bench: Bench, output: Path) -> dict[str, float]:
+    faces = bench.faceds[SPLITS[0]][CLEAN].table.faces
+    return action_costs(faces, bench.defended, output / "tables" / COSTS)
+
+
+def _to_choose_by(chosen: Sequence[Attack], seen: Sequence[str]) -> list[Attack]:
+    """Returns the attacks that those who choose and fit may meet: the seen; all if there is none.
+
+    The others would cost as much on val as on test, and nobody may look at them there.
+    """
+    return [attack for attack in chosen if attack.name in seen] or list(chosen)
 
 
 @contextmanager

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from demagnify.attacks.filters import FAMILY
 from demagnify.data import Skipped
 from demagnify.detectors import Detector
 from demagnify.experiments.detector import SPLITS, open_splits
+from demagnify.experiments.sources import RECORDED, identify
 from demagnify.hardening import Hardened, Hardening, harden
 from demagnify.hardening.picture import draw_rounds
 
@@ -22,6 +24,7 @@ def harden_on(
     detector: Detector,
     output: Path,
     face_size: int = 224,
+    limit: int | None = None,
     strict: bool = False,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
@@ -35,6 +38,7 @@ def harden_on(
         detector: Where to start from; it is not changed.
         output: Folder for the hardened detector; `output`.rounds.png shows the rounds.
         face_size: Side of the faces in pixels.
+        limit: At most so many faces of each data set and split, drawn by group.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: "auto", "cpu", "cuda".
         tell: Gets a line about every round and epoch.
@@ -45,9 +49,17 @@ def harden_on(
         BadConfigError: If the detector cannot be trained here.
         BadArtifactError: If `output` belongs to another loop.
     """
-    train, val = open_splits(sources, SPLITS, size=face_size, strict=strict, skip=skip).values()
+    opened = open_splits(sources, SPLITS, size=face_size, limit=limit, strict=strict, skip=skip)
+    train, val = opened.values()
     hardened = harden(
-        train, val, config, detector=detector, output=output, device=device, tell=tell
+        train,
+        val,
+        config,
+        detector=detector,
+        output=output,
+        device=device,
+        tell=tell,
+        about={RECORDED: identify(sources), "seen_attacks": [FAMILY]},
     )
     draw_rounds(hardened.rounds, output.with_name(output.name + PICTURE))
     return hardened

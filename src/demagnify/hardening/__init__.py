@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from demagnify.hardening.config import Hardening
-from demagnify.hardening.rounds import Hardened, Round, harden
+from demagnify.hardening.judge import Round
+from demagnify.hardening.rounds import Hardened, harden
 
 __all__ = ["Hardened", "Hardening", "Round", "harden"]

@@ -18,10 +18,10 @@ class Hardening(BaseModel):
         default=2, ge=1, description="Rounds without a better validation score before it stops"
     )
     probe: int = Field(
-        default=1500, ge=8, description="Training faces on which the agent learns, drawn by group"
+        default=600, ge=8, description="Training faces on which the agent learns, drawn by group"
     )
     judged: int = Field(
-        default=800, ge=8, description="Validation faces on which a round is judged"
+        default=500, ge=8, description="Validation faces on which a round is judged"
     )
     clean: float = Field(
         default=0.3, ge=0, le=1, description="Share of the training faces that stay as they are"

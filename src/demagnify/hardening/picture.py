@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from demagnify.files import atomic_path
-from demagnify.hardening.rounds import Round
+from demagnify.hardening.judge import Round
 
 _BLUE, _ORANGE, _GREEN, _PURPLE = "#0067a5", "#b84a00", "#00795a", "#9a4d80"
 
@@ -47,6 +47,9 @@ def draw_rounds(rounds: Sequence[Round], path: Path) -> None:
         bottom = [low + share for low, share in zip(bottom, shares, strict=True)]
     right.set(xlabel="round", ylabel="% of the training faces", xticks=at[1:], ylim=(0, 100))
     right.set_title("What the agent chose", loc="left", fontsize=10)
-    right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    if names:
+        right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    else:
+        right.text(0.5, 0.5, "no agent", ha="center", transform=right.transAxes)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

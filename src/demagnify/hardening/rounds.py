@@ -8,57 +8,27 @@ stand, and the detector is fine-tuned on faces degraded as the agent chose.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify import artifacts
 from demagnify.data.faces import Faces
 from demagnify.defense.holdout import hold_out
-from demagnify.defense.reward_table import RewardTable, rewards_of
 from demagnify.degradations import DEGRADATIONS, Degrader
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.state import check_same
 from demagnify.detectors.training import train_detector
 from demagnify.errors import BadConfigError, BadOutputError
-from demagnify.hardening.adversary import Adversary, Mixture, degrading
+from demagnify.hardening.adversary import Adversary, Mixture
+from demagnify.hardening.averaging import best_between
 from demagnify.hardening.config import Hardening
+from demagnify.hardening.judge import JUDGED, Judge, Round, balanced
 from demagnify.randomness import generator
-
-_JUDGED: Final = 10**6
-"""The round number under which validation faces are degraded: drawn apart from all training."""
-
-
-class Round(BaseModel):
-    """What a round brought, on validation faces.
-
-    Round 0 is the detector as it came.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    number: int = Field(ge=0, description="0 before the first turn")
-    clean: float = Field(description="Balanced accuracy on untouched faces")
-    degraded: float = Field(description="Mean balanced accuracy over the degradations")
-    worst: float = Field(description="Balanced accuracy under the worst degradation")
-    kinds: dict[str, float] = Field(description="Balanced accuracy under each degradation")
-    agent: float | None = Field(
-        default=None,
-        description="Balanced accuracy that the agent's choices left the detector before the turn",
-    )
-    choices: dict[str, float] = Field(
-        default_factory=dict, description="Share of the training faces for which it chose what"
-    )
-
-    @property
-    def score(self) -> float:
-        """What the best round is chosen by: clean and degraded faces count alike."""
-        return (self.clean + self.degraded) / 2
 
 
 @dataclass(frozen=True)
@@ -66,12 +36,19 @@ class Hardened:
     """The result of the loop.
 
     Attributes:
-        detector: Of the best round, which may be the one that it came with.
+        detector: The best of all, which may be the one that it came with.
         rounds: What each round brought, from round 0.
+        averages: What the means of the weights of round 0 and of the best round reach.
     """
 
     detector: Detector
     rounds: tuple[Round, ...]
+    averages: tuple[Round, ...] = ()
+
+    @property
+    def best(self) -> Round:
+        """The record of the detector that was kept."""
+        return _best([*self.rounds, *self.averages])
 
 
 def harden(
@@ -83,6 +60,7 @@ def harden(
     output: Path,
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> Hardened:
     """Lets agent and detector train in turns and writes the best detector to `output`.
 
@@ -97,6 +75,7 @@ def harden(
             `output`.rounds until it is finished.
         device: "auto", "cpu", "cuda".
         tell: Gets a line about every round and epoch.
+        about: What else the card shall say.
 
     Raises:
         UnknownNameError: If a degradation or state is not registered.
@@ -104,7 +83,8 @@ def harden(
         BadArtifactError: If `output` belongs to another loop.
         BadOutputError: If `output` holds other things.
     """
-    loop = _Loop(train, val, config, detector, output, device, tell or (lambda _line: None))
+    say = tell or (lambda _line: None)
+    loop = _Loop(train, val, config, detector, output, device, say, about or {})
     return loop.finished() or loop.run()
 
 
@@ -120,6 +100,7 @@ class _Loop:
         output: Path,
         device: str,
         tell: Callable[[str], None],
+        about: Mapping[str, Any],
     ) -> None:
         if not detector.backbone:
             raise BadConfigError(
@@ -129,9 +110,10 @@ class _Loop:
         self.config = config.model_copy(update={"kinds": config.kinds or tuple(DEGRADATIONS)})
         self.train, self.val = train, val
         self.detector, self.output = detector, output
-        self.device, self.tell = device, tell
+        self.device, self.tell, self.about = device, tell, about
         self.rounds_folder = output.with_name(output.name + ".rounds")
-        self.judged = val.subset(_some(val, self.config.judged, self.config.seed, "judged"))
+        judged = val.subset(_some(val, self.config.judged, self.config.seed, "judged"))
+        self.judge = Judge(judged, self.config.kinds, self.config.seed, self.rounds_folder)
         self.probe = train.subset(_some(train, self.config.probe, self.config.seed, "probe"))
 
     def run(self) -> Hardened:
@@ -141,7 +123,7 @@ class _Loop:
                 f"{self.output} exists and is no hardened detector", hint="choose a new folder"
             )
         validation = Faces.concatenate([self.val, self._degraded(self.val)])
-        rounds = [self._judge(self.detector, 0)]
+        rounds = [self.judge(self.detector, 0)]
         best, current = self.detector, self.detector
         self.tell(_line(rounds[0]))
         for number in range(1, self.config.rounds + 1):
@@ -150,10 +132,25 @@ class _Loop:
                 best = current
             rounds.append(record)
             self.tell(_line(record))
-            if number - _best(rounds) >= self.config.patience:
+            if number - _best(rounds).number >= self.config.patience:
                 break
-        self._save(best, rounds)
-        return Hardened(detector=best, rounds=tuple(rounds))
+        mean, averages = self._average(best, rounds)
+        hardened = Hardened(best, tuple(rounds), tuple(averages))
+        if hardened.best in averages:
+            hardened = replace(hardened, detector=mean)
+        self._save(hardened)
+        return hardened
+
+    def _average(self, tuned: Detector, rounds: list[Round]) -> tuple[Detector, list[Round]]:
+        number = _best(rounds).number
+        if not number:
+            return tuned, []
+        mean, averages = best_between(
+            self.detector, tuned, number, self.judge, folder=self.rounds_folder
+        )
+        for record in averages:
+            self.tell(_line(record))
+        return mean, averages
 
     def finished(self) -> Hardened | None:
         """Returns what an earlier run has finished; None if there is nothing."""
@@ -161,16 +158,17 @@ class _Loop:
             return None
         card = artifacts.load(self.output, KIND).card
         check_same(card.get("hardening", {}).get("identity"), self._identity(), self.output)
-        rounds = tuple(Round.model_validate(one) for one in card["hardening"]["rounds"])
+        rounds, averages = (
+            tuple(Round.model_validate(one) for one in card["hardening"][part])
+            for part in ("rounds", "averages")
+        )
         detector = Detector.load(self.output, device=self.device, precision=self.detector.precision)
-        return Hardened(detector=detector, rounds=rounds)
+        return Hardened(detector, rounds, averages)
 
     def _turn(self, detector: Detector, number: int, validation: Faces) -> tuple[Detector, Round]:
         """Trains the agent against the detector, then the detector on what the agent chose."""
         folder = self.rounds_folder / f"{number}"
-        adversary = Adversary.train(self.probe, detector, self.config, round_=number, folder=folder)
-        left = self._under(adversary, detector, number - 1)
-        chosen = adversary.choose(self.train)
+        chosen, found = self._choose(detector, number, folder)
         trained = train_detector(
             self.train,
             validation,
@@ -181,53 +179,54 @@ class _Loop:
             device=self.device,
             tell=self.tell,
         ).detector
-        counts = np.bincount(chosen, minlength=len(self.config.kinds) + 1) / len(chosen)
-        shares = dict(zip(("leave", *self.config.kinds), counts.round(4).tolist(), strict=True))
-        record = self._judge(trained, number)
-        return trained, record.model_copy(update={"agent": left, "choices": shares})
+        return trained, self.judge(trained, number).model_copy(update=found)
 
-    def _judge(self, detector: Detector, number: int) -> Round:
-        """Judges some validation faces, clean and under each degradation."""
-        table = self._table(detector, number)
-        figures = [_balanced(table, np.full(len(table.labels), a)) for a in range(len(self))]
-        return Round(
-            number=number,
-            clean=figures[0],
-            degraded=float(np.mean(figures[1:])),
-            worst=min(figures[1:]),
-            kinds=dict(zip(self.config.kinds, figures[1:], strict=True)),
-        )
+    def _choose(
+        self, detector: Detector, number: int, folder: Path
+    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """Trains the agent and lets it choose for every training face.
+
+        Returns:
+            int64 (N,), and what the record of the round says of it. All zeros and nothing where
+            everything is drawn at random.
+        """
+        if self.config.explore == 1:
+            return np.zeros(len(self.train), dtype=np.int64), {}
+        adversary = Adversary.train(self.probe, detector, self.config, round_=number, folder=folder)
+        left = self._under(adversary, detector, number - 1)
+        chosen = adversary.choose(self.train)
+        counts = np.bincount(chosen, minlength=len(self)) / len(chosen)
+        shares = dict(zip(("leave", *self.config.kinds), counts.round(4).tolist(), strict=True))
+        return chosen, {"agent": left, "choices": shares}
 
     def _under(self, adversary: Adversary, detector: Detector, number: int) -> float:
         """Returns the detector's balanced accuracy on validation faces degraded by choice."""
-        return _balanced(self._table(detector, number), adversary.choose(self.judged))
-
-    def _table(self, detector: Detector, number: int) -> RewardTable:
-        actions = degrading(self.config.kinds, seed=self.config.seed, round_=_JUDGED)
-        table = RewardTable(self.judged, detector, actions)
-        table.fill(self.rounds_folder / f"{number}" / "validation.safetensors")
-        return table
+        table = self.judge.table(detector, f"{number}")
+        return balanced(table, adversary.choose(self.judge.faces))
 
     def _degraded(self, faces: Faces) -> Faces:
         """Returns the faces, each under one random degradation."""
         degrader = Degrader(self.config.kinds, seed=self.config.seed)
-        dice = generator(self.config.seed, "hardening", _JUDGED)
+        dice = generator(self.config.seed, "hardening", JUDGED)
         numbers = dice.integers(1, len(self), len(faces))
         pixels = np.empty((len(faces), *faces.images.shape[1:]), dtype=np.uint8)
         for indices, images in faces.batches(256):
-            part = degrader(images, numbers[indices], indices, epoch=_JUDGED)
+            part = degrader(images, numbers[indices], indices, epoch=JUDGED)
             pixels[indices] = part.numpy()
         degraded = faces.with_images(pixels)
         return degraded.renamed([f"{name} (degraded)" for name in faces.names])
 
-    def _save(self, detector: Detector, rounds: list[Round]) -> None:
+    def _save(self, hardened: Hardened) -> None:
+        detector, best = hardened.detector, hardened.best
         story = {
             "identity": self._identity(),
             "settings": self.config.model_dump(mode="json"),
-            "best": _best(rounds),
-            "rounds": [one.model_dump(mode="json") for one in rounds],
+            "best": best.number,
+            "share": best.share,
+            "rounds": [one.model_dump(mode="json") for one in hardened.rounds],
+            "averages": [one.model_dump(mode="json") for one in hardened.averages],
         }
-        card = {**detector.card, "hardening": story}
+        card = {**detector.card, **self.about, "hardening": story}
         detector.save(self.output, card)
         detector.card = card
 
@@ -260,19 +259,15 @@ def _copy(detector: Detector, folder: Path, device: str) -> Detector:
     return Detector.load(folder, device=device, precision=detector.precision)
 
 
-def _balanced(table: RewardTable, actions: NDArray[np.int64]) -> float:
-    logits = table.logits[np.arange(len(actions)), actions]
-    right = rewards_of(logits, table.labels, table.threshold) > 0
-    return float(np.mean([right[table.labels == label].mean() for label in (0, 1)]))
-
-
-def _best(rounds: list[Round]) -> int:
-    return int(np.argmax([one.score for one in rounds]))
+def _best(rounds: Sequence[Round]) -> Round:
+    return max(rounds, key=lambda one: one.score)
 
 
 def _line(record: Round) -> str:
     agent = "" if record.agent is None else f"; the agent had brought it to {record.agent:.3f}"
+    whole = f"round {record.number}"
+    name = whole if record.share == 1 else f"{record.share:.0%} of {whole}'s weights"
     return (
-        f"round {record.number}: balanced accuracy {record.clean:.3f} clean, "
+        f"{name}: balanced accuracy {record.clean:.3f} clean, "
         f"{record.degraded:.3f} degraded, {record.worst:.3f} at worst{agent}"
     )

@@ -1,0 +1,68 @@
+"""Variants of a defence beside each other: asked once, trained apart, judged alike."""
+
+import numpy as np
+import pytest
+from tiny_faces import SIZE
+from tiny_loop import DEFENSE, SETTINGS
+
+from demagnify.defense.config import DefenseTraining
+from demagnify.defense.learners import FullInformationConfig
+from demagnify.experiments.ablation import Ablation, ablate
+from demagnify.experiments.conditions import create_attacks, under_attacks
+from demagnify.experiments.detector import open_splits
+
+QUICK = FullInformationConfig(hidden=8, epochs=3)
+
+
+@pytest.fixture
+def plan(loop):
+    opened = open_splits([loop.source], ("train", "val"), size=SIZE)
+    attacks = create_attacks(["bicubic-x2"])
+    base = DEFENSE.model_copy(update={"learner": QUICK})
+    variants = {
+        "base": base,
+        "two actions": base.model_copy(update={"actions": ("leave", "median")}),
+        "spectrum": DefenseTraining(
+            actions=("leave", "shift-fake-1"), state="spectrum", learner=QUICK
+        ),
+    }
+    return Ablation(
+        variants=variants,
+        detector=loop.defense.defended.detector,
+        train=under_attacks(opened["train"], attacks),
+        judged={"val": under_attacks(opened["val"], attacks)},
+        seeds=2,
+        settings=SETTINGS.model_copy(update={"rivals": False}),
+    )
+
+
+def test_every_variant_is_a_row_with_its_seeds_and_its_own_actions(plan, tmp_path):
+    told = []
+    evaluation = ablate(plan, tmp_path, tell=told.append)
+    learned = {one.name: one for one in evaluation.result.defenses if one.role == "learned"}
+    assert list(learned) == list(plan.variants)
+    assert {one.seeds for one in learned.values()} == {2}
+    assert told == [f"training {name}" for name in plan.variants]
+    for name, config in plan.variants.items():
+        counts = [
+            one
+            for one in evaluation.result.action_counts
+            if (one.defense, one.attack) == (name, "none")
+        ]
+        assert counts
+        assert len(config.actions) in {len(one.real) for one in counts}
+
+
+def test_the_detector_is_asked_once_for_all(plan, tmp_path, monkeypatch):
+    first = ablate(plan, tmp_path)
+
+    def never(*_args, **_kwargs):
+        raise AssertionError("the detector was asked again")
+
+    monkeypatch.setattr(type(plan.detector), "score", never)
+    again = ablate(plan, tmp_path)
+    figures = [
+        [cell.metrics["balanced_accuracy"].value for cell in one.result.cells]
+        for one in (first, again)
+    ]
+    assert np.array_equal(*figures)
