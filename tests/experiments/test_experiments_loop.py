@@ -11,7 +11,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 from tiny_faces import SIZE, write_faces
-from tiny_loop import DEFENSE, DETECTOR, SETTINGS
+from tiny_loop import DEFENSE, DETECTOR, SETTINGS, training
 
 from demagnify import detectors, images
 from demagnify.actions import ActionSet
@@ -380,16 +380,7 @@ def test_several_seeds_ask_the_detector_once(loop, tmp_path, monkeypatch):
         return forward(self, images)
 
     monkeypatch.setattr(Detector, "forward", counted)
-    trained = train_seeds_on(
-        [loop.source],
-        DEFENSE,
-        3,
-        detector=loop.detector.detector,
-        attacks=["bicubic-x2"],
-        output=tmp_path / "seeds",
-        face_size=SIZE,
-        device="cpu",
-    )
+    trained = train_seeds_on(training(loop), 3, tmp_path / "seeds")
     assert sum(calls) == 48 * len(DEFENSE.actions)
     assert [one.defended.card["training"]["seed"] for one in trained] == [4, 5, 6]
     names = sorted(path.name for path in (tmp_path / "seeds").iterdir())
@@ -442,31 +433,14 @@ def test_a_finished_training_is_not_done_again(loop, monkeypatch):
     monkeypatch.setattr("demagnify.defense.learners.q_learning.QLearning.fit", forbidden)
     monkeypatch.setattr(Detector, "forward", forbidden)
     told = []
-    again = train_defense_on(
-        [loop.source],
-        DEFENSE,
-        detector=loop.detector.detector,
-        attacks=["bicubic-x2"],
-        output=loop.folder / "defense",
-        face_size=SIZE,
-        device="cpu",
-        tell=told.append,
-    )
+    again = train_defense_on(training(loop), loop.folder / "defense", tell=told.append)
     one, other = (each.defended.policy.state_dict() for each in (again, loop.defense))
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
 def test_other_attacks_are_another_training(loop):
     with pytest.raises(BadArtifactError, match="faces"):
-        train_defense_on(
-            [loop.source],
-            DEFENSE,
-            detector=loop.detector.detector,
-            attacks=["bicubic-x4"],
-            output=loop.folder / "defense",
-            face_size=SIZE,
-            device="cpu",
-        )
+        train_defense_on(training(loop, attacks=["bicubic-x4"]), loop.folder / "defense")
 
 
 def test_validation_meets_only_what_somebody_saw(loop, document):
@@ -508,15 +482,5 @@ def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, 
 
 def test_a_limit_holds_in_training_too(loop, tmp_path):
     told = []
-    train_defense_on(
-        [loop.source],
-        DEFENSE,
-        detector=loop.defense.defended.detector,
-        attacks=[],
-        output=tmp_path / "defense",
-        face_size=SIZE,
-        limit=8,
-        device="cpu",
-        tell=told.append,
-    )
+    train_defense_on(training(loop, attacks=[], limit=8), tmp_path / "defense", tell=told.append)
     assert told[0].startswith("training: 4 real and 4 fake faces")

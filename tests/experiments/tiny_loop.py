@@ -10,7 +10,7 @@ from demagnify.defense.learners import QLearningConfig
 from demagnify.defense.training import TrainedDefense
 from demagnify.detectors import DetectorTraining, TrainedDetector
 from demagnify.evaluation import Evaluation, Settings
-from demagnify.experiments.defense import train_defense_on
+from demagnify.experiments.defense import DefensePlan, train_defense_on
 from demagnify.experiments.detector import train_detector_on
 from demagnify.experiments.evaluation import EvaluationPlan, evaluate_on
 
@@ -24,6 +24,7 @@ DEFENSE = DefenseTraining(
     learner=QLearningConfig(episodes=256, environments=16, hidden=16, epsilon_decay=0.98),
     seed=4,
 )
+ATTACKS = ["bicubic-x2"]
 SETTINGS = Settings(seed=4, resamples=40, batches=5, batch_size=8)
 
 
@@ -60,6 +61,12 @@ def plan_for(source, defense):
     )
 
 
+def training(loop, **changes):
+    """Returns what the loop's defence was trained on, with changes."""
+    same = {"sources": [loop.source], "config": DEFENSE, "detector": loop.detector.detector}
+    return DefensePlan(**{**same, "attacks": ATTACKS, "face_size": SIZE, "device": "cpu"} | changes)
+
+
 def run_loop(folder):
     """Detector, defence, evaluation."""
     source = write_faces(folder / "faces")
@@ -74,15 +81,14 @@ def run_loop(folder):
         device="cpu",
         tell=told.append,
     )
-    defense = train_defense_on(
-        [source],
-        DEFENSE,
+    plan = DefensePlan(
+        sources=[source],
+        config=DEFENSE,
         detector=detector.detector,
-        attacks=["bicubic-x2"],
-        output=folder / "defense",
+        attacks=ATTACKS,
         face_size=SIZE,
         device="cpu",
-        tell=told.append,
     )
+    defense = train_defense_on(plan, folder / "defense", tell=told.append)
     evaluation = evaluate_on(plan_for(source, defense), folder / "evaluation")
     return Loop(folder, source, detector, defense, evaluation, tuple(told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -51,26 +51,25 @@ def run(
     goes on where it was, and on a CPU ends in the same bits.
     """
     from demagnify import configs, detectors
-    from demagnify.experiments.defense import train_defense_on, train_seeds_on
+    from demagnify.experiments.defense import DefensePlan, train_defense_on, train_seeds_on
 
     chosen = [] if seed is None else [f"defense.seed={seed}"]
     config = configs.load(preset, [*(override or []), *chosen])
     skips = Skips()
-    shared: dict[str, Any] = {
-        "detector": detectors.load(detector, device=device, precision=precision),
-        "attacks": attack or [],
-        "output": output,
-        "face_size": config.face_size,
-        "limit": limit,
-        "strict": strict,
-        "device": device,
-        "tell": typer.echo,
-        "skip": skips,
-    }
+    plan = DefensePlan(
+        sources=data,
+        config=config.defense,
+        detector=detectors.load(detector, device=device, precision=precision),
+        attacks=attack or [],
+        face_size=config.face_size,
+        limit=limit,
+        strict=strict,
+        device=device,
+    )
     if seeds == 1:
-        trained = [train_defense_on(data, config.defense, **shared)]
+        trained = [train_defense_on(plan, output, tell=typer.echo, skip=skips)]
     else:
-        trained = train_seeds_on(data, config.defense, seeds, **shared)
+        trained = train_seeds_on(plan, seeds, output, tell=typer.echo, skip=skips)
     for one in trained:
         last = one.history[-1]
         names = one.defended.actions.names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demagnify.data import Skipped
@@ -18,17 +19,35 @@ SEED_FOLDER = "seed-{}"
 """Within the folder of a defence that was trained with several seeds."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class DefensePlan:
+    """What a defence is trained on.
+
+    Attributes:
+        sources: Manifests with the split train; see `Manifest.load`.
+        config: The settings of the training.
+        detector: Who judges; it is not changed.
+        attacks: What to train against, by name or network file; these count as seen afterwards.
+        face_size: Side of the faces in pixels.
+        limit: At most so many faces of each data set, drawn by group.
+        strict: Whether a bad line or file stops the work instead of being skipped.
+        device: Where the attacks' networks compute; the detector stays where it is.
+    """
+
+    sources: Sequence[Path]
+    config: DefenseTraining
+    detector: Detector
+    attacks: Sequence[str] = ()
+    face_size: int = 224
+    limit: int | None = None
+    strict: bool = False
+    device: str = "auto"
+
+
 def train_defense_on(
-    sources: Sequence[Path],
-    config: DefenseTraining,
-    *,
-    detector: Detector,
-    attacks: Sequence[str],
+    plan: DefensePlan,
     output: Path,
-    face_size: int = 224,
-    limit: int | None = None,
-    strict: bool = False,
-    device: str = "auto",
+    *,
     tell: Callable[[str], None] | None = None,
     skip: Callable[[Skipped], None] | None = None,
     answers: Path | None = None,
@@ -36,15 +55,8 @@ def train_defense_on(
     """Trains a defence on the split train: every face clean, and under each of the attacks.
 
     Args:
-        sources: Manifests; see `Manifest.load`.
-        config: The settings of the training.
-        detector: Who judges; it is not changed.
-        attacks: What to train against, by name or network file; these count as seen afterwards.
+        plan: What it is trained on.
         output: Folder for the finished defence.
-        face_size: Side of the faces in pixels.
-        limit: At most so many faces of each data set, drawn by group.
-        strict: Whether a bad line or file stops the work instead of being skipped.
-        device: Where the attacks' networks compute; the detector stays where it is.
         tell: Gets a line about the data.
         skip: Gets each file or line that is left out.
         answers: See `train_defense`.
@@ -55,23 +67,24 @@ def train_defense_on(
         BadArtifactError: If `output` belongs to another training.
     """
     say = tell or (lambda _line: None)
-    chosen = create_attacks(attacks, device=device)
-    train = open_split(sources, "train", size=face_size, limit=limit, strict=strict, skip=skip)
+    chosen = create_attacks(plan.attacks, device=plan.device)
+    train = open_split(
+        plan.sources, "train", size=plan.face_size, limit=plan.limit, strict=plan.strict, skip=skip
+    )
     fakes = int(train.labels.sum())
     say(
         f"training: {len(train) - fakes} real and {fakes} fake faces, each clean"
         + "".join(f" and under {attack.name}" for attack in chosen)
     )
     attacked = under_attacks(train, chosen)
-    faces = pooled(attacked)
     about = {
         "seen_attacks": [attack.name for attack in chosen],
-        RECORDED: identify(sources),
+        RECORDED: identify(plan.sources),
     }
     return train_defense(
-        faces,
-        config,
-        detector=detector,
+        pooled(attacked),
+        plan.config,
+        detector=plan.detector,
         output=output,
         about=about,
         conditions=[name for name, part in attacked.items() for _ in range(len(part))],
@@ -80,36 +93,22 @@ def train_defense_on(
 
 
 def train_seeds_on(
-    sources: Sequence[Path],
-    config: DefenseTraining,
+    plan: DefensePlan,
     seeds: int,
-    *,
-    detector: Detector,
-    attacks: Sequence[str],
     output: Path,
-    face_size: int = 224,
-    limit: int | None = None,
-    strict: bool = False,
-    device: str = "auto",
+    *,
     tell: Callable[[str], None] | None = None,
     skip: Callable[[Skipped], None] | None = None,
 ) -> list[TrainedDefense]:
-    """Trains the same defence several times, from the seed in `config` upwards.
+    """Trains the same defence several times, from the seed in `plan.config` upwards.
 
     The detector is asked once for all of them where the learner asks for every answer. The
     trainings become the subfolders seed-N of `output`, which `evaluate` judges as one row.
 
     Args:
-        sources: Manifests; see `Manifest.load`.
-        config: The settings of the training, with the first seed.
+        plan: What it is trained on, with the first seed.
         seeds: How many trainings.
-        detector: Who judges; it is not changed.
-        attacks: What to train against, by name or network file.
         output: Folder for the finished defences.
-        face_size: Side of the faces in pixels.
-        limit: At most so many faces of each data set, drawn by group.
-        strict: Whether a bad line or file stops the work instead of being skipped.
-        device: Where the attacks' networks compute.
         tell: Gets a line about the data, once.
         skip: Gets each file or line that is left out, once.
 
@@ -118,23 +117,16 @@ def train_seeds_on(
         UnknownNameError: If an attack, action or state is not registered.
         BadArtifactError: If `output` belongs to another training.
     """
-    answers = output / "answers"
+    answers, first = output / "answers", plan.config.seed
     trained = [
         train_defense_on(
-            sources,
-            config.model_copy(update={"seed": seed}),
-            detector=detector,
-            attacks=attacks,
-            output=output / SEED_FOLDER.format(seed),
-            face_size=face_size,
-            limit=limit,
-            strict=strict,
-            device=device,
-            tell=tell if seed == config.seed else None,
-            skip=skip if seed == config.seed else None,
+            replace(plan, config=plan.config.model_copy(update={"seed": seed})),
+            output / SEED_FOLDER.format(seed),
+            tell=tell if seed == first else None,
+            skip=skip if seed == first else None,
             answers=answers,
         )
-        for seed in range(config.seed, config.seed + seeds)
+        for seed in range(first, first + seeds)
     ]
     shutil.rmtree(answers, ignore_errors=True)
     return trained

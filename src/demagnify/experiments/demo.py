@@ -11,7 +11,7 @@ from demagnify.data.sample import build_sample
 from demagnify.detectors import Detector, DetectorTraining
 from demagnify.devices import Precision
 from demagnify.evaluation import EvaluationResult, Settings
-from demagnify.experiments.defense import train_defense_on
+from demagnify.experiments.defense import DefensePlan, train_defense_on
 from demagnify.experiments.detector import train_detector_on
 from demagnify.experiments.evaluation import SPLITS, EvaluationPlan, evaluate_on
 
@@ -57,14 +57,17 @@ class Demo:
         detector = self._detector(sample, say) if train_detector else self._shipped(say)
         say(f"3/5 attacks and agent (preset {PRESET})")
         preset = configs.load(PRESET, [f"defense.seed={self.seed}"])
-        trained = train_defense_on(
-            [sample],
-            preset.defense,
+        training = DefensePlan(
+            sources=[sample],
+            config=preset.defense,
             detector=detector,
             attacks=SEEN,
-            output=self.folder / "defense",
             face_size=preset.face_size,
             device=self.device,
+        )
+        trained = train_defense_on(
+            training,
+            self.folder / "defense",
             tell=say,
             skip=lambda skipped: say(f"skipped {skipped}"),
         )
