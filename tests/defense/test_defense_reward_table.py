@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -168,3 +170,28 @@ def test_faces_that_are_all_of_one_class_have_rewards_too(detector, actions):
     table = RewardTable(Faces.from_arrays(images, [1, 1, 1, 1]), detector, actions)
     table.fill()
     assert table.rewards().shape == (4, 2)
+
+
+def test_progress_counts_what_the_detector_is_asked(faces, monkeypatch):
+    """Shifted answers follow from others; they are no work to wait for."""
+    shown = []
+
+    @contextmanager
+    def bar(title, total):
+        shown.append([title, total, 0])
+
+        def advance(count):
+            shown[-1][2] += count
+
+        yield advance
+
+    monkeypatch.setattr("demagnify.defense.reward_table.progress.bar", bar)
+    network = Recorder()
+    actions = ActionSet.create(["leave", "shift-fake-1", "flip", "shift-real-1"])
+    table = RewardTable(faces, wrap(network, name="toy"), actions)
+    table.lookup([0, 1], [0, 0])
+    network.calls.clear()
+    table.fill()
+    left = 2 * len(faces) - 2
+    assert shown == [["asking the detector", left, left]]
+    assert sum(network.calls) == left

@@ -45,4 +45,4 @@ class FilterAttack(Attack):
 
     def fingerprint(self) -> str:
         """Returns the kinds and the version of the procedure."""
-        return f"filters v1 {' '.join(self._degrader.names)}"
+        return f"filters v2 {' '.join(self._degrader.names)}"

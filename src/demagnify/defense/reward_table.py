@@ -224,10 +224,11 @@ class RewardTable:
         if self.filled:
             return
         saved = time.monotonic()
-        missing = np.isnan(self.logits)
         self._fill_shifted(np.arange(len(self.faces)))
-        with progress.bar("asking the detector", int(missing.sum())) as advance:
-            advance(int((missing & ~np.isnan(self.logits)).sum()))
+        asked = ~self.actions.leaving
+        asked[0] = True  # shifts of untouched pixels follow from its answers
+        missing = int(np.isnan(self.logits[:, asked]).sum())
+        with progress.bar("asking the detector", missing) as advance:
             for question in _ahead(self._questions()):
                 self._answer(question)
                 advance(len(question.rows))
