@@ -1,9 +1,10 @@
 """Which part of a defence brings what: action set, state, learner, reward, one changed at a time.
 
-All variants stand before one detector, learn from the split train (every face clean and under each
---attack) and are judged on the split val (clean and under each --judge), as mean over seeds. The
-loop is the sixth part: run it again with a hardened --detector. Kept answers make a second run
-fast. Example:
+All variants stand before one detector, learn from one half of the groups of the split val (every
+face clean and under each --attack) and are judged on the other half (clean and under each --judge),
+as mean over seeds. With --learn-on train they learn from the split train instead, whose faces the
+detector may know by heart, and are judged on all of val. The loop is the fifth part: run it again
+with a hardened --detector. Kept answers make a second run fast. Example:
 
     python benchmarks/ablation.py runs/ablation --data FOLDER --attack filters \
         --judge realesr-compact-x2 --judge srgan-x4 --limit 500
@@ -17,7 +18,9 @@ import sys
 from pathlib import Path
 
 from demagnify import configs, detectors
+from demagnify.data import Faces
 from demagnify.defense.config import DefenseTraining
+from demagnify.defense.holdout import hold_out
 from demagnify.errors import DemagnifyError
 from demagnify.evaluation import Evaluation, Settings
 from demagnify.evaluation.result import CLEAN, UNDEFENDED
@@ -86,6 +89,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--detector", default="light")
     parser.add_argument("--attack", action="append", help="to learn from; filters if none is named")
     parser.add_argument("--judge", action="append", default=[], help="to judge under")
+    parser.add_argument("--learn-on", choices=("val", "train"), default="val")
     parser.add_argument("--limit", type=int, help="faces per data set and split")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--resamples", type=int, default=1000)
@@ -95,18 +99,29 @@ def _parse() -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> Evaluation:
-    opened = open_splits(options.data, ("train", "val"), size=options.size, limit=options.limit)
+    learn, judge = _faces(options)
     learned = create_attacks(options.attack or ["filters"], device=options.device)
     judged = create_attacks(options.judge, device=options.device, precision="auto")
     plan = Ablation(
         variants={name: _variant(changes) for name, changes in CHANGES.items()},
         detector=detectors.load(options.detector, device=options.device),
-        train=under_attacks(opened["train"], learned),
-        judged={"val": under_attacks(opened["val"], [*learned, *judged])},
+        train=under_attacks(learn, learned),
+        judged={"val": under_attacks(judge, [*learned, *judged])},
         seeds=options.seeds,
         settings=Settings(rivals=False, resamples=options.resamples),
     )
     return ablate(plan, options.output / "answers", tell=lambda line: print(line, file=sys.stderr))
+
+
+def _faces(options: argparse.Namespace) -> tuple[Faces, Faces]:
+    """Returns the faces to learn from and those to judge on; no group is in both."""
+    splits = list(dict.fromkeys([options.learn_on, "val"]))
+    opened = open_splits(options.data, splits, size=options.size, limit=options.limit)
+    if options.learn_on != "val":
+        return opened[options.learn_on], opened["val"]
+    both = opened["val"]
+    learn, judge = hold_out(both.groups, 0.5, seed=0, purpose="ablation")
+    return both.subset(learn), both.subset(judge)
 
 
 def _variant(changes: dict[str, object]) -> DefenseTraining:
@@ -131,7 +146,8 @@ def _table(evaluation: Evaluation, options: argparse.Namespace) -> str:
     described = next(one for one in result.splits if one.name == "val")
     lines = [
         f"```bash\n{command}\n```\n",
-        f"Balanced accuracy in %, split val, n = {described.n} faces in {described.groups} groups; "
+        f"Learned from {options.learn_on}, judged on val. Balanced accuracy in %, "
+        f"n = {described.n} faces in {described.groups} groups; "
         f"mean of {options.seeds} seeds. Gain: over the detector alone, mean over the "
         f"{len(attacks)} attacks, in points, with its 95 % interval over groups.\n",
         "| variant | " + " | ".join(["clean", *attacks]) + " | gain |",

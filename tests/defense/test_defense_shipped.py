@@ -32,14 +32,16 @@ def test_shipped_weights_are_small(folder):
 
 def test_the_default_defence_judges_with_the_shipped_detector():
     defended = shipped.load_defended("default", device="cpu", precision="float32")
-    bare = shipped.load_defended("light", device="cpu", precision="float32")
+    bare = shipped.load_defended("hardened", device="cpu", precision="float32")
     images = torch.randint(0, 256, (3, 3, 224, 224), dtype=torch.uint8)
     decisions = defended.decide(images, undefended=True)
     assert decisions.undefended is not None
     assert torch.allclose(decisions.undefended, bare(images), atol=1e-4)
-    assert defended.threshold == detectors.load("light", device="cpu").threshold
+    assert defended.threshold == detectors.load("hardened", device="cpu").threshold
+    assert decisions.calls.tolist() == [2, 2, 2]
+    assert torch.allclose(decisions.logits, defended(images.flip(3)), atol=1e-3)
 
 
 def test_an_unknown_name_lists_what_is_shipped():
-    with pytest.raises(BadArtifactError, match="default, light"):
+    with pytest.raises(BadArtifactError, match="default, hardened, light"):
         shipped.load_defended("no-such-defence")

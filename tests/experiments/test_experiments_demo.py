@@ -1,5 +1,6 @@
 """The demonstration: everything in one folder, and nothing twice."""
 
+import json
 from functools import partial
 
 import pytest
@@ -29,12 +30,13 @@ def small(monkeypatch, tmp_path):
             write_faces(folder, seed=seed, size=224, counts={"train": 6, "val": 4, "test": 4})
 
     def load(name, *, device, precision):
-        assert name == "light"
-        return detectors.create("test_efficientnet", input_size=64, device=device, seed=1)
+        seed = ["light", "hardened"].index(name)
+        return detectors.create("test_efficientnet", input_size=224, device=device, seed=seed)
 
     (tmp_path / "tiny.yaml").write_text(PRESET)
     monkeypatch.setattr(demo, "build_sample", build_sample)
     monkeypatch.setattr(demo, "PRESET", str(tmp_path / "tiny.yaml"))
+    monkeypatch.setattr(demo, "PAPER", str(tmp_path / "tiny.yaml"))
     monkeypatch.setattr(demo, "SEEN", ("bicubic-x2",))
     monkeypatch.setattr(demo, "UNSEEN", ("bicubic-x4",))
     monkeypatch.setattr(demo, "Settings", partial(Settings, resamples=20, batches=5))
@@ -51,10 +53,17 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
     result = small().run(tell=told.append)
     folder = tmp_path / "demo"
     assert (folder / "report.html").stat().st_size > 10_000
-    assert (folder / "defense" / "card.json").is_file()
+    for agent, attack in (("defense", "filters"), ("paper", "bicubic-x2")):
+        card = json.loads((folder / agent / "card.json").read_text())
+        assert card["seen_attacks"] == [attack]
+    rows = {entry.name: entry.role for entry in result.defenses}
+    assert rows["undefended"] == "undefended"
+    assert rows["hardened"] == "detector"
+    assert rows["learned"] == rows["the paper's"] == "learned"
     assert [line[:3] for line in told if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
     assert {attack.name: attack.seen for attack in result.attacks} == {
         "none": True,
+        "filters": True,
         "bicubic-x2": True,
         "bicubic-x4": False,
         "adaptive": False,
@@ -87,4 +96,5 @@ def test_the_detector_can_be_trained_on_the_sample_set(small, tmp_path, monkeypa
     assert asked["config"].seed == 3
     assert asked["output"] == tmp_path / "demo" / "detector"
     assert asked["backbone"] == "light"
+    assert "hardened" not in {entry.name for entry in result.defenses}
     assert result.context.command.endswith(" --train-detector")

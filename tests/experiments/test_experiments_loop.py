@@ -484,3 +484,11 @@ def test_a_limit_holds_in_training_too(loop, tmp_path):
     told = []
     train_defense_on(training(loop, attacks=[], limit=8), tmp_path / "defense", tell=told.append)
     assert told[0].startswith("training: 4 real and 4 fake faces")
+
+
+def test_an_agent_can_learn_from_faces_that_the_detector_does_not_know(loop, tmp_path):
+    told = []
+    plan = training(loop, split="val", attacks=[])
+    trained = train_defense_on(plan, tmp_path / "defense", tell=told.append)
+    assert told[0].startswith("training: 6 real and 6 fake faces")
+    assert trained.defended.card["learned_from"] == "val"

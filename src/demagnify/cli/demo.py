@@ -17,7 +17,7 @@ def run(
         bool,
         typer.Option(
             "--train-detector",
-            help="Train the detector on the sample set instead of taking the one that comes with "
+            help="Train a detector on the sample set instead of taking those that come with "
             "demagnify (about 20 minutes on two cores).",
         ),
     ] = False,
@@ -25,11 +25,11 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Run everything on real photographs: sample set, detector, attack, defence, report.
+    """Run everything on real photographs: sample set, detectors, attacks, defences, report.
 
     Makes face swaps from about 1,000 photographs, attacks them with super-resolution networks,
-    trains the paper's agent, judges it beside all baselines and writes `report.html`. What is
-    there already is not done again.
+    trains an agent before the hardened detector and the paper's agent, judges them beside all
+    baselines and writes `report.html`. What is there already is not done again.
     """
     from demagnify.experiments.demo import Demo
 

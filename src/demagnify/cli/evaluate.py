@@ -51,8 +51,9 @@ def run(
     attack_precision: Annotated[
         Literal["auto", "float32", "bfloat16"],
         typer.Option(
-            help="In what the attacks' networks compute; bfloat16 is several times faster on "
-            "processors that have it and moves pixels by less than one grey level."
+            metavar="TYPE",
+            help="float32, bfloat16 or auto: in what the attacks' networks compute. bfloat16 "
+            "is several times faster on processors that have it and moves pixels by less than one grey level.",
         ),
     ] = "float32",
     limit: Limit = None,

@@ -48,7 +48,11 @@ Attacks = Annotated[
     ),
 ]
 Preset = Annotated[
-    str, typer.Option(help="paper, paper-batched, default, or a YAML file with the same keys.")
+    str,
+    typer.Option(
+        help="paper, paper-batched, default, q-learning, full-information, policy-gradient, "
+        "cost-sensitive, top-k, sequential, or a YAML file with the same keys."
+    ),
 ]
 Override = Annotated[
     list[str] | None,

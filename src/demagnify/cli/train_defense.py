@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -24,7 +24,7 @@ from demagnify.cli.skips import Skips
 def run(
     data: Annotated[
         list[Path],
-        typer.Option(help="Labelled faces with the split train; may be given several times."),
+        typer.Option(help="Labelled faces with the split to learn from; may be given often."),
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/defense"),
     detector: Detector = "light",
@@ -32,6 +32,13 @@ def run(
     preset: Preset = "default",
     override: Override = None,
     limit: Limit = None,
+    split: Annotated[
+        Literal["train", "val"],
+        typer.Option(
+            help="Which faces to learn from. val where the detector was trained on train: of faces "
+            "that it knows, an agent learns that nothing need be done."
+        ),
+    ] = "train",
     seed: OptionalSeed = None,
     seeds: Annotated[
         int,
@@ -47,8 +54,8 @@ def run(
 ) -> None:
     """Train an agent that picks a corrective action for each face before the detector judges.
 
-    It learns on the split train: every face as it is, and under each --attack. A killed training
-    goes on where it was, and on a CPU ends in the same bits.
+    It learns from every face of the split as it is, and under each --attack. A killed training goes
+    on where it was, and on a CPU ends in the same bits.
     """
     from demagnify import configs, detectors
     from demagnify.experiments.defense import DefensePlan, train_defense_on, train_seeds_on
@@ -63,6 +70,7 @@ def run(
         attacks=attack or [],
         face_size=config.face_size,
         limit=limit,
+        split=split,
         strict=strict,
         device=device,
     )

@@ -24,12 +24,14 @@ class DefensePlan:
     """What a defence is trained on.
 
     Attributes:
-        sources: Manifests with the split train; see `Manifest.load`.
+        sources: Manifests; see `Manifest.load`.
         config: The settings of the training.
         detector: Who judges; it is not changed.
         attacks: What to train against, by name or network file; these count as seen afterwards.
         face_size: Side of the faces in pixels.
         limit: At most so many faces of each data set, drawn by group.
+        split: Which faces to learn from. Of faces that the detector was trained on, its verdicts
+            are right more often than of others, and an agent learns that nothing need be done.
         strict: Whether a bad line or file stops the work instead of being skipped.
         device: Where the attacks' networks compute; the detector stays where it is.
     """
@@ -40,6 +42,7 @@ class DefensePlan:
     attacks: Sequence[str] = ()
     face_size: int = 224
     limit: int | None = None
+    split: str = "train"
     strict: bool = False
     device: str = "auto"
 
@@ -52,7 +55,7 @@ def train_defense_on(
     skip: Callable[[Skipped], None] | None = None,
     answers: Path | None = None,
 ) -> TrainedDefense:
-    """Trains a defence on the split train: every face clean, and under each of the attacks.
+    """Trains a defence on one split: every face clean, and under each of the attacks.
 
     Args:
         plan: What it is trained on.
@@ -69,7 +72,12 @@ def train_defense_on(
     say = tell or (lambda _line: None)
     chosen = create_attacks(plan.attacks, device=plan.device)
     train = open_split(
-        plan.sources, "train", size=plan.face_size, limit=plan.limit, strict=plan.strict, skip=skip
+        plan.sources,
+        plan.split,
+        size=plan.face_size,
+        limit=plan.limit,
+        strict=plan.strict,
+        skip=skip,
     )
     fakes = int(train.labels.sum())
     say(
@@ -79,6 +87,7 @@ def train_defense_on(
     attacked = under_attacks(train, chosen)
     about = {
         "seen_attacks": [attack.name for attack in chosen],
+        "learned_from": plan.split,
         RECORDED: identify(plan.sources),
     }
     return train_defense(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from demagnify import configs, detectors
+from demagnify.configs.preset import Preset
 from demagnify.data.sample import build_sample
+from demagnify.defense.defended import DefendedDetector, undefended
 from demagnify.detectors import Detector, DetectorTraining
 from demagnify.devices import Precision
 from demagnify.evaluation import EvaluationResult, Settings
@@ -15,14 +17,20 @@ from demagnify.experiments.defense import DefensePlan, train_defense_on
 from demagnify.experiments.detector import train_detector_on
 from demagnify.experiments.evaluation import SPLITS, EvaluationPlan, evaluate_on
 
-PRESET: Final = "paper-batched"
+PAPER: Final = "paper-batched"
+PRESET: Final = "default"
 DETECTOR: Final = "light"
+HARDENED: Final = "hardened"
+FILTERS: Final = "filters"
 SEEN: Final = ("realesr-compact-x2",)
 UNSEEN: Final = ("srgan-x4", "bicubic-x4")
 
 
 class Demo:
-    """Sample set, detector, attacks, agent, evaluation and report in one folder.
+    """Sample set, detectors, attacks, agents, evaluation and report in one folder.
+
+    The best agent stands before the hardened detector and has seen no super-resolution network; the
+    paper's agent stands before the detector that was hardened, and has seen one.
 
     Args:
         folder: Where everything goes; what is there already is not done again.
@@ -45,51 +53,66 @@ class Demo:
         """Runs everything and returns what the evaluation found.
 
         Args:
-            train_detector: Whether to train the detector on the sample set instead of taking the
-                one that comes with this package.
+            train_detector: Whether to train a detector on the sample set, before which both
+                agents then stand, instead of taking those that come with this package.
             tell: Gets a line about each stage.
         """
         say = tell or (lambda _line: None)
         sample = self.folder / "sample"
         say("1/5 sample set: real photographs, and face swaps made from them")
         build_sample(sample, seed=self.seed)
-        say("2/5 detector")
-        detector = self._detector(sample, say) if train_detector else self._shipped(say)
-        say(f"3/5 attacks and agent (preset {PRESET})")
-        preset = configs.load(PRESET, [f"defense.seed={self.seed}"])
-        training = DefensePlan(
-            sources=[sample],
-            config=preset.defense,
-            detector=detector,
-            attacks=SEEN,
-            face_size=preset.face_size,
-            device=self.device,
-        )
-        trained = train_defense_on(
-            training,
-            self.folder / "defense",
-            tell=say,
-            skip=lambda skipped: say(f"skipped {skipped}"),
-        )
-        say("4/5 evaluation: every defence under every attack, on val and test")
+        say("2/5 detectors")
+        base = self._detector(sample, say) if train_detector else self._shipped(DETECTOR, say)
+        hardened = base if train_detector else self._shipped(HARDENED, say)
+        say(f"3/5 attacks and agents (presets {PAPER} and {PRESET})")
+        best, settings = self._agent(sample, PRESET, hardened, [FILTERS], "defense", say)
+        paper, _ = self._agent(sample, PAPER, base, SEEN, "paper", say)
+        defenses = {"learned": best, "hardened": undefended(hardened), "the paper's": paper}
+        if train_detector:
+            del defenses["hardened"]
+        say("4/5 evaluation: every defence under every attack")
         plan = EvaluationPlan(
             sources=[sample],
-            defenses={"learned": trained.defended},
-            attacks=[*SEEN, *UNSEEN],
+            defenses=defenses,
+            base=base,
+            attacks=[FILTERS, *SEEN, *UNSEEN],
             settings=Settings(seed=self.seed, selection_split=SPLITS[0]),
             title="demo",
             command=f"demagnify demo --output {self.folder} --seed {self.seed}"
             + (" --train-detector" if train_detector else ""),
-            configuration=preset.model_dump(mode="json", include={"defense", "face_size"}),
+            configuration=settings.model_dump(mode="json", include={"defense", "face_size"}),
             device=self.device,
         )
         evaluation = evaluate_on(plan, self.folder)
         say("5/5 report")
         return evaluation.result
 
-    def _shipped(self, say: Callable[[str], None]) -> Detector:
-        say(f"the detector {DETECTOR!r} that comes with demagnify")
-        return detectors.load(DETECTOR, device=self.device, precision=self.precision)
+    def _agent(
+        self,
+        sample: Path,
+        preset: str,
+        detector: Detector,
+        attacks: Sequence[str],
+        folder: str,
+        say: Callable[[str], None],
+    ) -> tuple[DefendedDetector, Preset]:
+        settings = configs.load(preset, [f"defense.seed={self.seed}"])
+        plan = DefensePlan(
+            sources=[sample],
+            config=settings.defense,
+            detector=detector,
+            attacks=attacks,
+            face_size=settings.face_size,
+            device=self.device,
+        )
+        trained = train_defense_on(
+            plan, self.folder / folder, tell=say, skip=lambda skipped: say(f"skipped {skipped}")
+        )
+        return trained.defended, settings
+
+    def _shipped(self, name: str, say: Callable[[str], None]) -> Detector:
+        say(f"the detector {name!r} that comes with demagnify")
+        return detectors.load(name, device=self.device, precision=self.precision)
 
     def _detector(self, sample: Path, say: Callable[[str], None]) -> Detector:
         config = DetectorTraining(seed=self.seed, precision=self.precision)

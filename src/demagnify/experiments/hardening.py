@@ -61,5 +61,6 @@ def harden_on(
         tell=tell,
         about={RECORDED: identify(sources), "seen_attacks": [FAMILY]},
     )
-    draw_rounds(hardened.rounds, output.with_name(output.name + PICTURE))
+    picture = output.with_name(output.name + PICTURE)
+    draw_rounds(hardened.rounds, picture, averages=hardened.averages)
     return hardened

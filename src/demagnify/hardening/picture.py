@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
+from typing import Final
 
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from demagnify.files import atomic_path
 from demagnify.hardening.judge import Round
 
-_BLUE, _ORANGE, _GREEN, _PURPLE = "#0067a5", "#b84a00", "#00795a", "#9a4d80"
+_PURPLE: Final = "#9a4d80"
+_LINES: Final[Sequence[tuple[Callable[[Round], float], str, str]]] = (
+    (attrgetter("clean"), "o", "#0067a5"),
+    (attrgetter("degraded"), "s", "#00795a"),
+    (attrgetter("worst"), "v", "#b84a00"),
+)
+_NAMES: Final = ("untouched", "degraded, mean", "worst kind")
+_COLOURS: Final = colormaps["tab20"]
 
 
-def draw_rounds(rounds: Sequence[Round], path: Path) -> None:
+def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round] = ()) -> None:
     """Draws what each round brought on validation faces, and what the agent chose, as PNG.
 
     Args:
         rounds: From round 0.
         path: Where the picture shall stand.
+        averages: Of mean weights, drawn hollow on the way from round 0 to the best one.
 
     Raises:
         BadOutputError: If the place cannot be written to.
@@ -26,14 +38,18 @@ def draw_rounds(rounds: Sequence[Round], path: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     at = [one.number for one in rounds]
-    left.plot(at, [100 * one.clean for one in rounds], "o-", color=_BLUE, label="untouched")
-    left.plot(
-        at, [100 * one.degraded for one in rounds], "s-", color=_GREEN, label="degraded, mean"
-    )
-    left.plot(at, [100 * one.worst for one in rounds], "v-", color=_ORANGE, label="worst kind")
+    for (figure_of, mark, colour), label in zip(_LINES, _NAMES, strict=True):
+        heights = [100 * figure_of(one) for one in rounds]
+        left.plot(at, heights, f"{mark}-", color=colour, label=label)
     played = [(one.number - 1, 100 * one.agent) for one in rounds if one.agent is not None]
     if played:
         left.plot(*zip(*played, strict=True), "x--", color=_PURPLE, label="as the agent chose")
+    for figure_of, mark, colour in _LINES:
+        ways = [(one.number * one.share, 100 * figure_of(one)) for one in averages]
+        if ways:
+            left.plot(*zip(*ways, strict=True), mark, color=colour, fillstyle="none")
+    if averages:
+        left.plot([], [], "o", color="#666666", fillstyle="none", label="mean weights")
     left.set(xlabel="round", ylabel="balanced accuracy in %", xticks=at)
     left.set_title("The detector on validation faces", loc="left", fontsize=10)
     left.grid(alpha=0.3)
@@ -42,7 +58,7 @@ def draw_rounds(rounds: Sequence[Round], path: Path) -> None:
     names = list(rounds[-1].choices)
     for number, name in enumerate(names):
         shares = [100 * one.choices[name] for one in rounds[1:]]
-        colour = f"C{number}" if name != "leave" else "#c5cbd1"
+        colour = "#c5cbd1" if name == "leave" else to_hex(_COLOURS(number % _COLOURS.N))
         right.bar(at[1:], shares, bottom=bottom, width=0.7, color=colour, label=name)
         bottom = [low + share for low, share in zip(bottom, shares, strict=True)]
     right.set(xlabel="round", ylabel="% of the training faces", xticks=at[1:], ylim=(0, 100))
