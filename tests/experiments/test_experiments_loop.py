@@ -492,3 +492,15 @@ def test_an_agent_can_learn_from_faces_that_the_detector_does_not_know(loop, tmp
     trained = train_defense_on(plan, tmp_path / "defense", tell=told.append)
     assert told[0].startswith("training: 6 real and 6 fake faces")
     assert trained.defended.card["learned_from"] == "val"
+
+
+def test_detectors_alone_can_be_compared(loop, tmp_path):
+    """Nobody acts, and the report is whole all the same."""
+    one = undefended(loop.detector.detector)
+    other = undefended(
+        detectors.create("test_efficientnet", weights=None, input_size=SIZE, device="cpu", seed=9)
+    )
+    plan = replace(loop.plan, defenses={"other": other}, base=one.detector, attacks=["bicubic-x3"])
+    evaluation = evaluate_on(plan, tmp_path / "run")
+    assert "other" in {curve.defense for curve in evaluation.result.roc_curves}
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000

@@ -48,12 +48,13 @@ def run(
             "then brought to the detector's, which is taken if not set.",
         ),
     ] = None,
-    attack_precision: Annotated[
+    attack_dtype: Annotated[
         Literal["auto", "float32", "bfloat16"],
         typer.Option(
             metavar="TYPE",
             help="float32, bfloat16 or auto: in what the attacks' networks compute. bfloat16 "
-            "is several times faster on processors that have it and moves pixels by less than one grey level.",
+            "is several times faster on processors that have it, and moves pixels by less than one "
+            "grey level.",
         ),
     ] = "float32",
     limit: Limit = None,
@@ -83,7 +84,7 @@ def run(
         attacks=attack or [],
         base=detectors.load(base, device=device, precision=precision) if base else None,
         attacked=faces,
-        attack_precision=attack_precision,
+        attack_precision=attack_dtype,
         face_size=size,
         limit=limit,
         settings=Settings(seed=seed, resamples=resamples, selection_split=SPLITS[0], rivals=rivals),

@@ -65,7 +65,8 @@ def make_result(
     pairs = _pairs(entries, references)
     learned = [entry.name for entry in entries if entry.role == "learned"]
     base = references[0]
-    drawn = [UNDEFENDED, base.best_fixed, *learned]
+    detectors = [entry.name for entry in entries if entry.role == "detector"]
+    drawn = list(dict.fromkeys([UNDEFENDED, base.best_fixed, *learned, *detectors]))
     described = tuple(split.describe(context.skipped.get(split.name, ())) for split in judged)
     return EvaluationResult(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -87,7 +88,9 @@ def make_result(
         action_counts=tuple(chain.from_iterable(split.action_counts() for split in judged)),
         roc_curves=tuple(chain.from_iterable(split.roc_curves(drawn) for split in judged)),
         batch_figures=tuple(
-            batch_figures(splits[settings.selection_split], settings, [UNDEFENDED, *learned])
+            batch_figures(
+                splits[settings.selection_split], settings, [UNDEFENDED, *learned, *detectors]
+            )
         ),
         warnings=(*context.warnings, *_warnings(described)),
     )
