@@ -56,7 +56,9 @@ def test_an_interrupted_command_ends_with_130_and_says_that_it_goes_on(run, monk
 
 
 WAITING = """
-import sys, time
+import signal, sys, time
+# A shell ignores it in what it starts in the background.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv = ["demagnify", "assets"]
 from demagnify import assets, cli
 def describe():
