@@ -138,6 +138,17 @@ def test_recovered_share_of_no_damage_has_no_value():
         assert share.reason == "the attack did no damage"
 
 
+def test_recovered_share_of_a_damage_that_is_mere_rounding_has_no_value():
+    """Other verdicts of the same balanced accuracy: the means may differ by 1e-16."""
+    better, clean = (measured(*split_verdicts(*n), count=2) for n in ((99, 99), (60, 60)))
+    rounded = 0
+    for more in range(1, 40):
+        attacked = measured(*split_verdicts(60 + more, 60 - more), count=2)
+        rounded += 0 < clean.point[BALANCED] - attacked.point[BALANCED] < 1e-9
+        assert math.isnan(recovered_share(better, attacked, clean, 0.95).value)
+    assert rounded  # else nothing was tested
+
+
 def test_recovered_share_of_a_damage_within_the_noise_has_no_interval():
     random = np.random.default_rng(2)
     labels = np.tile([0, 1], 100)

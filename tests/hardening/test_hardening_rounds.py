@@ -4,20 +4,25 @@ import numpy as np
 import pytest
 import torch
 
+from demagnify.attacks import create
 from demagnify.defense.learners.config import FullInformationConfig
-from demagnify.degradations import Degrader
+from demagnify.degradations import Degrader, registered
 from demagnify.detectors import Detector, DetectorTraining, train_detector
 from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
-from demagnify.hardening import Hardening, adversary, averaging, harden, rounds
+from demagnify.hardening import Hardening, Sparring, adversary, averaging, harden, rounds
 from demagnify.hardening.adversary import Adversary, Mixture, degrading
+from demagnify.hardening.opponents import Opponents
 from demagnify.hardening.picture import draw_rounds
+from demagnify.hardening.sparring import Lessons
 
 KINDS = ("blurred", "resampled", "crisp")
+FILTERS = Opponents((registered(KINDS),))
 QUICK = Hardening(
     rounds=2,
     probe=60,
     judged=40,
     kinds=KINDS,
+    sparring=Sparring(partners=0),
     learner=FullInformationConfig(epochs=5),
     detector=DetectorTraining(
         epochs=2, batch_size=16, learning_rate=3e-3, precision="float32", augmentation=0
@@ -144,22 +149,26 @@ def test_the_agent_finds_the_degradation_that_hurts(faces, tmp_path):
         std=(1, 1, 1),
     )
     config = QUICK.model_copy(update={"learner": FullInformationConfig(epochs=40)})
-    made = Adversary.train(faces(200, 1), grid, config, round_=1, folder=tmp_path / "agent")
+    made = Adversary.train(
+        faces(200, 1), grid, config, FILTERS, round_=1, folder=tmp_path / "agent"
+    )
     fresh = faces(100, 9)
     chosen = made.choose(fresh)
     fakes = chosen[fresh.labels == 1]
     hurting = np.isin(fakes, [1 + KINDS.index("blurred"), 1 + KINDS.index("resampled")])
     assert hurting.mean() > 0.8
-    again = Adversary.train(faces(200, 1), grid, config, round_=1, folder=tmp_path / "other")
+    again = Adversary.train(
+        faces(200, 1), grid, config, FILTERS, round_=1, folder=tmp_path / "other"
+    )
     assert np.array_equal(again.choose(fresh), chosen)
 
 
 def test_degradations_as_actions_depend_on_the_pixels_alone(faces):
     images = faces(12, 3).batch(range(12))
-    action = degrading(KINDS, seed=0, round_=2)[1]
+    action = degrading(FILTERS.kinds, seed=0, round_=2)[1]
     assert torch.equal(action(images), torch.cat([action(one[None]) for one in images]))
     assert torch.equal(action(images.flip(0)).flip(0), action(images))
-    other = degrading(KINDS, seed=0, round_=3)[1]
+    other = degrading(FILTERS.kinds, seed=0, round_=3)[1]
     assert not torch.equal(action(images), other(images))
     assert repr(action) != repr(other)
 
@@ -167,17 +176,19 @@ def test_degradations_as_actions_depend_on_the_pixels_alone(faces):
 def test_the_mixture_keeps_its_shares():
     count = 4000
     config = QUICK.model_copy(update={"clean": 0.25, "explore": 0.4})
-    mixture = Mixture(np.full(count, 2), config, round_=1)
+    mixture = Mixture(np.full(count, 2), config, FILTERS, round_=1)
     numbers = mixture._numbers(0)
     assert (numbers == 0).mean() == pytest.approx(0.25, abs=0.03)
     assert (numbers == 2).mean() == pytest.approx(0.75 * (0.6 + 0.4 / 3), abs=0.03)
     assert not np.array_equal(numbers, mixture._numbers(1))
-    assert np.array_equal(numbers, Mixture(np.full(count, 2), config, round_=1)._numbers(0))
+    assert np.array_equal(
+        numbers, Mixture(np.full(count, 2), config, FILTERS, round_=1)._numbers(0)
+    )
 
 
 def test_without_an_agent_every_degradation_is_as_likely():
     config = QUICK.model_copy(update={"clean": 0.0, "explore": 1.0})
-    numbers = Mixture(np.zeros(3000, np.int64), config, round_=1)._numbers(0)
+    numbers = Mixture(np.zeros(3000, np.int64), config, FILTERS, round_=1)._numbers(0)
     assert np.allclose(np.bincount(numbers, minlength=4)[1:] / 3000, 1 / 3, atol=0.04)
 
 
@@ -187,8 +198,29 @@ def test_the_mixture_degrades_as_it_says(faces):
     chosen = np.arange(10) % 4
     indices = np.arange(10)
     images = some.batch(indices)
-    got = Mixture(chosen, config, round_=2)(images, indices, epoch=1)
+    got = Mixture(chosen, config, FILTERS, round_=2)(images, indices, epoch=1)
     assert torch.equal(got, Degrader(KINDS, seed=0)(images, chosen, indices, epoch=5))
+
+
+def test_sparring_networks_and_given_attacks_take_part(trained, faces, tmp_path):
+    told = []
+    config = QUICK.model_copy(
+        update={
+            "rounds": 1,
+            "sparring": Sparring(partners=2, faces=20, lessons=Lessons(steps=3, batch_size=2)),
+        }
+    )
+    data = {"detector": trained, "output": tmp_path / "hard", "tell": told.append}
+    attacks = [create("bicubic-x2", device="cpu")]
+    result = harden(faces(80, 1), faces(40, 2), config, attacks=attacks, **data)
+    names = [*KINDS, "faithful-x2-1", "restoring-x4-2", "bicubic-x2"]
+    assert list(result.rounds[0].kinds) == names
+    assert list(result.rounds[1].choices) == ["leave", *names]
+    assert told[0] == "sparring networks: faithful-x2-1, restoring-x4-2"
+    again = harden(faces(80, 1), faces(40, 2), config, attacks=attacks, **data)
+    assert again.rounds == result.rounds
+    with pytest.raises(BadArtifactError, match="attacks"):
+        harden(faces(80, 1), faces(40, 2), config, **data)
 
 
 def test_what_cannot_be_hardened_is_refused(trained, faces, tmp_path):

@@ -8,6 +8,7 @@ import warnings
 from typing import TextIO
 
 from demagnify.errors import DemagnifyError, DemagnifyWarning
+from demagnify.memory import keep_freed_memory
 
 EXIT_FAULT_OF_INPUT = 1
 EXIT_SOME_SKIPPED = 3
@@ -22,6 +23,7 @@ def main() -> None:
     """
     from demagnify.cli.app import app
 
+    keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
     # Pillow warns where `images` refuses in words of its own.

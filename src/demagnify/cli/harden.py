@@ -40,6 +40,21 @@ def run(
             "no agent takes part.",
         ),
     ] = 0.5,
+    sparring: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="How many small super-resolution networks the loop trains for itself first, for "
+            "the agent to choose from.",
+        ),
+    ] = 12,
+    attack: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A published attack that the agent may choose as well: a name from attack --list "
+            "or a network file. It counts as seen afterwards. Give it several times for several."
+        ),
+    ] = None,
     size: Annotated[int, typer.Option(min=16, help="Side of the faces in pixels.")] = 224,
     limit: Limit = None,
     seed: Seed = 0,
@@ -48,21 +63,23 @@ def run(
 ) -> None:
     """Harden a detector: an agent looks for what it cannot stand, and it learns from that.
 
-    In each round the agent learns which degradations (resampling, sharpening, made-up texture and
-    the like) deceive the detector, and the detector is fine-tuned on faces degraded as the agent
-    chose. No super-resolution network takes part, so all of them stay unseen. The best round on
-    the split val is kept; the split test is not read. A killed run goes on where it was.
+    In each round the agent learns which degradations (filters, and small super-resolution networks
+    that the loop trains for itself) deceive the detector, and the detector is fine-tuned on faces
+    degraded as the agent chose. No published network takes part unless --attack names it, so all
+    of them stay unseen. The best round on the split val is kept; the split test is not read. A
+    killed run goes on where it was.
     """
     from demagnify import detectors
     from demagnify.detectors import DetectorTraining
     from demagnify.experiments.hardening import PICTURE, harden_on
-    from demagnify.hardening import Hardening
+    from demagnify.hardening import Hardening, Sparring
 
     config = Hardening(
         rounds=rounds,
         clean=clean,
         explore=explore,
         seed=seed,
+        sparring=Sparring(partners=sparring),
         detector=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
     )
     skips = Skips()
@@ -71,6 +88,7 @@ def run(
         config,
         detector=detectors.load(detector, device=device),
         output=output,
+        attacks=attack or (),
         face_size=size,
         limit=limit,
         strict=strict,

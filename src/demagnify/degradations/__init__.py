@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demagnify.degradations.degrader import Degrader
-from demagnify.degradations.kinds import DEGRADATIONS
+from demagnify.degradations.degrader import Degrader, registered
+from demagnify.degradations.kinds import DEGRADATIONS, Degradation
 
-__all__ = ["DEGRADATIONS", "Degrader"]
+__all__ = ["DEGRADATIONS", "Degradation", "Degrader", "registered"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Final
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.degradations.kinds import DEGRADATIONS
+from demagnify.degradations.kinds import DEGRADATIONS, Degradation
 from demagnify.images import check_batch
 from demagnify.randomness import generator
 
@@ -25,23 +25,27 @@ CLEAN: Final = 0
 
 
 class Degrader:
-    """Applies degradations by number: 0 leaves a face, 1 is the first name, and so on.
+    """Applies degradations by number: 0 leaves a face, 1 is the first kind, and so on.
 
     What happens to a face depends on (seed, epoch, its index, its number) alone, not on the batch
     that it is in.
 
     Args:
-        names: Registered degradations, in the order of their numbers from 1; all by default.
+        kinds: Degradations by name, in the order of their numbers from 1, or names of registered
+            ones; all that are registered by default.
         seed: Of all settings that are drawn.
 
     Raises:
         UnknownNameError: If a name is not registered.
     """
 
-    def __init__(self, names: Sequence[str] | None = None, *, seed: int = 0) -> None:
-        self.names = tuple(DEGRADATIONS) if names is None else tuple(names)
+    def __init__(
+        self, kinds: Mapping[str, Degradation] | Sequence[str] | None = None, *, seed: int = 0
+    ) -> None:
+        chosen = kinds if isinstance(kinds, Mapping) else registered(kinds)
+        self.names = tuple(chosen)
         self.seed = seed
-        self._kinds = [DEGRADATIONS.get(name) for name in self.names]
+        self._kinds = tuple(chosen.values())
 
     def __call__(
         self, images: torch.Tensor, numbers: Indices, indices: Indices, *, epoch: int
@@ -79,6 +83,16 @@ class Degrader:
         result = images.clone()
         result[where] = torch.from_numpy(degraded).permute(0, 3, 1, 2).to(images.device)
         return result
+
+
+def registered(names: Sequence[str] | None = None) -> dict[str, Degradation]:
+    """Returns registered degradations by name, in the order given; all by default.
+
+    Raises:
+        UnknownNameError: If a name is not registered.
+    """
+    chosen = tuple(DEGRADATIONS) if names is None else names
+    return {name: DEGRADATIONS.get(name) for name in chosen}
 
 
 def content_indices(images: torch.Tensor) -> Indices:

@@ -20,6 +20,8 @@ from demagnify import randomness
 from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
 
 _MIN_SHARE_DEFINED: Final = 0.5
+_NO_DAMAGE: Final = 1e-9
+"""Less than this is what rounding leaves between two means of the same verdicts."""
 
 
 class GroupResamples:
@@ -169,7 +171,7 @@ def recovered_share(
     if np.isnan(damage):
         reason = clean.scores.undefined().get("balanced_accuracy", "it has no value here")
         return Interval(math.nan, math.nan, math.nan, reason)
-    if damage <= 0.0:
+    if damage <= _NO_DAMAGE:
         return Interval(math.nan, math.nan, math.nan, "the attack did no damage")
     damages = clean.samples[:, column] - attacked.samples[:, column]
     gains = defended.samples[:, column] - attacked.samples[:, column]
@@ -177,7 +179,7 @@ def recovered_share(
     if not interval(damage, damages, confidence).low > 0.0:
         reason = "the damage is not clear of nought, so the share has no interval"
         return Interval(float(value), math.nan, math.nan, reason)
-    shares = np.divide(gains, damages, out=np.full_like(gains, np.nan), where=damages > 0.0)
+    shares = np.divide(gains, damages, out=np.full_like(gains, np.nan), where=damages > _NO_DAMAGE)
     return interval(value, shares, confidence)
 
 

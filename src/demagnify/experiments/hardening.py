@@ -9,6 +9,7 @@ from typing import Final
 from demagnify.attacks.filters import FAMILY
 from demagnify.data import Skipped
 from demagnify.detectors import Detector
+from demagnify.experiments.conditions import create_attacks
 from demagnify.experiments.detector import SPLITS, open_splits
 from demagnify.experiments.sources import RECORDED, identify
 from demagnify.hardening import Hardened, Hardening, harden
@@ -23,6 +24,7 @@ def harden_on(
     *,
     detector: Detector,
     output: Path,
+    attacks: Sequence[str] = (),
     face_size: int = 224,
     limit: int | None = None,
     strict: bool = False,
@@ -37,6 +39,8 @@ def harden_on(
         config: The settings of the loop.
         detector: Where to start from; it is not changed.
         output: Folder for the hardened detector; `output`.rounds.png shows the rounds.
+        attacks: What the agent may choose beside filters and sparring networks, by name or
+            network file; these count as seen afterwards.
         face_size: Side of the faces in pixels.
         limit: At most so many faces of each data set and split, drawn by group.
         strict: Whether a bad line or file stops the work instead of being skipped.
@@ -51,15 +55,20 @@ def harden_on(
     """
     opened = open_splits(sources, SPLITS, size=face_size, limit=limit, strict=strict, skip=skip)
     train, val = opened.values()
+    chosen = create_attacks(attacks, device=device, precision="auto")
     hardened = harden(
         train,
         val,
         config,
         detector=detector,
         output=output,
+        attacks=chosen,
         device=device,
         tell=tell,
-        about={RECORDED: identify(sources), "seen_attacks": [FAMILY]},
+        about={
+            RECORDED: identify(sources),
+            "seen_attacks": [FAMILY, *(attack.name for attack in chosen)],
+        },
     )
     picture = output.with_name(output.name + PICTURE)
     draw_rounds(hardened.rounds, picture, averages=hardened.averages)

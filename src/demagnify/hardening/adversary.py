@@ -7,6 +7,7 @@ face's state, not its label, and learns from a reward table whose labels are exc
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +25,11 @@ from demagnify.defense.policy import Policy
 from demagnify.defense.reward_table import RewardTable
 from demagnify.defense.state import StateEncoder
 from demagnify.defense.state import create as create_state
+from demagnify.degradations import Degradation
 from demagnify.degradations.degrader import CLEAN, Degrader, Indices, content_indices
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.config import Hardening
+from demagnify.hardening.opponents import Opponents
 from demagnify.randomness import generator
 
 
@@ -35,19 +38,20 @@ class Degraded(Action):
     """A degradation as an action; what is drawn depends on the image's own pixels and the round.
 
     Attributes:
-        kind: The registered degradation.
+        kind: Its name.
         seed: Of the draws.
         round_: Another round draws other settings.
+        degradation: What it does.
     """
 
-    kind: str = "resampled"
-    seed: int = 0
-    round_: int = 0
-    _degrader: Degrader = field(init=False, repr=False, compare=False)
+    kind: str
+    seed: int
+    round_: int
+    degradation: Degradation = field(repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        """Looks the degradation up."""
-        object.__setattr__(self, "_degrader", Degrader([self.kind], seed=self.seed))
+    @cached_property
+    def _degrader(self) -> Degrader:
+        return Degrader({self.kind: self.degradation}, seed=self.seed)
 
     @property
     def name(self) -> str:
@@ -60,9 +64,10 @@ class Degraded(Action):
         return self._degrader(images, numbers, content_indices(images), epoch=self.round_)
 
 
-def degrading(kinds: tuple[str, ...], *, seed: int, round_: int) -> ActionSet:
+def degrading(kinds: Mapping[str, Degradation], *, seed: int, round_: int) -> ActionSet:
     """Returns the actions of the adversary: leaving, and each degradation."""
-    return ActionSet([leave.Leave(), *(Degraded(kind, seed, round_) for kind in kinds)])
+    degraded = [Degraded(name, seed, round_, kind) for name, kind in kinds.items()]
+    return ActionSet([leave.Leave(), *degraded])
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,14 @@ class Adversary:
 
     @classmethod
     def train(
-        cls, faces: Faces, detector: Detector, config: Hardening, *, round_: int, folder: Path
+        cls,
+        faces: Faces,
+        detector: Detector,
+        config: Hardening,
+        opponents: Opponents,
+        *,
+        round_: int,
+        folder: Path,
     ) -> Adversary:
         """Trains an adversary against a detector; its answers are kept in `folder`.
 
@@ -87,11 +99,12 @@ class Adversary:
             faces: Faces to learn on.
             detector: Whom it looks for the weak spots of.
             config: The settings.
+            opponents: What it may choose from.
             round_: Which turn it is.
             folder: Where the detector's answers and the agent are kept against kills.
         """
         exchanged = Faces(faces.images, 1 - faces.labels, faces.groups, faces.names)
-        actions = degrading(config.kinds, seed=config.seed, round_=round_)
+        actions = degrading(opponents.kinds, seed=config.seed, round_=round_)
         table = RewardTable(exchanged, detector, actions)
         table.fill(folder / "answers.safetensors")
         encoder = create_state(config.state).bind(detector)
@@ -119,11 +132,13 @@ class Mixture:
     Attributes:
         chosen: int64 (N,), the agent's choice for each training face.
         config: The settings.
+        opponents: What there is to choose from.
         round_: Which turn it is.
     """
 
     chosen: NDArray[np.int64]
     config: Hardening
+    opponents: Opponents
     round_: int
 
     def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
@@ -137,19 +152,19 @@ class Mixture:
             "agent": hashlib.sha256(self.chosen.astype("<i8").tobytes()).hexdigest(),
             "clean": self.config.clean,
             "explore": self.config.explore,
-            "kinds": list(self.config.kinds),
+            "kinds": list(self.opponents.names),
             "seed": self.config.seed,
             "round": self.round_,
         }
 
     @cached_property
     def _degrader(self) -> Degrader:
-        return Degrader(self.config.kinds, seed=self.config.seed)
+        return Degrader(self.opponents.kinds, seed=self.config.seed)
 
     def _numbers(self, epoch: int) -> Indices:
         dice = generator(self.config.seed, "hardening", self.round_, epoch)
         count = len(self.chosen)
         left, explored = dice.random(count), dice.random(count)
-        random = dice.integers(1, len(self.config.kinds) + 1, count)
+        random = self.opponents.draw(dice, count)
         numbers = np.where(explored < self.config.explore, random, self.chosen)
         return np.where(left < self.config.clean, CLEAN, numbers)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.defense.learners.config import FullInformationConfig
 from demagnify.detectors.config import DetectorTraining
+from demagnify.hardening.sparring.config import Sparring
 
 
 class Hardening(BaseModel):
@@ -21,7 +22,7 @@ class Hardening(BaseModel):
         default=600, ge=8, description="Training faces on which the agent learns, drawn by group"
     )
     judged: int = Field(
-        default=500, ge=8, description="Validation faces on which a round is judged"
+        default=300, ge=8, description="Validation faces on which a round is judged"
     )
     clean: float = Field(
         default=0.3, ge=0, le=1, description="Share of the training faces that stay as they are"
@@ -34,7 +35,10 @@ class Hardening(BaseModel):
         "with 1 no agent takes part",
     )
     kinds: tuple[str, ...] = Field(
-        default=(), description="The degradations to choose from; all where none is named"
+        default=(), description="The filters to choose from; all where none is named"
+    )
+    sparring: Sparring = Field(
+        default=Sparring(), description="Networks that the loop trains for itself, to choose from"
     )
     state: str = Field(default="spectrum", description="What the agent sees")
     learner: FullInformationConfig = Field(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.data.faces import Faces
 from demagnify.defense.reward_table import RewardTable, rewards_of
+from demagnify.degradations import Degradation
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.adversary import degrading
 
@@ -56,13 +58,13 @@ class Judge:
 
     Attributes:
         faces: Validation faces.
-        kinds: The degradations.
+        kinds: The degradations, by name.
         seed: Of their settings.
         folder: Where the detectors' answers are kept.
     """
 
     faces: Faces
-    kinds: tuple[str, ...]
+    kinds: Mapping[str, Degradation]
     seed: int
     folder: Path
 

@@ -1,15 +1,17 @@
-"""The self-improving loop: agent and detector in turns, without any super-resolution network.
+"""The self-improving loop: agent and detector in turns.
 
 Section 5 of the paper wants a "self-improving defense where the model is progressively exposed to
 more challenging examples shaped by the agent's learned policy [...] without requiring predefined
 attack examples". In each round the agent learns which degradations the present detector cannot
-stand, and the detector is fine-tuned on faces degraded as the agent chose.
+stand, and the detector is fine-tuned on faces degraded as the agent chose. The degradations are
+filters and networks that the loop trains for itself; published networks stay unseen unless given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify import artifacts
+from demagnify.attacks.base import Attack
 from demagnify.data.faces import Faces
-from demagnify.defense.holdout import hold_out
-from demagnify.degradations import DEGRADATIONS, Degrader
+from demagnify.degradations import Degrader, registered
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.state import check_same
 from demagnify.detectors.training import train_detector
+from demagnify.devices import pick_device
 from demagnify.errors import BadConfigError, BadOutputError
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.averaging import best_between
 from demagnify.hardening.config import Hardening
+from demagnify.hardening.drawing import drawn_by_group
 from demagnify.hardening.judge import JUDGED, Judge, Round, balanced
+from demagnify.hardening.opponents import Opponents, gather_opponents
 from demagnify.randomness import generator
 
 
@@ -58,6 +63,7 @@ def harden(
     *,
     detector: Detector,
     output: Path,
+    attacks: Sequence[Attack] = (),
     device: str = "auto",
     tell: Callable[[str], None] | None = None,
     about: Mapping[str, Any] | None = None,
@@ -73,6 +79,8 @@ def harden(
         detector: Where to start from; it is not changed.
         output: Folder for the finished detector; what belongs to the rounds lies in
             `output`.rounds until it is finished.
+        attacks: What the agent may choose beside filters and sparring networks; they count as seen
+            afterwards.
         device: "auto", "cpu", "cuda".
         tell: Gets a line about every round and epoch.
         about: What else the card shall say.
@@ -84,7 +92,7 @@ def harden(
         BadOutputError: If `output` holds other things.
     """
     say = tell or (lambda _line: None)
-    loop = _Loop(train, val, config, detector, output, device, say, about or {})
+    loop = _Loop(train, val, config, detector, output, tuple(attacks), device, say, about or {})
     return loop.finished() or loop.run()
 
 
@@ -98,6 +106,7 @@ class _Loop:
         config: Hardening,
         detector: Detector,
         output: Path,
+        attacks: tuple[Attack, ...],
         device: str,
         tell: Callable[[str], None],
         about: Mapping[str, Any],
@@ -107,14 +116,30 @@ class _Loop:
                 f"the detector {detector.name!r} cannot be trained here, so it cannot be hardened",
                 hint="harden one that train-detector made",
             )
-        self.config = config.model_copy(update={"kinds": config.kinds or tuple(DEGRADATIONS)})
+        self.config = config.model_copy(update={"kinds": tuple(registered(config.kinds or None))})
         self.train, self.val = train, val
-        self.detector, self.output = detector, output
+        self.detector, self.output, self.attacks = detector, output, attacks
         self.device, self.tell, self.about = device, tell, about
         self.rounds_folder = output.with_name(output.name + ".rounds")
-        judged = val.subset(_some(val, self.config.judged, self.config.seed, "judged"))
-        self.judge = Judge(judged, self.config.kinds, self.config.seed, self.rounds_folder)
-        self.probe = train.subset(_some(train, self.config.probe, self.config.seed, "probe"))
+
+    @cached_property
+    def opponents(self) -> Opponents:
+        """What the agent chooses from; sparring networks are trained when first asked for."""
+        return gather_opponents(
+            self.train,
+            self.config,
+            self.attacks,
+            folder=self.rounds_folder / "sparring",
+            device=pick_device(self.device),
+            tell=self.tell,
+        )
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Who judges every round."""
+        judged = drawn_by_group(self.val, self.config.judged, self.config.seed, "judged")
+        faces = self.val.subset(judged)
+        return Judge(faces, self.opponents.kinds, self.config.seed, self.rounds_folder)
 
     def run(self) -> Hardened:
         """Plays the rounds and writes the best detector."""
@@ -175,7 +200,7 @@ class _Loop:
             self.config.detector.model_copy(update={"seed": self.config.seed + number}),
             detector=_copy(detector, self.rounds_folder / f"{number}-start", self.device),
             output=folder / "detector",
-            alteration=Mixture(chosen, self.config, number),
+            alteration=Mixture(chosen, self.config, self.opponents, number),
             device=self.device,
             tell=self.tell,
         ).detector
@@ -192,11 +217,20 @@ class _Loop:
         """
         if self.config.explore == 1:
             return np.zeros(len(self.train), dtype=np.int64), {}
-        adversary = Adversary.train(self.probe, detector, self.config, round_=number, folder=folder)
+        probe = drawn_by_group(self.train, self.config.probe, self.config.seed, "probe")
+        adversary = Adversary.train(
+            self.train.subset(probe),
+            detector,
+            self.config,
+            self.opponents,
+            round_=number,
+            folder=folder,
+        )
         left = self._under(adversary, detector, number - 1)
         chosen = adversary.choose(self.train)
-        counts = np.bincount(chosen, minlength=len(self)) / len(chosen)
-        shares = dict(zip(("leave", *self.config.kinds), counts.round(4).tolist(), strict=True))
+        names = ("leave", *self.opponents.names)
+        counts = np.bincount(chosen, minlength=len(names)) / len(chosen)
+        shares = dict(zip(names, counts.round(4).tolist(), strict=True))
         return chosen, {"agent": left, "choices": shares}
 
     def _under(self, adversary: Adversary, detector: Detector, number: int) -> float:
@@ -206,9 +240,9 @@ class _Loop:
 
     def _degraded(self, faces: Faces) -> Faces:
         """Returns the faces, each under one random degradation."""
-        degrader = Degrader(self.config.kinds, seed=self.config.seed)
+        degrader = Degrader(self.opponents.kinds, seed=self.config.seed)
         dice = generator(self.config.seed, "hardening", JUDGED)
-        numbers = dice.integers(1, len(self), len(faces))
+        numbers = self.opponents.draw(dice, len(faces))
         pixels = np.empty((len(faces), *faces.images.shape[1:]), dtype=np.uint8)
         for indices, images in faces.batches(256):
             part = degrader(images, numbers[indices], indices, epoch=JUDGED)
@@ -237,20 +271,8 @@ class _Loop:
             "training faces": self.train.fingerprint(),
             "validation faces": self.val.fingerprint(),
             "start weights": self.detector.fingerprint(),
+            "attacks": [attack.fingerprint() for attack in self.attacks],
         }
-
-    def __len__(self) -> int:
-        """How many things may be done to a face, leaving it among them."""
-        return len(self.config.kinds) + 1
-
-
-def _some(faces: Faces, count: int, seed: int, purpose: str) -> NDArray[np.int64]:
-    """Returns about `count` faces, in order, drawn by group; all where there are no more."""
-    if len(faces) <= count:
-        return np.arange(len(faces), dtype=np.int64)
-    share = max(count / len(faces), 1.5 / len(np.unique(faces.groups)))
-    _, chosen = hold_out(faces.groups, share, seed=seed, purpose=purpose)
-    return chosen
 
 
 def _copy(detector: Detector, folder: Path, device: str) -> Detector:

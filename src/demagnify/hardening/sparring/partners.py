@@ -1,0 +1,104 @@
+"""Sparring networks as degradations that the agent may choose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+
+from demagnify import artifacts, progress
+from demagnify.data.faces import Faces
+from demagnify.degradations.kinds import Dice, Floats
+from demagnify.hardening.publishing import magnified, resize
+from demagnify.hardening.sparring.config import Sparring
+from demagnify.hardening.sparring.design import Design, draw_design
+from demagnify.hardening.sparring.network import SparringNetwork
+from demagnify.hardening.sparring.teaching import teach
+
+KIND: Final = "sparring network"
+_EXAGGERATED: Final = 0.5
+"""How often what it adds to a bicubic enlargement is made up to 2.5 times as strong: it was
+taught for a minute and is tamer than those that were taught for days."""
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A sparring network as an attacker would use it; a `Degradation`.
+
+    Attributes:
+        design: How it was built and what it was taught.
+        network: On the CPU.
+    """
+
+    design: Design
+    network: SparringNetwork
+
+    @property
+    def name(self) -> str:
+        """Its design's."""
+        return self.design.name
+
+    def __call__(self, face: Floats, dice: Dice) -> Floats:
+        """Shrinks and rebuilds float32 RGB (H, W, 3), 0-255."""
+        gain = dice.uniform(1.0, 2.5) if dice.random() < _EXAGGERATED else 1.0
+
+        def enlarge(small: Floats) -> Floats:
+            rebuilt = self.enlarge(small)
+            plain = resize(small, rebuilt.shape[1], rebuilt.shape[0])
+            return plain + np.float32(gain) * (rebuilt - plain)
+
+        return magnified(face, enlarge, self.design.scale, dice)
+
+    def enlarge(self, pixels: Floats) -> Floats:
+        """Enlarges float32 RGB (H, W, 3), 0-255."""
+        small = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None] / 255
+        with torch.inference_mode():
+            rebuilt = self.network(small.to(memory_format=torch.channels_last))[0]
+        return np.ascontiguousarray((rebuilt.clamp(0, 1) * 255).permute(1, 2, 0).numpy())
+
+
+def train_partners(
+    faces: Faces,
+    config: Sparring,
+    *,
+    seed: int,
+    folder: Path,
+    device: torch.device,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> tuple[Partner, ...]:
+    """Trains sparring networks, or reads those that an earlier run has finished.
+
+    Args:
+        faces: Training faces, clean.
+        config: How many, and how much they are taught.
+        seed: Of designs, weights and lessons.
+        folder: Where finished networks are kept; made for these faces and settings alone.
+        device: Where they learn.
+        tell: Gets a line about each.
+    """
+    designs = [draw_design(seed, number + 1) for number in range(config.partners)]
+    partners = []
+    with progress.bar("training sparring networks", len(designs) * config.lessons.steps) as advance:
+        for design in designs:
+            place = folder / design.name
+            if (place / artifacts.CARD).is_file():
+                advance(config.lessons.steps)
+            else:
+                network = teach(
+                    faces, design, config.lessons, seed=seed, device=device, advance=advance
+                )
+                artifacts.save(place, KIND, network.state_dict(), {"design": design.model_dump()})
+            partners.append(_load(place, design))
+    if partners:
+        tell("sparring networks: " + ", ".join(partner.name for partner in partners))
+    return tuple(partners)
+
+
+def _load(folder: Path, design: Design) -> Partner:
+    network = SparringNetwork(design).to(memory_format=torch.channels_last)
+    network.load_state_dict(artifacts.load(folder, KIND).tensors)
+    return Partner(design, network.eval())

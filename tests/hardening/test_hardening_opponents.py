@@ -1,0 +1,79 @@
+"""What the agent may choose from: how often each is drawn, and what it makes of a face."""
+
+import numpy as np
+import pytest
+import torch
+
+from demagnify.attacks import create
+from demagnify.degradations import Degrader, registered
+from demagnify.hardening.opponents import AttackedFace, Opponents
+from demagnify.hardening.publishing import Published, magnified, resize
+
+
+def dice(seed=0):
+    return np.random.default_rng(seed)
+
+
+@pytest.fixture
+def face():
+    return dice(3).uniform(0, 255, (150, 140, 3)).astype(np.float32)
+
+
+def test_every_family_is_drawn_as_often_and_every_kind_within_it():
+    kinds = registered(["blurred", "crisp", "noisy"])
+    others = {"other": kinds["blurred"]}
+    opponents = Opponents((kinds, others))
+    assert opponents.names == ("blurred", "crisp", "noisy", "other")
+    counts = np.bincount(opponents.draw(dice(), 6000), minlength=5) / 6000
+    assert counts == pytest.approx([0, 1 / 6, 1 / 6, 1 / 6, 1 / 2], abs=0.03)
+
+
+def test_a_kind_given_by_itself_is_drawn_as_its_name_would_be(face):
+    image = torch.from_numpy(face.astype(np.uint8)).permute(2, 0, 1)[None]
+    one, index = np.ones(1, np.int64), np.zeros(1, np.int64)
+    by_name = Degrader(["painted"], seed=4)(image, one, index, epoch=2)
+    given = Degrader(registered(["painted"]), seed=4)(image, one, index, epoch=2)
+    assert torch.equal(by_name, given)
+    assert not torch.equal(given, image)
+
+
+def test_what_is_published_keeps_its_shape_and_is_sometimes_smaller_inside(face):
+    seen = []
+
+    def spy(pixels, _dice):
+        seen.append(pixels.shape[:2])
+        return 255 - pixels
+
+    for seed in range(60):
+        result = Published(spy)(face, dice(seed))
+        assert result.shape == face.shape
+        assert result.dtype == np.float32
+        assert np.isfinite(result).all()
+    sizes = set(seen)
+    assert (150, 140) in sizes
+    assert 0.2 < np.mean([size != (150, 140) for size in seen]) < 0.6
+    assert min(width for _, width in sizes) >= 64
+    same = Published(spy)(face, dice(5))
+    assert np.array_equal(same, Published(spy)(face, dice(5)))
+
+
+def test_faces_are_shrunk_before_they_are_enlarged(face):
+    fed = []
+
+    def enlarge(small):
+        fed.append(small.shape[:2])
+        return resize(small, 2 * small.shape[1], 2 * small.shape[0])
+
+    for seed in range(40):
+        assert magnified(face, enlarge, 2, dice(seed)).shape == face.shape
+    assert (75, 70) in fed
+    assert 0.1 < np.mean([size != (75, 70) for size in fed]) < 0.6
+    assert min(min(size) for size in fed) >= 8
+
+
+def test_an_attack_as_a_degradation_does_what_the_attack_does(face):
+    attack = create("bicubic-x2", device="cpu")
+    whole = np.rint(face)
+    image = torch.from_numpy(whole.astype(np.uint8)).permute(2, 0, 1)[None]
+    expected = attack(image)[0].permute(1, 2, 0).numpy()
+    assert np.array_equal(AttackedFace(attack)(whole, dice()), expected.astype(np.float32))
