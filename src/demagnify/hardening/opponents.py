@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from demagnify.hardening.config import Hardening
 from demagnify.hardening.drawing import drawn_by_group
 from demagnify.hardening.publishing import Published
 from demagnify.hardening.sparring import train_partners
+from demagnify.hardening.sparring.picture import draw_partners
+
+PICTURE: Final = "partners.png"
 
 
 @dataclass(frozen=True)
@@ -92,14 +96,14 @@ def gather_opponents(
     """
     filters = registered(config.kinds or None)
     some = drawn_by_group(faces, config.sparring.faces, config.seed, "sparring")
+    learned_on = faces.subset(some)
     partners = train_partners(
-        faces.subset(some),
-        config.sparring,
-        seed=config.seed,
-        folder=folder,
-        device=device,
-        tell=tell,
+        learned_on, config.sparring, seed=config.seed, folder=folder, device=device
     )
+    if partners:
+        picture = folder / PICTURE
+        draw_partners(learned_on, partners, picture)
+        tell(f"{len(partners)} sparring networks; look at {picture}")
     families: tuple[Mapping[str, Degradation], ...] = (
         filters,
         {partner.name: partner for partner in partners},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -68,7 +67,6 @@ def train_partners(
     seed: int,
     folder: Path,
     device: torch.device,
-    tell: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Partner, ...]:
     """Trains sparring networks, or reads those that an earlier run has finished.
 
@@ -78,7 +76,6 @@ def train_partners(
         seed: Of designs, weights and lessons.
         folder: Where finished networks are kept; made for these faces and settings alone.
         device: Where they learn.
-        tell: Gets a line about each.
     """
     designs = [draw_design(seed, number + 1) for number in range(config.partners)]
     partners = []
@@ -93,8 +90,6 @@ def train_partners(
                 )
                 artifacts.save(place, KIND, network.state_dict(), {"design": design.model_dump()})
             partners.append(_load(place, design))
-    if partners:
-        tell("sparring networks: " + ", ".join(partner.name for partner in partners))
     return tuple(partners)
 
 
