@@ -48,6 +48,9 @@ def run(
             "the agent to choose from.",
         ),
     ] = 12,
+    lessons: Annotated[
+        int, typer.Option(min=1, help="In how many steps each of these networks learns.")
+    ] = 800,
     attack: Annotated[
         list[str] | None,
         typer.Option(
@@ -73,13 +76,14 @@ def run(
     from demagnify.detectors import DetectorTraining
     from demagnify.experiments.hardening import PICTURE, harden_on
     from demagnify.hardening import Hardening, Sparring
+    from demagnify.hardening.sparring import Lessons
 
     config = Hardening(
         rounds=rounds,
         clean=clean,
         explore=explore,
         seed=seed,
-        sparring=Sparring(partners=sparring),
+        sparring=Sparring(partners=sparring, lessons=Lessons(steps=lessons)),
         detector=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
     )
     skips = Skips()
