@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("name", nargs="?", help="what it is called from now on")
     parser.add_argument("--evaluation", action="append", default=[], metavar="DATA=FOLDER")
     parser.add_argument("--row", default=UNDEFENDED, help="whose figures the card gets")
+    parser.add_argument("--attacks", nargs="*", help="whose figures the card gets; all if not set")
     parser.add_argument("--columns", nargs="*", default=[], help="defences to print side by side")
     parser.add_argument("--words", type=Path, help="JSON with what else the card shall say")
     options = parser.parse_args()
@@ -49,7 +50,10 @@ def main() -> None:
         if options.columns:
             print(f"\n{data}\n\n{side_by_side(result, options.columns)}")
     figures = [
-        row for data, result in results.items() for row in rows_of(data, result, options.row)
+        row
+        for data, result in results.items()
+        for row in rows_of(data, result, options.row)
+        if options.attacks is None or row["attack"] in options.attacks
     ]
     if options.name:
         words = json.loads(options.words.read_text(encoding="utf-8")) if options.words else {}
@@ -115,9 +119,9 @@ def side_by_side(result: EvaluationResult, columns: list[str]) -> str:
         cells = [_cell(result, attack, name) for name in names]
         lines.append(f"| {attack} | {' | '.join(cells)} |")
     for gain in result.mean_gains:
-        if gain.split == "test" and gain.defense in columns:
-            said = _range(gain.gain, signed=True)
-            lines.append(f"\n{gain.defense} − {gain.reference}: {said}")  # noqa: RUF001
+        if gain.split == "test" and gain.defense in columns and gain.reference in names:
+            said = f"mean of {len(gain.attacks)} attacks: {_range(gain.gain, signed=True)}"
+            lines.append(f"\n{gain.defense} − {gain.reference}, {said}")  # noqa: RUF001
     return "\n".join(lines)
 
 

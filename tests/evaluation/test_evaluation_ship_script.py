@@ -54,7 +54,7 @@ def test_a_detector_is_shipped_with_words_and_figures(
     said = f"{figure['value']} ({figure['low']}–{figure['high']})"  # noqa: RUF001
     assert f"| toys | edsr-x2 | {rows['edsr-x2']['faces']:,} in 40 | {said} | " in printed
     assert "| attack | undefended | dqn |" in printed
-    assert "dqn − undefended: " in printed  # noqa: RUF001
+    assert "dqn − undefended, mean of " in printed  # noqa: RUF001
     (line,) = [line for line in printed.splitlines() if line.startswith("| edsr-x2 | ")]
     assert line.count(" / ") == 1  # the defence's recovered share, not the base's
     assert said in line

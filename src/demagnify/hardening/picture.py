@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
@@ -22,6 +23,9 @@ _LINES: Final[Sequence[tuple[Callable[[Round], float], str, str]]] = (
 )
 _NAMES: Final = ("untouched", "degraded, mean", "worst kind")
 _COLOURS: Final = colormaps["tab20"]
+_NAMED: Final = 2.0
+"""Percent of the faces from which on a choice gets a colour of its own."""
+_OTHERS: Final = "others"
 
 
 def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round] = ()) -> None:
@@ -35,7 +39,7 @@ def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    figure = Figure(figsize=(9, 4), layout="constrained")
+    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     at = [one.number for one in rounds]
     for (figure_of, mark, colour), label in zip(_LINES, _NAMES, strict=True):
@@ -53,19 +57,30 @@ def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round
     left.set(xlabel="round", ylabel="balanced accuracy in %", xticks=at)
     left.set_title("The detector on validation faces", loc="left", fontsize=10)
     left.grid(alpha=0.3)
-    left.legend(frameon=False, fontsize=9)
-    bottom = [0.0] * (len(rounds) - 1)
-    names = list(rounds[-1].choices)
-    for number, name in enumerate(names):
-        shares = [100 * one.choices[name] for one in rounds[1:]]
-        colour = "#c5cbd1" if name == "leave" else to_hex(_COLOURS(number % _COLOURS.N))
-        right.bar(at[1:], shares, bottom=bottom, width=0.7, color=colour, label=name)
-        bottom = [low + share for low, share in zip(bottom, shares, strict=True)]
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=5, fontsize=9)
+    _draw_choices(right, rounds[1:])
     right.set(xlabel="round", ylabel="% of the training faces", xticks=at[1:], ylim=(0, 100))
     right.set_title("What the agent chose", loc="left", fontsize=10)
-    if names:
-        right.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    else:
-        right.text(0.5, 0.5, "no agent", ha="center", transform=right.transAxes)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
+
+
+def _draw_choices(axes: Axes, rounds: Sequence[Round]) -> None:
+    """Stacks what the agent chose in each round; what it hardly ever chose is put together."""
+    shares = (
+        {name: [100 * one.choices[name] for one in rounds] for name in rounds[-1].choices}
+        if rounds
+        else {}
+    )
+    if not shares:
+        axes.text(0.5, 0.5, "no agent", ha="center", transform=axes.transAxes)
+        return
+    shown = {name: parts for name, parts in shares.items() if max(parts) >= _NAMED}
+    rest = [100 - sum(parts) for parts in zip(*shown.values(), strict=True)]
+    at, bottom = [one.number for one in rounds], [0.0] * len(rounds)
+    for number, (name, parts) in enumerate([*shown.items(), (_OTHERS, rest)]):
+        grey = name in ("leave", _OTHERS)
+        colour = "#c5cbd1" if grey else to_hex(_COLOURS(number % _COLOURS.N))
+        axes.bar(at, parts, bottom=bottom, width=0.7, color=colour, label=name)
+        bottom = [low + part for low, part in zip(bottom, parts, strict=True)]
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), reverse=True)
