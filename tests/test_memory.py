@@ -28,7 +28,7 @@ def test_without_glibc_nothing_happens(monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_freed_memory_is_kept_and_can_be_given_back():
+def test_freed_memory_is_kept_once_it_is_asked_for():
     code = """
 import numpy as np
 from pathlib import Path

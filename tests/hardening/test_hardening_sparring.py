@@ -6,6 +6,7 @@ import torch
 
 from demagnify.data.faces import Faces
 from demagnify.degradations.kinds import DEGRADATIONS
+from demagnify.errors import BadArtifactError
 from demagnify.hardening.sparring import (
     AIMS,
     Lessons,
@@ -120,6 +121,17 @@ def test_partners_are_trained_once_and_always_alike(photographs, tmp_path, monke
             assert torch.equal(here, there)
     monkeypatch.setattr(partners, "teach", None)  # nothing is taught a second time
     assert [one.design for one in train(tmp_path / "one")] == [one.design for one in first]
+
+
+def test_partners_of_other_settings_or_faces_are_not_taken_for_these(photographs, tmp_path):
+    config = Sparring(partners=1, lessons=Lessons(steps=2, batch_size=2))
+    arguments = {"folder": tmp_path / "kept", "device": CPU}
+    train_partners(photographs, config, seed=0, **arguments)
+    longer = config.model_copy(update={"lessons": Lessons(steps=3, batch_size=2)})
+    with pytest.raises(BadArtifactError, match="lessons"):
+        train_partners(photographs, longer, seed=0, **arguments)
+    with pytest.raises(BadArtifactError, match="training faces"):
+        train_partners(photographs.subset(range(20)), config, seed=0, **arguments)
 
 
 def test_a_killed_training_of_partners_goes_on_with_the_next(photographs, tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ import torch
 from demagnify import artifacts, progress
 from demagnify.data.faces import Faces
 from demagnify.degradations.kinds import Dice, Floats
+from demagnify.detectors.state import check_same
 from demagnify.hardening.publishing import magnified, resize
 from demagnify.hardening.sparring.config import Sparring
 from demagnify.hardening.sparring.design import Design, draw_design
@@ -76,24 +77,35 @@ def train_partners(
         seed: Of designs, weights and lessons.
         folder: Where finished networks are kept; made for these faces and settings alone.
         device: Where they learn.
+
+    Raises:
+        BadArtifactError: If `folder` holds networks of other faces or settings.
     """
     designs = [draw_design(seed, number + 1) for number in range(config.partners)]
     partners = []
     with progress.bar("training sparring networks", len(designs) * config.lessons.steps) as advance:
         for design in designs:
             place = folder / design.name
+            identity = {
+                "sparring network": design.model_dump(mode="json"),
+                "lessons": config.lessons.model_dump(mode="json"),
+                "seed": seed,
+                "training faces": faces.fingerprint(),
+            }
             if (place / artifacts.CARD).is_file():
                 advance(config.lessons.steps)
             else:
                 network = teach(
                     faces, design, config.lessons, seed=seed, device=device, advance=advance
                 )
-                artifacts.save(place, KIND, network.state_dict(), {"design": design.model_dump()})
-            partners.append(_load(place, design))
+                artifacts.save(place, KIND, network.state_dict(), {"identity": identity})
+            partners.append(_load(place, design, identity))
     return tuple(partners)
 
 
-def _load(folder: Path, design: Design) -> Partner:
+def _load(folder: Path, design: Design, identity: dict[str, Any]) -> Partner:
+    artifact = artifacts.load(folder, KIND)
+    check_same(artifact.card.get("identity"), identity, folder)
     network = SparringNetwork(design).to(memory_format=torch.channels_last)
-    network.load_state_dict(artifacts.load(folder, KIND).tensors)
+    network.load_state_dict(artifact.tensors)
     return Partner(design, network.eval())
