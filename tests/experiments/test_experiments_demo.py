@@ -59,7 +59,7 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
     rows = {entry.name: entry.role for entry in result.defenses}
     assert rows["undefended"] == "undefended"
     assert rows["hardened"] == "detector"
-    assert rows["learned"] == rows["the paper's"] == "learned"
+    assert rows["default"] == rows["the paper's"] == "learned"
     assert [line[:3] for line in told if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
     assert {attack.name: attack.seen for attack in result.attacks} == {
         "none": True,

@@ -391,7 +391,7 @@ def test_several_seeds_ask_the_detector_once(loop, tmp_path, monkeypatch):
 
 def test_defences_are_named_on_one_line(loop):
     folder = str(loop.folder / "defense")
-    assert list(load_groups([folder], device="cpu")) == ["learned"]
+    assert list(load_groups([folder], device="cpu")) == ["defense"]
     groups = load_groups([folder, f"a b={folder}", f"a b={folder}"], device="cpu")
     assert {name: len(group) for name, group in groups.items()} == {"defense": 1, "a b": 2}
     with pytest.raises(BadConfigError, match="two defences are called 'defense'"):

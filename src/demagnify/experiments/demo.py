@@ -67,7 +67,7 @@ class Demo:
         say(f"3/5 attacks and agents (presets {PAPER} and {PRESET})")
         best, settings = self._agent(sample, PRESET, hardened, [FILTERS], "defense", say)
         paper, _ = self._agent(sample, PAPER, base, SEEN, "paper", say)
-        defenses = {"learned": best, "hardened": undefended(hardened), "the paper's": paper}
+        defenses = {"default": best, "hardened": undefended(hardened), "the paper's": paper}
         if train_detector:
             del defenses["hardened"]
         say("4/5 evaluation: every defence under every attack")

@@ -14,8 +14,6 @@ from demagnify.devices import Precision
 from demagnify.errors import BadConfigError
 from demagnify.experiments.defense import SEED_FOLDER
 
-ONLY: Final = "learned"
-"""What the only defence is called where nobody named it."""
 _NAMED: Final = re.compile(r"([^=:@/\\]+)=(.+)")
 
 
@@ -38,7 +36,7 @@ def load_groups(
     for spec in specs:
         given = _NAMED.fullmatch(spec)
         source = given[2] if given else spec
-        name = given[1].strip() if given else _usual_name(source, alone=len(specs) == 1)
+        name = given[1].strip() if given else Path(source).name
         if not given and name in groups:
             raise BadConfigError(
                 f"two defences are called {name!r}",
@@ -58,7 +56,3 @@ def trainings(source: str) -> list[str]:
     found = [path for path in folder.glob(SEED_FOLDER.format("*")) if path.is_dir()]
     order = sorted(found, key=lambda path: (len(path.name), path.name))
     return [str(path) for path in order] or [source]
-
-
-def _usual_name(source: str, *, alone: bool) -> str:
-    return ONLY if alone else Path(source).name

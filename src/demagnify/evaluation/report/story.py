@@ -204,9 +204,8 @@ def _rescue(result: EvaluationResult, focus: Focus, defense: str) -> str:
     verb = {1: "a gain of", 0: "no clear change,", -1: "a loss:"}[sign(change)]
     size = points(change.value).lstrip("+") if sign(change) == 1 else points(change.value)
     learned = defense in result.of_role("learned")
-    who = "" if defense == "learned" else f" ({defense})"
     kind = "learned defence" if learned else "other detector"
-    text = f"With the {kind}{who} it is {percent(defended.value)} %: "
+    text = f"With the {kind} ({defense}) it is {percent(defended.value)} %: "
     text += f"{verb} {size} points ({point_span(change)})"
     share = result.recovery(focus.split, focus.attack, defense).share
     if sign(change) == 1 and share.value is not None and share.low is not None:
