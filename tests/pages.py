@@ -18,7 +18,8 @@ from demagnify.cli.app import app
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
-PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *GUIDES]
+RESULTS = sorted((ROOT / "docs" / "results").glob("*.md"))
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *RESULTS, *GUIDES]
 REASONS = {"installing", "make", "needs your own data"}
 RUN = ("bash", "python")
 
@@ -91,6 +92,17 @@ def complaint(words: list[str], *, whole: bool) -> str:
         except Exception as error:  # noqa: BLE001  Typer exports no common base
             return f"{name}: {error}"
     return ""
+
+
+def leads_somewhere(page: Path, link: str, anchor: str) -> bool:
+    """Returns whether a page links to a file, and to a heading in it if it names one."""
+    target = page.parent / link if link else page
+    if not anchor or not target.is_file():
+        return target.exists() and not anchor
+    headings = re.findall(r"^#+ (.*)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+    # As GitHub does: lower case, no punctuation, a hyphen for every blank.
+    anchors = (re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings)
+    return anchor in anchors
 
 
 def environment(shims: Path) -> dict[str, str]:

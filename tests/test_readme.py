@@ -15,6 +15,7 @@ from pages import (
     commands,
     commands_of,
     complaint,
+    leads_somewhere,
     run,
     runnable,
 )
@@ -64,9 +65,26 @@ def test_commands_are_found_in_a_script():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
-    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
-    inside = [link for link in links if "://" not in link and not link.startswith("mailto:")]
-    assert [link for link in inside if not (page.parent / link).exists()] == []
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", page.read_text(encoding="utf-8"))
+    inside = [link for link in links if not re.match(r"\w+://|mailto:", link[0])]
+    assert [link for link in inside if not leads_somewhere(page, *link)] == []
+
+
+@pytest.mark.parametrize(
+    ("link", "anchor", "leads"),
+    [
+        ("pages.md", "", True),
+        ("pages.md", "a-code-name-and-2--3", True),
+        ("", "here", True),
+        ("", "there", False),
+        ("other.md", "", False),
+        ("pages.md", "a-code", False),
+    ],
+)
+def test_links_that_lead_nowhere_would_be_found(link, anchor, leads, tmp_path):
+    (tmp_path / "pages.md").write_text("# Pages\n\n## A `code-name`, and 2 + 3\n")
+    (tmp_path / "page.md").write_text("# Here\n")
+    assert leads_somewhere(tmp_path / "page.md", link, anchor) is leads
 
 
 @pytest.mark.parametrize("page", [README, *GUIDES], ids=lambda page: page.name)
