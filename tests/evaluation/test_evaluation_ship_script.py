@@ -1,26 +1,19 @@
 """`benchmarks/ship.py`: what it writes beside the package, and the tables that it prints."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 
+import scripts
 from demagnify import detectors
 from demagnify.detectors import Detector
 from demagnify.evaluation import evaluate
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "ship.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("ship", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("ship")
 
 
 def test_a_detector_is_shipped_with_words_and_figures(
@@ -34,8 +27,7 @@ def test_a_detector_is_shipped_with_words_and_figures(
     monkeypatch.setattr(script, "WEIGHTS", tmp_path / "weights")
     arguments = [tmp_path / "made", "tiny", "--words", tmp_path / "words.json", "--row", "dqn"]
     arguments += ["--evaluation", f"toys={tmp_path / 'judged'}", "--columns", "dqn"]
-    monkeypatch.setattr(sys, "argv", ["ship.py", *map(str, arguments)])
-    script.main()
+    scripts.run(script, monkeypatch, *arguments)
 
     folder = tmp_path / "weights" / "detectors" / "tiny"
     shipped = Detector.load(folder, device="cpu", precision="float32")

@@ -1,26 +1,19 @@
 """`benchmarks/attack_table.py` from the command line, on a few tiny faces."""
 
 import csv
-import importlib.util
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from spandrel.architectures.Compact import Compact
 from tiny_faces import SIZE, write_faces
 
+import scripts
 from demagnify import detectors
-
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "attack_table.py"
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("attack_table", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return scripts.load("attack_table")
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +32,8 @@ def run(script, place, monkeypatch, capsys):
         rows = [f"--attack={attack}" for attack in attacks]
         how = ["--resamples=20", "--device=cpu", "--precision=float32", f"--data={place}/faces=64"]
         arguments = [str(place / "out"), *how, *rows, *map(str, options)]
-        monkeypatch.setattr(sys, "argv", ["attack_table.py", *arguments])
         capsys.readouterr()
-        script.main()
+        scripts.run(script, monkeypatch, *arguments)
         with (place / "out" / "attack-table.csv").open(newline="") as file:
             return list(csv.DictReader(file)), capsys.readouterr()
 
