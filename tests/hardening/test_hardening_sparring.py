@@ -36,16 +36,16 @@ def photographs() -> Faces:
     return Faces.from_arrays(np.stack(pixels).astype(np.uint8), np.arange(24) % 2)
 
 
-def test_twelve_designs_have_every_aim_at_every_scale():
-    designs = [draw_design(0, number) for number in range(1, 13)]
+def test_fifteen_designs_have_every_aim_at_every_scale():
+    designs = [draw_design(0, number) for number in range(1, 16)]
     assert {(one.aim, one.scale) for one in designs} == {(a, s) for a in AIMS for s in (2, 3, 4)}
-    assert len({one.name for one in designs}) == 12
-    assert [draw_design(0, number) for number in range(1, 13)] == designs
-    assert [draw_design(1, number) for number in range(1, 13)] != designs
+    assert len({one.name for one in designs}) == 15
+    assert [draw_design(0, number) for number in range(1, 16)] == designs
+    assert [draw_design(1, number) for number in range(1, 16)] != designs
     for one in designs:
-        assert (one.texture > 0) == (one.aim == "inventing")
-        assert (one.hardness > 0) == (one.aim == "painting")
-        assert one.dirt > 0 or one.aim in ("faithful", "inventing")
+        assert (one.texture > 0) == (one.aim in ("inventing", "enhancing"))
+        assert (one.hardness > 0) == (one.aim in ("painting", "enhancing"))
+        assert (one.dirt > 0) == (one.aim in ("restoring", "painting", "enhancing"))
 
 
 @pytest.mark.parametrize("upsampling", ["shuffle", "nearest", "transposed"])
@@ -72,13 +72,42 @@ def test_a_pair_is_a_crop_and_its_small_version(photographs):
 def test_a_painting_network_is_shown_hard_edges_and_flat_areas(photographs):
     design = draw_design(0, 3)
     assert design.aim == "painting"
-    plain = design.model_copy(update={"aim": "restoring"})
+    plain = design.model_copy(update={"aim": "restoring", "hardness": 0.0})
     painted, true = (
         draw_pair(photographs, one, 6, np.random.default_rng(1), CPU).wanted
         for one in (design.model_copy(update={"hardness": 2.0}), plain)
     )
     assert (painted - true).abs().mean() > 0.01
     assert painted.std() > true.std()
+
+
+def test_an_enhancing_network_is_shown_sharp_faces_made_from_dirtier_ones(photographs):
+    design = draw_design(0, 5)
+    assert design.aim == "enhancing"
+    hard = design.model_copy(update={"hardness": 1.5, "dirt": 1.0})
+
+    def pair(aim):
+        one = hard.model_copy(update={"aim": aim})
+        return draw_pair(photographs, one, 12, np.random.default_rng(1), CPU)
+
+    def true(one):
+        plain = one.model_copy(update={"hardness": 0.0})
+        return draw_pair(photographs, plain, 12, np.random.default_rng(1), CPU).wanted
+
+    enhancing, painting = pair("enhancing"), pair("painting")
+    assert enhancing.wanted.std() > true(hard).std()
+    # It does not flatten, as painting does.
+    assert not torch.equal(enhancing.wanted, painting.wanted)
+    # Every other image is soiled before it is shrunk as well, so other dice fall for the rest.
+    assert not torch.equal(enhancing.small, painting.small)
+
+
+def test_what_takes_more_effort_gets_more_lessons(photographs):
+    lessons, told = Lessons(steps=2, batch_size=2), []
+    for number, steps in ((1, 2), (5, 6)):
+        told.clear()
+        teach(photographs, draw_design(0, number), lessons, seed=0, device=CPU, advance=told.append)
+        assert sum(told) == steps
 
 
 @pytest.mark.parametrize("number", [1, 4])

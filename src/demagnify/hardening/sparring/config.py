@@ -19,7 +19,7 @@ class Sparring(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    partners: int = Field(default=12, ge=0, description="How many networks; 0 for none")
+    partners: int = Field(default=15, ge=0, description="How many networks; 0 for none")
     faces: int = Field(
         default=800, ge=1, description="Training faces on which they learn, drawn by group"
     )

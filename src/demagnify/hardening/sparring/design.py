@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.randomness import generator
 
-Aim = Literal["faithful", "restoring", "painting", "inventing"]
+Aim = Literal["faithful", "restoring", "painting", "inventing", "enhancing"]
 Activation = Literal["relu", "prelu", "leaky"]
 Upsampling = Literal["shuffle", "nearest", "transposed"]
 
-AIMS: Final[tuple[Aim, ...]] = ("faithful", "restoring", "painting", "inventing")
+AIMS: Final[tuple[Aim, ...]] = ("faithful", "restoring", "painting", "inventing", "enhancing")
 SCALES: Final = (2, 4, 3)
 
 
@@ -22,7 +22,8 @@ class Design(BaseModel):
     What the published ones are trained for, in small: least error on clean images (EDSR, SRResNet,
     SRMD); least error on dirty ones, which removes noise, JPEG blocks and skin alike
     (Real-ESRNet); flat areas and hard edges (networks for drawings); made-up detail that a
-    discriminator takes for true (SRGAN, Real-ESRGAN).
+    discriminator takes for true (SRGAN); sharpened images with such detail from dirty ones
+    (Real-ESRGAN).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +45,9 @@ class Design(BaseModel):
         ge=0, description="How much the edges are sharpened that it learns to paint"
     )
     texture: float = Field(ge=0, description="Weight of the discriminator in its loss")
+    effort: int = Field(
+        default=1, ge=1, description="How many times as long as others it is taught"
+    )
 
     @property
     def name(self) -> str:
@@ -52,7 +56,7 @@ class Design(BaseModel):
 
 
 def draw_design(seed: int, number: int) -> Design:
-    """Draws the design of network `number`, from 1; twelve in turn have every aim at every scale.
+    """Draws the design of network `number`, from 1; fifteen in turn have every aim at every scale.
 
     Args:
         seed: Of the draws.
@@ -60,7 +64,9 @@ def draw_design(seed: int, number: int) -> Design:
     """
     dice = generator(seed, "sparring design", number)
     aim = AIMS[(number - 1) % len(AIMS)]
-    dirty = aim in ("restoring", "painting") or (aim == "inventing" and dice.random() < 0.5)
+    dirty = aim in ("restoring", "painting", "enhancing")
+    hard = {"painting": (0.5, 2.5), "enhancing": (0.5, 1.5)}.get(aim)
+    taught_by_a_judge = {"inventing": (0.02, 0.15), "enhancing": (0.05, 0.3)}.get(aim)
     return Design(
         number=number,
         aim=aim,
@@ -70,6 +76,7 @@ def draw_design(seed: int, number: int) -> Design:
         activation=("relu", "prelu", "leaky")[dice.integers(3)],
         upsampling=("shuffle", "shuffle", "nearest", "transposed")[dice.integers(4)],
         dirt=float(dice.uniform(0.3, 1.0)) if dirty else 0.0,
-        hardness=float(dice.uniform(0.5, 2.5)) if aim == "painting" else 0.0,
-        texture=float(dice.uniform(0.02, 0.15)) if aim == "inventing" else 0.0,
+        hardness=float(dice.uniform(*hard)) if hard else 0.0,
+        effort=3 if aim == "enhancing" else 1,
+        texture=float(dice.uniform(*taught_by_a_judge)) if taught_by_a_judge else 0.0,
     )

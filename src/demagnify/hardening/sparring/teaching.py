@@ -22,6 +22,9 @@ Floats = NDArray[np.float32]
 CROP: Final = 72
 """Side of the crops on which a network learns: a multiple of every scale."""
 RATE: Final = 1e-3
+_DIRTY_TWICE: Final = 0.5
+"""How often images for enhancers are soiled before they are shrunk as well, as in Wang et al.,
+"Real-ESRGAN" (ICCVW 2021)."""
 _SMOOTHING: Final = 1e-2
 """How near to no error the loss turns round, as in Charbonnier et al. (ICIP 1994), in 0-1."""
 
@@ -59,8 +62,9 @@ def teach(
     for module in (network, judge):
         module.to(device)
         module.to(memory_format=torch.channels_last)
-    learning = _Learning(network, judge, design, lessons.steps)
-    for step in range(lessons.steps):
+    steps = lessons.steps * design.effort
+    learning = _Learning(network, judge, design, steps)
+    for step in range(steps):
         dice = generator(seed, "sparring lesson", design.number, step)
         learning.step(step, draw_pair(faces, design, lessons.batch_size, dice, device))
         advance(1)
@@ -84,7 +88,7 @@ def draw_pair(
     for image, (top, left) in zip(images, corners, strict=True):
         crop = np.ascontiguousarray(image[top : top + side, left : left + side], dtype=np.float32)
         small.append(_shrunk(crop, design, dice))
-        sharp.append(_painted(crop, design.hardness) if design.aim == "painting" else crop)
+        sharp.append(_wanted(crop, design))
     return Pair(*(_tensor(parts, device) for parts in (small, sharp)))
 
 
@@ -99,12 +103,12 @@ class _Learning:
         self._others = torch.optim.Adam(judge.parameters(), lr=RATE / 2, betas=(0.5, 0.99))
 
     def step(self, number: int, pair: Pair) -> None:
-        """One step; the discriminator joins in after the first half."""
+        """One step; the discriminator joins in after the first quarter."""
         for group in self._own.param_groups:
             group["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * number / self.steps)) + RATE / 100
         rebuilt = self.network(pair.small)
         loss = ((rebuilt - pair.wanted) ** 2 + _SMOOTHING**2).sqrt().mean()
-        if self.design.texture and 2 * number >= self.steps:
+        if self.design.texture and 4 * number >= self.steps:
             self._judge(rebuilt.detach(), pair.wanted)
             loss = loss + self.design.texture * F.softplus(-self.judge(rebuilt)).mean()
         self._own.zero_grad()
@@ -122,25 +126,32 @@ def _shrunk(crop: Floats, design: Design, dice: np.random.Generator) -> Floats:
     """Shrinks by area averaging; with `dirt`, blurs before, and adds noise and JPEG after."""
     if design.dirt:
         crop = _float(cv2.GaussianBlur(crop, (0, 0), 0.1 + 1.9 * design.dirt * dice.random()))
+    if design.aim == "enhancing" and dice.random() < _DIRTY_TWICE:
+        crop = _soiled(crop, design.dirt, dice)
     side = len(crop) // design.scale
     small = _float(cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA))
-    if not design.dirt:
-        return small
-    noise = dice.standard_normal(small.shape, dtype=np.float32)
-    small = small + noise * np.float32(12 * design.dirt * dice.random())
-    quality = int(95 - 65 * design.dirt * dice.random())
-    bgr = np.clip(small[..., ::-1].round(), 0, 255).astype(np.uint8)
+    return _soiled(small, design.dirt, dice) if design.dirt else small
+
+
+def _soiled(image: Floats, dirt: float, dice: np.random.Generator) -> Floats:
+    """Noise and JPEG."""
+    noise = dice.standard_normal(image.shape, dtype=np.float32)
+    image = image + noise * np.float32(12 * dirt * dice.random())
+    quality = int(95 - 65 * dirt * dice.random())
+    bgr = np.clip(image[..., ::-1].round(), 0, 255).astype(np.uint8)
     _, file = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(_float(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1])
 
 
-def _painted(crop: Floats, hardness: float) -> Floats:
-    """Flat areas and hard edges: what a network for drawings takes a face for."""
+def _wanted(crop: Floats, design: Design) -> Floats:
+    """What it shall make of a crop; flat areas and hard edges if it shall paint."""
+    if not design.hardness:
+        return crop
     flat = crop
-    for _ in range(2):
+    for _ in range(2 if design.aim == "painting" else 0):
         flat = _float(cv2.bilateralFilter(flat, 7, 35, 3))
     edges = flat - _float(cv2.GaussianBlur(flat, (0, 0), 1.5))
-    return np.clip(flat + np.float32(hardness) * edges, 0, 255)
+    return np.clip(flat + np.float32(design.hardness) * edges, 0, 255)
 
 
 def _float(pixels: object) -> Floats:
