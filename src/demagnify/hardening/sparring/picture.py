@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,7 @@ from demagnify.hardening.sparring.partners import Partner
 
 SHOWN: Final = 3
 """How many faces are drawn."""
-_COLUMNS: Final = 7
+_MOST_COLUMNS: Final = 8
 
 
 def draw_partners(faces: Faces, partners: Sequence[Partner], path: Path) -> None:
@@ -34,8 +35,9 @@ def draw_partners(faces: Faces, partners: Sequence[Partner], path: Path) -> None
     """
     chosen = np.unique(np.linspace(0, len(faces) - 1, SHOWN).astype(np.int64))
     originals = faces.batch(chosen).permute(0, 2, 3, 1).numpy()
-    lines = -(-(1 + len(partners)) // _COLUMNS)
-    shape = lines * len(originals), min(_COLUMNS, 1 + len(partners))
+    lines = math.ceil((1 + len(partners)) / _MOST_COLUMNS)
+    columns = math.ceil((1 + len(partners)) / lines)
+    shape = lines * len(originals), columns
     figure = Figure(figsize=(1.7 * shape[1], 1.95 * shape[0]), layout="constrained")
     axes = figure.subplots(*shape, squeeze=False)
     for axis in axes.flat:
@@ -44,7 +46,7 @@ def draw_partners(faces: Faces, partners: Sequence[Partner], path: Path) -> None
         cells = [("original", face)]
         cells += [(partner.name, _rebuilt(face, partner)) for partner in partners]
         for number, (name, pixels) in enumerate(cells):
-            axis = axes[(number // _COLUMNS) * len(originals) + row][number % _COLUMNS]
+            axis = axes[(number // columns) * len(originals) + row][number % columns]
             axis.imshow(pixels, interpolation="nearest")
             said = name if not number else f"{name}\n{similarity(face, pixels)[0]:.1f} dB"
             axis.set_title(said, fontsize=8)
