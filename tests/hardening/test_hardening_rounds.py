@@ -131,6 +131,16 @@ def test_the_card_says_what_else_it_shall_say(trained, faces, tmp_path):
     assert Detector.load(tmp_path / "hard").card["note"] == "for tests"
 
 
+def test_a_card_keeps_what_an_earlier_loop_did(trained, faces, tmp_path):
+    config = QUICK.model_copy(update={"rounds": 1})
+    data = faces(80, 1), faces(40, 2)
+    first = harden(*data, config, detector=trained, output=tmp_path / "one").detector
+    harden(*data, config, detector=first, output=tmp_path / "two")
+    one, two = (Detector.load(tmp_path / name).card["hardening"] for name in ("one", "two"))
+    assert two["earlier"] == one
+    assert "earlier" not in one
+
+
 def test_the_agent_finds_the_degradation_that_hurts(faces, tmp_path):
     """A detector that is right unless a face is blurred: the agent must learn to blur."""
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from demagnify.attacks.base import Attack
 from demagnify.attacks.filters import FAMILY
 from demagnify.data import Skipped
 from demagnify.detectors import Detector
@@ -65,11 +66,20 @@ def harden_on(
         attacks=chosen,
         device=device,
         tell=tell,
-        about={
-            RECORDED: identify(sources),
-            "seen_attacks": [FAMILY, *(attack.name for attack in chosen)],
-        },
+        about=_about(detector, sources, chosen),
     )
     picture = output.with_name(output.name + PICTURE)
     draw_rounds(hardened.rounds, picture, averages=hardened.averages)
     return hardened
+
+
+def _about(
+    detector: Detector, sources: Sequence[Path], attacks: Sequence[Attack]
+) -> dict[str, Any]:
+    """Returns what the card says of data and attacks: what was seen before stays seen."""
+    known = detector.card.get(RECORDED, [])
+    attacked = (*detector.card.get("seen_attacks", ()), FAMILY, *(one.name for one in attacks))
+    return {
+        RECORDED: [*known, *(one for one in identify(sources) if one not in known)],
+        "seen_attacks": list(dict.fromkeys(attacked)),
+    }

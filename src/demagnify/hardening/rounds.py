@@ -260,6 +260,8 @@ class _Loop:
             "rounds": [one.model_dump(mode="json") for one in hardened.rounds],
             "averages": [one.model_dump(mode="json") for one in hardened.averages],
         }
+        if "hardening" in self.detector.card:
+            story["earlier"] = self.detector.card["hardening"]
         card = {**detector.card, **self.about, "hardening": story}
         detector.save(self.output, card)
         detector.card = card
