@@ -8,6 +8,7 @@ import typer
 
 import demagnify
 from demagnify.cli.app import app
+from demagnify.hardening import Hardening
 
 GROUP = typer.main.get_command(app)
 OPTIONS = {
@@ -49,6 +50,18 @@ def test_a_verbs_help_names_its_options(run, verb):
     assert ended.err == ""
     missing = [option for option in OPTIONS[verb] if option not in ended.out]
     assert missing == []
+
+
+def test_harden_defaults_to_its_configuration():
+    """Once not: the command trained 12 sparring networks where the configuration had 15."""
+    given = {one.name: one.default for one in GROUP.commands["harden"].params}
+    config = Hardening()
+    assert given["rounds"] == config.rounds
+    assert (given["clean"], given["explore"]) == (config.clean, config.explore)
+    assert given["sparring"] == config.sparring.partners
+    assert given["lessons"] == config.sparring.lessons.steps
+    assert given["epochs"] == config.detector.epochs
+    assert given["learning_rate"] == config.detector.learning_rate
 
 
 def test_no_arguments_show_the_help(run):

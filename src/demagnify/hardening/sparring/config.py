@@ -10,7 +10,7 @@ class Lessons(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=800, ge=1, description="Steps of Adam")
+    steps: int = Field(default=800, ge=1, description="Steps of Adam, by the effort of a design")
     batch_size: int = Field(default=16, ge=1, description="Crops per step")
 
 
