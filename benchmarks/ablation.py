@@ -17,17 +17,18 @@ import shlex
 import sys
 from pathlib import Path
 
-from demagnify import configs, detectors
-from demagnify.data import Faces
-from demagnify.defense.config import DefenseTraining
-from demagnify.defense.holdout import hold_out
-from demagnify.errors import DemagnifyError
+from demagnify import detectors
+from demagnify.agents import presets as configs
+from demagnify.agents.config import DefenseTraining
+from demagnify.agents.holdout import hold_out
+from demagnify.core.errors import DemagnifyError
+from demagnify.core.files import write_text
+from demagnify.data import FaceDataset
+from demagnify.detectors.train import open_splits
 from demagnify.evaluation import Evaluation, Settings
+from demagnify.evaluation.ablation import Ablation, ablate
 from demagnify.evaluation.result import CLEAN, UNDEFENDED
-from demagnify.experiments.ablation import Ablation, ablate
-from demagnify.experiments.conditions import create_attacks, under_attacks
-from demagnify.experiments.detector import open_splits
-from demagnify.files import write_text
+from demagnify.laundering.conditions import create_attacks, under_attacks
 
 DASH = "\N{EN DASH}"
 SHIFTS = tuple(f"shift-{way}-{by}" for way in ("fake", "real") for by in (0.5, 1, 2))
@@ -113,7 +114,7 @@ def _run(options: argparse.Namespace) -> Evaluation:
     return ablate(plan, options.output / "answers", tell=lambda line: print(line, file=sys.stderr))
 
 
-def _faces(options: argparse.Namespace) -> tuple[Faces, Faces]:
+def _faces(options: argparse.Namespace) -> tuple[FaceDataset, FaceDataset]:
     """Returns the faces to learn from and those to judge on; no group is in both."""
     splits = list(dict.fromkeys([options.learn_on, "val"]))
     opened = open_splits(options.data, splits, size=options.size, limit=options.limit)

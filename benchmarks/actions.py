@@ -21,12 +21,12 @@ from typing import Any
 import torch
 
 from demagnify import detectors
-from demagnify.actions import CATALOGUE, ActionSet
-from demagnify.data import Faces, Manifest
-from demagnify.defense import state
-from demagnify.defense.reward_table import RewardTable
+from demagnify.agents import state
+from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import Detector
 from demagnify.evaluation.machine import describe_machine, describe_versions
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import CATALOGUE, ActionSet
 
 DETECTOR = "detector"
 FILLED = ("leave", "mask-center", "median", "gaussian-blur", "down-up", "jpeg")
@@ -37,7 +37,7 @@ def main() -> None:
     options = _parse()
     manifest = Manifest.load(options.data)
     detector = detectors.load(options.detector, device=options.device)
-    faces = Faces.open(manifest[: options.faces], size=options.size)
+    faces = FaceDataset.open(manifest[: options.faces], size=options.size)
     actions = ActionSet.create(options.actions)
     changing = {action.name: action for action in actions if not action.leaves_pixels}
     encoders = {name: state.create(name) for name in options.states}
@@ -86,7 +86,7 @@ def _parse() -> argparse.Namespace:
 @torch.inference_mode()
 def _ratios(
     detector: Detector,
-    faces: Faces,
+    faces: FaceDataset,
     works: Mapping[str, Callable[[torch.Tensor], torch.Tensor]],
     options: argparse.Namespace,
 ) -> dict[str, float]:
@@ -108,7 +108,7 @@ def _ratios(
 
 
 def _fill_ratio(
-    detector: Detector, faces: Faces, actions: ActionSet, options: argparse.Namespace
+    detector: Detector, faces: FaceDataset, actions: ActionSet, options: argparse.Namespace
 ) -> dict[str, float]:
     """Returns how much longer filling a table takes than its bare detector passes.
 
@@ -121,7 +121,7 @@ def _fill_ratio(
     for _ in range(options.rounds):
         filling = bare = 0.0
         for part in parts:
-            table = RewardTable(part, detector, actions, batch_size=options.batch_size)
+            table = LogitTable(part, detector, actions, batch_size=options.batch_size)
             images = part.batch(range(len(part)))
             before, after = asked // 2, asked - asked // 2
             bare += _seconds(partial(_passes, detector, images, before), options)

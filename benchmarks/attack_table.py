@@ -19,16 +19,11 @@ import time
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from demagnify import attacks
-from demagnify.attacks.adaptive import AdaptiveSettings
-from demagnify.attacks.base import Attack
-from demagnify.attacks.chain import Chain
-from demagnify.attacks.super_resolution import SuperResolutionAttack
-from demagnify.devices import Precision
-from demagnify.errors import BadConfigError, DemagnifyError
-from demagnify.evaluation.result import CLEAN
-from demagnify.experiments.adaptive import Target, load_target
-from demagnify.experiments.attack_table import (
+from demagnify.core.devices import Precision
+from demagnify.core.errors import BadConfigError, DemagnifyError
+from demagnify.core.files import write_text
+from demagnify.evaluation.adaptive import AdaptiveSettings, Target, load_target
+from demagnify.evaluation.attack_table import (
     AttackTable,
     DataSet,
     TablePlan,
@@ -37,8 +32,12 @@ from demagnify.experiments.attack_table import (
     to_csv,
     to_markdown,
 )
-from demagnify.experiments.conditions import default_cache
-from demagnify.files import write_text
+from demagnify.evaluation.result import CLEAN
+from demagnify.laundering.conditions import default_cache
+from demagnify.transforms import attacks
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.attacks.chain import Chain
+from demagnify.transforms.attacks.super_resolution import SuperResolutionAttack
 
 NAME = "attack-table"
 

@@ -25,12 +25,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from demagnify import assets, attacks, devices, images
-from demagnify.attacks.base import Attack
-from demagnify.attacks.folder import FolderConfig, attack_folder
-from demagnify.attacks.resampling import shrink, to_float
-from demagnify.attacks.super_resolution import SuperResolutionAttack
-from demagnify.faces import FaceFinder, crop
+from demagnify.core import assets, devices, images
+from demagnify.data.face_finding import FaceFinder, crop
+from demagnify.laundering import FolderConfig, attack_folder
+from demagnify.transforms import attacks
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.attacks.resampling import shrink, to_float
+from demagnify.transforms.attacks.super_resolution import SuperResolutionAttack
 
 CROP_SIDE = 224
 PHOTO_SIDES = (712, 872)

@@ -1,8 +1,8 @@
 """How long a network waits for faces: decoded on the way, or kept by an earlier reading.
 
 The same faces go through the same network from a stream, which decodes the next batches while the
-network works, and from `Faces`, which have decoded everything before. The share of time that the
-network waits is what it spends asking for the next batch. Beside them: the network with all
+network works, and from `FaceDataset`, which has decoded everything before. The share of time that
+the network waits is what it spends asking for the next batch. Beside them: the network with all
 batches at hand, and decoding without any network. Example:
 
     python benchmarks/decoding.py --data FOLDER --network resnet50 --device cuda
@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from demagnify import detectors
-from demagnify.data import Faces, FaceStream, Manifest
+from demagnify.data import FaceDataset, FaceStream, Manifest
 from demagnify.data.parallel import default_workers
 from demagnify.evaluation.machine import describe_machine, describe_versions
 
@@ -47,7 +47,7 @@ def main() -> None:
     results = {"network alone": _run(detector, decoded), "decoding alone": (alone, alone)}
     del decoded
     start = time.perf_counter()
-    faces = Faces.open(manifest, size=size, workers=workers)
+    faces = FaceDataset.open(manifest, size=size, workers=workers)
     results["reading Faces once"] = (seconds := time.perf_counter() - start, seconds)
     results["stream"] = _run(detector, stream(options.depth))
     results["Faces, read before"] = _run(detector, faces.batches(options.batch_size))

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import torch
 
-from demagnify.data import Faces, Manifest
-from demagnify.defense.defended import DefendedDetector
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.shipped import load_defended
+from demagnify.agents.defended import DefendedDetector
+from demagnify.agents.shipped import load_defended
+from demagnify.data import FaceDataset, Manifest
 from demagnify.evaluation.machine import describe_machine, describe_versions
+from demagnify.scores import LogitTable
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     options = _parse()
     manifest = Manifest.load(options.data)
     defended = load_defended(options.defense, device=options.device)
-    faces = Faces.open(manifest[: options.faces], size=defended.input_size)
+    faces = FaceDataset.open(manifest[: options.faces], size=defended.input_size)
     report = {
         "defense": options.defense,
         "faces": len(faces),
@@ -61,7 +61,7 @@ def _parse() -> argparse.Namespace:
 
 @torch.inference_mode()
 def _ratios(
-    defended: DefendedDetector, faces: Faces, batch_size: int, rounds: int
+    defended: DefendedDetector, faces: FaceDataset, batch_size: int, rounds: int
 ) -> dict[str, float]:
     """Milliseconds per face of both, and per answer of a table that is filled from nothing."""
     batches = [images for _, images in faces.batches(batch_size)]
@@ -75,7 +75,7 @@ def _ratios(
             sums["defended"] += _seconds(lambda x=images: defended(x))  # type: ignore[misc]
         for name, seconds in sums.items():
             times[name].append(seconds)
-        table = RewardTable(faces, defended.detector, defended.actions, batch_size=batch_size)
+        table = LogitTable(faces, defended.detector, defended.actions, batch_size=batch_size)
         times["fill"].append(_seconds(table.fill) / len(defended.actions))
     bare, after, fill = (1000 * min(times[name]) / len(faces) for name in times)
     return {

@@ -15,10 +15,10 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from demagnify.core.files import atomic_path
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.words import attack_name
 from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate, EvaluationResult
-from demagnify.files import atomic_path
 
 _ROW: Final = 0.34
 """Inches for each attack."""

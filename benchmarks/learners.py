@@ -21,13 +21,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from demagnify.actions import ACTIONS, LEAVE, ActionSet
-from demagnify.data import Faces
-from demagnify.defense.learned import Learned
-from demagnify.defense.learners import LEARNERS, Learner, QLearning, QLearningConfig
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import Opinion, StateEncoder
+from demagnify.agents.learned import Learned
+from demagnify.agents.learners import LEARNERS, Learner, QLearning, QLearningConfig
+from demagnify.agents.state import Opinion, StateEncoder
+from demagnify.data import FaceDataset
 from demagnify.evaluation.machine import describe_machine, describe_versions
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ACTIONS, LEAVE, ActionSet
 
 SIDE = 16
 STATE = 82
@@ -105,7 +105,7 @@ def _learner(name: str) -> Learner:
     return QLearning(DEFAULT_PRESET) if name == "q-learning" else LEARNERS.get(name)(None)
 
 
-def _table(count: int, actions: int) -> RewardTable:
+def _table(count: int, actions: int) -> LogitTable:
     """Makes faces of noise, and answers that are right where a state's own number is large."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, size=(count, 3, SIDE, SIDE), dtype=np.uint8)
@@ -113,7 +113,7 @@ def _table(count: int, actions: int) -> RewardTable:
     names = [LEAVE, *(name for name in ACTIONS if name != LEAVE)][:actions]
     if len(names) < actions:
         raise SystemExit(f"there are only {len(names)} actions")
-    table = RewardTable(Faces.from_arrays(images, labels), Silent(), ActionSet.create(names))
+    table = LogitTable(FaceDataset.from_arrays(images, labels), Silent(), ActionSet.create(names))
     seen = images.reshape(count, -1)[:, :STATE].astype(np.float32) / 255 - 0.5
     fit = seen @ random.normal(size=(STATE, actions)).astype(np.float32)
     margin = fit + random.normal(size=fit.shape).astype(np.float32)
@@ -121,7 +121,7 @@ def _table(count: int, actions: int) -> RewardTable:
     return table
 
 
-def _measured(learner: Learner, table: RewardTable, encoder: StateEncoder) -> Mapping[str, Any]:
+def _measured(learner: Learner, table: LogitTable, encoder: StateEncoder) -> Mapping[str, Any]:
     start = time.perf_counter()
     policy = learner.fit(table, encoder).policy
     seconds = time.perf_counter() - start

@@ -30,21 +30,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify import configs, detectors, images
-from demagnify.actions import ActionSet
-from demagnify.configs.preset import Preset
-from demagnify.data.faces import Faces
+from demagnify import detectors
+from demagnify.agents import presets as configs
+from demagnify.agents.learned import Learned
+from demagnify.agents.learners import QLearning, QLearningConfig, TrainedPolicy
+from demagnify.agents.policy import GreedyQPolicy
+from demagnify.agents.presets.preset import Preset
+from demagnify.agents.q_network import QNetwork
+from demagnify.agents.state import StateEncoder
+from demagnify.agents.state import create as create_state
+from demagnify.core import images
+from demagnify.core.devices import autocast
+from demagnify.core.rng import generator
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
-from demagnify.defense.learned import Learned
-from demagnify.defense.learners import QLearning, QLearningConfig, TrainedPolicy
-from demagnify.defense.policy import GreedyQPolicy
-from demagnify.defense.q_network import QNetwork
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import StateEncoder
-from demagnify.defense.state import create as create_state
 from demagnify.detectors import Detector
-from demagnify.devices import autocast
-from demagnify.randomness import generator
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ActionSet
 
 T = TypeVar("T")
 
@@ -70,7 +72,7 @@ class Setting:
     """What all ways share."""
 
     manifest: Manifest
-    faces: Faces
+    faces: FaceDataset
     decode_seconds: float
     detector: Detector
     actions: ActionSet
@@ -83,7 +85,7 @@ def main() -> None:
     """Runs all ways and prints one table."""
     options = _parse()
     setting = _prepare(options)
-    filled = RewardTable(setting.faces, setting.detector, setting.actions)
+    filled = LogitTable(setting.faces, setting.detector, setting.actions)
     _timed(lambda: _warm_up(setting))
     fill_seconds, _ = _timed(filled.fill)
     batched = _q_learning(
@@ -163,7 +165,9 @@ def _prepare(options: argparse.Namespace) -> Setting:
         chosen = generator(options.seed, "faces").permutation(len(manifest))[: options.faces]
         records = [manifest[index] for index in sorted(chosen.tolist())]
         manifest = Manifest(records, root=manifest.root)
-    decode_seconds, faces = _timed(lambda: Faces.open(manifest, size=paper.face_size, strict=True))
+    decode_seconds, faces = _timed(
+        lambda: FaceDataset.open(manifest, size=paper.face_size, strict=True)
+    )
     return Setting(
         manifest=manifest,
         faces=faces,
@@ -198,7 +202,7 @@ def _warm_up(setting: Setting) -> None:
             setting.detector.logits(batch)
 
 
-def _paper_loop(setting: Setting, episodes: int, filled: RewardTable) -> Row:
+def _paper_loop(setting: Setting, episodes: int, filled: LogitTable) -> Row:
     """One face, one detector call, one update at a time, as one would write it from the paper."""
     config, device = setting.learner, setting.detector.device or torch.device("cpu")
     size = setting.faces.size
@@ -248,9 +252,9 @@ def _paper_loop(setting: Setting, episodes: int, filled: RewardTable) -> Row:
 
 
 def _ours(
-    name: str, setting: Setting, config: QLearningConfig, filled: RewardTable, *, empty: bool
-) -> tuple[Row, RewardTable]:
-    table = RewardTable(setting.faces, setting.detector, setting.actions)
+    name: str, setting: Setting, config: QLearningConfig, filled: LogitTable, *, empty: bool
+) -> tuple[Row, LogitTable]:
+    table = LogitTable(setting.faces, setting.detector, setting.actions)
     if not empty:
         table.adopt(torch.from_numpy(filled.logits))
     learner = QLearning(config)
@@ -275,7 +279,7 @@ def _last_reward(trained: TrainedPolicy) -> float:
     return float(np.average(rewards[late], weights=np.diff(ends)[late]))
 
 
-def _greedy(policy: Any, setting: Setting, filled: RewardTable) -> float:  # noqa: ANN401
+def _greedy(policy: Any, setting: Setting, filled: LogitTable) -> float:  # noqa: ANN401
     chosen: NDArray[np.int64] = Learned(policy, setting.encoder).choose(filled)
     return float(filled.rewards()[np.arange(len(chosen)), chosen].mean())
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import torch
 
-from demagnify import artifacts
+from demagnify.core import artifacts
 from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate, EvaluationResult
 
 WEIGHTS: Final = Path(__file__).parents[1] / "src" / "demagnify" / "weights"

@@ -19,10 +19,10 @@ from unittest import mock
 import torch
 
 from demagnify import detectors
+from demagnify.core.devices import Precision
+from demagnify.core.memory import give_freed_memory_back, keep_freed_memory
 from demagnify.detectors import detector as module
 from demagnify.detectors.depthwise import fast_gradients
-from demagnify.devices import Precision
-from demagnify.memory import give_freed_memory_back, keep_freed_memory
 
 Gradients = Callable[..., contextlib.AbstractContextManager[object]]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from demagnify import assets
+from demagnify.core import assets
 
 _unreachable: list[str] = []
 

@@ -6,21 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from demagnify.data.faces import Faces as Faces
+    from demagnify.agents.defended import DefendedDetector as DefendedDetector
+    from demagnify.data.dataset import FaceDataset as FaceDataset
     from demagnify.data.manifest import Manifest as Manifest
-    from demagnify.defense.defended import DefendedDetector as DefendedDetector
     from demagnify.detectors.detector import Detector as Detector
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "DefendedDetector": "demagnify.defense.defended",
+    "DefendedDetector": "demagnify.agents.defended",
     "Detector": "demagnify.detectors.detector",
-    "Faces": "demagnify.data.faces",
+    "FaceDataset": "demagnify.data.dataset",
     "Manifest": "demagnify.data.manifest",
 }
 
-__all__ = ["DefendedDetector", "Detector", "Faces", "Manifest", "__version__"]
+__all__ = ["DefendedDetector", "Detector", "FaceDataset", "Manifest", "__version__"]
 
 
 def __getattr__(name: str) -> object:

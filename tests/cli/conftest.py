@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 from toy_photos import ToyFinder, photograph
 
-from demagnify import cli, detectors, progress
-from demagnify.actions import ActionSet
-from demagnify.defense.defended import DefendedDetector
-from demagnify.defense.policy import RandomPolicy
-from demagnify.defense.state import Thumbnail
-from demagnify.images import to_batch
+from demagnify import cli, detectors
+from demagnify.agents.defended import DefendedDetector
+from demagnify.agents.policy import RandomPolicy
+from demagnify.agents.state import Thumbnail
+from demagnify.core import progress
+from demagnify.core.images import to_batch
+from demagnify.transforms.corrections import ActionSet
 
 SIZE = 64
 
@@ -54,7 +55,7 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def finder(monkeypatch):
     """Puts a finder that needs no network in the place of YuNet."""
-    monkeypatch.setattr("demagnify.faces.FaceFinder", ToyFinder)
+    monkeypatch.setattr("demagnify.data.face_finding.FaceFinder", ToyFinder)
     return ToyFinder()
 
 

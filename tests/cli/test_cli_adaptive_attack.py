@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from demagnify import images
-from demagnify.assets.store import CACHE_VARIABLE
-from demagnify.attacks.adaptive import AdaptiveSettings
+from demagnify.core import images
+from demagnify.core.assets.store import CACHE_VARIABLE
+from demagnify.evaluation.adaptive import AdaptiveSettings
 
 ATTACKS = ("--attack", "bicubic-x2", "--attack", "bicubic-x3+bicubic-x2")
 QUICK = (

@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 from toy_photos import ToyFinder, photograph
 
-from demagnify import attacks, images
+from demagnify.core import images
+from demagnify.transforms import attacks
 
 
 def rows(path):
@@ -71,7 +72,7 @@ def test_running_again_attacks_nothing_anew(attack, labelled, tmp_path, monkeypa
     def forbidden(self, batch):
         raise AssertionError("attacked again")
 
-    monkeypatch.setattr("demagnify.attacks.controls.BicubicAttack.run", forbidden)
+    monkeypatch.setattr("demagnify.transforms.attacks.controls.BicubicAttack.run", forbidden)
     again = attack(labelled)
     assert (again.code, again.out) == (0, first.out)
     assert [path.stat().st_mtime_ns for path in files] == stamps
@@ -154,7 +155,7 @@ def test_an_output_of_another_attack_is_refused(attack, run, labelled, tmp_path)
 
 @pytest.fixture
 def attack_photos(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("demagnify.attacks.folder.run.FaceFinder", ToyFinder)
+    monkeypatch.setattr("demagnify.laundering.run.FaceFinder", ToyFinder)
     output = tmp_path / "out"
     return lambda *arguments: run("attack", *arguments, output, "--model", "bicubic-x2")
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 import torch
 
-from demagnify import artifacts
+from demagnify.core import artifacts
 
 
 @pytest.fixture

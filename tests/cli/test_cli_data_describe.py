@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from demagnify import images
 from demagnify.cli.app import app
+from demagnify.core import images
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 from toy_photos import photograph
 
-from demagnify import images
-from demagnify.defense.shipped import load_defended
-from demagnify.faces import crop
+from demagnify.agents.shipped import load_defended
+from demagnify.core import images
+from demagnify.data.face_finding import crop
 
 EXACT = ("--device", "cpu", "--precision", "float32")
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from demagnify import assets
-from demagnify.errors import AssetError, BadConfigError, DemagnifyError, UnknownNameError
+from demagnify.core import assets
+from demagnify.core.errors import AssetError, BadConfigError, DemagnifyError, UnknownNameError
 
 
 def failing(error):

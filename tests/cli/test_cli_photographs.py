@@ -258,7 +258,7 @@ def test_an_unreadable_file_is_skipped(detect, photos, monkeypatch):
 
 
 def test_the_face_finder_out_of_reach_is_one_line(run, defense, photos, monkeypatch):
-    from demagnify import assets
+    from demagnify.core import assets
 
     def unreachable(name):
         raise assets.UnreachableError(f"{name} is not in the cache", hint="connect once")

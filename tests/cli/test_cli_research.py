@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demagnify import images
-from demagnify.assets.store import CACHE_VARIABLE
 from demagnify.cli.present import show_result
+from demagnify.core import images
+from demagnify.core.assets.store import CACHE_VARIABLE
 from demagnify.evaluation import load_result
 
 PRESET = """

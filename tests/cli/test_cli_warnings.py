@@ -8,7 +8,7 @@ from demagnify import cli
 CODE = """
 import warnings
 
-from demagnify.errors import DemagnifyWarning
+from demagnify.core.errors import DemagnifyWarning
 
 warnings.warn("the sky is low", DemagnifyWarning)
 warnings.warn("of a library's own", UserWarning)

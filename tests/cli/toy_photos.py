@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from demagnify.faces import Face
+from demagnify.data.face_finding import Face
 
 
 def photograph(seed=0, height=60, width=80):

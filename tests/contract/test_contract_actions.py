@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from demagnify import actions
-from demagnify.actions import CATALOGUE, ActionSet, create
+from demagnify.transforms import corrections as actions
+from demagnify.transforms.corrections import CATALOGUE, ActionSet, create
 
 SPECS = sorted({*actions.names(), *CATALOGUE})
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from demagnify import attacks
-from demagnify.attacks import registry
-from demagnify.errors import ImageContractError
+from demagnify.core.errors import ImageContractError
+from demagnify.transforms import attacks
+from demagnify.transforms.attacks import registry
 
 ALL = [
     pytest.param(name, marks=pytest.mark.assets)

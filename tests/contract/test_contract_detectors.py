@@ -5,9 +5,9 @@ import pytest
 import torch
 from detector_kinds import KINDS
 
-from demagnify.data.faces import Faces
+from demagnify.core.errors import BadConfigError, ImageContractError
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import Detector, wrap
-from demagnify.errors import BadConfigError, ImageContractError
 
 
 @pytest.fixture(params=KINDS, scope="module")
@@ -42,7 +42,7 @@ def test_a_batch_is_judged_like_its_images_one_by_one(detector, images):
 
 def test_batch_size_and_container_change_nothing(detector, images):
     square = images[..., :72, :]
-    faces = Faces.from_arrays(square, [0, 1, 0, 1, 0])
+    faces = FaceDataset.from_arrays(square, [0, 1, 0, 1, 0])
     torch.testing.assert_close(
         detector.logits(faces, batch_size=2), detector.logits(square), rtol=1e-4, atol=1e-4
     )

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demagnify import images
-from demagnify.data.faces import Faces
+from demagnify.core import images
+from demagnify.data.dataset import FaceDataset
+from demagnify.data.face_finding import Face, Square, crop, paste
 from demagnify.data.manifest import Manifest
 from demagnify.data.sample.self_blend import self_blend
 from demagnify.data.sample.swap import swap_face
-from demagnify.faces import Face, Square, crop, paste
 
 MARKS = np.array([[45.0, 60], [85, 60], [65, 83], [48, 101], [82, 101]])
 FACE = Face((30.0, 30.0, 70.0, 90.0), MARKS.astype(np.float32), 0.9)
@@ -55,7 +55,7 @@ def test_each_suffix_that_is_listed_can_be_read(tmp_path, suffix):
     folder = tmp_path / "real"
     folder.mkdir()
     Image.fromarray(photo()).save(folder / f"a{suffix}")
-    faces = Faces.open(Manifest.load(tmp_path), size=64, strict=True)
+    faces = FaceDataset.open(Manifest.load(tmp_path), size=64, strict=True)
     batch = images.check_batch(faces.batch([0]))
     expected = images.fit(photo(), 64).astype(int)
     assert np.abs(images.from_batch(batch)[0] - expected).mean() < 12

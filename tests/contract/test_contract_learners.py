@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.actions import ActionSet
-from demagnify.data.faces import Faces
-from demagnify.defense.defended import DefendedDetector
-from demagnify.defense.learned import Learned
-from demagnify.defense.learners import (
+from demagnify.agents.defended import DefendedDetector
+from demagnify.agents.learned import Learned
+from demagnify.agents.learners import (
     LEARNERS,
     CostSensitiveConfig,
     FullInformationConfig,
@@ -19,10 +17,12 @@ from demagnify.defense.learners import (
     SequentialConfig,
     TopKConfig,
 )
-from demagnify.defense.policy import Policy
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import Thumbnail
+from demagnify.agents.policy import Policy
+from demagnify.agents.state import Thumbnail
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ActionSet
 
 CONFIGS = {
     "q-learning": QLearningConfig(episodes=600, hidden=16),
@@ -53,8 +53,8 @@ def new_table():
     colours = np.array([[120, 120, 120], [200, 120, 40], [180, 180, 180]])
     kinds = random.integers(0, 3, size=60)
     images = colours[kinds][:, :, None, None] + random.integers(-4, 5, size=(60, 3, 32, 32))
-    faces = Faces.from_arrays(images.astype(np.uint8), kinds != 0)
-    return RewardTable(
+    faces = FaceDataset.from_arrays(images.astype(np.uint8), kinds != 0)
+    return LogitTable(
         faces, wrap(Brightness(), name="brightness"), ActionSet.create(["leave", "mask-center"])
     )
 
@@ -99,8 +99,8 @@ def test_it_decides_alike_on_a_table_and_on_images(name):
 def test_the_policy_sees_states_and_no_labels(name):
     table = new_table()
     trained = fit(name, table)
-    swapped = Faces.from_arrays(table.faces.images, 1 - table.faces.labels)
-    other = RewardTable(swapped, wrap(Brightness(), name="brightness"), table.actions)
+    swapped = FaceDataset.from_arrays(table.faces.images, 1 - table.faces.labels)
+    other = LogitTable(swapped, wrap(Brightness(), name="brightness"), table.actions)
     chosen = [Learned(trained.policy, ENCODER).choose(one) for one in (table, other)]
     np.testing.assert_array_equal(*chosen)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from demagnify.defense.policy import (
+from demagnify.agents.policy import (
     POLICIES,
     AbstainingPolicy,
     FixedPolicy,
@@ -15,7 +15,7 @@ from demagnify.defense.policy import (
     SequentialPolicy,
     TopKPolicy,
 )
-from demagnify.defense.q_network import QNetwork
+from demagnify.agents.q_network import QNetwork
 
 STATE, ACTIONS = 12, 3
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from timm_toy import toy_detector
 
-from demagnify.defense import state
-from demagnify.defense.state import STATES
-from demagnify.errors import BadConfigError, ImageContractError
+from demagnify.agents import state
+from demagnify.agents.state import STATES
+from demagnify.core.errors import BadConfigError, ImageContractError
 
 SPECS = [*STATES, "thumbnail-16", "spectrum+logit", "residual+embedding", "logit+embedding"]
 

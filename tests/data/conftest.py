@@ -3,7 +3,7 @@
 import pytest
 from drawn_faces import DrawnFaceFinder, draw_face
 
-from demagnify import images
+from demagnify.core import images
 
 
 @pytest.fixture

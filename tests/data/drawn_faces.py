@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from demagnify.faces import Face
+from demagnify.data.face_finding import Face
 
 EYES = 40.0
 

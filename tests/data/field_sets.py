@@ -5,7 +5,7 @@ import json
 import cv2
 import numpy as np
 
-from demagnify import images
+from demagnify.core import images
 
 CATEGORIES = [{"id": 0, "name": "Real"}, {"id": 1, "name": "Fake"}]
 FF_SPLITS = {"train": [["000", "003"]], "val": [["001", "870"]], "test": [["002", "005"]]}

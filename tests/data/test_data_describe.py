@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError
 from demagnify.data import Box, Manifest, Record
 from demagnify.data.describe import Description, describe
 from demagnify.data.describe.crossings import like_crossings
 from demagnify.data.describe.looks import appearance, look_at, read_size
 from demagnify.data.describe.near import hamming, near_pairs
 from demagnify.data.describe.plots import save_picture
-from demagnify.errors import BadConfigError, BadImageError, BadManifestError
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError, BadManifestError, ImageContractError
 from demagnify.data import storage
-from demagnify.data.faces import Faces
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
-from demagnify.errors import BadImageError, BadManifestError, ImageContractError
 
 
 def pixels(seed, size=32):
@@ -44,24 +44,24 @@ def check_opened(faces):
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_good_file_is_decoded_in_order(manifest, workers):
-    check_opened(Faces.open(manifest, size=32, workers=workers))
+    check_opened(FaceDataset.open(manifest, size=32, workers=workers))
 
 
 def test_a_folder_may_be_named_in_a_roundabout_way(manifest, monkeypatch):
     monkeypatch.chdir(manifest.root)
     for root in (Path(), Path("..") / manifest.root.name, manifest.root / "x" / ".."):
         (manifest.root / "x").mkdir(exist_ok=True)
-        check_opened(Faces.open(Manifest.load(root), size=32))
+        check_opened(FaceDataset.open(Manifest.load(root), size=32))
 
 
 def test_a_bad_file_stops_a_strict_reading(manifest):
     with pytest.raises(BadImageError, match=r"1\.png: the image is damaged"):
-        Faces.open(manifest, size=32, strict=True)
+        FaceDataset.open(manifest, size=32, strict=True)
 
 
 def test_only_bad_files_are_refused(manifest):
     with pytest.raises(BadManifestError, match=r"no image can be read; the first: 1\.png"):
-        Faces.open(manifest[1:2], size=32)
+        FaceDataset.open(manifest[1:2], size=32)
 
 
 @pytest.fixture
@@ -72,10 +72,10 @@ def small_memory(monkeypatch, tmp_path):
 
 
 def test_large_sets_go_into_a_file_that_is_used_again(manifest, small_memory, monkeypatch):
-    check_opened(Faces.open(manifest, size=32))
+    check_opened(FaceDataset.open(manifest, size=32))
     assert [path.suffix for path in sorted(small_memory.glob("*.rows"))] == [".rows"]
     monkeypatch.setattr(images, "decode", lambda *_, **__: pytest.fail("decoded a second time"))
-    again = Faces.open(manifest, size=32)
+    again = FaceDataset.open(manifest, size=32)
     check_opened(again)
     assert isinstance(again.images, np.memmap)
     assert again.batch([4, 0]).shape == (2, 3, 32, 32)
@@ -94,40 +94,40 @@ def test_an_interrupted_reading_goes_on_where_it_was(manifest, small_memory, mon
     with monkeypatch.context() as patch:
         patch.setattr(images, "decode", interrupted)
         with pytest.raises(stop):
-            Faces.open(manifest, size=32, workers=1)
+            FaceDataset.open(manifest, size=32, workers=1)
     assert {path[-5:] for path in read} >= {"0.png", "1.png", "2.png", "3.png"}
     again = []
     monkeypatch.setattr(
         images, "decode", lambda data, *, name, **kw: again.append(name) or decode(data, name=name)
     )
-    check_opened(Faces.open(manifest, size=32))
+    check_opened(FaceDataset.open(manifest, size=32))
     assert sorted(name[-5:] for name in again) == ["4.png", "5.png"]
 
 
 def test_pixels_that_were_lost_are_decoded_again(manifest, small_memory):
-    Faces.open(manifest, size=32)
+    FaceDataset.open(manifest, size=32)
     (rows,) = small_memory.glob("*.rows")
     rows.write_bytes(rows.read_bytes()[:5000])
-    check_opened(Faces.open(manifest, size=32))
+    check_opened(FaceDataset.open(manifest, size=32))
 
 
 def test_a_file_that_is_gone_by_now_is_listed(manifest, small_memory):
     manifest[0].path.unlink()
-    faces = Faces.open(manifest, size=32)
+    faces = FaceDataset.open(manifest, size=32)
     assert str(faces.skipped[0]) == "0.png: there is no such file"
     assert len(faces) == 4
 
 
 def test_a_changed_photograph_is_decoded_again(manifest, small_memory):
-    before = Faces.open(manifest, size=32).fingerprint()
+    before = FaceDataset.open(manifest, size=32).fingerprint()
     images.save_png(manifest[1].path, pixels(1))
-    after = Faces.open(manifest, size=32)
+    after = FaceDataset.open(manifest, size=32)
     assert len(after) == 6
     assert after.fingerprint() != before
 
 
 def test_a_batch_is_a_copy_in_the_order_asked_for():
-    faces = Faces.from_arrays(
+    faces = FaceDataset.from_arrays(
         np.stack([pixels(n).transpose(2, 0, 1) for n in range(4)]), [0, 1, 0, 1]
     )
     batch = faces.batch(torch.tensor([2, 0, 2]))
@@ -139,7 +139,7 @@ def test_a_batch_is_a_copy_in_the_order_asked_for():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 9])
 def test_batches_cover_all_in_order(size):
-    faces = Faces.from_arrays(np.zeros((7, 3, 8, 8), dtype=np.uint8), [0] * 7)
+    faces = FaceDataset.from_arrays(np.zeros((7, 3, 8, 8), dtype=np.uint8), [0] * 7)
     parts = list(faces.batches(size))
     assert np.concatenate([indices for indices, _ in parts]).tolist() == list(range(7))
     assert [len(batch) for _, batch in parts] == [len(indices) for indices, _ in parts]
@@ -147,7 +147,7 @@ def test_batches_cover_all_in_order(size):
 
 
 def test_subsets_keep_what_belongs_together():
-    faces = Faces.from_arrays(
+    faces = FaceDataset.from_arrays(
         np.arange(4, dtype=np.uint8)[:, None, None, None] * np.ones((1, 3, 8, 8), dtype=np.uint8),
         [0, 1, 1, 0],
         groups=["a", "b", "b", "a"],
@@ -160,7 +160,7 @@ def test_subsets_keep_what_belongs_together():
 
 
 def test_other_pixels_keep_labels_groups_and_names():
-    faces = Faces.from_arrays(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], ["g", "g"])
+    faces = FaceDataset.from_arrays(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), [0, 1], ["g", "g"])
     attacked = faces.with_images(torch.full((2, 3, 8, 8), 9, dtype=torch.uint8))
     assert attacked.images.max() == 9
     assert attacked.labels is faces.labels
@@ -171,11 +171,11 @@ def test_other_pixels_keep_labels_groups_and_names():
 
 def test_the_fingerprint_is_of_the_pixels_alone():
     zeros = np.zeros((2, 3, 8, 8), dtype=np.uint8)
-    first = Faces.from_arrays(zeros, [0, 1])
-    assert first.fingerprint() == Faces.from_arrays(zeros.copy(), [1, 1]).fingerprint()
+    first = FaceDataset.from_arrays(zeros, [0, 1])
+    assert first.fingerprint() == FaceDataset.from_arrays(zeros.copy(), [1, 1]).fingerprint()
     changed = zeros.copy()
     changed[1, 2, 7, 7] = 1
-    assert first.fingerprint() != Faces.from_arrays(changed, [0, 1]).fingerprint()
+    assert first.fingerprint() != FaceDataset.from_arrays(changed, [0, 1]).fingerprint()
     assert first.fingerprint() != first.subset([0]).fingerprint()
 
 
@@ -191,4 +191,4 @@ def test_the_fingerprint_is_of_the_pixels_alone():
 )
 def test_what_does_not_fit_together_is_refused(shape, dtype, labels, message):
     with pytest.raises(ImageContractError, match=message):
-        Faces.from_arrays(np.zeros(shape, dtype=dtype), labels)
+        FaceDataset.from_arrays(np.zeros(shape, dtype=dtype), labels)

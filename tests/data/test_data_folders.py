@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.manifest import Manifest
-from demagnify.errors import BadManifestError
 
 
 def touch(root, *names):

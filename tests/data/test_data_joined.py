@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from demagnify.data import Faces
+from demagnify.core.errors import ImageContractError
+from demagnify.data import FaceDataset
 from demagnify.data.joined import Joined
 from demagnify.data.records import Skipped
-from demagnify.errors import ImageContractError
 
 
 def pixels(count, seed, size=4):
@@ -98,7 +98,7 @@ def test_only_the_sources_in_question_are_read(tmp_path):
 def test_faces_put_together_are_those_of_one_array(sources, batch):
     whole = np.concatenate(sources)
     sets = [
-        Faces.from_arrays(
+        FaceDataset.from_arrays(
             source,
             np.arange(len(source)) % 2,
             names=[f"{number}/{index}" for index in range(len(source))],
@@ -107,8 +107,8 @@ def test_faces_put_together_are_those_of_one_array(sources, batch):
     ]
     labels = [label for source in sources for label in np.arange(len(source)) % 2]
     names = [name for faces in sets for name in faces.names]
-    together = Faces.concatenate(sets)
-    plain = Faces.from_arrays(whole, labels, names=names)
+    together = FaceDataset.concatenate(sets)
+    plain = FaceDataset.from_arrays(whole, labels, names=names)
     assert together.fingerprint() == plain.fingerprint()
     assert together.names == plain.names
     assert together.groups.tolist() == plain.groups.tolist()
@@ -121,14 +121,14 @@ def test_faces_put_together_are_those_of_one_array(sources, batch):
 
 
 def test_what_was_left_out_of_each_set_is_kept():
-    sets = [Faces.from_arrays(pixels(2, seed), [0, 1]) for seed in (0, 1)]
+    sets = [FaceDataset.from_arrays(pixels(2, seed), [0, 1]) for seed in (0, 1)]
     for number, faces in enumerate(sets):
         faces.skipped = (Skipped(f"{number}.png", "damaged"),)
-    assert [one.where for one in Faces.concatenate(sets).skipped] == ["0.png", "1.png"]
+    assert [one.where for one in FaceDataset.concatenate(sets).skipped] == ["0.png", "1.png"]
 
 
 @pytest.mark.parametrize("sizes", [(4, 8), (8, 4, 8), ()])
 def test_sets_of_other_sizes_or_none_are_refused(sizes):
-    sets = [Faces.from_arrays(pixels(2, 0, size), [0, 1]) for size in sizes]
+    sets = [FaceDataset.from_arrays(pixels(2, 0, size), [0, 1]) for size in sizes]
     with pytest.raises(ImageContractError, match=r"have one size, not \["):
-        Faces.concatenate(sets)
+        FaceDataset.concatenate(sets)

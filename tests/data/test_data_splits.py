@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demagnify.core.errors import BadConfigError
 from demagnify.data.splits import FRACTIONS, split_of
-from demagnify.errors import BadConfigError
 
 EXPECTED = [
     "train",

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify import images
-from demagnify.data import Box, Faces, FaceStream, Manifest, Record
-from demagnify.errors import BadImageError, BadManifestError
+from demagnify.core import images
+from demagnify.core.errors import BadImageError, BadManifestError
+from demagnify.data import Box, FaceDataset, FaceStream, Manifest, Record
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def manifest(tmp_path):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 6, 50])
 def test_a_stream_gives_the_faces_that_open_gives(manifest, batch_size):
-    faces = Faces.open(manifest, size=32)
+    faces = FaceDataset.open(manifest, size=32)
     stream = FaceStream(manifest, size=32, batch_size=batch_size, workers=2)
     for _ in range(2):
         indices, batches = zip(*stream, strict=True)
@@ -43,6 +43,6 @@ def test_faces_that_are_not_cut_out_are_refused(manifest, tmp_path):
     uncut = Manifest(
         [Record(tmp_path / "0.png", 0, "all", "g", {}, Box(1, 1, 9, 9))], root=tmp_path
     )
-    for read in (FaceStream, Faces.open):
+    for read in (FaceStream, FaceDataset.open):
         with pytest.raises(BadManifestError, match=r"yet to be cut out .*\(demagnify data prepare"):
             read(uncut)

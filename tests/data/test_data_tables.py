@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data.labels import parse_truth
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Box, Record
 from demagnify.data.tables import csv_file
-from demagnify.errors import BadConfigError, BadManifestError
 
 KINDS = ("csv", "jsonl", "parquet")
 

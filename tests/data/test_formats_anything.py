@@ -8,8 +8,8 @@ from field_sets import FF_SPLITS, coco, deepfake_bench, face_forensics, open_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from demagnify.core.errors import DemagnifyError
 from demagnify.data import Manifest
-from demagnify.errors import DemagnifyError
 
 LEAVES = st.one_of(
     st.none(),

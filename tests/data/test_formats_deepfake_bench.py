@@ -6,10 +6,10 @@ import shutil
 import pytest
 from field_sets import deepfake_bench, picture, write_json
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
 from demagnify.data import FAKE, REAL, Manifest
 from demagnify.data.formats.deepfake_bench_file import label_of
-from demagnify.errors import BadConfigError, BadManifestError, DemagnifyWarning
 
 
 @pytest.fixture

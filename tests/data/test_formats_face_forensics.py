@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from field_sets import FF_SPLITS, face_forensics, grey, picture, video, write_json
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, DemagnifyWarning
 from demagnify.data import FAKE, REAL, Manifest, videos
-from demagnify.errors import BadConfigError, BadImageError, BadManifestError, DemagnifyWarning
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from field_sets import CATEGORIES, coco, open_forensics, picture, write_json
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data import FAKE, REAL, Manifest
 from demagnify.data.labels import named_label
 from demagnify.data.prepare import count_repeats
-from demagnify.errors import BadConfigError, BadManifestError
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pytest
 from field_sets import coco, deepfake_bench, face_forensics, open_forensics, picture, write_json
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadManifestError, UnknownNameError
 from demagnify.data import FAKE, REAL, Manifest
 from demagnify.data.formats import FORMATS, recognise
-from demagnify.errors import BadManifestError, UnknownNameError
 
 
 def kaggle(root, inside="Dataset"):

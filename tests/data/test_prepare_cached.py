@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from field_sets import face_forensics, open_forensics, picture
 
-from demagnify import images
-from demagnify.data import Faces, Manifest
+from demagnify.core import images
+from demagnify.core.errors import BadImageError, BadManifestError
+from demagnify.data import FaceDataset, Manifest
+from demagnify.data.face_finding import square_around
 from demagnify.data.prepare import PrepareSettings, prepared
-from demagnify.errors import BadImageError, BadManifestError
-from demagnify.experiments.detector import open_splits
-from demagnify.faces import square_around
+from demagnify.detectors.train import open_splits
 
 
 @pytest.fixture(autouse=True)
@@ -97,13 +97,13 @@ def test_experiments_list_what_could_not_be_cut(root):
 def test_the_scene_view_needs_no_cutting(root, cache):
     scenes = Manifest.load(root, view="scene")
     assert prepared(scenes) is scenes
-    assert len(Faces.open(scenes, size=32)) == 24
+    assert len(FaceDataset.open(scenes, size=32)) == 24
     assert not cache.exists()
 
 
 def test_boxes_must_be_cut_before_they_are_decoded(root):
     with pytest.raises(BadManifestError, match="demagnify data prepare"):
-        Faces.open(Manifest.load(root), size=32)
+        FaceDataset.open(Manifest.load(root), size=32)
 
 
 @pytest.mark.assets

@@ -4,11 +4,11 @@ import pytest
 from field_sets import deepfake_bench, face_forensics, open_forensics, picture
 from typer.testing import CliRunner
 
-from demagnify import images
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.app import app
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyError
 from demagnify.data import Manifest
-from demagnify.errors import BadConfigError, BadManifestError, DemagnifyError
 
 
 @pytest.fixture

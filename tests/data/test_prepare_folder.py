@@ -10,13 +10,13 @@ import pytest
 from field_sets import coco, face_forensics, grey, open_forensics, picture, write_json
 from PIL import ExifTags, Image
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.data import Manifest
 from demagnify.data.builder import ManifestBuilder
+from demagnify.data.face_finding import Face, square_around
 from demagnify.data.prepare import PrepareSettings, prepare
 from demagnify.data.records import Box
-from demagnify.errors import BadImageError, BadManifestError, BadOutputError
-from demagnify.faces import Face, square_around
 
 
 class NumberedFinder:

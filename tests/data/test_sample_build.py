@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from drawn_faces import draw_face
 
-from demagnify import images
-from demagnify.data.faces import Faces
+from demagnify.core import images
+from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
 from demagnify.data.sample import build, build_sample, donors
 from demagnify.data.splits import split_of
-from demagnify.errors import BadImageError, BadManifestError, BadOutputError
 
 
 def contents(folder):
@@ -164,8 +164,8 @@ def test_swaps_of_photographs_still_are_faces(asset, tmp_path):
     asset("celeba-999")
     manifest = build_sample(tmp_path / "out", seed=0, limit=24)
     again = build_sample(tmp_path / "again", seed=0, limit=24)
-    faces = Faces.open(manifest, strict=True)
-    assert faces.fingerprint() == Faces.open(again).fingerprint()
+    faces = FaceDataset.open(manifest, strict=True)
+    assert faces.fingerprint() == FaceDataset.open(again).fingerprint()
     assert len(faces) >= 46
     finder = build.FaceFinder()
     found = [finder.find(pixels) for pixels in images.from_batch(faces.batch(range(len(faces))))]

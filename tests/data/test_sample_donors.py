@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from drawn_faces import EYES, draw_face
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError
+from demagnify.data.face_finding import Face
 from demagnify.data.sample import donors
 from demagnify.data.sample.portraits import find_portrait
-from demagnify.errors import BadImageError
-from demagnify.faces import Face
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn_faces import draw_face
 
-from demagnify import images
+from demagnify.core import images
 from demagnify.data.sample import blending
 from demagnify.data.sample.self_blend import self_blend
 from demagnify.data.sample.swap import swap_face

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from demagnify import detectors
-from demagnify.data.faces import Faces
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import Detector
 
 SIZE = 32
@@ -22,14 +22,14 @@ def tiny() -> Callable[..., Detector]:
 
 
 @pytest.fixture
-def striped_faces() -> Callable[..., Faces]:
+def striped_faces() -> Callable[..., FaceDataset]:
     """Makes noise in which every fake bears faint stripes: easy to learn, not by colour alone."""
 
-    def make(real: int, fake: int, seed: int) -> Faces:
+    def make(real: int, fake: int, seed: int) -> FaceDataset:
         dice = np.random.default_rng(seed)
         labels = dice.permutation(np.repeat([0, 1], [real, fake]))
         pixels = dice.integers(60, 196, (real + fake, 3, SIZE, SIZE))
         pixels[labels == 1] += np.where(np.arange(SIZE) % 4 < 2, 30, -30)
-        return Faces.from_arrays(pixels.astype(np.uint8), labels)
+        return FaceDataset.from_arrays(pixels.astype(np.uint8), labels)
 
     return make

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify import artifacts, detectors
-from demagnify import images as image_files
+from demagnify import detectors
+from demagnify.core import artifacts
+from demagnify.core import images as image_files
+from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
 from demagnify.detectors import Detector
-from demagnify.errors import BadArtifactError, BadConfigError, UnknownNameError
 
 
 def photographs(count: int, height: int, width: int) -> torch.Tensor:

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demagnify.core.errors import BadConfigError, DemagnifyWarning
 from demagnify.detectors import Head, wrap
-from demagnify.errors import BadConfigError, DemagnifyWarning
 
 BATCH = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
 

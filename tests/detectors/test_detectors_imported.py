@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from demagnify import detectors
-from demagnify.actions import ActionSet
-from demagnify.defense.defended import DefendedDetector
-from demagnify.defense.policy import FixedPolicy
-from demagnify.defense.shipped import load_defended
-from demagnify.defense.state import Thumbnail
-from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.agents.defended import DefendedDetector
+from demagnify.agents.policy import FixedPolicy
+from demagnify.agents.shipped import load_defended
+from demagnify.agents.state import Thumbnail
+from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.transforms.corrections import ActionSet
 
 BATCH = torch.arange(4 * 3 * 8 * 8, dtype=torch.float32).remainder(251).to(torch.uint8)
 BATCH = BATCH.view(4, 3, 8, 8)

@@ -9,8 +9,8 @@ import torch
 from onnx import TensorProto, helper
 
 from demagnify import detectors
-from demagnify.defense.defended import DefendedDetector, undefended
-from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyWarning
+from demagnify.agents.defended import DefendedDetector, undefended
+from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyWarning
 
 RAW = {"range": [0, 255]}
 NCHW = ("n", 3, 16, 16)

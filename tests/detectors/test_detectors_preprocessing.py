@@ -7,8 +7,8 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from demagnify import detectors
+from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
 from demagnify.detectors import Preprocessing, backbones
-from demagnify.errors import BadArtifactError, BadConfigError, UnknownNameError
 
 NAME = "test_resnet"
 

@@ -7,8 +7,8 @@ import torch
 from safetensors.torch import save_file
 
 from demagnify import detectors
+from demagnify.core.errors import AssetError, BadArtifactError
 from demagnify.detectors import lite, mobile_sam, pretrained
-from demagnify.errors import AssetError, BadArtifactError
 
 NAME = "test_resnet"
 

@@ -7,21 +7,21 @@ import sys
 import time
 from pathlib import Path
 
-from demagnify import artifacts
+from demagnify.core import artifacts
 
 TRAINING = """
 import sys
 from pathlib import Path
 import numpy as np
 from demagnify import detectors
-from demagnify.data.faces import Faces
+from demagnify.data.dataset import Faces
 
 def faces(seed):
     dice = np.random.default_rng(seed)
     labels = np.arange(64) % 2
     pixels = dice.integers(0, 256, (64, 3, 32, 32))
     pixels[labels == 1, 0] //= 2
-    return Faces.from_arrays(pixels.astype(np.uint8), labels)
+    return FaceDataset.from_arrays(pixels.astype(np.uint8), labels)
 
 detectors.train_detector(
     faces(0),

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from demagnify import artifacts, detectors
-from demagnify.data.faces import Faces
+from demagnify import detectors
+from demagnify.core import artifacts
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadManifestError, BadOutputError
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import Detector, DetectorTraining, TrainedDetector, loop
 from demagnify.detectors.judging import choose_threshold
-from demagnify.errors import BadArtifactError, BadConfigError, BadManifestError, BadOutputError
 
 QUICK = DetectorTraining(
     epochs=3, batch_size=16, learning_rate=3e-3, precision="float32", augmentation=0.0
@@ -97,7 +98,7 @@ def test_learns_from_training_faces_and_chooses_by_validation_faces(
     learned, judged = striped_faces(48, 48, seed=1), striped_faces(24, 24, seed=2)
     trained = train(train=learned, val=judged)
 
-    def pixels(faces: Faces) -> set[bytes]:
+    def pixels(faces: FaceDataset) -> set[bytes]:
         return {image.tobytes() for image in faces.images}
 
     assert seen[True] == pixels(learned)
@@ -239,7 +240,7 @@ def test_another_training_is_not_continued(
     original = striped_faces(48, 48, seed=1)
     stand_ins = {
         "other faces": striped_faces(48, 48, seed=77),
-        "other labels": Faces.from_arrays(original.images, 1 - original.labels),
+        "other labels": FaceDataset.from_arrays(original.images, 1 - original.labels),
         "other start": tiny(seed=8),
     }
     arguments = {

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from demagnify import detectors
+from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyWarning
 from demagnify.detectors import Preprocessing
-from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyWarning
 
 BATCH = torch.randint(0, 256, (4, 3, 20, 20), dtype=torch.uint8)
 

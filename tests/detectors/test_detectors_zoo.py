@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from demagnify import detectors
+from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
 from demagnify.detectors import zoo
-from demagnify.errors import BadArtifactError, BadConfigError, UnknownNameError
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():

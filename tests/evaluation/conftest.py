@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.actions import ActionSet
-from demagnify.data.faces import Faces
-from demagnify.defense.judgement import Defense, Judgement
-from demagnify.defense.reward_table import RewardTable
+from demagnify.agents.judgement import Defense, Judgement
+from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation import AttackEntry, Context, Faced, Settings, SkippedFile
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ActionSet
 
 ACTIONS = ("leave", "mask-center", "jpeg", "gaussian-blur")
 DAMAGE = {"none": 0.0, "srgan-x4": 2.2, "edsr-x2": 1.1, "bicubic-x2": 0.4}
@@ -40,7 +40,7 @@ class Guided(Defense):
         return Judgement(logits=logits, actions=actions, threshold=table.threshold)
 
 
-def make_faces(seed: int, groups: int, size: int = 16) -> Faces:
+def make_faces(seed: int, groups: int, size: int = 16) -> FaceDataset:
     """Three faces per group, each a smooth gradient; every group has a fake."""
     random = np.random.default_rng(seed)
     count = 3 * groups
@@ -50,17 +50,17 @@ def make_faces(seed: int, groups: int, size: int = 16) -> Faces:
     pixels = corners + 40 * ramp[:, None] * ramp + random.normal(0, 6, (count, 3, size, size))
     names = [f"faces/{number:04d}.png" for number in range(count)]
     owners = np.array([f"photo-{number // 3:03d}" for number in range(count)])
-    return Faces.from_arrays(
+    return FaceDataset.from_arrays(
         np.clip(pixels, 0, 255).astype(np.uint8), labels, groups=owners, names=names
     )
 
 
-def make_faced(clean: Faces, seed: int, attack: str) -> Faced:
+def make_faced(clean: FaceDataset, seed: int, attack: str) -> Faced:
     """One attack's filled table, with states that tell attacked faces apart, now and then."""
     random = np.random.default_rng([seed, 7])  # the same noise under every attack: paired faces
     damage = DAMAGE[attack]
     pixels = clean.images if attack == "none" else 255 - (255 - clean.images) // 8 * 8
-    table = RewardTable(clean.with_images(pixels), Silent(), ActionSet.create(list(ACTIONS)))
+    table = LogitTable(clean.with_images(pixels), Silent(), ActionSet.create(list(ACTIONS)))
     truth = 2.0 * clean.labels - 0.6
     _, owner = np.unique(clean.groups, return_inverse=True)
     base = truth + random.normal(0, 0.7, owner.max() + 1)[owner] + random.normal(0, 1, len(clean))

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from demagnify.defense.judgement import Judgement
-from demagnify.evaluation.adaptive import worst_of
+from demagnify.agents.judgement import Judgement
 from demagnify.evaluation.familiarity import familiarity, families
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.statistics import GroupResamples, Measured, holm
+from demagnify.evaluation.worst_case import worst_of
 
 
 def said(logits, actions=None, threshold=0.0):

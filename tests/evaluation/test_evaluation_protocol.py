@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from demagnify.defense.judgement import Defense, Judgement
-from demagnify.defense.learned import Learned
-from demagnify.defense.policy import FixedPolicy
-from demagnify.defense.state import STATES
-from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError
+from demagnify.agents.judgement import Defense, Judgement
+from demagnify.agents.learned import Learned
+from demagnify.agents.policy import FixedPolicy
+from demagnify.agents.state import STATES
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.evaluation import (
     AttackEntry,
     Board,
@@ -26,10 +26,10 @@ from demagnify.evaluation import (
     learned_contender,
     load_result,
 )
+from demagnify.evaluation.baselines.choosing import choose_action, choose_threshold
 from demagnify.evaluation.batches import draw_batches
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import write_report
-from demagnify.evaluation.rivals.choosing import choose_action, choose_threshold
 from demagnify.evaluation.run_folder import load_examples
 
 

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from demagnify.defense.judgement import Defense, Judgement
-from demagnify.errors import BadArtifactError
+from demagnify.agents.judgement import Defense, Judgement
+from demagnify.core.errors import BadArtifactError
 from demagnify.evaluation import Context, Settings, evaluate
 from demagnify.evaluation.report import all_tables, markup, plots, story, tables, write_report
 from demagnify.evaluation.report.page import render

@@ -3,7 +3,7 @@
 import pytest
 from tiny_loop import run_loop
 
-from demagnify.assets.store import CACHE_VARIABLE
+from demagnify.core.assets.store import CACHE_VARIABLE
 
 
 @pytest.fixture(scope="session")

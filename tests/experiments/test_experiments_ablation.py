@@ -5,11 +5,11 @@ import pytest
 from tiny_faces import SIZE
 from tiny_loop import DEFENSE, SETTINGS
 
-from demagnify.defense.config import DefenseTraining
-from demagnify.defense.learners import FullInformationConfig
-from demagnify.experiments.ablation import Ablation, ablate
-from demagnify.experiments.conditions import create_attacks, under_attacks
-from demagnify.experiments.detector import open_splits
+from demagnify.agents.config import DefenseTraining
+from demagnify.agents.learners import FullInformationConfig
+from demagnify.detectors.train import open_splits
+from demagnify.evaluation.ablation import Ablation, ablate
+from demagnify.laundering.conditions import create_attacks, under_attacks
 
 QUICK = FullInformationConfig(hidden=8, epochs=3)
 

@@ -9,26 +9,28 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
 
-from demagnify import images
-from demagnify.actions import ActionSet
-from demagnify.attacks.adaptive import AdaptiveSettings, Answers, Candidates
-from demagnify.attacks.base import Attack
-from demagnify.data import Faces, Manifest
-from demagnify.defense.defended import DefendedDetector, undefended
-from demagnify.defense.policy import FixedPolicy
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import Thumbnail
+from demagnify.agents.defended import DefendedDetector, undefended
+from demagnify.agents.policy import FixedPolicy
+from demagnify.agents.state import Thumbnail
+from demagnify.core import images
+from demagnify.core.errors import AssetError, BadArtifactError, BadImageError, BadOutputError
+from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import wrap
-from demagnify.errors import AssetError, BadArtifactError, BadImageError, BadOutputError
 from demagnify.evaluation import Faced, Settings, evaluate
-from demagnify.experiments.adaptive import (
+from demagnify.evaluation.adaptive import (
     AdaptivePlan,
+    AdaptiveSettings,
+    Answers,
+    Candidates,
     adaptive_conditions,
     attack_adaptively,
     load_adaptive,
     load_target,
     tell,
 )
+from demagnify.scores import LogitTable
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.corrections import ActionSet
 
 SIZE = 32
 REALS = (60, 70, 80, 92, 96, 104)  # the last is misjudged without any attack
@@ -131,7 +133,7 @@ def test_success_grows_with_the_queries_to_the_success_rate(plan, tmp_path):
 def test_the_published_faces_can_be_judged_like_any_data_set(plan, tmp_path):
     run = attack_adaptively(plan, tmp_path / "out")
     manifest = Manifest.load(tmp_path / "out" / "faces", strict=True).split("test")
-    faces = Faces.open(manifest, size=SIZE, strict=True)
+    faces = FaceDataset.open(manifest, size=SIZE, strict=True)
     np.testing.assert_array_equal(faces.images, run.adapted.faces.images[:])
     assert faces.groups.tolist() == run.adapted.faces.groups.tolist()
     logits = plan.target.logits(faces.batch(np.arange(len(faces)))).numpy()
@@ -243,14 +245,14 @@ def defended(plan):
 
 
 def test_an_evaluation_takes_its_rows(plan, tmp_path, defended):
-    faces = Faces.open(Manifest.load(plan.source).split("test"), size=SIZE)
+    faces = FaceDataset.open(Manifest.load(plan.source).split("test"), size=SIZE)
     candidates = Candidates(faces, plan.attacks, cache=tmp_path / "cache")
     targets = {"undefended": plan.target, "mask": defended}
     rows = adaptive_conditions(candidates, targets)
     assert list(rows) == ["adaptive-vs-undefended", "adaptive-vs-mask"]
     faced = {}
     for name, condition in {"none": faces, **rows}.items():
-        table = RewardTable(condition, plan.target, defended.actions)
+        table = LogitTable(condition, plan.target, defended.actions)
         table.fill()
         faced[name] = Faced(table)
     settings = Settings(resamples=20, batches=2, batch_size=4, selection_split="test")

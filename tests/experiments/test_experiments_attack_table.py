@@ -9,13 +9,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from demagnify import images
-from demagnify.attacks.adaptive import AdaptiveSettings
-from demagnify.attacks.base import Attack
-from demagnify.attacks.controls import BicubicAttack
+from demagnify.core import images
+from demagnify.core.errors import AssetError, BadConfigError
 from demagnify.detectors import wrap
-from demagnify.errors import AssetError, BadConfigError
-from demagnify.experiments.attack_table import (
+from demagnify.evaluation.adaptive import AdaptiveSettings
+from demagnify.evaluation.attack_table import (
     AttackTable,
     DataSet,
     TablePlan,
@@ -24,7 +22,9 @@ from demagnify.experiments.attack_table import (
     to_csv,
     to_markdown,
 )
-from demagnify.experiments.attack_table.fill import family
+from demagnify.evaluation.attack_table.fill import family
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.attacks.controls import BicubicAttack
 
 SIZE = 32
 PAIRS = 40

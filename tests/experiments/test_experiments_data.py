@@ -5,17 +5,17 @@ import pytest
 import torch
 from tiny_faces import SIZE, write_faces
 
-from demagnify import images
-from demagnify.attacks.controls import BicubicAttack, NoAttack
-from demagnify.data import Faces
-from demagnify.errors import BadConfigError, BadImageError, BadManifestError, UnknownNameError
-from demagnify.experiments.conditions import (
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, UnknownNameError
+from demagnify.data import FaceDataset
+from demagnify.detectors.train import open_split, open_splits
+from demagnify.laundering.conditions import (
     create_attacks,
     measure_quality,
     pooled,
     under_attacks,
 )
-from demagnify.experiments.detector import open_split, open_splits
+from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
 
 COUNTS = {"train": 2, "val": 1, "test": 1}
 
@@ -95,7 +95,7 @@ def test_a_missing_split_is_told_before_anything_is_decoded(source, monkeypatch)
     def forbidden(*_, **__):
         raise AssertionError("decoded")
 
-    monkeypatch.setattr(Faces, "open", forbidden)
+    monkeypatch.setattr(FaceDataset, "open", forbidden)
     with pytest.raises(BadManifestError, match="no image is in the split 'dev'"):
         open_splits([source], ["train", "dev"], size=SIZE)
 
@@ -124,7 +124,7 @@ def test_two_attacks_of_one_name_are_refused(monkeypatch):
         attack.name = name.rpartition("/")[2].removesuffix(".pth")
         return attack
 
-    monkeypatch.setattr("demagnify.attacks.create", create)
+    monkeypatch.setattr("demagnify.transforms.attacks.create", create)
     with pytest.raises(BadConfigError, match="two attacks are called 'net'"):
         create_attacks(["mine/net.pth", "yours/net.pth"])
 

@@ -9,9 +9,8 @@ from tiny_faces import write_faces
 from demagnify import detectors
 from demagnify.detectors import TrainedDetector
 from demagnify.detectors.detector import Detector
-from demagnify.evaluation import Settings
-from demagnify.experiments import demo
-from demagnify.experiments.demo import Demo
+from demagnify.evaluation import Settings, demo
+from demagnify.evaluation.demo import Demo
 
 PRESET = """
 defense:
@@ -73,8 +72,8 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
     assert result.context.command == f"demagnify demo --output {folder} --seed 3"
     assert result.split_entry("test").n == 8
 
-    monkeypatch.setattr("demagnify.defense.learners.q_learning.QLearning.fit", forbidden)
-    monkeypatch.setattr("demagnify.attacks.controls.BicubicAttack.run", forbidden)
+    monkeypatch.setattr("demagnify.agents.learners.q_learning.QLearning.fit", forbidden)
+    monkeypatch.setattr("demagnify.transforms.attacks.controls.BicubicAttack.run", forbidden)
     monkeypatch.setattr(Detector, "forward", forbidden)
     again = small().run()
     assert again.cells == result.cells

@@ -4,11 +4,11 @@ import pytest
 from tiny_faces import SIZE, write_faces
 
 from demagnify import detectors
+from demagnify.data.provenance import identify
 from demagnify.detectors.detector import Detector
-from demagnify.experiments.hardening import harden_on
-from demagnify.experiments.sources import identify
 from demagnify.hardening import Hardening
-from demagnify.hardening.sparring import Sparring
+from demagnify.hardening.harden import harden_on
+from demagnify.hardening.surrogates import Sparring
 
 QUICK = Hardening(
     rounds=1, explore=1.0, judged=8, kinds=("blurred",), sparring=Sparring(partners=0)

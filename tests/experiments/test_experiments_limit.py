@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from demagnify.core.errors import BadConfigError
 from demagnify.data import Manifest, Record
-from demagnify.errors import BadConfigError
-from demagnify.experiments.limit import limited
+from demagnify.data.subsample import limited
 
 ROOT = Path("faces")
 

@@ -13,19 +13,20 @@ from sklearn.metrics import balanced_accuracy_score
 from tiny_faces import SIZE, write_faces
 from tiny_loop import DEFENSE, DETECTOR, SETTINGS, training
 
-from demagnify import detectors, images
-from demagnify.actions import ActionSet
-from demagnify.attacks.controls import BicubicAttack
-from demagnify.data import Faces, Manifest
-from demagnify.defense.defended import DefendedDetector, undefended
-from demagnify.defense.policy import FixedPolicy
+from demagnify import detectors
+from demagnify.agents.defended import DefendedDetector, undefended
+from demagnify.agents.policy import FixedPolicy
+from demagnify.agents.train import train_defense_on, train_seeds_on
+from demagnify.core import images
+from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors.detector import Detector
-from demagnify.errors import BadArtifactError, BadConfigError
+from demagnify.detectors.train import train_detector_on
+from demagnify.evaluation.named import load_groups
 from demagnify.evaluation.report.words import percent
-from demagnify.experiments.defense import train_defense_on, train_seeds_on
-from demagnify.experiments.detector import train_detector_on
-from demagnify.experiments.evaluation import evaluate_on
-from demagnify.experiments.named import load_groups
+from demagnify.evaluation.run import evaluate_on
+from demagnify.transforms.attacks.controls import BicubicAttack
+from demagnify.transforms.corrections import ActionSet
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_a_verdict_follows_from_its_logit(predictions):
 
 def test_predictions_are_what_the_saved_defence_says(loop, predictions):
     defended = DefendedDetector.load(loop.folder / "defense", device="cpu", precision="float32")
-    clean = Faces.open(Manifest.load(loop.source).split("test"), size=SIZE)
+    clean = FaceDataset.open(Manifest.load(loop.source).split("test"), size=SIZE)
     for attack in (None, BicubicAttack(4)):
         images = clean.batch(range(len(clean)))
         decisions = defended.decide(images if attack is None else attack(images))
@@ -430,7 +431,7 @@ def test_a_finished_training_is_not_done_again(loop, monkeypatch):
     def forbidden(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("demagnify.defense.learners.q_learning.QLearning.fit", forbidden)
+    monkeypatch.setattr("demagnify.agents.learners.q_learning.QLearning.fit", forbidden)
     monkeypatch.setattr(Detector, "forward", forbidden)
     told = []
     again = train_defense_on(training(loop), loop.folder / "defense", tell=told.append)
@@ -473,7 +474,7 @@ def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, 
     faced = evaluation.splits["test"].faced
     clean, attacked = (faced[name].table.faces for name in ("none", "bicubic-x2"))
     assert clean.size == attacked.size == SIZE
-    small = Faces.open(Manifest.load(loop.source).split("test"), size=SIZE // 2)
+    small = FaceDataset.open(Manifest.load(loop.source).split("test"), size=SIZE // 2)
     expected = BicubicAttack(2)(small.batch([0]))[0].permute(1, 2, 0).numpy()
     assert np.array_equal(
         attacked.batch([0])[0].permute(1, 2, 0).numpy(), images.fit(expected, SIZE)

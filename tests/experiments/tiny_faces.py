@@ -4,7 +4,7 @@ import csv
 
 import numpy as np
 
-from demagnify import images
+from demagnify.core import images
 
 SIZE = 64
 COUNTS = {"train": 12, "val": 6, "test": 6}

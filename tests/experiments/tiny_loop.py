@@ -5,14 +5,14 @@ from pathlib import Path
 
 from tiny_faces import SIZE, write_faces
 
-from demagnify.defense.config import DefenseTraining
-from demagnify.defense.learners import QLearningConfig
-from demagnify.defense.training import TrainedDefense
+from demagnify.agents.config import DefenseTraining
+from demagnify.agents.learners import QLearningConfig
+from demagnify.agents.train import DefensePlan, train_defense_on
+from demagnify.agents.training import TrainedDefense
 from demagnify.detectors import DetectorTraining, TrainedDetector
+from demagnify.detectors.train import train_detector_on
 from demagnify.evaluation import Evaluation, Settings
-from demagnify.experiments.defense import DefensePlan, train_defense_on
-from demagnify.experiments.detector import train_detector_on
-from demagnify.experiments.evaluation import EvaluationPlan, evaluate_on
+from demagnify.evaluation.run import EvaluationPlan, evaluate_on
 
 DETECTOR = DetectorTraining(
     epochs=3, batch_size=8, learning_rate=3e-3, augmentation=0.0, seed=4, precision="float32"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from demagnify import detectors
-from demagnify.data.faces import Faces
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import Detector
 
 SIZE = 32
@@ -21,10 +21,10 @@ def tiny() -> Callable[..., Detector]:
 
 
 @pytest.fixture(scope="session")
-def faces() -> Callable[..., Faces]:
+def faces() -> Callable[..., FaceDataset]:
     """Fakes bear a fine grid, which filters wipe out, and a broad slope, which they leave."""
 
-    def make(count: int, seed: int) -> Faces:
+    def make(count: int, seed: int) -> FaceDataset:
         dice = np.random.default_rng(seed)
         labels = dice.permutation(np.arange(count) % 2)
         pixels = dice.integers(90, 166, (count, 3, SIZE, SIZE))
@@ -32,6 +32,6 @@ def faces() -> Callable[..., Faces]:
         broad = np.linspace(-9, 9, SIZE)
         pixels[labels == 1] += (fine + broad).astype(np.int64)
         groups = [f"g{index // 2}" for index in range(count)]
-        return Faces.from_arrays(pixels.astype(np.uint8), labels, groups)
+        return FaceDataset.from_arrays(pixels.astype(np.uint8), labels, groups)
 
     return make

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.attacks import create
-from demagnify.degradations import Degrader, registered
 from demagnify.hardening.opponents import AttackedFace, Opponents
 from demagnify.hardening.publishing import Published, magnified, resize
+from demagnify.transforms.attacks import create
+from demagnify.transforms.degradations import Degrader, registered
 
 
 def dice(seed=0):

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.attacks import create
-from demagnify.defense.learners.config import FullInformationConfig
-from demagnify.degradations import Degrader, registered
+from demagnify.agents.learners.config import FullInformationConfig
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, DetectorTraining, train_detector
-from demagnify.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.hardening import Hardening, Sparring, adversary, averaging, harden, rounds
 from demagnify.hardening.adversary import Adversary, Mixture, degrading
 from demagnify.hardening.opponents import Opponents
 from demagnify.hardening.picture import draw_rounds
-from demagnify.hardening.sparring import Lessons
+from demagnify.hardening.surrogates import Lessons
+from demagnify.transforms.attacks import create
+from demagnify.transforms.degradations import Degrader, registered
 
 KINDS = ("blurred", "resampled", "crisp")
 FILTERS = Opponents((registered(KINDS),))

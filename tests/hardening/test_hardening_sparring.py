@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.data.faces import Faces
-from demagnify.degradations.kinds import DEGRADATIONS
-from demagnify.errors import BadArtifactError
-from demagnify.hardening.sparring import (
+from demagnify.core.errors import BadArtifactError
+from demagnify.data.dataset import FaceDataset
+from demagnify.hardening.surrogates import (
     AIMS,
     Lessons,
     Partner,
@@ -16,14 +15,15 @@ from demagnify.hardening.sparring import (
     partners,
     train_partners,
 )
-from demagnify.hardening.sparring.network import SparringNetwork
-from demagnify.hardening.sparring.teaching import draw_pair, teach
+from demagnify.hardening.surrogates.network import SparringNetwork
+from demagnify.hardening.surrogates.teaching import draw_pair, teach
+from demagnify.transforms.degradations.kinds import DEGRADATIONS
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
-def photographs() -> Faces:
+def photographs() -> FaceDataset:
     """Smooth pictures with edges, from which a network can learn to enlarge."""
     dice = np.random.default_rng(0)
     rows, columns = np.mgrid[0:96, 0:96]
@@ -33,7 +33,7 @@ def photographs() -> Faces:
         waves = np.cos(angle) * rows + np.sin(angle) * columns + phase
         edges = np.where(np.sin(waves / dice.uniform(3, 8)) > 0, 60, 180)
         pixels.append(np.stack([edges + shift for shift in dice.integers(-40, 40, 3)]))
-    return Faces.from_arrays(np.stack(pixels).astype(np.uint8), np.arange(24) % 2)
+    return FaceDataset.from_arrays(np.stack(pixels).astype(np.uint8), np.arange(24) % 2)
 
 
 def test_fifteen_designs_have_every_aim_at_every_scale():

@@ -7,8 +7,8 @@ import sys
 import warnings
 from typing import TextIO
 
-from demagnify.errors import DemagnifyError, DemagnifyWarning
-from demagnify.memory import keep_freed_memory
+from demagnify.core.errors import DemagnifyError, DemagnifyWarning
+from demagnify.core.memory import keep_freed_memory
 
 EXIT_FAULT_OF_INPUT = 1
 EXIT_SOME_SKIPPED = 3

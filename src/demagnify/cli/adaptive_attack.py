@@ -77,10 +77,16 @@ def run(
     Writes faces/ (PNG files with metadata.csv: a data set that `evaluate` and all others read),
     adaptive.json and adaptive.png. Stopped, the same command goes on where it was.
     """
-    from demagnify.attacks.adaptive import FAST_ATTACKS, AdaptiveSettings
-    from demagnify.attacks.perceptual import perceptual_distance
-    from demagnify.experiments.adaptive import AdaptivePlan, attack_adaptively, load_target, tell
-    from demagnify.experiments.conditions import create_attacks
+    from demagnify.evaluation.adaptive import (
+        FAST_ATTACKS,
+        AdaptivePlan,
+        AdaptiveSettings,
+        attack_adaptively,
+        load_target,
+        tell,
+    )
+    from demagnify.laundering.conditions import create_attacks
+    from demagnify.laundering.perceptual import perceptual_distance
 
     target = load_target(against, device=device, precision=precision)
     plan = AdaptivePlan(

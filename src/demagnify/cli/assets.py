@@ -22,7 +22,7 @@ def run(
     own index and proxy settings hold; none of their code is run. They are kept in the cache
     folder, which the environment variable `DEMAGNIFY_CACHE` moves.
     """
-    from demagnify import assets
+    from demagnify.core import assets
 
     for name in assets.names() if fetch_all else fetch or []:
         assets.fetch(name)

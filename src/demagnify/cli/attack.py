@@ -11,7 +11,7 @@ from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.options import Device, Precision, Strict
 
 if TYPE_CHECKING:
-    from demagnify.attacks.folder import FolderSummary
+    from demagnify.laundering import FolderSummary
 
 _HOLDS = {"photos": "whole photographs", "crops": "face crops"}
 
@@ -75,8 +75,8 @@ def run(
     `metadata.csv` with labels carried along and PSNR and SSIM, `faces.csv`, `skipped.csv`, and
     beside the folder a picture of a few faces. What is done is not done again.
     """
-    from demagnify import attacks
-    from demagnify.errors import BadConfigError
+    from demagnify.core.errors import BadConfigError
+    from demagnify.transforms import attacks
 
     if list_names:
         for name in attacks.names():
@@ -86,7 +86,7 @@ def run(
         raise BadConfigError("no photographs were given", hint="demagnify attack FOLDER OUTPUT")
 
     # These import torch, which a list needs not.
-    from demagnify.attacks.folder import FolderConfig, attack_folder
+    from demagnify.laundering import FolderConfig, attack_folder
 
     summary = attack_folder(
         source,

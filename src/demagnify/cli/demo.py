@@ -31,7 +31,7 @@ def run(
     trains an agent before the hardened detector and the paper's agent, judges them beside all
     baselines and writes `report.html`. What is there already is not done again.
     """
-    from demagnify.experiments.demo import Demo
+    from demagnify.evaluation.demo import Demo
 
     demo = Demo(output, seed=seed, device=device, precision=precision)
     result = demo.run(train_detector=train_detector, tell=typer.echo)

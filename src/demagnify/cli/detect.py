@@ -13,7 +13,7 @@ from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
 from demagnify.cli.options import Device, Precision, Strict
 
 if TYPE_CHECKING:
-    from demagnify.detection import PhotoVerdict
+    from demagnify.inference import PhotoVerdict
 
 
 def run(
@@ -47,11 +47,11 @@ def run(
     fakes that they have not met, and on photographs that were compressed or resized hard. Only
     defences that were trained to withhold doubtful verdicts (defense.abstain) say unsure.
     """
-    from demagnify.defense.shipped import load_defended
-    from demagnify.detection import detect
-    from demagnify.errors import BadImageError
-    from demagnify.faces import FaceFinder
-    from demagnify.progress import bar
+    from demagnify.agents.shipped import load_defended
+    from demagnify.core.errors import BadImageError
+    from demagnify.core.progress import bar
+    from demagnify.data.face_finding import FaceFinder
+    from demagnify.inference import detect
 
     named, unreadable = _expand(photos, save)
     for line in unreadable:
@@ -80,8 +80,8 @@ def _expand(arguments: list[Path], save: Path | None) -> tuple[list[tuple[Path, 
 
     And a line about each folder, deeper down, that cannot be read.
     """
-    from demagnify.errors import BadImageError
-    from demagnify.images import list_files
+    from demagnify.core.errors import BadImageError
+    from demagnify.core.images import list_files
 
     named: list[tuple[Path, Path]] = []
     unreadable: list[str] = []
@@ -137,7 +137,7 @@ def _print(verdict: PhotoVerdict, *, as_json: bool) -> None:
 
 
 def _draw(verdict: PhotoVerdict, picture: Path) -> None:
-    from demagnify.detection import draw_verdict
-    from demagnify.images import save_png
+    from demagnify.core.images import save_png
+    from demagnify.inference import draw_verdict
 
     save_png(picture, draw_verdict(verdict))

@@ -75,8 +75,8 @@ def run(
     """
     from demagnify import detectors
     from demagnify.evaluation import Settings
-    from demagnify.experiments.evaluation import SPLITS, EvaluationPlan, evaluate_on
-    from demagnify.experiments.named import load_groups
+    from demagnify.evaluation.named import load_groups
+    from demagnify.evaluation.run import SPLITS, EvaluationPlan, evaluate_on
 
     plan = EvaluationPlan(
         sources=data,

@@ -79,9 +79,9 @@ def run(
     """
     from demagnify import detectors
     from demagnify.detectors import DetectorTraining
-    from demagnify.experiments.hardening import PICTURE, harden_on
     from demagnify.hardening import Hardening, Sparring
-    from demagnify.hardening.sparring import Lessons
+    from demagnify.hardening.harden import PICTURE, harden_on
+    from demagnify.hardening.surrogates import Lessons
 
     config = Hardening(
         rounds=rounds,

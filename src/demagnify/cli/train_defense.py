@@ -57,8 +57,9 @@ def run(
     It learns from every face of the split as it is, and under each --attack. A killed training goes
     on where it was, and on a CPU ends in the same bits.
     """
-    from demagnify import configs, detectors
-    from demagnify.experiments.defense import DefensePlan, train_defense_on, train_seeds_on
+    from demagnify import detectors
+    from demagnify.agents import presets as configs
+    from demagnify.agents.train import DefensePlan, train_defense_on, train_seeds_on
 
     chosen = [] if seed is None else [f"defense.seed={seed}"]
     config = configs.load(preset, [*(override or []), *chosen])

@@ -80,8 +80,8 @@ def run(
     training goes on where it was when the same command is given again, and on a CPU ends in the
     same bits.
     """
-    from demagnify import configs
-    from demagnify.experiments.detector import train_detector_on
+    from demagnify.agents import presets as configs
+    from demagnify.detectors.train import train_detector_on
 
     given = {
         "backbone": backbone,

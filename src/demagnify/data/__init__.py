@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import demagnify.data.formats  # noqa: F401  what `Manifest.load` knows
-from demagnify.data.faces import Faces
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Box, Record, Skipped
 from demagnify.data.stream import FaceStream
 
-__all__ = ["FAKE", "REAL", "Box", "FaceStream", "Faces", "Manifest", "Record", "Skipped"]
+__all__ = ["FAKE", "REAL", "Box", "FaceDataset", "FaceStream", "Manifest", "Record", "Skipped"]

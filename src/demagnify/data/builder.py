@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.columns import RowCollector, stored_name
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Box, Record, Skipped
-from demagnify.errors import BadManifestError
 
 
 class ManifestBuilder:

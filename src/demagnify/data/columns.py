@@ -10,8 +10,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.records import BOX, Box, Record, relative_name
-from demagnify.errors import BadManifestError
 
 EXTRA: Final = "extra."
 CHUNK: Final = 65_536

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.labels import NAMES, parse_label
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import is_utf8
-from demagnify.errors import BadManifestError
 
 
 def read(root: Path, *, strict: bool = False) -> Manifest:

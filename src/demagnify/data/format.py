@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from demagnify.errors import BadConfigError, BadManifestError
-from demagnify.registry import Registry
+from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.registry import Registry
 
 if TYPE_CHECKING:
     from demagnify.data.manifest import Manifest

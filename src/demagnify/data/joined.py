@@ -13,7 +13,7 @@ Indices = NDArray[np.int64]
 
 
 class PixelSource(Protocol):
-    """What `Faces` asks of its pixels: a uint8 array (N, 3, S, S), a memory map, or `Joined`."""
+    """Pixels of a `FaceDataset`: a uint8 array (N, 3, S, S), a memory map, or `Joined`."""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from demagnify.errors import BadManifestError
+from demagnify.core.errors import BadManifestError
 
 REAL: Final = 0
 FAKE: Final = 1

@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import columns, splits, writer
 from demagnify.data.format import FORMATS, recognise
 from demagnify.data.records import BOX, Box, Record, Skipped, SplitCounts
-from demagnify.errors import BadManifestError
 
 __all__ = ["FILE_NAME", "Box", "Manifest", "Record", "Skipped", "SplitCounts"]
 

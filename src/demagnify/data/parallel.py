@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
-from demagnify import progress
+from demagnify.core import progress
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from demagnify.errors import BadManifestError
+from demagnify.core.errors import BadManifestError
 
 COLUMNS: Final = ("file_name", "label", "split", "group")
 BOX: Final = ("x", "y", "width", "height")

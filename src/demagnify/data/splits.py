@@ -14,7 +14,7 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import Final
 
-from demagnify.errors import BadConfigError, BadManifestError
+from demagnify.core.errors import BadConfigError, BadManifestError
 
 WHOLE: Final = "all"
 FRACTIONS: Final[Mapping[str, float]] = MappingProxyType({"train": 0.7, "val": 0.1, "test": 0.2})

@@ -18,10 +18,10 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from demagnify.assets import cache_folder
+from demagnify.core.assets import cache_folder
+from demagnify.core.errors import BadOutputError
+from demagnify.core.files import write_text
 from demagnify.data.records import Skipped
-from demagnify.errors import BadOutputError
-from demagnify.files import write_text
 
 Rows = NDArray[Any]
 Make = Callable[[int], Iterator[Rows | Skipped]]

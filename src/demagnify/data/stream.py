@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.data.faces import Pixels, decoded
+from demagnify.data.dataset import Pixels, decoded
 from demagnify.data.manifest import Manifest
 from demagnify.data.parallel import ahead
 from demagnify.data.records import Skipped
@@ -17,7 +17,7 @@ from demagnify.data.records import Skipped
 class FaceStream:
     """One pass over a manifest of any size, in batches; the next is decoded meanwhile.
 
-    `Faces.open` is for what is looked at many times: it decodes once and keeps the pixels. A
+    `FaceDataset.open` is for what is looked at many times: it decodes once and keeps the pixels. A
     stream keeps a few batches only, and decodes anew in every pass.
 
     Args:

@@ -11,8 +11,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from demagnify.errors import BadImageError
-from demagnify.images import Pixels
+from demagnify.core.errors import BadImageError
+from demagnify.core.images import Pixels
 
 SUFFIXES: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 

@@ -12,10 +12,10 @@ from typing import IO, Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from demagnify.core.errors import BadManifestError
+from demagnify.core.files import atomic_path
 from demagnify.data.columns import CHUNK, EXTRA, names_below
 from demagnify.data.labels import NAMES
-from demagnify.errors import BadManifestError
-from demagnify.files import atomic_path
 
 
 def write(table: pa.Table, root: Path, path: Path) -> None:

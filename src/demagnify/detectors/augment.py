@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
-from demagnify.randomness import generator
+from demagnify.core.rng import generator
 
 _CHANCE: Final = {
     "flip": 0.5,

@@ -11,7 +11,7 @@ import torch
 from timm.data.config import resolve_data_config
 from torch import nn
 
-from demagnify.errors import BadConfigError, UnknownNameError
+from demagnify.core.errors import BadConfigError, UnknownNameError
 
 ALIASES: Final = {
     "light": "tf_efficientnet_lite0",

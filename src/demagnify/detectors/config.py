@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.devices import Precision
+from demagnify.core.devices import Precision
 
 
 class DetectorTraining(BaseModel):

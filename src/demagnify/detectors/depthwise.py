@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 from torch.overrides import TorchFunctionMode
 
-from demagnify.devices import Precision, computes_in_bfloat16
+from demagnify.core.devices import Precision, computes_in_bfloat16
 
 _PARAMETERS: Final = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
@@ -27,7 +27,7 @@ def fast_gradients(
 
     Args:
         device: Where the network computes; nothing changes but on a processor.
-        precision: As in `demagnify.devices.autocast`; nothing changes in float32.
+        precision: As in `demagnify.core.devices.autocast`; nothing changes in float32.
     """
     slow = device.type == "cpu" and computes_in_bfloat16(device, precision)
     if slow and torch.is_grad_enabled():

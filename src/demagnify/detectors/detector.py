@@ -12,17 +12,17 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 
-from demagnify import artifacts, progress
-from demagnify.data.faces import Faces
+from demagnify.core import artifacts, progress
+from demagnify.core.devices import Precision, autocast, computes_in_bfloat16, pick_device
+from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.images import check_batch
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import backbones
 from demagnify.detectors.depthwise import fast_gradients
 from demagnify.detectors.heads import Head
 from demagnify.detectors.preprocessing import CropMode, Interpolation, Resizing
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.source import Source
-from demagnify.devices import Precision, autocast, computes_in_bfloat16, pick_device
-from demagnify.errors import BadArtifactError, BadConfigError
-from demagnify.images import check_batch
 
 KIND: Final = "detector"
 
@@ -57,7 +57,7 @@ class Detector(nn.Module):
         mean: Mean per channel in [0, 1], taken off.
         std: Spread per channel in [0, 1], divided by.
         threshold: A logit above it means fake.
-        precision: In what the network computes; see `demagnify.devices`.
+        precision: In what the network computes; see `demagnify.core.devices`.
         interpolation: How images of another size are resized.
         crop_pct: What share of a resized side the network sees; see `Resizing`.
         crop_mode: Whether resizing may change proportions; see `Resizing`.
@@ -151,7 +151,7 @@ class Detector(nn.Module):
         """Returns the batch as the network wants it: resized, scaled, float32, channels last."""
         return self.resizing.resize(images).div_(255).sub_(self.mean).div_(self.std)
 
-    def logits(self, images: torch.Tensor | Faces, *, batch_size: int = 64) -> torch.Tensor:
+    def logits(self, images: torch.Tensor | FaceDataset, *, batch_size: int = 64) -> torch.Tensor:
         """Returns the logits of any number of images without gradients, float32 (N,) on the CPU.
 
         Args:
@@ -178,7 +178,7 @@ class Detector(nn.Module):
         return digest.hexdigest()
 
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
-        """Writes the detector as an artifact; see `demagnify.artifacts`.
+        """Writes the detector as an artifact; see `demagnify.core.artifacts`.
 
         Args:
             folder: Where it shall stand; what stood there is replaced.
@@ -229,7 +229,7 @@ class Detector(nn.Module):
 
 
 def batched_logits(
-    detector: nn.Module, images: torch.Tensor | Faces, *, batch_size: int = 64
+    detector: nn.Module, images: torch.Tensor | FaceDataset, *, batch_size: int = 64
 ) -> torch.Tensor:
     """Runs any detector over many images in evaluation mode; see `Detector.logits`.
 

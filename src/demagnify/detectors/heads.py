@@ -23,8 +23,8 @@ from typing import Final, Literal, NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data.labels import FAKE, REAL, parse_label
-from demagnify.errors import BadConfigError, BadManifestError
 
 HeadName = Literal[
     "logit", "logit-real", "two-logit", "probability", "probability-real", "two-probability"

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from demagnify import progress as progress_bar
-from demagnify.data.faces import Faces
+from demagnify.core import progress as progress_bar
+from demagnify.core.errors import BadConfigError
+from demagnify.core.rng import derived_seed, generator
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.augment import Alteration, Augmentation, Indices
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import Detector
@@ -24,11 +26,9 @@ from demagnify.detectors.state import (
     optimizer_tensors,
     restore_optimizer,
 )
-from demagnify.errors import BadConfigError
-from demagnify.randomness import derived_seed, generator
 
 
-def imbalance(faces: Faces) -> float:
+def imbalance(faces: FaceDataset) -> float:
     """Returns n_real / n_fake, the weight at which both classes count the same in the loss."""
     fakes = int(faces.labels.sum())
     return (len(faces) - fakes) / fakes
@@ -51,8 +51,8 @@ class TrainingLoop:
     def __init__(
         self,
         detector: Detector,
-        train: Faces,
-        val: Faces,
+        train: FaceDataset,
+        val: FaceDataset,
         config: DetectorTraining,
         alteration: Alteration | None = None,
     ) -> None:

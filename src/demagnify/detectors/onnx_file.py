@@ -11,11 +11,11 @@ import numpy as np
 import torch
 import yaml
 
+from demagnify.core.errors import BadConfigError
+from demagnify.core.files import sha256
+from demagnify.core.onnx_session import OnnxSession
 from demagnify.detectors.heads import two_names
 from demagnify.detectors.options import Layout
-from demagnify.errors import BadConfigError
-from demagnify.files import sha256
-from demagnify.onnx_session import OnnxSession
 
 _DTYPES: Final = {
     "tensor(uint8)": torch.uint8,

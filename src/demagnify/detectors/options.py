@@ -30,6 +30,7 @@ from pydantic import (
     ValidationError,
 )
 
+from demagnify.core.errors import BadConfigError
 from demagnify.detectors.heads import HeadName
 from demagnify.detectors.preprocessing import (
     Channels,
@@ -40,7 +41,6 @@ from demagnify.detectors.preprocessing import (
     Spread,
     Triple,
 )
-from demagnify.errors import BadConfigError
 
 Layout = Literal["NCHW", "NHWC"]
 

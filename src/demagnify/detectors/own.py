@@ -9,7 +9,9 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from demagnify import imports
+from demagnify.core import imports
+from demagnify.core.devices import Precision, pick_device
+from demagnify.core.errors import BadConfigError, DemagnifyWarning
 from demagnify.detectors import backbones, pretrained
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import Head, make_head
@@ -18,8 +20,6 @@ from demagnify.detectors.options import ANSWER, GEOMETRY, SCALING, Options
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.source import Source
 from demagnify.detectors.wrapped import WrappedDetector, names_of_outputs
-from demagnify.devices import Precision, pick_device
-from demagnify.errors import BadConfigError, DemagnifyWarning
 
 TIMM: Final = "timm:"
 
@@ -38,7 +38,7 @@ def from_checkpoint(
         spec: "timm:NAME".
         options: With `weights`, the checkpoint's file.
         device: "auto", "cpu", "cuda".
-        precision: In what it computes; see `demagnify.devices`.
+        precision: In what it computes; see `demagnify.core.devices`.
 
     Raises:
         UnknownNameError: If timm has no such network.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.data.faces import Faces
+from demagnify.data.dataset import FaceDataset
 
 _SHARE_OF_FREE_MEMORY: Final = 0.4
 
@@ -29,7 +29,7 @@ class DevicePixels:
         device: Where the batches shall be.
     """
 
-    def __init__(self, faces: Faces, device: torch.device) -> None:
+    def __init__(self, faces: FaceDataset, device: torch.device) -> None:
         self._faces = faces
         self._device = device
         self._resident = self._move_all() if self._has_room() else None

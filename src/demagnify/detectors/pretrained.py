@@ -17,10 +17,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from demagnify import assets
+from demagnify.core import assets
+from demagnify.core.errors import AssetError, BadArtifactError
 from demagnify.detectors import lite, mobile_sam
 from demagnify.detectors.backbones import pretrained_config
-from demagnify.errors import AssetError, BadArtifactError
 
 Tensors = dict[str, torch.Tensor]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from demagnify.core.errors import BadArtifactError
 from demagnify.detectors.options import Options
-from demagnify.errors import BadArtifactError
 
 
 class Source(BaseModel):

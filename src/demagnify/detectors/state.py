@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from demagnify import artifacts
+from demagnify.core import artifacts
+from demagnify.core.errors import BadArtifactError
 from demagnify.detectors.history import Epoch
-from demagnify.errors import BadArtifactError
 
 Tensors = dict[str, torch.Tensor]
 

@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import demagnify
-from demagnify import artifacts
-from demagnify.data.faces import Faces
+from demagnify.core import artifacts
+from demagnify.core.devices import pick_device
+from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.augment import Alteration
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.history import Epoch
 from demagnify.detectors.loop import TrainingLoop, imbalance
 from demagnify.detectors.state import StateFile, check_same
-from demagnify.devices import pick_device
-from demagnify.errors import BadConfigError, BadManifestError, BadOutputError
 
 _PACKAGES: Final = ("torch", "torchvision", "timm")
 
@@ -41,8 +41,8 @@ class TrainedDetector:
 
 
 def train_detector(
-    train: Faces,
-    val: Faces,
+    train: FaceDataset,
+    val: FaceDataset,
     config: DetectorTraining,
     *,
     detector: Detector,
@@ -121,7 +121,7 @@ def train_detector(
     return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
 
 
-def _check_classes(faces: Faces, what: str) -> None:
+def _check_classes(faces: FaceDataset, what: str) -> None:
     fakes = int(faces.labels.sum())
     for name, count in (("real", len(faces) - fakes), ("fake", fakes)):
         if count == 0:
@@ -131,7 +131,7 @@ def _check_classes(faces: Faces, what: str) -> None:
 
 
 def _identity(
-    train: Faces, val: Faces, config: DetectorTraining, detector: Detector
+    train: FaceDataset, val: FaceDataset, config: DetectorTraining, detector: Detector
 ) -> dict[str, Any]:
     """What the result depends on; the keys are the words in which a difference is told."""
     return {
@@ -142,7 +142,7 @@ def _identity(
     }
 
 
-def _data_fingerprint(faces: Faces) -> str:
+def _data_fingerprint(faces: FaceDataset) -> str:
     labels = faces.labels.astype("<i8").tobytes()
     return hashlib.sha256(faces.fingerprint().encode() + labels).hexdigest()
 
@@ -159,7 +159,7 @@ def _load_finished(
     )
 
 
-def _describe(faces: Faces) -> dict[str, Any]:
+def _describe(faces: FaceDataset) -> dict[str, Any]:
     fakes = int(faces.labels.sum())
     return {
         "real": len(faces) - fakes,
@@ -170,7 +170,7 @@ def _describe(faces: Faces) -> dict[str, Any]:
     }
 
 
-def _about_data(train: Faces, val: Faces) -> str:
+def _about_data(train: FaceDataset, val: FaceDataset) -> str:
     parts = []
     for name, faces in (("training", train), ("validation", val)):
         fakes = int(faces.labels.sum())

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch import nn
 
+from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyError, DemagnifyWarning
+from demagnify.core.imports import brief, told_fingerprint
 from demagnify.detectors.detector import Detector, check_finite, update_digest
 from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
 from demagnify.detectors.preprocessing import Preprocessing
-from demagnify.errors import BadArtifactError, BadConfigError, DemagnifyError, DemagnifyWarning
-from demagnify.imports import brief, told_fingerprint
 
 _NO_SCALING: Final = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 _ANSWER: Final = "return one logit per image, float32 of shape (N,)"

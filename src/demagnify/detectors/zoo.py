@@ -8,15 +8,15 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Final
 
+from demagnify.core.devices import Precision, pick_device
+from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.imports import PATTERN
 from demagnify.detectors import backbones, pretrained
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.options import Options, check, read_detector_file, read_json, split
 from demagnify.detectors.own import TIMM, from_checkpoint, from_import, from_onnx, with_source
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.source import Recorded
-from demagnify.devices import Precision, pick_device
-from demagnify.errors import BadArtifactError, BadConfigError
-from demagnify.imports import PATTERN
 
 IMAGENET: Final = "imagenet"
 ONNX: Final = ".onnx"
@@ -42,7 +42,7 @@ def create(
         input_size: Side of its input in pixels; images of other sizes are resized as timm does it
             for this network, but whole: faces are cut out already. None for timm's own size.
         device: "auto", "cpu", "cuda".
-        precision: In what it computes; see `demagnify.devices`.
+        precision: In what it computes; see `demagnify.core.devices`.
         seed: Of the random weights.
 
     Raises:

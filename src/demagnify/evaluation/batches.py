@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify import randomness
+from demagnify.core import rng as randomness
 from demagnify.evaluation.context import Settings
 from demagnify.evaluation.grid import JudgedSplit, none_if_nan
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from demagnify.defense.judgement import Defense
-from demagnify.defense.learned import Learned
-from demagnify.defense.state import StateEncoder
+from demagnify.agents.judgement import Defense
+from demagnify.agents.learned import Learned
+from demagnify.agents.state import StateEncoder
 from demagnify.evaluation.faced import Faceds
 from demagnify.evaluation.result import DefenseEntry
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
+from demagnify.evaluation.baselines.simple import AlwaysAction
 from demagnify.evaluation.batches import batch_figures
 from demagnify.evaluation.context import AttackEntry, Context, Settings
 from demagnify.evaluation.familiarity import familiarity
@@ -24,7 +25,6 @@ from demagnify.evaluation.result import (
     Recovery,
     SplitEntry,
 )
-from demagnify.evaluation.rivals.simple import AlwaysAction
 from demagnify.evaluation.statistics import holm
 
 _FEW_GROUPS: Final = 20

@@ -8,12 +8,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify import randomness
-from demagnify.defense.reward_table import RewardTable
+from demagnify.core import rng as randomness
+from demagnify.core.images import Pixels, from_batch
 from demagnify.evaluation.context import Record
 from demagnify.evaluation.grid import JudgedSplit
 from demagnify.evaluation.result import UNDEFENDED
-from demagnify.images import Pixels, from_batch
+from demagnify.scores import LogitTable
 
 Outcome = Literal["mended", "broken", "right", "wrong"]
 
@@ -98,7 +98,7 @@ def pick_examples(
             yield example, _pictures(split, table, int(face), int(actions[face]))
 
 
-def _pictures(split: JudgedSplit, table: RewardTable, face: int, action: int) -> Pictures:
+def _pictures(split: JudgedSplit, table: LogitTable, face: int, action: int) -> Pictures:
     attacked = table.faces.batch(np.array([face]))
     return Pictures(
         from_batch(split.faces.batch(np.array([face])))[0],

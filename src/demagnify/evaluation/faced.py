@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from demagnify.defense.reward_table import RewardTable
+from demagnify.scores import LogitTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Faced:
             encode the faces itself.
     """
 
-    table: RewardTable
+    table: LogitTable
     states: torch.Tensor | None = None
 
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Collection
 from typing import Final
 
-from demagnify.attacks.spec import parse
-from demagnify.errors import BadConfigError
+from demagnify.core.errors import BadConfigError
 from demagnify.evaluation.context import Familiarity
 from demagnify.evaluation.result import ADAPTIVE, CLEAN
+from demagnify.transforms.attacks.spec import parse
 
 _SCALE: Final = re.compile(r"[-_]?x\d+(?:\.\d+)?$", re.IGNORECASE)
 _CODEC: Final = re.compile(r"jpeg-\d+(?:-444)?|none")

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify import progress
-from demagnify.defense.reward_table import RewardTable
-from demagnify.errors import BadConfigError
+from demagnify.core import progress
+from demagnify.core.errors import BadConfigError
 from demagnify.evaluation.contender import Contender
 from demagnify.evaluation.context import Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
@@ -35,6 +34,7 @@ from demagnify.evaluation.statistics import (
     mcnemar,
     recovered_share,
 )
+from demagnify.scores import LogitTable
 
 ROC_POINTS = 200
 
@@ -91,7 +91,7 @@ class JudgedSplit:
         """Returns the cell of (attack, defence)."""
         return self._cells[key]
 
-    def table(self, attack: str, defense: str) -> RewardTable:
+    def table(self, attack: str, defense: str) -> LogitTable:
         """Returns the answers on which (the first training of) a defence judged an attack."""
         return self._contenders[defense].members[0].faceds[self.name][attack].table
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.defense.judgement import Judgement
-from demagnify.evaluation.adaptive import worst_of
+from demagnify.agents.judgement import Judgement
 from demagnify.evaluation.contender import Contender
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.result import ADAPTIVE, Withheld
 from demagnify.evaluation.selective import Selective, aurc, risk_coverage
 from demagnify.evaluation.statistics import Measured
+from demagnify.evaluation.worst_case import worst_of
 
 Weights = NDArray[np.uint16]
 _CURVE_POINTS = 60

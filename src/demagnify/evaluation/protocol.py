@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from demagnify.defense.judgement import Defense
-from demagnify.defense.state import StateEncoder
-from demagnify.errors import BadConfigError
+from demagnify.agents.judgement import Defense
+from demagnify.agents.state import StateEncoder
+from demagnify.core.errors import BadConfigError
 from demagnify.evaluation.contender import (
     Board,
     Contender,

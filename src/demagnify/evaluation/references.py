@@ -12,20 +12,16 @@ from typing import Final
 
 import numpy as np
 
-from demagnify.defense.holdout import hold_out
-from demagnify.defense.judgement import Defense
-from demagnify.defense.state import Spectrum, StateEncoder, Thumbnail
-from demagnify.evaluation.contender import Board, Contender, Member
-from demagnify.evaluation.context import Settings
-from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, DefenseEntry, Role
-from demagnify.evaluation.rivals import networks
-from demagnify.evaluation.rivals.choosing import balanced, choose_action, choose_threshold
-from demagnify.evaluation.rivals.greedy_search import GreedySearch
-from demagnify.evaluation.rivals.pool import Pool
-from demagnify.evaluation.rivals.remembered import MOST, Remembered
-from demagnify.evaluation.rivals.router import Router
-from demagnify.evaluation.rivals.simple import (
+from demagnify.agents.holdout import hold_out
+from demagnify.agents.judgement import Defense
+from demagnify.agents.state import Spectrum, StateEncoder, Thumbnail
+from demagnify.evaluation.baselines import networks
+from demagnify.evaluation.baselines.choosing import balanced, choose_action, choose_threshold
+from demagnify.evaluation.baselines.greedy_search import GreedySearch
+from demagnify.evaluation.baselines.pool import Pool
+from demagnify.evaluation.baselines.remembered import MOST, Remembered
+from demagnify.evaluation.baselines.router import Router
+from demagnify.evaluation.baselines.simple import (
     AlwaysAction,
     AverageActions,
     Constant,
@@ -33,7 +29,11 @@ from demagnify.evaluation.rivals.simple import (
     Oracle,
     RandomAction,
 )
-from demagnify.evaluation.rivals.stacking import Stacking
+from demagnify.evaluation.baselines.stacking import Stacking
+from demagnify.evaluation.contender import Board, Contender, Member
+from demagnify.evaluation.context import Settings
+from demagnify.evaluation.faced import Faced
+from demagnify.evaluation.result import CLEAN, UNDEFENDED, DefenseEntry, Role
 
 _FOLDS: Final = 2
 

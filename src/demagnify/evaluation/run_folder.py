@@ -10,12 +10,12 @@ from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from demagnify.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError
+from demagnify.core.files import atomic_folder, atomic_path, write_text
+from demagnify.core.images import Pixels, load, save_png
 from demagnify.evaluation.examples import Example, Pictures
 from demagnify.evaluation.grid import JudgedSplit
 from demagnify.evaluation.result import SCHEMA_VERSION, EvaluationResult
-from demagnify.files import atomic_folder, atomic_path, write_text
-from demagnify.images import Pixels, load, save_png
 
 RESULTS: Final = "results.json"
 PREDICTIONS: Final = "predictions.csv"

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from demagnify import randomness
+from demagnify.core import rng as randomness
 from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
 
 _MIN_SHARE_DEFINED: Final = 0.5

@@ -5,6 +5,6 @@ from __future__ import annotations
 from demagnify.hardening.config import Hardening
 from demagnify.hardening.judge import Round
 from demagnify.hardening.rounds import Hardened, harden
-from demagnify.hardening.sparring import Sparring
+from demagnify.hardening.surrogates import Sparring
 
 __all__ = ["Hardened", "Hardening", "Round", "Sparring", "harden"]

@@ -17,20 +17,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify import progress
-from demagnify.actions import Action, ActionSet, leave
-from demagnify.data.faces import Faces
-from demagnify.defense.learners.full_information import FullInformation
-from demagnify.defense.policy import Policy
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import StateEncoder
-from demagnify.defense.state import create as create_state
-from demagnify.degradations import Degradation
-from demagnify.degradations.degrader import CLEAN, Degrader, Indices, content_indices
+from demagnify.agents.learners.full_information import FullInformation
+from demagnify.agents.policy import Policy
+from demagnify.agents.state import StateEncoder
+from demagnify.agents.state import create as create_state
+from demagnify.core import progress
+from demagnify.core.rng import generator
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.config import Hardening
 from demagnify.hardening.opponents import Opponents
-from demagnify.randomness import generator
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import Action, ActionSet, leave
+from demagnify.transforms.degradations import Degradation
+from demagnify.transforms.degradations.degrader import CLEAN, Degrader, Indices, content_indices
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Adversary:
     @classmethod
     def train(
         cls,
-        faces: Faces,
+        faces: FaceDataset,
         detector: Detector,
         config: Hardening,
         opponents: Opponents,
@@ -103,9 +103,9 @@ class Adversary:
             round_: Which turn it is.
             folder: Where the detector's answers and the agent are kept against kills.
         """
-        exchanged = Faces(faces.images, 1 - faces.labels, faces.groups, faces.names)
+        exchanged = FaceDataset(faces.images, 1 - faces.labels, faces.groups, faces.names)
         actions = degrading(opponents.kinds, seed=config.seed, round_=round_)
-        table = RewardTable(exchanged, detector, actions)
+        table = LogitTable(exchanged, detector, actions)
         table.fill(folder / "answers.safetensors")
         encoder = create_state(config.state).bind(detector)
         trained = FullInformation(config.learner).fit(
@@ -113,7 +113,7 @@ class Adversary:
         )
         return cls(trained.policy, encoder)
 
-    def choose(self, faces: Faces) -> Indices:
+    def choose(self, faces: FaceDataset) -> Indices:
         """Returns what the agent would do to each face, int64 (N,)."""
         chosen = np.empty(len(faces), dtype=np.int64)
         with progress.bar("choosing degradations", len(faces)) as advance, torch.inference_mode():

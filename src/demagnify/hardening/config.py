@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.defense.learners.config import FullInformationConfig
+from demagnify.agents.learners.config import FullInformationConfig
 from demagnify.detectors.config import DetectorTraining
-from demagnify.hardening.sparring.config import Sparring
+from demagnify.hardening.surrogates.config import Sparring
 
 
 class Hardening(BaseModel):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.data.faces import Faces
-from demagnify.defense.holdout import hold_out
+from demagnify.agents.holdout import hold_out
+from demagnify.data.dataset import FaceDataset
 
 
-def drawn_by_group(faces: Faces, count: int, seed: int, purpose: str) -> NDArray[np.int64]:
+def drawn_by_group(faces: FaceDataset, count: int, seed: int, purpose: str) -> NDArray[np.int64]:
     """Returns about `count` faces, in order, drawn by group; all where there are no more."""
     if len(faces) <= count:
         return np.arange(len(faces), dtype=np.int64)

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.data.faces import Faces
-from demagnify.defense.reward_table import RewardTable, rewards_of
-from demagnify.degradations import Degradation
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.adversary import degrading
+from demagnify.scores import LogitTable, rewards_of
+from demagnify.transforms.degradations import Degradation
 
 JUDGED: Final = 10**6
 """The round number under which validation faces are degraded: drawn apart from all training."""
@@ -63,12 +63,12 @@ class Judge:
         folder: Where the detectors' answers are kept.
     """
 
-    faces: Faces
+    faces: FaceDataset
     kinds: Mapping[str, Degradation]
     seed: int
     folder: Path
 
-    def table(self, detector: Detector, place: str) -> RewardTable:
+    def table(self, detector: Detector, place: str) -> LogitTable:
         """Returns a detector's answers, one column for untouched faces and one for each kind.
 
         Args:
@@ -76,7 +76,7 @@ class Judge:
             place: The subfolder of its answers.
         """
         actions = degrading(self.kinds, seed=self.seed, round_=JUDGED)
-        table = RewardTable(self.faces, detector, actions)
+        table = LogitTable(self.faces, detector, actions)
         table.fill(self.folder / place / "validation.safetensors")
         return table
 
@@ -84,7 +84,7 @@ class Judge:
         """Returns the record of a round's detector."""
         return self.record(self.table(detector, f"{number}"), number)
 
-    def record(self, table: RewardTable, number: int) -> Round:
+    def record(self, table: LogitTable, number: int) -> Round:
         """Returns what a detector's answers come to, at the threshold of the table."""
         columns = range(table.logits.shape[1])
         figures = [balanced(table, np.full(len(table.labels), column)) for column in columns]
@@ -98,7 +98,7 @@ class Judge:
         )
 
 
-def balanced(table: RewardTable, actions: NDArray[np.int64]) -> float:
+def balanced(table: LogitTable, actions: NDArray[np.int64]) -> float:
     """Returns the balanced accuracy where each face got one of the actions, int64 (N,)."""
     logits = table.logits[np.arange(len(actions)), actions]
     right = rewards_of(logits, table.labels, table.threshold) > 0

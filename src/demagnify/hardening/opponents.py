@@ -11,15 +11,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.attacks.base import Attack
-from demagnify.data.faces import Faces
-from demagnify.degradations import Degradation, registered
-from demagnify.degradations.kinds import Dice, Floats
+from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.config import Hardening
 from demagnify.hardening.drawing import drawn_by_group
 from demagnify.hardening.publishing import Published
-from demagnify.hardening.sparring import train_partners
-from demagnify.hardening.sparring.picture import draw_partners
+from demagnify.hardening.surrogates import train_partners
+from demagnify.hardening.surrogates.picture import draw_partners
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.degradations import Degradation, registered
+from demagnify.transforms.degradations.kinds import Dice, Floats
 
 PICTURE: Final = "partners.png"
 
@@ -71,7 +71,7 @@ class AttackedFace:
 
 
 def gather_opponents(
-    faces: Faces,
+    faces: FaceDataset,
     config: Hardening,
     attacks: Sequence[Attack],
     *,

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from demagnify.files import atomic_path
+from demagnify.core.files import atomic_path
 from demagnify.hardening.judge import Round
 
 _PURPLE: Final = "#9a4d80"

@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from demagnify.degradations.kinds import Degradation, Dice, Floats, compressed
+from demagnify.transforms.degradations.kinds import Degradation, Dice, Floats, compressed
 
 _SMALLEST: Final = 8
 """Pixels of the smallest side that a network is fed."""

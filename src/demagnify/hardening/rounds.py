@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify import artifacts
-from demagnify.attacks.base import Attack
-from demagnify.data.faces import Faces
-from demagnify.degradations import Degrader, registered
+from demagnify.core import artifacts
+from demagnify.core.devices import pick_device
+from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.core.rng import generator
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.state import check_same
 from demagnify.detectors.training import train_detector
-from demagnify.devices import pick_device
-from demagnify.errors import BadConfigError, BadOutputError
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.averaging import best_between
 from demagnify.hardening.config import Hardening
 from demagnify.hardening.drawing import drawn_by_group
 from demagnify.hardening.judge import JUDGED, Judge, Round, balanced
 from demagnify.hardening.opponents import Opponents, gather_opponents
-from demagnify.randomness import generator
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.degradations import Degrader, registered
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Hardened:
 
 
 def harden(
-    train: Faces,
-    val: Faces,
+    train: FaceDataset,
+    val: FaceDataset,
     config: Hardening,
     *,
     detector: Detector,
@@ -101,8 +101,8 @@ class _Loop:
 
     def __init__(
         self,
-        train: Faces,
-        val: Faces,
+        train: FaceDataset,
+        val: FaceDataset,
         config: Hardening,
         detector: Detector,
         output: Path,
@@ -147,7 +147,7 @@ class _Loop:
             raise BadOutputError(
                 f"{self.output} exists and is no hardened detector", hint="choose a new folder"
             )
-        validation = Faces.concatenate([self.val, self._degraded(self.val)])
+        validation = FaceDataset.concatenate([self.val, self._degraded(self.val)])
         rounds = [self.judge(self.detector, 0)]
         best, current = self.detector, self.detector
         self.tell(_line(rounds[0]))
@@ -190,7 +190,9 @@ class _Loop:
         detector = Detector.load(self.output, device=self.device, precision=self.detector.precision)
         return Hardened(detector, rounds, averages)
 
-    def _turn(self, detector: Detector, number: int, validation: Faces) -> tuple[Detector, Round]:
+    def _turn(
+        self, detector: Detector, number: int, validation: FaceDataset
+    ) -> tuple[Detector, Round]:
         """Trains the agent against the detector, then the detector on what the agent chose."""
         folder = self.rounds_folder / f"{number}"
         chosen, found = self._choose(detector, number, folder)
@@ -238,7 +240,7 @@ class _Loop:
         table = self.judge.table(detector, f"{number}")
         return balanced(table, adversary.choose(self.judge.faces))
 
-    def _degraded(self, faces: Faces) -> Faces:
+    def _degraded(self, faces: FaceDataset) -> FaceDataset:
         """Returns the faces, each under one random degradation."""
         degrader = Degrader(self.opponents.kinds, seed=self.config.seed)
         dice = generator(self.config.seed, "hardening", JUDGED)

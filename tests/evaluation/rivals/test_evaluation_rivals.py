@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.actions import ActionSet
-from demagnify.data.faces import Faces
-from demagnify.defense.reward_table import RewardTable
-from demagnify.defense.state import Spectrum
+from demagnify.agents.state import Spectrum
+from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation import Faced
-from demagnify.evaluation.rivals import networks
-from demagnify.evaluation.rivals.greedy_search import GreedySearch, calibrated_likelihood
-from demagnify.evaluation.rivals.pool import Pool
-from demagnify.evaluation.rivals.remembered import Remembered
-from demagnify.evaluation.rivals.router import Router
-from demagnify.evaluation.rivals.simple import AverageActions, Constant
-from demagnify.evaluation.rivals.stacking import Stacking
+from demagnify.evaluation.baselines import networks
+from demagnify.evaluation.baselines.greedy_search import GreedySearch, calibrated_likelihood
+from demagnify.evaluation.baselines.pool import Pool
+from demagnify.evaluation.baselines.remembered import Remembered
+from demagnify.evaluation.baselines.router import Router
+from demagnify.evaluation.baselines.simple import AverageActions, Constant
+from demagnify.evaluation.baselines.stacking import Stacking
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ActionSet
 
 COUNT = 80
 
@@ -33,9 +33,9 @@ class Mute(torch.nn.Module):
 def table_of(pixels, logits, labels=None):
     labels = np.tile([0, 1], COUNT // 2) if labels is None else labels
     groups = np.array([f"g{number // 2}" for number in range(COUNT)])
-    faces = Faces.from_arrays(pixels, labels, groups=groups)
+    faces = FaceDataset.from_arrays(pixels, labels, groups=groups)
     actions = ["leave", "mask-center", "shift-fake"]
-    table = RewardTable(faces, Mute(), ActionSet.create(actions))
+    table = LogitTable(faces, Mute(), ActionSet.create(actions))
     table.logits[:] = logits
     return table
 

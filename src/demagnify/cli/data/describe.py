@@ -60,10 +60,10 @@ def run(
     """
     from rich.console import Console
 
+    from demagnify.core.files import write_text
     from demagnify.data import Manifest
     from demagnify.data.describe import describe
     from demagnify.data.describe.plots import save_picture
-    from demagnify.files import write_text
 
     chosen = _parse_settings(settings or [])
     manifest = Manifest.load(source, format=format_name, strict=strict, **chosen)
@@ -84,7 +84,7 @@ def run(
 
 def _parse_settings(settings: Sequence[str]) -> dict[str, str]:
     """Returns KEY=VALUE by key; the format turns the values into what it needs."""
-    from demagnify.errors import BadConfigError
+    from demagnify.core.errors import BadConfigError
 
     pairs = [setting.partition("=") for setting in settings]
     for setting, (key, equals, _) in zip(settings, pairs, strict=True):

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import columns
 from demagnify.data.describe.description import Crossing
 from demagnify.data.describe.near import hamming, near_pairs
-from demagnify.errors import BadManifestError
 
 Codes = NDArray[np.int64]
 Hashes = NDArray[np.uint64]

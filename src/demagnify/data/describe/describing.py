@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from demagnify.core.errors import BadConfigError
 from demagnify.data import columns
 from demagnify.data.describe.conflicts import conflicts_of_names, conflicts_of_pixels
 from demagnify.data.describe.crossings import check_count, group_crossings, like_crossings
@@ -16,7 +17,6 @@ from demagnify.data.describe.description import SIZE_EDGES, Description, LeftOut
 from demagnify.data.describe.looks import Looks, look_at
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import BOX
-from demagnify.errors import BadConfigError
 
 MAX_DISTANCE: Final = 8
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError
 from demagnify.data import storage
 from demagnify.data.columns import encoded
 from demagnify.data.formats.open_forensics import PHOTO_SIZE
@@ -21,7 +22,6 @@ from demagnify.data.manifest import Manifest
 from demagnify.data.parallel import in_threads
 from demagnify.data.records import BOX, Box, Record, Skipped, relative_name
 from demagnify.data.turned import upright
-from demagnify.errors import BadImageError
 
 ROW: Final = np.dtype(
     [("width", "<i4"), ("height", "<i4"), ("appearance", "<u8"), ("pixels", "<u8")]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from demagnify.core.files import atomic_path
 from demagnify.data.describe.description import SIZE_EDGES, Crossing, Description
-from demagnify.files import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.formats.json_text import Skip, identifier, number, read_json, shown
 from demagnify.data.labels import FAKE, REAL, named_label
 from demagnify.data.records import Box
-from demagnify.errors import BadManifestError
 
 Id = int | str
 

@@ -32,6 +32,7 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
 from demagnify.data import videos
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
@@ -44,7 +45,6 @@ from demagnify.data.formats.sniff import first_path
 from demagnify.data.formats.subset import choose
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import is_utf8
-from demagnify.errors import BadConfigError, BadManifestError, DemagnifyWarning
 
 PRECEDENCE: Final = ("test", "val", "train")
 """Where a video goes that is listed in several splits: best not to be trained on."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.formats.json_text import Skip, read_json, shown
 from demagnify.data.labels import FAKE, REAL
-from demagnify.errors import BadManifestError
 
 METHODS: Final = frozenset({"ff-df", "ff-f2f", "ff-fs", "ff-nt", "ff-fh", "ff-dfd"})
 """The labels of fakes that do not say so: Deepfakes, Face2Face, FaceSwap, ..."""

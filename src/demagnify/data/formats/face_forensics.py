@@ -31,7 +31,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import videos
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.format import Format, FormatOptions
@@ -49,7 +50,6 @@ from demagnify.data.formats.split_pairs import OfficialSplits
 from demagnify.data.formats.subset import choose
 from demagnify.data.manifest import Manifest
 from demagnify.data.parallel import in_threads
-from demagnify.errors import BadImageError, BadManifestError
 
 
 class FaceForensicsOptions(FormatOptions):

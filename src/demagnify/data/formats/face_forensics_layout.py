@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data import videos
 from demagnify.data.formats.json_text import Skip
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.records import is_utf8
-from demagnify.errors import BadConfigError, BadManifestError
 
 ORIGINALS: Final = "original_sequences"
 FAKES: Final = "manipulated_sequences"

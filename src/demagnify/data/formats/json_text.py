@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
-from demagnify.errors import BadManifestError
+from demagnify.core.errors import BadManifestError
 
 Skip = Callable[[str, str], None]
 """Gets what a reader leaves out: where it stands, and what is wrong with it."""

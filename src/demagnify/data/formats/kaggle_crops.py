@@ -14,10 +14,10 @@ import os
 from pathlib import Path
 from typing import ClassVar, Final
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import folders
 from demagnify.data.format import Format, FormatOptions
 from demagnify.data.manifest import FILE_NAME, Manifest
-from demagnify.errors import BadManifestError
 
 _DEPTH: Final = 2
 _SPLITS: Final = ("Train", "Validation", "Test")

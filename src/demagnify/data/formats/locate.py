@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from demagnify.errors import BadManifestError
+from demagnify.core.errors import BadManifestError
 
 
 class Locator:

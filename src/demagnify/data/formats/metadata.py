@@ -11,11 +11,11 @@ from typing import ClassVar, Final
 
 from pydantic import Field
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.format import Format, FormatOptions
 from demagnify.data.manifest import Manifest
 from demagnify.data.tables import READERS, TableFile, read_tables
-from demagnify.errors import BadManifestError
 
 _STEM: Final = "metadata"
 _SUFFIXES: Final = (*READERS, ".txt")

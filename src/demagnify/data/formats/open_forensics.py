@@ -28,6 +28,7 @@ from typing import ClassVar, Final, Literal
 
 from pydantic import Field
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
@@ -39,7 +40,6 @@ from demagnify.data.formats.sniff import starts_with_keys
 from demagnify.data.formats.subset import choose
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import is_utf8
-from demagnify.errors import BadManifestError
 
 SUFFIX: Final = "_poly.json"
 PHOTO_SIZE: Final = "photo_size"

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from demagnify.core.errors import BadManifestError, DemagnifyWarning
 from demagnify.data import splits
 from demagnify.data.formats.groups import Together
 from demagnify.data.formats.json_text import identifier, read_json, shown
-from demagnify.errors import BadManifestError, DemagnifyWarning
 
 FILES: Final = ("train.json", "val.json", "test.json")
 DOMAIN: Final = "youtube"

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Iterable
 
-from demagnify.errors import BadConfigError
+from demagnify.core.errors import BadConfigError
 
 
 def choose(names: Iterable[str], fraction: float, seed: int) -> set[str]:

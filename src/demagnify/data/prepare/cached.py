@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from filelock import FileLock
 
-from demagnify.assets import cache_folder
-from demagnify.data.faces import Faces
+from demagnify.core.assets import cache_folder
+from demagnify.core.errors import BadImageError, BadOutputError
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.prepare.cutting import NO_FACE, Finder
 from demagnify.data.prepare.folder import SKIPPED_NAME, prepare, read_skipped
 from demagnify.data.prepare.settings import PrepareSettings
-from demagnify.errors import BadImageError, BadOutputError
 
 FOLDER: Final = "prepared"
 AS_IT_IS: Final = PrepareSettings(unboxed="keep")
@@ -65,7 +65,7 @@ def prepared(
     return Manifest.from_table(crops.table, root=folder, skipped=(*manifest.skipped, *skipped))
 
 
-def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> Faces:
+def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> FaceDataset:
     """Opens the faces of any manifest, cut out first where need be.
 
     Args:
@@ -82,7 +82,7 @@ def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> Faces:
         BadOutputError: If the cache is needed and cannot be written to.
     """
     crops = prepared(manifest, strict=strict)
-    faces = Faces.open(crops, size=size, strict=strict)
+    faces = FaceDataset.open(crops, size=size, strict=strict)
     faces.skipped = (*crops.skipped, *faces.skipped)
     return faces
 

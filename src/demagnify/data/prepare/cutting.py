@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError
+from demagnify.core.images import MIN_SIDE, Pixels
 from demagnify.data import videos
+from demagnify.data.face_finding import Face, square_around
 from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source
 from demagnify.data.records import Box, Record
 from demagnify.data.turned import upright
-from demagnify.errors import BadImageError
-from demagnify.faces import Face, square_around
-from demagnify.images import MIN_SIDE, Pixels
 
 NO_FACE: Final = "no face was found, and no_face is skip"
 
@@ -25,7 +25,7 @@ Way = Literal["given", "found", "whole", "kept"]
 
 
 class Finder(Protocol):
-    """What finds faces: `demagnify.faces.FaceFinder`."""
+    """What finds faces: `demagnify.data.face_finding.FaceFinder`."""
 
     def find(self, pixels: Pixels) -> list[Face]:
         """Returns the faces in a photograph, the largest first."""

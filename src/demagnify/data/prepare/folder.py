@@ -12,7 +12,11 @@ from typing import Final
 
 import numpy as np
 
+from demagnify.core.errors import BadManifestError, BadOutputError
+from demagnify.core.files import write_text
+from demagnify.core.images import Pixels
 from demagnify.data.builder import ManifestBuilder
+from demagnify.data.face_finding import Face, FaceFinder
 from demagnify.data.labels import NAMES
 from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.parallel import in_threads
@@ -21,10 +25,6 @@ from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.prepare.worklog import WorkLog
 from demagnify.data.records import Skipped
-from demagnify.errors import BadManifestError, BadOutputError
-from demagnify.faces import Face, FaceFinder
-from demagnify.files import write_text
-from demagnify.images import Pixels
 
 SKIPPED_NAME: Final = "skipped.csv"
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.faces import MARGIN
-from demagnify.images import MIN_SIDE
+from demagnify.core.images import MIN_SIDE
+from demagnify.data.face_finding import MARGIN
 
 
 class PrepareSettings(BaseModel):

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from demagnify.core.errors import BadOutputError
+from demagnify.core.files import write_text
 from demagnify.data.prepare.cutting import Cut, Outcome
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source
-from demagnify.errors import BadOutputError
-from demagnify.files import write_text
 
 SETTINGS: Final = "prepare.json"
 DONE: Final = "prepare.jsonl"

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.images import Pixels
+from demagnify.core.images import Pixels
 
 Mask = NDArray[np.float32]
 

@@ -9,7 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from demagnify import assets, files, images
+from demagnify.core import assets, files, images
+from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
+from demagnify.core.images import Pixels
+from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import FILE_NAME, Manifest, Record, Skipped
 from demagnify.data.parallel import in_threads
@@ -20,9 +23,6 @@ from demagnify.data.sample.portraits import Portrait, find_portrait
 from demagnify.data.sample.self_blend import self_blend
 from demagnify.data.sample.swap import swap_face
 from demagnify.data.splits import FRACTIONS, split_of
-from demagnify.errors import BadImageError, BadManifestError, BadOutputError
-from demagnify.faces import FaceFinder
-from demagnify.images import Pixels
 
 SIZE: Final = 224
 JPEG_QUALITY: Final = 92

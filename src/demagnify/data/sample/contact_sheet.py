@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from demagnify import images
+from demagnify.core import images
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, Record
 

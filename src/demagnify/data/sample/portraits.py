@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify import images
+from demagnify.core import images
+from demagnify.core.errors import BadImageError
+from demagnify.core.images import Pixels
+from demagnify.data.face_finding import Face, FaceFinder, Square, crop, square
 from demagnify.data.sample import geometry
 from demagnify.data.sample.geometry import Points
-from demagnify.errors import BadImageError
-from demagnify.faces import Face, FaceFinder, Square, crop, square
-from demagnify.images import Pixels
 
 SURROUNDINGS: Final = 0.75
 LONGEST_SIDE: Final = 448

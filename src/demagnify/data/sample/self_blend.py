@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.core.images import Pixels
 from demagnify.data.sample import blending, geometry
 from demagnify.data.sample.blending import Mask
 from demagnify.data.sample.geometry import Points
-from demagnify.images import Pixels
 
 RATIOS: Final = (0.5, 0.75, 1.0, 1.0, 1.0)
 
@@ -28,7 +28,7 @@ def self_blend(
 
     Args:
         target: uint8 RGB (H, W, 3).
-        landmarks: (5, 2), as `demagnify.faces.Face` has them.
+        landmarks: (5, 2), as `demagnify.data.face_finding.Face` has them.
         rng: Where the variation comes from.
 
     Returns:

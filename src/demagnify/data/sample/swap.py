@@ -7,10 +7,10 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from demagnify.core.images import Pixels
 from demagnify.data.sample import blending, geometry
 from demagnify.data.sample.blending import Mask
 from demagnify.data.sample.geometry import Points
-from demagnify.images import Pixels
 
 Blend = Literal["feather", "poisson"]
 
@@ -31,7 +31,7 @@ def swap_face(
 
     Args:
         target: uint8 RGB (H, W, 3).
-        target_landmarks: (5, 2), as `demagnify.faces.Face` has them.
+        target_landmarks: (5, 2), as `demagnify.data.face_finding.Face` has them.
         donor: uint8 RGB of any size.
         donor_landmarks: (5, 2).
         blend: "feather" mixes pixels over a soft edge, "poisson" carries over gradients.

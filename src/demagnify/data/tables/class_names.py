@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.labels import label_name, named_label
 from demagnify.data.tables.block import Block
-from demagnify.errors import BadManifestError
 
 LABEL: Final = "label"
 

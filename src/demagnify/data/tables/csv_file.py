@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.tables.block import Block
-from demagnify.errors import BadManifestError
 
 _BYTES: Final = 2**22
 _TOLD: Final = 8

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.records import is_utf8
 from demagnify.data.tables.block import ROWS, Block
-from demagnify.errors import BadManifestError
 
 Row = dict[str, str | None]
 

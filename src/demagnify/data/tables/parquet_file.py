@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data.tables.block import ROWS, Block
 from demagnify.data.tables.class_names import LABEL, Names, by_name, names_in
 from demagnify.data.tables.jsonl_file import as_text
-from demagnify.errors import BadManifestError
 
 
 def read(path: Path) -> Iterator[Block]:

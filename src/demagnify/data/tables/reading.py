@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from demagnify.core.errors import BadManifestError
 from demagnify.data import columns, splits
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import BOX, Skipped
 from demagnify.data.tables import csv_file, jsonl_file, parquet_file, presence, values
 from demagnify.data.tables.class_names import ClassNames
-from demagnify.errors import BadManifestError
 
 READERS: Final = MappingProxyType(
     {

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from demagnify.core.errors import BadManifestError
+from demagnify.core.images import SUFFIXES
 from demagnify.data import splits
 from demagnify.data.columns import EXTRA
 from demagnify.data.labels import parse_label, parse_truth
 from demagnify.data.records import BOX, COLUMNS, Box
 from demagnify.data.tables.block import Block
-from demagnify.errors import BadManifestError
-from demagnify.images import SUFFIXES
 
 T = TypeVar("T")
 Faults = dict[int, str]

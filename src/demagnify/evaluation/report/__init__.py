@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from demagnify.core.files import write_text
 from demagnify.evaluation.report import give_back, markup, summary, tables, unsure
 from demagnify.evaluation.report.page import render
 from demagnify.evaluation.report.story import Story, tell
 from demagnify.evaluation.report.table import Table
 from demagnify.evaluation.result import EvaluationResult
 from demagnify.evaluation.run_folder import load_examples, load_result
-from demagnify.files import write_text
 
 __all__ = ["ReportFiles", "Story", "all_tables", "tell", "write_report"]
 

@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
+from demagnify.core.images import Pixels
 from demagnify.evaluation.examples import Example, Outcome, Pictures
 from demagnify.evaluation.report.theme import data_uri
-from demagnify.images import Pixels
 
 AMPLIFY: Final = 8
 _SHOWN: Final = 224

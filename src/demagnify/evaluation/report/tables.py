@@ -240,7 +240,7 @@ def quality_table(result: EvaluationResult) -> Table | None:
     return Table(
         name="quality",
         caption="How little the attacks change the pictures: mean ± standard deviation.",
-        head=("Attack", "PSNR (dB)", "SSIM", "Faces"),
+        head=("Attack", "PSNR (dB)", "SSIM", "FaceDataset"),
         rows=tuple(rows),
     )
 
@@ -250,7 +250,7 @@ def data_table(result: EvaluationResult) -> Table:
     return Table(
         name="data",
         caption="Faces per split.",
-        head=("Split", "Faces", "Real", "Fake", "Fake share (%)", "Groups", "Skipped files"),
+        head=("Split", "FaceDataset", "Real", "Fake", "Fake share (%)", "Groups", "Skipped files"),
         rows=tuple(
             (
                 Entry(split_name(split.name)),

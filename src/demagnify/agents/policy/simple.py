@@ -1,0 +1,64 @@
+"""Policies that learn nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from demagnify.agents.policy.base import POLICIES, Policy
+
+
+@POLICIES.register("fixed")
+class FixedPolicy(Policy):
+    """Does the same to every image; number 0 never acts.
+
+    Args:
+        action: The number of the action.
+    """
+
+    name = "fixed"
+
+    def __init__(self, action: int = 0) -> None:
+        super().__init__()
+        self.action = action
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns the same action N times."""
+        return torch.full((len(states),), self.action, dtype=torch.int64, device=states.device)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the action."""
+        return {"action": self.action}
+
+
+@POLICIES.register("random")
+class RandomPolicy(Policy):
+    """Draws an action from seed and state, so that one image always gets the same one.
+
+    Args:
+        actions: How many there are to draw from.
+        seed: Another seed draws other actions.
+    """
+
+    name = "random"
+
+    def __init__(self, actions: int, seed: int = 0) -> None:
+        super().__init__()
+        self.actions = actions
+        self.seed = seed
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns uniformly distributed actions."""
+        drawn = [self._draw(state.numpy().data) for state in states.detach().cpu().contiguous()]
+        return torch.tensor(drawn, dtype=torch.int64, device=states.device)
+
+    def _draw(self, state: memoryview) -> int:
+        key = self.seed.to_bytes(16, "little", signed=True)
+        digest = hashlib.blake2b(state, digest_size=8, key=key).digest()
+        return int.from_bytes(digest, "little") % self.actions
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the number of actions and the seed."""
+        return {"actions": self.actions, "seed": self.seed}

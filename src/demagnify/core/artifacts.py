@@ -1,0 +1,190 @@
+"""Our own checkpoints: safetensors and JSON, no pickle.
+
+Two shapes:
+
+* An **artifact** is a finished thing that is kept and shared (a detector, a defence): a folder
+  with `weights.safetensors` and `card.json`. The card says what it is, how it was made and what
+  it reaches, and holds the SHA-256 of the weights, so that a mixed-up pair is noticed.
+* A **training state** is what a killed training continues from: one safetensors file with the
+  tensors and, as JSON in its header, everything else. One file, so that replacing it is atomic.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from demagnify.core.errors import BadArtifactError
+from demagnify.core.files import atomic_folder, atomic_path, sha256, write_text
+
+SCHEMA_VERSION: Final = 1
+WEIGHTS: Final = "weights.safetensors"
+CARD: Final = "card.json"
+HEAD: Final = frozenset({"kind", "schema_version", "weights_sha256"})
+"""What `save` puts into every card by itself."""
+
+Tensors = dict[str, torch.Tensor]
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A checkpoint as read from disk.
+
+    Attributes:
+        kind: What it is: "detector", "defense".
+        tensors: The weights by name, on the CPU.
+        card: Everything else, as in `card.json`.
+    """
+
+    kind: str
+    tensors: Tensors
+    card: Json
+
+
+def save(
+    folder: Path, kind: str, tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any]
+) -> None:
+    """Writes an artifact; what stood at `folder` is replaced in one step.
+
+    Args:
+        folder: Where it shall stand.
+        kind: What it is, checked again by `load`.
+        tensors: The weights by name.
+        card: What JSON can hold: configuration, metrics, training data, limits.
+
+    Raises:
+        BadOutputError: If the place cannot be written to.
+    """
+    with atomic_folder(folder) as temporary:
+        weights = temporary / WEIGHTS
+        with atomic_path(weights) as unfinished:
+            save_file(_contiguous(tensors), unfinished)
+        head = {
+            "kind": kind,
+            "schema_version": SCHEMA_VERSION,
+            "weights_sha256": sha256(weights),
+        }
+        text = json.dumps({**head, **card, **head}, indent=2, ensure_ascii=False)
+        write_text(temporary / CARD, text + "\n")
+
+
+def load(folder: Path, kind: str) -> Artifact:
+    """Reads an artifact of `kind`.
+
+    Raises:
+        BadArtifactError: If it is missing, damaged, a pickle, of another kind or version, or its
+            weights are not those of its card.
+    """
+    card = _load_card(folder)
+    if card["kind"] != kind:
+        raise BadArtifactError(f"{folder} holds a {card['kind']}, not a {kind}")
+    weights = folder / WEIGHTS
+    if not weights.is_file():
+        raise BadArtifactError(f"{weights}: there is no such file")
+    tensors, _ = _read_safetensors(weights)
+    if sha256(weights) != card["weights_sha256"]:
+        raise BadArtifactError(
+            f"{weights} is not the file that {CARD} describes (SHA-256 differs)",
+            hint="copy the whole folder again",
+        )
+    return Artifact(kind=kind, tensors=tensors, card=card)
+
+
+def kind_of(folder: Path) -> str:
+    """Returns of what kind the artifact in `folder` is, without reading its weights.
+
+    Raises:
+        BadArtifactError: If there is no readable card.
+    """
+    return str(_load_card(folder)["kind"])
+
+
+def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
+    """Writes a training state: one file, replaced in one step, safe against `kill -9`."""
+    header = {"schema_version": str(SCHEMA_VERSION), "state": json.dumps(state)}
+    with atomic_path(path) as temporary:
+        save_file(_contiguous(tensors), temporary, metadata=header)
+
+
+def load_state(path: Path) -> tuple[Tensors, Json]:
+    """Reads a training state as `save_state` wrote it.
+
+    Raises:
+        BadArtifactError: If it is missing, damaged, a pickle, or of another version.
+    """
+    if not path.is_file():
+        raise BadArtifactError(f"{path}: there is no such file")
+    tensors, header = _read_safetensors(path)
+    if "state" not in header:
+        raise BadArtifactError(f"{path} holds weights, but no training state")
+    _check_version(path, header.get("schema_version"))
+    try:
+        state: Json = json.loads(header["state"])
+    except json.JSONDecodeError as error:
+        raise BadArtifactError(f"{path} is damaged: {error}", hint="train again") from error
+    return tensors, state
+
+
+def _load_card(folder: Path) -> Json:
+    if folder.is_file():
+        _refuse_pickle(folder)
+        raise BadArtifactError(
+            f"{folder} is a file, not a folder with {CARD} and {WEIGHTS}",
+            hint="give the folder that demagnify wrote",
+        )
+    path = folder / CARD
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadArtifactError(f"{path}: there is no such file") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadArtifactError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(card, dict) or not set(card) >= HEAD:
+        raise BadArtifactError(f"{path} is not a card that demagnify wrote")
+    _check_version(path, card["schema_version"])
+    return card
+
+
+def _check_version(path: Path, version: object) -> None:
+    if str(version) != str(SCHEMA_VERSION):
+        raise BadArtifactError(
+            f"{path} has schema version {version}; this demagnify reads {SCHEMA_VERSION}",
+            hint="use the demagnify that wrote it, or train again",
+        )
+
+
+def _read_safetensors(path: Path) -> tuple[Tensors, dict[str, str]]:
+    _refuse_pickle(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        raise BadArtifactError(
+            f"{path} is damaged or cut off: {error}", hint="copy it again, or train again"
+        ) from error
+
+
+def _refuse_pickle(path: Path) -> None:
+    with path.open("rb") as file:
+        magic, _length, header = file.read(2), file.read(6), file.read(1)
+    # A safetensors file begins with a length, which may look like this too; then comes JSON.
+    looks = magic in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+    if looks and header != b"{":
+        raise BadArtifactError(
+            f"{path} is a pickle (.pt, .pth), which can run code when read; it was not opened",
+            hint="demagnify loads safetensors only",
+        )
+
+
+def _contiguous(tensors: Mapping[str, torch.Tensor]) -> Tensors:
+    """Copies to contiguous CPU memory: safetensors refuses shared or strided storage."""
+    return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}

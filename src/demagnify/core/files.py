@@ -1,0 +1,132 @@
+"""Writing files so that a reader sees the old content or the new, never a half."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from demagnify.core.errors import BadOutputError
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, moved into place when the block succeeds.
+
+    Args:
+        path: Where the file shall stand in the end; missing parents are made.
+
+    Raises:
+        BadOutputError: If the place cannot be written to.
+    """
+    with _refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with _full_disk(path):
+            yield temporary
+        _adopt_permissions(temporary)
+        with _refusals(path):
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes `text` as UTF-8 to `path` in one step."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` in one step."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `folder`, moved into its place when the block succeeds.
+
+    What stood at `folder` before is replaced as a whole.
+
+    Raises:
+        BadOutputError: If the place cannot be written to.
+    """
+    with _refusals(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
+    old = temporary.with_name(temporary.name + ".old")
+    try:
+        with _full_disk(folder):
+            yield temporary
+        temporary.chmod(0o777 & ~_UMASK)
+        with _refusals(folder):
+            if folder.is_dir():
+                folder.replace(old)
+            temporary.replace(folder)
+    finally:
+        if old.exists() and not folder.exists():
+            old.replace(folder)
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file's content as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _refusals(place: Path) -> Iterator[None]:
+    """Turns what the system says against writing to `place` into one line for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise BadOutputError(
+            f"cannot write {place}: {error.strerror or error}", hint="choose another output folder"
+        ) from error
+
+
+@contextmanager
+def _full_disk(place: Path) -> Iterator[None]:
+    """Does the same for a full disk or quota, or a file too large for the file system.
+
+    Other errors of the caller's are the caller's own.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise BadOutputError(f"cannot write {place}: {error.strerror or error}") from error
+
+
+def _prefix(path: Path) -> str:
+    """Returns the start of a hidden temporary name, short even if each letter takes 4 bytes."""
+    return f".{path.name[:32]}."
+
+
+def _read_umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+# Read once, on import: it can only be read by changing it, for all threads.
+_UMASK = _read_umask()
+
+
+def _adopt_permissions(path: Path) -> None:
+    """Gives a temporary file, made for its owner only, the rights of an ordinary new file."""
+    path.chmod(0o666 & ~_UMASK)

@@ -1,0 +1,321 @@
+"""The image contract, and the only way in which files become pixels and pixels files.
+
+Between stages an image batch is a `uint8` tensor, RGB, shape (N, 3, H, W), values 0-255, on any
+device; a single photograph on its way in or out is a `uint8` RGB array of shape (H, W, 3).
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from demagnify.core.errors import BadImageError, DemagnifyWarning, ImageContractError
+from demagnify.core.files import atomic_path
+
+Pixels = NDArray[np.uint8]
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
+# Pillow warns above this many, and refuses twice as many.
+MAX_PIXELS: Final = 89_000_000
+MIN_SIDE: Final = 8
+
+_TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# What Pillow's decoders raise on damaged files.
+_DAMAGE: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
+
+
+def check_batch(images: object, *, name: str = "images") -> torch.Tensor:
+    """Returns `images` if it keeps the image contract.
+
+    Args:
+        images: What should be a uint8 RGB tensor of shape (N, 3, H, W).
+        name: What to call it in the message.
+
+    Raises:
+        ImageContractError: If type, dtype, number of dimensions or channels are different.
+    """
+    if not isinstance(images, torch.Tensor):
+        raise ImageContractError(
+            f"{name} is a {type(images).__name__}, not a torch.Tensor",
+            hint="torch.from_numpy(array).permute(0, 3, 1, 2) turns (N, H, W, 3) into a batch",
+        )
+    shape = tuple(images.shape)
+    if images.ndim != 4 or shape[1] != 3:
+        channels_last = images.ndim == 4 and shape[3] == 3
+        hint = "channels come first" if channels_last else "a batch has four axes, RGB second"
+        raise ImageContractError(f"{name} has shape {shape}, not (N, 3, H, W)", hint=hint)
+    if images.dtype != torch.uint8:
+        raise ImageContractError(
+            f"{name} is {images.dtype}, not torch.uint8", hint="values are whole numbers 0-255"
+        )
+    return images
+
+
+def to_batch(pixels: list[Pixels]) -> torch.Tensor:
+    """Stacks photographs of one size, each (H, W, 3) uint8, into a batch (N, 3, H, W).
+
+    Raises:
+        ImageContractError: If the list is empty or an array has another shape or dtype.
+    """
+    if not pixels:
+        raise ImageContractError("there is no image to make a batch of")
+    for array in pixels:
+        check_pixels(array)
+        if array.shape != pixels[0].shape:
+            raise ImageContractError(
+                f"a batch has one image size, not {array.shape[:2]} beside {pixels[0].shape[:2]}"
+            )
+    return torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
+
+
+def from_batch(images: torch.Tensor) -> list[Pixels]:
+    """Splits a batch (N, 3, H, W) into photographs, each (H, W, 3) uint8 on the CPU."""
+    check_batch(images)
+    return list(images.permute(0, 2, 3, 1).contiguous().cpu().numpy())
+
+
+def check_pixels(array: Pixels) -> Pixels:
+    """Returns `array` if it is one photograph: uint8 RGB (H, W, 3).
+
+    Raises:
+        ImageContractError: If it is not.
+    """
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+        raise ImageContractError(
+            f"a photograph is uint8 of shape (H, W, 3), not {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its EXIF orientation.
+
+    Greyscale, palette and CMYK become RGB; transparency is laid on white; deeper samples are
+    scaled to 8 bits (float ones are taken as 0-1 unless a larger value is among them); of an
+    animation the first frame is taken.
+
+    Args:
+        path: A file in a format that Pillow reads.
+        max_pixels: Larger photographs are refused before they are decoded.
+
+    Raises:
+        BadImageError: If the file is missing, unreadable, no image, damaged, larger than
+            `max_pixels` or smaller than 8 pixels on a side.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadImageError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise BadImageError(f"{path}: cannot be read: {error.strerror or error}") from error
+    return decode(data, name=str(path), max_pixels=max_pixels)
+
+
+def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decodes a photograph from the bytes of its file; see `load`.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        max_pixels: Larger photographs are refused before they are decoded.
+
+    Raises:
+        BadImageError: As `load`.
+    """
+    with opened(data, name=name, max_pixels=max_pixels) as image:
+        return upright_rgb(image)
+
+
+@contextmanager
+def opened(
+    data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS
+) -> Iterator[Image.Image]:
+    """Yields a photograph as Pillow decodes it, with what its file says of it.
+
+    For those who need more than the pixels; `decode` is for all others.
+
+    Args:
+        data: The file's content.
+        name: What to call it in messages.
+        max_pixels: Larger photographs are refused before they are decoded.
+
+    Raises:
+        BadImageError: As `load`; also for faults of the file that show only inside the block.
+    """
+    if not data:
+        raise BadImageError(f"{name}: the file is empty")
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            _check_size(image, name, max_pixels)
+            image.load()
+            yield image
+    except UnidentifiedImageError as error:
+        raise BadImageError(
+            f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
+        ) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise BadImageError(f"{name}: too many pixels to decode safely") from error
+    except BadImageError:
+        raise
+    except _DAMAGE as error:
+        raise BadImageError(f"{name}: the image is damaged: {error}") from error
+
+
+def upright_rgb(image: Image.Image) -> Pixels:
+    """Returns what `opened` yields as uint8 RGB (H, W, 3), upright; see `load`."""
+    return np.array(upright(_to_rgb(image), image.getexif()), dtype=np.uint8)
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise BadImageError(
+            f"{name}: {width}x{height} pixels are more than the limit of {max_pixels}",
+            hint="shrink the photograph first",
+        )
+    if min(width, height) < MIN_SIDE:
+        raise BadImageError(f"{name}: {width}x{height} pixels are too few for a face")
+
+
+def upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
+    """Turns a photograph as its EXIF orientation says.
+
+    Not `ImageOps.exif_transpose`: it writes the EXIF data anew, and fails where they are odd.
+    """
+    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I") or image.mode == "F":
+        return _deep_grey_to_rgb(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
+    """Scales greyscale of more than 8 bits; plain `convert` would clip it to white."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
+    full_scale = _full_scale(image, float(values.max(initial=0.0)))
+    grey = np.clip(np.rint(values * (255.0 / full_scale)), 0, 255).astype(np.uint8)
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _full_scale(image: Image.Image, highest: float) -> float:
+    """Returns the value of white; formats with 32-bit or float samples do not say which it is."""
+    if image.mode.startswith("I;16") or image.format == "PNG":
+        return 65535.0
+    if image.mode == "F" and highest <= 1.0:
+        return 1.0
+    return 255.0 if highest <= 255.0 else 65535.0
+
+
+def save_png(path: Path, pixels: Pixels) -> None:
+    """Writes a photograph, uint8 RGB (H, W, 3), losslessly as PNG, in one step.
+
+    Raises:
+        ImageContractError: If `pixels` is not a photograph.
+        BadOutputError: If the place cannot be written to.
+    """
+    check_pixels(pixels)
+    with atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+
+
+def encode_jpeg(pixels: Pixels, *, quality: int, subsampling: str = "4:2:0") -> bytes:
+    """Returns a photograph, uint8 RGB (H, W, 3), as a JPEG file of `quality` 1-95."""
+    buffer = io.BytesIO()
+    Image.fromarray(check_pixels(pixels)).save(
+        buffer, format="JPEG", quality=quality, subsampling=subsampling
+    )
+    return buffer.getvalue()
+
+
+def fit(pixels: Pixels, size: int) -> Pixels:
+    """Resizes a face crop, (H, W, 3) uint8, to (size, size, 3) with Pillow's antialiased bicubic.
+
+    An image that has the size already is returned unchanged, bit for bit.
+    """
+    check_pixels(pixels)
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
+    return np.array(resized, dtype=np.uint8)
+
+
+def list_files(
+    folder: Path, *, unreadable: Callable[[Path, str], None] | None = None
+) -> list[Path]:
+    """Returns the image files under `folder`, at any depth, sorted by path.
+
+    Hidden files and folders are left out; what counts as an image is told by the suffix.
+
+    Args:
+        folder: Where to look.
+        unreadable: Gets each folder or file below that cannot be read, and why; without it a
+            warning says so.
+
+    Raises:
+        BadImageError: If the folder is missing, no folder, or cannot be read.
+    """
+    if not folder.is_dir():
+        raise BadImageError(f"{folder}: there is no such folder")
+    try:
+        next(folder.iterdir(), None)
+    except OSError as error:
+        raise BadImageError(f"{folder}: cannot be read: {error.strerror or error}") from error
+    report = unreadable or _warn
+    found: list[Path] = []
+    for place, inside, names in os.walk(
+        folder, onerror=lambda error: report(Path(error.filename), _why(error))
+    ):
+        inside[:] = [name for name in inside if not name.startswith(".")]
+        for path in (Path(place, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() not in SUFFIXES:
+                continue
+            try:
+                found += [path] if path.is_file() else []
+            except OSError as error:  # a folder that can be listed, but not entered
+                report(path, _why(error))
+    return sorted(found)
+
+
+def _why(error: OSError) -> str:
+    return f"cannot be read: {error.strerror or error}"
+
+
+def _warn(path: Path, reason: str) -> None:
+    warnings.warn(f"{path}: {reason}; it is left out", DemagnifyWarning, stacklevel=3)

@@ -1,0 +1,116 @@
+"""ONNX files, run by onnxruntime: detectors and super-resolution networks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from demagnify.core.devices import pick_device
+from demagnify.core.errors import BadArtifactError, BadConfigError
+
+_EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
+"""In the file: the key "location" and the length of the name of a file with more weights."""
+
+
+class OnnxSession:
+    """An ONNX file that onnxruntime has opened.
+
+    Args:
+        path: The file.
+        device: "auto", "cpu", "cuda": which of onnxruntime's providers computes.
+        threads: For one answer; as many as torch uses if None.
+
+    Attributes:
+        session: onnxruntime's `InferenceSession`, which knows inputs and outputs.
+
+    Raises:
+        BadArtifactError: If the file is missing, or not one that onnxruntime runs.
+        BadConfigError: If onnxruntime is missing, or does not compute on the device.
+    """
+
+    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
+        self.path = path
+        runtime = _runtime(path)
+        self._errors = _errors(runtime)
+        if not path.is_file():
+            raise BadArtifactError(f"{path}: there is no such ONNX file")
+        settings = runtime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.intra_op_num_threads = threads or torch.get_num_threads()
+        try:
+            self.session: Any = runtime.InferenceSession(
+                str(path), settings, providers=_providers(runtime, device)
+            )
+        except self._errors as error:
+            raise BadArtifactError(
+                f"{path} is no ONNX network that onnxruntime runs: {_first_line(error)}"
+            ) from error
+
+    def run(self, output: str, name: str, numbers: np.ndarray, *, hint: str) -> np.ndarray:
+        """Returns one output for one input.
+
+        Args:
+            output: Which output.
+            name: The input's.
+            numbers: What goes into it.
+            hint: What to do if it does not run.
+
+        Raises:
+            BadConfigError: If the network does not run on numbers of this shape.
+        """
+        try:
+            (answer,) = self.session.run([output], {name: numbers})
+        except self._errors as error:
+            shape = " x ".join(map(str, numbers.shape))
+            raise BadConfigError(
+                f"{self.path} does not run on {shape} numbers: {_first_line(error)}", hint=hint
+            ) from error
+        return np.asarray(answer)
+
+    def files(self) -> list[Path]:
+        """Returns the file and those beside it in which it keeps its larger weights."""
+        content = self.path.read_bytes()
+        found = set()
+        for match in _EXTERNAL.finditer(content):
+            name = content[match.end() : match.end() + match[1][0]]
+            found.add(self.path.parent / name.decode("utf-8", errors="replace"))
+        return [self.path, *sorted(path for path in found if path.is_file())]
+
+
+def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise BadConfigError(
+            f"{path} needs onnxruntime, which is not installed",
+            hint="pip install 'demagnify[onnx]'",
+        ) from error
+    return onnxruntime
+
+
+def _errors(runtime: ModuleType) -> tuple[type[Exception], ...]:
+    """Returns onnxruntime's own exceptions, which have no common base."""
+    state = runtime.capi.onnxruntime_pybind11_state
+    found = [value for value in vars(state).values() if isinstance(value, type)]
+    return tuple(value for value in found if issubclass(value, Exception))
+
+
+def _providers(runtime: Any, device: str) -> list[str]:  # noqa: ANN401  onnxruntime has no types
+    on_gpu = "CUDAExecutionProvider" in runtime.get_available_providers()
+    if pick_device(device).type == "cuda" and (on_gpu or device != "auto"):
+        if not on_gpu:
+            raise BadConfigError(
+                "this onnxruntime runs on the processor only",
+                hint="pip install onnxruntime-gpu, or choose the device cpu",
+            )
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    return ["CPUExecutionProvider"]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

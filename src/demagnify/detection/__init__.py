@@ -1,8 +1,0 @@
-"""Photographs in, verdicts out."""
-
-from __future__ import annotations
-
-from demagnify.detection.picture import draw_verdict
-from demagnify.detection.verdicts import FaceVerdict, PhotoVerdict, detect
-
-__all__ = ["FaceVerdict", "PhotoVerdict", "detect", "draw_verdict"]

@@ -1,0 +1,139 @@
+"""What the adaptive attacker reached, as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import Field, ValidationError
+
+from demagnify.core.errors import BadArtifactError
+from demagnify.evaluation.adaptive.settings import AdaptiveSettings
+from demagnify.evaluation.context import Measure, Record, SkippedFile
+from demagnify.evaluation.metrics import MetricName
+from demagnify.evaluation.result import Estimate
+
+SCHEMA_VERSION: Final = 1
+RESULT: Final = "adaptive.json"
+
+Class = Literal["all", "fake", "real"]
+
+
+class Reached(Record):
+    """How often the attacker succeeded on the faces of a class."""
+
+    faces: Class
+    targets: int = Field(description="Faces that were to be attacked")
+    mistaken: int = Field(description="Targets misjudged without an attack, left as they are")
+    succeeded: int = Field(description="Targets whose verdict was right and is wrong now")
+    success: Estimate = Field(description="Share of the targets that were judged right")
+    queries: Estimate = Field(description="Mean per target that was judged right")
+    queries_to_success: Estimate = Field(description="Mean up to the first success, where one is")
+
+
+class CurvePoint(Record):
+    """What the attacker had reached after some queries per face."""
+
+    queries: int = Field(description="Per face, that about the original included")
+    success: Estimate = Field(description="Share of the targets that were judged right")
+
+
+class Tried(Record):
+    """One of the attacks to choose from."""
+
+    name: str
+    psnr_mean: Measure = Field(description="dB, over all targets that it changes")
+    tried: int = Field(description="Faces on which the detector was asked about it")
+    turned: int = Field(description="Of these, how often the verdict turned wrong")
+    published: int = Field(description="Faces for which it was the best")
+    published_successes: int = Field(description="Of these, how many turned the verdict")
+
+
+class Cost(Record):
+    """How far published faces are from their originals, over those that were changed."""
+
+    changed: int
+    psnr_mean: Measure = Field(description="dB")
+    psnr_min: Measure = Field(description="dB")
+    ssim_mean: Measure = None
+    perceptual_mean: Measure = Field(
+        default=None, description="See `attacks.perceptual`: comparable here, not with LPIPS"
+    )
+    perceptual_reason: str = Field(default="", description="Why it could not be measured")
+
+
+class Against(Record):
+    """The attacker against one detector."""
+
+    name: str
+    fingerprint: str = Field(description="Of the detector, defended or not")
+    threshold: float
+    reached: tuple[Reached, ...] = Field(description="Over all targets, then by class")
+    curve: tuple[CurvePoint, ...]
+    attacks: tuple[Tried, ...]
+    cost: Cost
+    before: dict[MetricName, Estimate] = Field(description="All faces, without an attack")
+    after: dict[MetricName, Estimate] = Field(description="All faces, as published")
+    change: dict[MetricName, Estimate] = Field(description="After minus before, paired")
+
+    def of_class(self, faces: Class) -> Reached:
+        """Returns what was reached on one class; KeyError if none of it was a target."""
+        for reached in self.reached:
+            if reached.faces == faces:
+                return reached
+        raise KeyError(faces)
+
+
+class DefenseGain(Record):
+    """The defended detector minus the bare one, each against an attacker of its own."""
+
+    success: Estimate = Field(description="Difference of the success rates")
+    queries: Estimate = Field(description="Difference of the mean queries per target")
+    attacked: dict[MetricName, Estimate] = Field(description="Difference under attack")
+
+
+class AdaptiveResult(Record):
+    """Everything an adaptive attack found; see the fields' own classes."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    kind: Literal["adaptive"] = "adaptive"
+    command: str = Field(default="", description="The command line that made it")
+    data: str
+    split: str
+    size: int = Field(description="Side of the faces in pixels")
+    real: int
+    fake: int
+    groups: int
+    skipped: tuple[SkippedFile, ...] = ()
+    settings: AdaptiveSettings
+    resamples: int = Field(description="Bootstrap resamples over groups")
+    confidence: float = Field(description="Of the intervals")
+    seed: int
+    target: Against
+    undefended: Against | None = Field(
+        default=None, description="The same attacker against the detector inside the defence"
+    )
+    gain: DefenseGain | None = Field(default=None, description="Where the target is a defence")
+
+
+def load_adaptive(folder: Path) -> AdaptiveResult:
+    """Reads adaptive.json from the folder of an adaptive attack.
+
+    Raises:
+        BadArtifactError: If it is missing, damaged, of another version, or something else.
+    """
+    path = folder / RESULT
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return AdaptiveResult.model_validate(document)
+    except FileNotFoundError as error:
+        raise BadArtifactError(f"{path}: there is no such file") from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadArtifactError(f"{path} cannot be read as JSON: {error}") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise BadArtifactError(
+            f"{path} is not the result of an adaptive attack: {place}: {first['msg']}"
+        ) from error

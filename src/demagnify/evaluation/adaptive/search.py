@@ -1,0 +1,187 @@
+"""The attacker's search: which attack is tried on which face, and what comes of it.
+
+It knows labels, image quality and the detector's answers to what it asks, and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from demagnify.evaluation.adaptive.order import Flags, Floats, Integers, Ranking
+from demagnify.evaluation.adaptive.settings import AdaptiveSettings, Targets
+
+Scores = NDArray[np.float32]
+Ask = Callable[[Integers, Integers], Scores]
+"""Maps n numbers of faces and n of attacks (-1: the original) to n scores of the detector."""
+
+ORIGINAL: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What came of the search, for each of N faces.
+
+    Attributes:
+        targeted: bool (N,), which faces were to be attacked.
+        mistaken: bool (N,), targeted faces that the detector misjudges without any attack; they
+            are left as they are, after one query.
+        succeeded: bool (N,), whose verdict was right and is wrong now.
+        queries: int64 (N,), how often the detector was asked about each face, the question about
+            the original being the first; 0 for faces that are no target.
+        success_at: int64 (N,), the query that first turned the verdict; 0 where none did.
+        winner: int64 (N,), the number of the attack that is published; -1 is the original.
+        before: float32 (N,), the score of the original; NaN for faces that are no target.
+        after: float32 (N,), the score of the winner; NaN for faces that are no target.
+        tried: bool (N, M), which attacks the detector was asked about.
+        turned: bool (N, M), which of them turned the verdict.
+    """
+
+    targeted: Flags
+    mistaken: Flags
+    succeeded: Flags
+    queries: Integers
+    success_at: Integers
+    winner: Integers
+    before: Scores
+    after: Scores
+    tried: Flags
+    turned: Flags
+
+    @property
+    def attackable(self) -> Flags:
+        """Targets that the detector judges right before the attack, bool (N,)."""
+        return self.targeted & ~self.mistaken
+
+
+def targets_of(labels: ArrayLike, targets: Targets) -> Flags:
+    """Returns which faces are to be attacked, bool (N,)."""
+    fake: Flags = np.asarray(labels) == 1
+    chosen: dict[Targets, Flags] = {"fakes": fake, "reals": ~fake, "all": np.ones_like(fake)}
+    return chosen[targets]
+
+
+def search(
+    labels: ArrayLike,
+    psnr: ArrayLike,
+    ask: Ask,
+    *,
+    threshold: float,
+    settings: AdaptiveSettings,
+    advance: Callable[[int], None] = lambda _count: None,
+) -> Search:
+    """Finds for each face the attack that moves the score furthest to the wrong side.
+
+    Of attacks with one score the winner is the one with the higher PSNR. The original stays
+    where nothing moves the score the attacker's way.
+
+    Args:
+        labels: (N,), 0 real and 1 fake.
+        psnr: (N, M), PSNR in dB of every face after every attack.
+        ask: Asks the detector; each (face, attack) at most once.
+        threshold: A score above it is the verdict "fake".
+        settings: Budget, order and the rest.
+        advance: Gets the number of targets that were finished.
+    """
+    state = _State(np.asarray(labels, np.int64), np.asarray(psnr, np.float64), threshold, settings)
+    targets = np.flatnonzero(targets_of(labels, settings.targets))
+    for start in range(0, len(targets), settings.block):
+        block = targets[start : start + settings.block]
+        state.look(block, ask)
+        while len(pending := state.pending(block)):
+            state.attack(pending, ask)
+        advance(len(block))
+    return state.result()
+
+
+class _State:
+    """What the attacker knows so far."""
+
+    def __init__(
+        self, labels: Integers, psnr: Floats, threshold: float, settings: AdaptiveSettings
+    ) -> None:
+        count, attacks = psnr.shape
+        self._labels = labels
+        self._psnr = psnr
+        self._threshold = np.float32(threshold)
+        self._settings = settings
+        self._ranking = Ranking(settings.order, psnr)
+        self._allowed = psnr >= settings.min_psnr
+        self._queries = np.zeros(count, dtype=np.int64)
+        self._success_at = np.zeros(count, dtype=np.int64)
+        self._winner = np.full(count, ORIGINAL, dtype=np.int64)
+        self._winner_psnr = np.full(count, np.inf)
+        self._before = np.full(count, np.nan, dtype=np.float32)
+        self._after = self._before.copy()
+        self._tried = np.zeros((count, attacks), dtype=np.bool_)
+        self._turned = np.zeros((count, attacks), dtype=np.bool_)
+
+    def look(self, faces: Integers, ask: Ask) -> None:
+        """Asks about the originals."""
+        scores = ask(faces, np.full_like(faces, ORIGINAL))
+        self._before[faces] = self._after[faces] = scores
+        self._queries[faces] = 1
+
+    def pending(self, faces: Integers) -> Integers:
+        """Returns those of `faces` on which there is something to try, and the budget for it."""
+        going = ~self._is_wrong(faces, self._before[faces])
+        going &= self._queries[faces] < self._settings.budget
+        going &= self._left(faces).any(axis=1)
+        if self._settings.stop_at_success:
+            going &= self._success_at[faces] == 0
+        return faces[going]
+
+    def attack(self, faces: Integers, ask: Ask) -> None:
+        """Tries one more attack on each of `faces`."""
+        labels = self._labels[faces]
+        attacks = self._ranking.choose(faces, labels, self._left(faces))
+        scores = ask(faces, attacks)
+        turned = self._is_wrong(faces, scores)
+        self._queries[faces] += 1
+        self._tried[faces, attacks] = True
+        self._turned[faces, attacks] = turned
+        first = faces[turned & (self._success_at[faces] == 0)]
+        self._success_at[first] = self._queries[first]
+        self._crown(faces, attacks, scores)
+        self._ranking.learn(attacks, labels, turned)
+
+    def result(self) -> Search:
+        targeted = self._queries > 0
+        mistaken = np.zeros_like(targeted)
+        asked = np.flatnonzero(targeted)
+        mistaken[asked] = self._is_wrong(asked, self._before[asked])
+        return Search(
+            targeted=targeted,
+            mistaken=mistaken,
+            succeeded=self._success_at > 0,
+            queries=self._queries,
+            success_at=self._success_at,
+            winner=self._winner,
+            before=self._before,
+            after=self._after,
+            tried=self._tried,
+            turned=self._turned,
+        )
+
+    def _left(self, faces: Integers) -> Flags:
+        left: Flags = self._allowed[faces] & ~self._tried[faces]
+        return left
+
+    def _is_wrong(self, faces: Integers, scores: Scores) -> Flags:
+        wrong: Flags = (scores > self._threshold) != (self._labels[faces] == 1)
+        return wrong
+
+    def _crown(self, faces: Integers, attacks: Integers, scores: Scores) -> None:
+        """Lets a try take the winner's place if it scores better, or as well and looks better."""
+        pull = np.where(self._labels[faces] == 1, np.float32(-1), np.float32(1))
+        gain = pull * (scores - self._after[faces])
+        psnr = self._psnr[faces, attacks]
+        better = (gain > 0) | ((gain == 0) & (psnr > self._winner_psnr[faces]))
+        chosen = faces[better]
+        self._winner[chosen] = attacks[better]
+        self._winner_psnr[chosen] = psnr[better]
+        self._after[chosen] = scores[better]

@@ -1,0 +1,100 @@
+"""Rivals and controls that learn as the agent does: its network, with something else to go by."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import numpy as np
+import torch
+
+from demagnify.agents.judgement import Defense, Judgement
+from demagnify.agents.learned import Learned
+from demagnify.agents.learners import (
+    CostSensitive,
+    CostSensitiveConfig,
+    FullInformation,
+    FullInformationConfig,
+    TopK,
+    TopKConfig,
+)
+from demagnify.agents.policy import GreedyQPolicy
+from demagnify.agents.state import FaceStates, StateEncoder
+from demagnify.agents.state import create as create_state
+from demagnify.core import rng as randomness
+from demagnify.evaluation.baselines.pool import Pool
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms.corrections.leave import Leave
+from demagnify.transforms.corrections.shift import ShiftFake
+
+K: Final = 3
+_SHORT: Final = {"epochs": 40, "patience": 6}
+
+
+class DirectDetector(Defense):
+    """The agent's network trained to tell real from fake itself: no detector, no action.
+
+    Args:
+        policy: Whose first action stands for real and whose second for fake.
+        encoder: What it sees.
+    """
+
+    name = "agent's network as detector"
+
+    def __init__(self, policy: GreedyQPolicy, encoder: StateEncoder) -> None:
+        self.policy = policy
+        self.encoder = encoder
+
+    @classmethod
+    def fit(cls, pool: Pool, encoder: StateEncoder, seed: int) -> DirectDetector:
+        """Trains it on the faces' states and labels.
+
+        The logistic loss comes from a table in which the first action always ends in the verdict
+        real and the second in fake.
+        """
+        verdicts = LogitTable(
+            pool.table.faces, pool.table.detector, ActionSet([Leave(), ShiftFake()])
+        )
+        verdicts.logits[:] = verdicts.threshold + np.array([-1.0, 1.0], dtype=np.float32)
+        learner = CostSensitive(CostSensitiveConfig(**_SHORT))
+        policy = cast("GreedyQPolicy", learner.fit(verdicts, encoder, seed=seed).policy)
+        return cls(policy, encoder)
+
+    @torch.no_grad()
+    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+        """Judges every face of `table` by its state alone."""
+        weights = next(self.policy.parameters())
+        seen = FaceStates(table, self.encoder, weights.device).all()
+        values = self.policy.network(seen)
+        logits = (values[:, 1] - values[:, 0]).float().cpu().numpy()
+        passes = int(self.encoder.needs != "nothing")
+        calls = np.full(len(logits), passes, dtype=np.int64)
+        return Judgement(logits=logits, actions=None, threshold=0.0, calls=calls)
+
+
+def best_of_logit(pool: Pool, seed: int) -> Defense:
+    """Trains an agent that sees only the detector's logit of the face as it came.
+
+    The control p(1 - p): what can be won by knowing how sure the detector is, without looking at
+    the image.
+    """
+    sees = create_state("logit").bind(pool.table.detector)
+    return _agent(pool.table, sees, seed, "sees only the logit")
+
+
+def shuffled_reward(pool: Pool, encoder: StateEncoder, seed: int) -> Defense:
+    """Trains an agent whose rewards belong to other faces, so that looking cannot help it."""
+    order = randomness.generator(seed, "shuffled-reward").permutation(len(pool.table.labels))
+    return _agent(pool.rewarded_as(order), encoder, seed, "shuffled rewards")
+
+
+def top_k(pool: Pool, encoder: StateEncoder, seed: int) -> Defense:
+    """Trains the top-k average of Nadimpalli & Rattani (CVPRW 2022), k = 3 or all there are."""
+    k = min(K, len(pool.table.actions))
+    policy = TopK(TopKConfig(k=k, **_SHORT)).fit(pool.table, encoder, seed=seed).policy
+    return Learned(policy, encoder, name="top-k average")
+
+
+def _agent(table: LogitTable, encoder: StateEncoder, seed: int, name: str) -> Defense:
+    learner = FullInformation(FullInformationConfig(**_SHORT))
+    return Learned(learner.fit(table, encoder, seed=seed).policy, encoder, name=name)

@@ -1,0 +1,96 @@
+"""A state encoder that sees no image twice: all who look at a face share what was seen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Self
+
+import torch
+
+from demagnify.agents.state import StateEncoder
+from demagnify.agents.state.base import Need, Opinion
+
+if TYPE_CHECKING:
+    from demagnify.scores import DetectorLike
+
+MOST: Final = 4096
+"""Numbers per state above which nothing is kept: such a state is the image itself, or nearly."""
+_LIMIT_BYTES: Final = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Remembered(StateEncoder):
+    """Another encoder, whose states are kept by the images' content.
+
+    Rivals, folds and learned defences look at the same faces many times; a digest of a face costs a
+    tenth of its spectrum.
+
+    Attributes:
+        inner: The encoder; bound to its detector where it needs one.
+    """
+
+    family = "remembered"
+    inner: StateEncoder
+    _known: dict[bytes, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def around(cls, inner: StateEncoder, image_size: int) -> StateEncoder:
+        """Returns `inner` with a memory where its states are small enough to be kept."""
+        return cls(inner) if inner.size(image_size) <= MOST else inner
+
+    @property
+    def name(self) -> str:
+        """That of the encoder inside."""
+        return self.inner.name
+
+    @property
+    def spec(self) -> str:
+        """That of the encoder inside."""
+        return self.inner.spec
+
+    @property
+    def low(self) -> float:
+        """That of the encoder inside."""
+        return self.inner.low
+
+    @property
+    def high(self) -> float:
+        """That of the encoder inside."""
+        return self.inner.high
+
+    @property
+    def needs(self) -> Need:
+        """That of the encoder inside."""
+        return self.inner.needs
+
+    def bind(self, detector: DetectorLike) -> Self:  # noqa: ARG002
+        """Returns itself: the encoder inside is bound already."""
+        return self
+
+    def size(self, image_size: int) -> int:
+        """That of the encoder inside."""
+        return self.inner.size(image_size)
+
+    def encode(self, images: torch.Tensor, opinion: Opinion | None) -> torch.Tensor:
+        """Returns the states, computing those of images that were never seen."""
+        pixels = images.cpu().contiguous().flatten(1).numpy()
+        keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
+        new = [place for place, key in enumerate(keys) if key not in self._known]
+        states = torch.empty(len(keys), self.size(images.shape[-1]), device=images.device)
+        if new:
+            states[new] = self.inner(images[new], _some(opinion, new))
+        for place, key in enumerate(keys):
+            if key in self._known:
+                states[place] = self._known[key].to(images.device)
+        if (len(self._known) + len(new)) * states.shape[1] * 4 <= _LIMIT_BYTES:
+            for place in new:
+                self._known[keys[place]] = states[place].clone()
+        return states
+
+
+def _some(opinion: Opinion | None, rows: list[int]) -> Opinion | None:
+    if opinion is None:
+        return None
+    embedding = None if opinion.embedding is None else opinion.embedding[rows]
+    return Opinion(opinion.logits[rows], embedding)

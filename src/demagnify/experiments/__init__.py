@@ -1,1 +1,0 @@
-"""The research loop as functions: what the command line runs, for Python users too."""

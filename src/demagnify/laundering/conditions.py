@@ -1,0 +1,187 @@
+"""The same faces clean and under each attack: what a defence is trained and judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from demagnify.core import assets
+from demagnify.core.devices import Precision
+from demagnify.core.errors import BadConfigError
+from demagnify.core.images import fit
+from demagnify.data import FaceDataset
+from demagnify.data.joined import Joined
+from demagnify.evaluation import AttackEntry
+from demagnify.evaluation.result import CLEAN
+from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering.quality import quality
+from demagnify.scores import LogitTable
+from demagnify.transforms import attacks
+from demagnify.transforms.attacks.base import Attack
+
+Conditions = dict[str, FaceDataset]
+"""Attack name -> faces; the first, "none", are the clean ones."""
+
+MEASURED: Final = 256
+"""On how many faces, spread evenly over a split, image quality is measured."""
+
+
+Attacked = Literal["all", "fakes", "reals"]
+"""Which faces the attacker attacks; the others stay as they are."""
+
+
+def create_attacks(
+    names: Sequence[str], *, device: str = "auto", precision: Precision = "float32"
+) -> list[Attack]:
+    """Returns the attacks called `names`, each once and in their order, without "none".
+
+    Args:
+        names: Registered names, or files of super-resolution networks.
+        device: Where the networks compute.
+        precision: In what they compute.
+
+    Raises:
+        UnknownNameError: If a name is neither registered nor a file.
+        BadConfigError: If two files would have one name in the tables.
+    """
+    chosen = [
+        attacks.create(name, device=device, precision=precision) for name in dict.fromkeys(names)
+    ]
+    found = [attack.name for attack in chosen]
+    for name in found:
+        if found.count(name) > 1:
+            raise BadConfigError(f"two attacks are called {name!r}", hint="rename one of the files")
+    return [attack for attack in chosen if attack.name != CLEAN]
+
+
+def default_cache() -> Path:
+    """Returns the folder in which attacked faces are kept for all runs."""
+    return assets.cache_folder() / "attacked"
+
+
+def under_attacks(
+    faces: FaceDataset, chosen: Sequence[Attack], *, cache: Path | None = None, batch_size: int = 16
+) -> Conditions:
+    """Returns the faces clean and under each attack; attacked ones are computed once and kept.
+
+    Args:
+        faces: The clean faces.
+        chosen: The attacks.
+        cache: Where attacked faces are kept, by content, network and settings.
+        batch_size: How many faces a network sees at once.
+    """
+    folder = cache or default_cache()
+    attacked = {
+        attack.name: attacked_faces(faces, attack, cache=folder, batch_size=batch_size)
+        for attack in chosen
+    }
+    return {CLEAN: faces, **attacked}
+
+
+def at_size(conditions: Conditions, size: int) -> Conditions:
+    """Returns the same conditions with every face brought to `size`, as `images.fit` does it.
+
+    A face that is attacked in its own resolution and enlarged for the detector afterwards, is what
+    a detector meets.
+    """
+    return {name: _at_size(faces, size) for name, faces in conditions.items()}
+
+
+def _at_size(faces: FaceDataset, size: int) -> FaceDataset:
+    if faces.size == size:
+        return faces
+    pixels = np.empty((len(faces), 3, size, size), dtype=np.uint8)
+    for indices, batch in faces.batches(256):
+        rows = batch.permute(0, 2, 3, 1).contiguous().numpy()
+        pixels[indices] = np.stack([fit(row, size) for row in rows]).transpose(0, 3, 1, 2)
+    return FaceDataset(pixels, faces.labels, faces.groups, faces.names, faces.skipped)
+
+
+def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
+    """Returns the same conditions with only some of the faces attacked; no pixel is copied.
+
+    Args:
+        conditions: The faces clean and under each attack.
+        which: "fakes" leaves real faces clean, "reals" fakes; "all" changes nothing.
+    """
+    if which == "all":
+        return dict(conditions)
+    clean = conditions[CLEAN]
+    chosen = clean.labels == int(which == "fakes")
+    mixed = {
+        name: FaceDataset(
+            _Either(clean, faces, chosen), clean.labels, clean.groups, clean.names, clean.skipped
+        )
+        for name, faces in conditions.items()
+        if name != CLEAN
+    }
+    return {CLEAN: clean, **mixed}
+
+
+def rows_left_clean(faces: FaceDataset, clean: LogitTable) -> torch.Tensor:
+    """Returns what is known of faces that `attacked_only` left clean, NaN of the others: (N, A).
+
+    Args:
+        faces: Of one condition.
+        clean: The filled table of the clean faces.
+    """
+    known = torch.full(clean.logits.shape, torch.nan)
+    if isinstance(faces.images, _Either):
+        left = torch.from_numpy(~faces.images.chosen)
+        known[left] = torch.from_numpy(clean.logits)[left]
+    return known
+
+
+class _Either:
+    """The pixels of one set of faces where `chosen`, bool (N,), is set, else those of another."""
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(
+        self, clean: FaceDataset, attacked: FaceDataset, chosen: NDArray[np.bool_]
+    ) -> None:
+        self._both = Joined([clean.images, attacked.images])
+        self._places = np.arange(len(chosen)) + np.where(chosen, len(chosen), 0)
+        self.chosen = chosen
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self), *self._both.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        return self._both.nbytes // 2
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, key: slice | NDArray[np.int64], /) -> NDArray[np.uint8]:
+        return self._both[self._places[key]]
+
+
+def pooled(conditions: Mapping[str, FaceDataset]) -> FaceDataset:
+    """Returns the faces of all conditions as one set; a face keeps its group in each of them."""
+    return FaceDataset.concatenate(
+        [
+            faces.renamed([f"{name} ({attack})" for name in faces.names])
+            for attack, faces in conditions.items()
+        ]
+    )
+
+
+def measure_quality(conditions: Mapping[str, FaceDataset]) -> tuple[AttackEntry, ...]:
+    """Returns how far each attack moves the pixels: PSNR and SSIM against the clean faces."""
+    clean = conditions[CLEAN]
+    count = min(MEASURED, len(clean))
+    indices = np.unique(np.linspace(0, len(clean) - 1, count).astype(np.int64))
+    return tuple(
+        AttackEntry.of(name, *quality(clean.batch(indices), faces.batch(indices)))
+        for name, faces in conditions.items()
+        if name != CLEAN
+    )

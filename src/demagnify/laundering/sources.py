@@ -1,0 +1,210 @@
+"""Which files an attack reads, what is known of them, and what their copies are called."""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+from PIL import Image, UnidentifiedImageError
+
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.data.columns import EXTRA
+from demagnify.data.formats import FORMATS
+from demagnify.data.manifest import Manifest
+from demagnify.data.photographs import SaveAs
+from demagnify.data.records import BOX, Record, Skipped, is_utf8, relative_name
+from demagnify.laundering.config import Chosen, Holds
+
+LARGEST_CROP = 512
+LOOKED_AT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file to attack.
+
+    Attributes:
+        path: Where it lies.
+        name: Its name below the folder that was given, with forward slashes.
+        target: The name of the attacked copy below the output folder.
+        records: What the manifest says of it: one record, or one for each face with a box; none
+            for a file without a label.
+    """
+
+    path: Path
+    name: str
+    target: str
+    records: tuple[Record, ...] = ()
+
+    @property
+    def labels(self) -> set[int]:
+        """The labels of the faces in it; empty if nobody knows."""
+        return {record.label for record in self.records}
+
+
+class Sources:
+    """The files of a folder or manifest, in order; made when they are asked for.
+
+    Args:
+        root: The folder that all of them lie in.
+        save_as: How copies are saved, which decides on their names.
+        manifest: The labelled set; None for files without labels.
+        names: Names below `root` of files without labels.
+        skipped: What was left out on reading.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        save_as: SaveAs,
+        *,
+        manifest: Manifest | None = None,
+        names: Sequence[str] = (),
+        skipped: Iterable[Skipped] = (),
+    ) -> None:
+        self.root = root
+        self.skipped = list(skipped)
+        self._manifest = None if manifest is None else _by_file(manifest)
+        self._names = names if self._manifest is None else self._manifest.names
+        self._count = len(set(self._names))
+        self._renamed = _renamed(self._names) if save_as == "png" else None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is known what is real and what is fake."""
+        return self._manifest is not None
+
+    @property
+    def further_columns(self) -> list[str]:
+        """The columns that the manifest has beside label, split and group."""
+        if self._manifest is None:
+            return []
+        names = self._manifest.table.column_names
+        extra = [name.removeprefix(EXTRA) for name in names if name.startswith(EXTRA)]
+        return [name for name in BOX if name in names] + extra
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Source]:
+        if self._manifest is None:
+            for name in self._names:
+                yield Source(self.root / name, name, self._target(name))
+            return
+        rows = zip(self._names, self._manifest, strict=True)
+        for name, group in itertools.groupby(rows, key=lambda row: row[0]):
+            records = tuple(record for _, record in group)
+            yield Source(records[0].path, name, self._target(name), records)
+
+    def _target(self, name: str) -> str:
+        if self._renamed is None or name.endswith(".png"):
+            return name
+        return self._renamed.get(name) or _as_png(name)
+
+    def holds(self) -> Holds:
+        """Tells photographs from face crops; see `FolderConfig.holds`."""
+        step = max(1, len(self) // LOOKED_AT)
+        looked_at = list(itertools.islice(self, 0, None, step))
+        if any(record.box for source in looked_at for record in source.records):
+            return "photos"
+        sizes = [size for source in looked_at if (size := _size(source.path)) is not None]
+        crops = all(width == height <= LARGEST_CROP for width, height in sizes)
+        return "crops" if sizes and crops else "photos"
+
+
+def read_sources(source: Path, *, strict: bool, save_as: SaveAs, chosen: Chosen) -> Sources:
+    """Lists the files of a manifest, of a folder without labels, or a single photograph.
+
+    Raises:
+        BadManifestError: If there is no image, or the manifest cannot be used.
+        BadConfigError: If faces are chosen by labels that there are not.
+    """
+    found = _read(source, strict=strict, save_as=save_as)
+    if chosen != "all" and not found.labelled:
+        raise BadConfigError(
+            f"{source} has no labels, so that nobody knows which faces are {chosen}",
+            hint="give folders real and fake, or a metadata.csv",
+        )
+    return found
+
+
+def _read(source: Path, *, strict: bool, save_as: SaveAs) -> Sources:
+    if source.is_file() and source.suffix.lower() in images.SUFFIXES:
+        return Sources(source.parent, save_as, names=[source.name])
+    if source.is_dir() and not any(FORMATS.get(name).recognises(source) for name in FORMATS):
+        return _unlabelled(source, save_as, strict=strict)
+    manifest = Manifest.load(source, strict=strict)
+    return Sources(manifest.root, save_as, manifest=manifest, skipped=manifest.skipped)
+
+
+def _unlabelled(folder: Path, save_as: SaveAs, *, strict: bool) -> Sources:
+    names: list[str] = []
+    skipped: list[Skipped] = []
+
+    def skip(path: Path, reason: str) -> None:
+        shown = relative_name(path, folder).encode("utf-8", "backslashreplace").decode()
+        skipped.append(Skipped(shown, reason))
+        if strict:
+            raise BadManifestError(str(skipped[0]))
+
+    for path in images.list_files(folder, unreadable=skip):
+        name = relative_name(path, folder)
+        if is_utf8(name):
+            names.append(name)
+        else:
+            skip(path, "the file's name is not UTF-8")
+    if not names:
+        told = f"; the first of {len(skipped)} skipped: {skipped[0]}" if skipped else ""
+        raise BadManifestError(
+            f"{folder}: there is no image{told}", hint="give a folder of photographs"
+        )
+    return Sources(folder, save_as, names=names, skipped=skipped)
+
+
+def _by_file(manifest: Manifest) -> Manifest:
+    """Returns the manifest with all records of a file in a row, in the order of the files."""
+    files = pc.dictionary_encode(manifest.table["file_name"].combine_chunks())
+    numbers = np.asarray(files.indices)
+    if (np.diff(numbers) >= 0).all():
+        return manifest
+    return manifest[np.argsort(numbers, kind="stable")]
+
+
+def _renamed(names: Iterable[str]) -> dict[str, str]:
+    """Returns new names for files that cannot just have ".png" for their suffix.
+
+    photo.jpg beside photo.png becomes photo.jpg.png.
+    """
+    distinct = dict.fromkeys(names)
+    taken = {name for name in distinct if name.endswith(".png")}
+    renamed: dict[str, str] = {}
+    for name in distinct:
+        if name.endswith(".png"):
+            continue
+        target = _as_png(name)
+        if target in taken:
+            target = f"{name}.png"
+            while target in taken:
+                target = target.removesuffix(".png") + "_.png"
+            renamed[name] = target
+        taken.add(target)
+    return renamed
+
+
+def _as_png(name: str) -> str:
+    return f"{posixpath.splitext(name)[0]}.png"
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Returns width and height by the file's head; None if it cannot be told."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, UnidentifiedImageError, ValueError, SyntaxError):
+        return None

@@ -1,0 +1,121 @@
+"""The tables of an attacked folder: its manifest, its faces, and what was left out."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from demagnify.core.files import atomic_path
+from demagnify.data.labels import label_name
+from demagnify.data.manifest import FILE_NAME
+from demagnify.data.records import BOX, Record, Skipped
+from demagnify.laundering.config import FolderConfig
+from demagnify.laundering.sources import Source, Sources
+from demagnify.laundering.worklog import DoneFace, DonePhoto, WorkLog
+
+FACES_NAME: Final = "faces.csv"
+SKIPPED_NAME: Final = "skipped.csv"
+FIGURES: Final = ("original", "attacked", "psnr", "ssim")
+
+Row = Mapping[str, object]
+
+
+def write_tables(
+    output: Path, sources: Sources, log: WorkLog, skipped: Sequence[Skipped], config: FolderConfig
+) -> None:
+    """Writes the tables; a row at a time, so that memory stays flat.
+
+    `metadata.csv` has one line for each photograph, or for each record where the manifest has
+    several for one: file_name, then label, split, group, box and further columns where the source
+    is labelled, then `original`, `attacked` (how many faces), and PSNR and SSIM, averaged over
+    those. `faces.csv`, for photographs, has one line for each face.
+    """
+    names = _columns(sources)
+    _write(output / FILE_NAME, names, _photo_rows(sources, log))
+    if config.holds == "photos":
+        columns = ("file_name", "face", *BOX, "label", "attacked", "psnr", "ssim", "note")
+        _write(output / FACES_NAME, columns, _face_rows(sources, log))
+    lines = ({"where": line.where, "reason": line.reason} for line in skipped)
+    _write(output / SKIPPED_NAME, ("where", "reason"), lines)
+
+
+def finished(sources: Sources, log: WorkLog) -> Iterator[tuple[Source, DonePhoto]]:
+    """Yields the photographs of which there are copies, in order."""
+    for source in sources:
+        done = log.find(source)
+        if done is not None:
+            yield source, done
+
+
+def _columns(sources: Sources) -> list[str]:
+    """Returns the columns of the manifest: what belongs to an attack comes last."""
+    head = ["file_name"]
+    if sources.labelled:
+        head += ["label", "split", "group", *sources.further_columns]
+    return [name for name in head if name not in FIGURES] + list(FIGURES)
+
+
+def _photo_rows(sources: Sources, log: WorkLog) -> Iterator[Row]:
+    for source, done in finished(sources, log):
+        faces = log.faces(done.target)
+        if len(source.records) <= 1 or source.records[0].box is None:
+            for record in source.records or (None,):
+                yield _photo_row(source, record, faces)
+            continue
+        for record, face in zip(source.records, faces, strict=True):
+            yield _photo_row(source, record, [face])
+
+
+def _photo_row(source: Source, record: Record | None, faces: Sequence[DoneFace]) -> Row:
+    attacked = [face for face in faces if face.attacked]
+    row: dict[str, object] = {"file_name": source.target}
+    if record is not None:
+        row |= {
+            "label": label_name(record.label),
+            "split": record.split,
+            "group": record.group,
+            **record.extra,
+        }
+        if record.box is not None:
+            row |= {name: f"{value:g}" for name, value in zip(BOX, record.box, strict=True)}
+    return row | {
+        "original": source.name,
+        "attacked": len(attacked),
+        "psnr": _mean([face.psnr for face in attacked], 4),
+        "ssim": _mean([face.ssim for face in attacked], 6),
+    }
+
+
+def _face_rows(sources: Sources, log: WorkLog) -> Iterator[Row]:
+    for _, done in finished(sources, log):
+        for number, face in enumerate(log.faces(done.target)):
+            region = ("",) * len(BOX) if face.region is None else face.region
+            yield {
+                "file_name": done.target,
+                "face": number,
+                **dict(zip(BOX, region, strict=True)),
+                "label": "" if face.label is None else label_name(face.label),
+                "attacked": int(face.attacked),
+                "psnr": _mean([face.psnr], 4),
+                "ssim": _mean([face.ssim], 6),
+                "note": face.note,
+            }
+
+
+def _mean(values: Sequence[float | None], digits: int) -> str:
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.{digits}f}" if known else ""
+
+
+def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
+    with (
+        atomic_path(path) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,1 @@
+"""Image to image: attacks, corrections and degradations under one contract."""

@@ -1,0 +1,107 @@
+"""What the attack needs of a super-resolution network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import nn
+
+from demagnify.core.errors import BadConfigError, DemagnifyError, ImageContractError
+from demagnify.core.imports import brief
+
+PROBE: Final = (48, 64)
+"""Height and width of the image that tells by how much a network enlarges."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """A super-resolution network as the attack calls it.
+
+    Attributes:
+        module: Maps float32 RGB in [0, 1], shape (N, 3, H, W), to the same with sides `scale`
+            times as long.
+        scale: By how much it enlarges; 1 for networks that restore without enlarging.
+        unclipped: The same network without clipping to [0, 1]; None where `module` does not clip.
+        any_range: Whether it may be fed values beyond [0, 1].
+        tiles: Whether a large image may be cut into tiles; not where the network looks at the
+            image as a whole.
+        bfloat16: Whether its layers may compute in bfloat16.
+        channels_last: Whether weights and images are laid out with the channels last, which is
+            faster; not where the network's code looks at the layout, as `view` does.
+        name: What to call it in messages.
+    """
+
+    module: nn.Module
+    scale: int
+    unclipped: nn.Module | None = None
+    any_range: bool = True
+    tiles: bool = True
+    bfloat16: bool = True
+    channels_last: bool = True
+    name: str = "the network"
+
+    @property
+    def layout(self) -> torch.memory_format:
+        """How weights and images are laid out in memory."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Enlarges a batch, float32 (N, 3, H, W) in [0, 1], and checks what comes back.
+
+        Raises:
+            ImageContractError: If the module fails on images of this size, or gives another shape,
+                no floating-point numbers, or some that are no finite number.
+        """
+        enlarged = self._ask(images.contiguous(memory_format=self.layout))
+        count, channels, height, width = images.shape
+        expected = (count, channels, height * self.scale, width * self.scale)
+        if not isinstance(enlarged, torch.Tensor) or tuple(enlarged.shape) != expected:
+            got = tuple(enlarged.shape) if isinstance(enlarged, torch.Tensor) else type(enlarged)
+            raise ImageContractError(
+                f"{self.name}: the network of scale {self.scale} gave {got}, not {expected}"
+            )
+        if not enlarged.is_floating_point():
+            raise ImageContractError(
+                f"{self.name}: the network gave {enlarged.dtype}, not floating-point RGB in [0, 1]"
+            )
+        bad = int((~enlarged.isfinite()).sum())
+        if bad:
+            raise ImageContractError(
+                f"{self.name}: the network gave {bad} of {enlarged.numel()} values that are no "
+                "finite number",
+                hint="look at its weights, or compute in float32",
+            )
+        return enlarged
+
+    def _ask(self, images: torch.Tensor) -> object:
+        try:
+            return self.module(images)
+        except DemagnifyError:
+            raise
+        except Exception as error:  # whatever a user's network does
+            shape = " x ".join(map(str, images.shape))
+            raise ImageContractError(
+                f"{self.name}: the network fails on {shape} values: {brief(error)}",
+                hint="try faces of another size, @k2 for less shrinking, or float32",
+            ) from error
+
+
+def scale_of(result: object, name: str) -> int:
+    """Returns by how much a network enlarged one image (1, 3, *PROBE).
+
+    Raises:
+        BadConfigError: If it gave no float RGB image that is a whole number of times larger.
+    """
+    height, width = PROBE
+    if not isinstance(result, torch.Tensor) or not result.is_floating_point():
+        kind = result.dtype if isinstance(result, torch.Tensor) else type(result).__name__
+        raise BadConfigError(f"{name} gives {kind}, not a float tensor of RGB in [0, 1]")
+    scale = result.shape[-1] // width if result.ndim else 0
+    if scale < 1 or tuple(result.shape) != (1, 3, height * scale, width * scale):
+        raise BadConfigError(
+            f"{name} makes {tuple(result.shape)} of (1, 3, {height}, {width}); both sides must "
+            "grow by the same whole number"
+        )
+    return scale

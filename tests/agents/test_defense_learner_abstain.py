@@ -1,0 +1,149 @@
+"""Withholding the verdict where it is doubtful."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from toy_world import SIDE, ToyDetector
+
+from demagnify.agents.abstain import AbstainConfig, limit_of, with_doubt
+from demagnify.agents.config import DefenseTraining
+from demagnify.agents.defended import DefendedDetector
+from demagnify.agents.learned import Learned
+from demagnify.agents.learners import FullInformationConfig
+from demagnify.agents.policy import FixedPolicy
+from demagnify.agents.state import Thumbnail
+from demagnify.agents.training import train_defense
+from demagnify.core.errors import BadConfigError
+from demagnify.data.dataset import FaceDataset
+from demagnify.detectors import wrap
+from demagnify.scores import LogitTable
+from demagnify.transforms.corrections import ActionSet
+
+ENCODER = Thumbnail(side=2)
+NAMES = ["leave", "mask-center", "median"]
+
+
+def noisy_table(count=2000, seed=0):
+    """The farther the logit from the threshold, the more often it is right; sure ones always."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, size=count)
+    margin = random.uniform(0, 4, size=count)
+    right = random.random(count) < 1 / (1 + np.exp(-3 * margin))
+    images = np.full((count, 3, SIDE, SIDE), 100, dtype=np.uint8)
+    table = LogitTable(
+        FaceDataset.from_arrays(images, labels), ToyDetector(), ActionSet.create(NAMES)
+    )
+    leave = np.where(labels == 1, 1, -1) * np.where(right, margin, -margin)
+    others = leave[:, None] * np.where(
+        random.random((count, 2)) < 0.2 + 0.2 * margin[:, None], 1, -1
+    )
+    table.logits[:] = np.c_[leave, others]
+    return table
+
+
+def judge(config, seed=1):
+    policy = with_doubt(FixedPolicy(0), noisy_table(), ENCODER, config)
+    table = noisy_table(seed=seed)
+    judgement = Learned(policy, ENCODER).judge(table)
+    return judgement, judgement.fake != (table.labels == 1)
+
+
+@pytest.mark.parametrize("doubt", ["margin", "disagreement"])
+def test_the_verdicts_that_are_left_are_better(doubt):
+    judgement, wrong = judge(AbstainConfig(doubt=doubt, coverage=0.7))
+    assert 0 < judgement.unsure.mean() < 0.5
+    assert wrong[~judgement.unsure].mean() < wrong.mean() < wrong[judgement.unsure].mean()
+    assert (judgement.calls == (1 if doubt == "margin" else 4)).all()
+
+
+def test_coverage_is_kept_on_the_faces_it_was_set_on():
+    judgement, _ = judge(AbstainConfig(coverage=0.8), seed=0)
+    assert (~judgement.unsure).mean() == pytest.approx(0.8, abs=0.005)
+
+
+def test_risk_is_kept_on_the_faces_it_was_set_on_and_nearly_elsewhere():
+    config = AbstainConfig(risk=0.05)
+    judgement, wrong = judge(config, seed=0)
+    assert 0 < wrong[~judgement.unsure].mean() <= 0.05 < wrong.mean()
+    judgement, wrong = judge(config, seed=2)
+    assert wrong[~judgement.unsure].mean() < 0.1
+
+
+def test_the_doubt_is_the_chance_of_an_error():
+    judgement, wrong = judge(AbstainConfig(coverage=0.9))
+    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6)):
+        some = (judgement.doubt >= low) & (judgement.doubt < high)
+        assert wrong[some].mean() == pytest.approx(judgement.doubt[some].mean(), abs=0.1)
+
+
+def test_huge_logits_are_no_trouble():
+    table = noisy_table()
+    table.logits *= 1000
+    policy = with_doubt(FixedPolicy(0), table, ENCODER, AbstainConfig(coverage=0.5))
+    assert Learned(policy, ENCODER).judge(table).unsure.mean() == pytest.approx(0.5, abs=0.01)
+
+
+def test_equal_doubts_are_answered_together():
+    doubt = np.array([0.1, 0.2, 0.2, 0.2, 0.9], dtype=np.float32)
+    wrong = np.array([False, False, False, True, True])
+    assert limit_of(doubt, wrong, AbstainConfig(risk=0.25)) == pytest.approx(0.2)
+    assert limit_of(doubt, wrong, AbstainConfig(risk=0.2)) == pytest.approx(0.1)
+    assert limit_of(doubt, wrong, AbstainConfig(coverage=0.3)) == pytest.approx(0.2)
+    assert limit_of(doubt, wrong, AbstainConfig(coverage=1.0)) == pytest.approx(0.9)
+
+
+def test_a_risk_that_nothing_keeps_is_an_error():
+    with pytest.raises(BadConfigError, match=r"the least is 0\.5"):
+        limit_of(
+            np.full(4, 0.5, np.float32),
+            np.array([True, True, False, False]),
+            AbstainConfig(risk=0.1),
+        )
+
+
+@pytest.mark.parametrize("settings", [{}, {"coverage": 0.5, "risk": 0.1}, {"coverage": 0}])
+def test_exactly_one_target_is_set(settings):
+    with pytest.raises(ValidationError):
+        AbstainConfig(**settings)
+
+
+class Brightness(torch.nn.Module):
+    """Calls bright images fake."""
+
+    def forward(self, images):
+        return (images.float().mean((1, 2, 3)) - 100) / 10
+
+
+def test_a_trained_defence_is_unsure_alike_on_tables_images_and_after_loading(tmp_path):
+    random = np.random.default_rng(0)
+    light = random.integers(60, 140, size=(100, 1, 1, 1))
+    images = (light + random.integers(-20, 20, size=(100, 3, SIDE, SIDE))).astype(np.uint8)
+    faces = FaceDataset.from_arrays(images, light.ravel() > random.integers(60, 140, size=100))
+    detector = wrap(Brightness(), name="brightness")
+    config = DefenseTraining(
+        actions=("leave", "mask-center"),
+        state="thumbnail-8",
+        learner=FullInformationConfig(hidden=16, epochs=3),
+        abstain=AbstainConfig(coverage=0.6, held_out=0.4),
+    )
+    trained = train_defense(faces, config, detector=detector, output=tmp_path / "defense")
+    defended = trained.defended
+    decisions = defended.decide(faces.batch(range(len(faces))))
+    assert 0 < decisions.unsure.float().mean() < 1
+    table = LogitTable(faces, detector, defended.actions)
+    judgement = Learned(defended.policy, defended.encoder).judge(table)
+    assert judgement.unsure.tolist() == decisions.unsure.tolist()
+    assert judgement.doubt.tolist() == decisions.doubt.tolist()
+    loaded = DefendedDetector.load(tmp_path / "defense", detector=detector)
+    again = loaded.decide(faces.batch(range(len(faces))))
+    assert again.unsure.tolist() == decisions.unsure.tolist()
+    assert again.logits.tolist() == decisions.logits.tolist()
+
+
+def test_without_it_the_verdict_is_always_given(faces, detector, tmp_path):
+    config = DefenseTraining(learner=FullInformationConfig(hidden=8, epochs=1), state="thumbnail-8")
+    trained = train_defense(faces, config, detector=detector, output=tmp_path / "defense")
+    assert trained.defended.decide(faces.batch([0])).unsure is None

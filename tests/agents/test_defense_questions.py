@@ -1,0 +1,125 @@
+"""Live detector, reward table and environment agree where actions shift the logit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from toy_world import ToyNetwork
+
+from demagnify.agents import state
+from demagnify.agents.defended import DefendedDetector
+from demagnify.agents.environment import DefenseEnv
+from demagnify.agents.learned import Learned
+from demagnify.agents.policy import FixedPolicy, Policy
+from demagnify.detectors import wrap
+from demagnify.scores import LiveRewards, LogitTable
+from demagnify.transforms.corrections import ActionSet
+
+ACTIONS = ("leave", "shift-fake-2", "mask-center", "shift-real", "mask-center+shift-fake-0.75")
+
+
+class ByTurns(Policy):
+    """Draws an action from the state's numbers, so that each occurs."""
+
+    name = "by-turns"
+
+    def forward(self, states):
+        return (states.sum(1) * 1000).long().abs() % len(ACTIONS)
+
+    def settings(self):
+        return {}
+
+
+class Counting(ToyNetwork):
+    calls = 0
+
+    def forward(self, images):
+        self.calls += len(images)
+        return super().forward(images)
+
+
+@pytest.fixture(name="network")
+def _network():
+    return Counting()
+
+
+@pytest.fixture(name="shifting")
+def _shifting():
+    return ActionSet.create(ACTIONS)
+
+
+def test_lookup_fill_and_live_answers_agree(faces, network, shifting):
+    detector = wrap(network, name="counting")
+    filled, lazy = (LogitTable(faces, detector, shifting) for _ in range(2))
+    live = LiveRewards(faces, detector, shifting)
+    filled.fill()
+    count = len(faces) * len(shifting)
+    indices, numbers = np.divmod(np.random.default_rng(0).permutation(count), len(shifting))
+    expected = live.lookup(indices, numbers)
+    np.testing.assert_array_equal(lazy.lookup(indices, numbers), expected)
+    np.testing.assert_array_equal(filled.lookup(indices, numbers), expected)
+    np.testing.assert_array_equal(filled.logits[:, 1], filled.logits[:, 0] + np.float32(2))
+    np.testing.assert_array_equal(filled.logits[:, 4], filled.logits[:, 2] + np.float32(0.75))
+    assert lazy.filled
+
+
+def test_a_table_asks_once_about_pixels_that_are_left(faces, network, shifting):
+    table = LogitTable(faces, wrap(network, name="counting"), shifting)
+    table.lookup([3, 3, 4], [1, 3, 1])
+    assert network.calls == 2
+    assert not np.isnan(table.logits[3, [0, 1, 3]]).any()
+    table.fill()
+    assert table.filled
+    assert network.calls == table.calls == 3 * len(faces)
+
+
+@pytest.mark.parametrize("spec", ["thumbnail-4", "thumbnail-4+logit"])
+def test_the_defended_detector_says_what_the_table_says(spec, faces, network, shifting):
+    detector = wrap(network, name="counting")
+    encoder = state.create(spec)
+    defended = DefendedDetector(detector, shifting, encoder, ByTurns(), input_size=faces.size)
+    images = faces.batch(np.arange(len(faces)))
+    decisions = defended.decide(images, undefended=True)
+    asked = network.calls
+    table = LogitTable(faces, detector, shifting)
+    table.fill()
+    judgement = Learned(ByTurns(), encoder).judge(table)
+    assert set(judgement.actions.tolist()) == set(range(len(ACTIONS)))
+    np.testing.assert_array_equal(decisions.actions, judgement.actions)
+    np.testing.assert_array_equal(decisions.logits, judgement.logits)
+    np.testing.assert_array_equal(decisions.calls, judgement.calls)
+    np.testing.assert_array_equal(decisions.undefended, table.logits[:, 0])
+    changed = int(np.isin(judgement.actions, [2, 4]).sum())
+    if spec == "thumbnail-4+logit":
+        assert asked == decisions.calls.sum() == len(faces) + changed
+    else:
+        assert decisions.calls.tolist() == [1] * len(faces)
+
+
+def test_shifts_add_up_over_the_steps_of_an_episode(faces, network, shifting):
+    detector = wrap(network, name="counting")
+    environments = [
+        DefenseEnv(kind(faces, detector, shifting), state.create("thumbnail-4"), max_steps=3)
+        for kind in (LogitTable, LiveRewards)
+    ]
+    plain = ToyNetwork()(shifting[2](faces.batch([5])))
+    for environment in environments:
+        for _ in range(2):
+            environment.reset(options={"face": 5})
+            for action in (1, 4, 3):
+                *_, ended, _, info = environment.step(np.int64(action))
+            assert ended
+            assert info["logit"] == pytest.approx(float(plain) + 2 + 0.75 - 0.5)
+
+
+def test_a_card_brings_actions_and_state_back(faces, network, shifting, tmp_path):
+    detector = wrap(network, name="counting")
+    encoder = state.create("thumbnail-4+logit")
+    defended = DefendedDetector(detector, shifting, encoder, FixedPolicy(4), input_size=faces.size)
+    defended.save(tmp_path / "defense", {})
+    again = DefendedDetector.load(tmp_path / "defense", detector=detector)
+    assert list(again.actions) == list(shifting)
+    assert again.encoder == encoder
+    images = faces.batch(np.arange(5))
+    assert torch.equal(again(images), defended(images))

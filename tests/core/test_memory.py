@@ -1,0 +1,57 @@
+"""Freed memory is kept by the command, unless the user has told the allocator otherwise."""
+
+import subprocess
+import sys
+
+import pytest
+
+from demagnify.core import memory
+
+_PROBE = "from demagnify.core.memory import keep_freed_memory; print(keep_freed_memory())"
+
+
+def ask(**environment):
+    ran = subprocess.run(
+        [sys.executable, "-c", _PROBE], env=environment, capture_output=True, text=True, check=True
+    )
+    return ran.stdout.strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc is Linux's")
+def test_what_the_user_told_the_allocator_holds():
+    assert ask(MALLOC_TRIM_THRESHOLD_="131072") == "False"
+
+
+def test_without_glibc_nothing_happens(monkeypatch):
+    monkeypatch.setattr(memory.sys, "platform", "darwin")
+    assert memory.keep_freed_memory() is False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_freed_memory_is_kept_once_it_is_asked_for():
+    code = """
+import numpy as np
+from pathlib import Path
+from demagnify import memory
+
+def resident():
+    return int(Path('/proc/self/statm').read_text().split()[1]) * 4096
+
+def after():
+    before = resident()
+    for _ in range(3):
+        np.ones(40 * 2**20, np.uint8)
+    return resident() - before
+
+given = after()
+kept = after() if memory.keep_freed_memory() else None
+print(given, kept)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env={}, capture_output=True, text=True, check=True
+    )
+    given, kept = ran.stdout.split()
+    if kept == "None":
+        pytest.skip("no glibc here")
+    assert int(given) < 20 * 2**20
+    assert int(kept) > 30 * 2**20

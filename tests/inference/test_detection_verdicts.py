@@ -1,0 +1,228 @@
+"""Photographs in, verdicts out, without the command line."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from demagnify import detectors
+from demagnify import inference as detection
+from demagnify.agents.defended import DefendedDetector, undefended
+from demagnify.agents.policy import AbstainingPolicy, FixedPolicy, RandomPolicy
+from demagnify.agents.state import Thumbnail
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadImageError
+from demagnify.data.face_finding import Face, crop
+from demagnify.detectors import wrap
+from demagnify.inference import detect, draw_verdict, verdicts
+from demagnify.transforms.corrections import ActionSet
+
+SIZE = 32
+
+
+class Redness(torch.nn.Module):
+    """A face is as fake as it is red."""
+
+    def forward(self, images):
+        return images[:, 0].float().mean((1, 2)) / 10 - 12
+
+
+def defended():
+    return DefendedDetector(
+        wrap(Redness(), name="redness"),
+        ActionSet.create(["leave", "mask-center", "jpeg"]),
+        Thumbnail(side=4),
+        RandomPolicy(3, seed=5),
+        input_size=SIZE,
+    ).eval()
+
+
+class CountingFinder:
+    """Finds as many faces, one below the other, as the first pixel of a photograph says."""
+
+    def find(self, pixels):
+        marks = np.zeros((5, 2), dtype=np.float32)
+        count = int(pixels[0, 0, 2])
+        return [Face((10.0, 30.0 * place, 24.0, 28.0), marks, 0.9) for place in range(count)]
+
+
+def photograph(path, seed, faces):
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (100, 60, 3), dtype=np.uint8)
+    pixels[..., 0] //= int(random.integers(1, 4))
+    pixels[0, 0, 2] = faces
+    images.save_png(path, pixels)
+    return path
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """Photographs with 0 to 3 faces, and one that is none."""
+    counts = [2, 1, 0, 3, 1, 1, 2, 0, 1]
+    found = [photograph(tmp_path / f"{n}.png", n, count) for n, count in enumerate(counts)]
+    (tmp_path / "broken.png").write_bytes(b"broken")
+    return [*found[:4], tmp_path / "broken.png", *found[4:]]
+
+
+def test_each_path_has_its_verdict_in_order(paths):
+    found = list(detect(paths, defended(), CountingFinder()))
+    assert [one.path for one in found] == paths
+    assert [len(one.faces) for one in found] == [2, 1, 0, 3, 0, 1, 1, 2, 0, 1]
+    problems = [one.problem for one in found]
+    assert problems[2] == problems[8] == "no face was found"
+    assert problems[4].startswith("not an image")
+    assert [problem for place, problem in enumerate(problems) if place not in (2, 4, 8)] == [
+        None
+    ] * 7
+
+
+@pytest.mark.parametrize("at_once", [(1, 1), (2, 3), (4, 32)])
+def test_how_many_are_judged_at_once_changes_nothing(paths, monkeypatch, at_once):
+    def told():
+        return [one.to_json() for one in detect(paths, defended(), CountingFinder())]
+
+    expected = told()
+    monkeypatch.setattr(verdicts, "PHOTOS_AT_ONCE", at_once[0])
+    monkeypatch.setattr(verdicts, "FACES_AT_ONCE", at_once[1])
+    assert told() == expected
+
+
+def test_a_verdict_is_that_of_the_crop_and_of_nothing_else(paths):
+    judge, finder = defended(), CountingFinder()
+    for one in detect(paths, judge, finder):
+        for verdict in one.faces:
+            cut = crop(images.load(one.path), verdict.face, size=SIZE)
+            decision = judge.decide(images.to_batch([cut]))
+            assert verdict.logit == decision.logits.item()
+            assert verdict.action == judge.actions[decision.actions.item()].name
+            assert (verdict.verdict == "fake") == (decision.logits > judge.threshold).item()
+
+
+def test_only_what_is_asked_for_is_read(paths):
+    first = next(detect(paths, defended(), CountingFinder()))
+    assert first.path == paths[0]
+
+
+@pytest.mark.parametrize(
+    ("logit", "threshold", "verdict"),
+    [
+        (0.0, 0.0, "real"),
+        (1e-12, 0.0, "fake"),
+        (-1e-12, 0.0, "real"),
+        (0.1, 0.1, "real"),
+        (float(np.nextafter(np.float32(0.1), np.float32(1))), 0.1, "fake"),
+        (float(np.nextafter(np.float32(-7), np.float32(0))), -7.0, "fake"),
+        (3e38, 0.0, "fake"),
+        (-3e38, 5.0, "real"),
+    ],
+)
+def test_a_score_is_above_a_half_exactly_where_the_verdict_is_fake(
+    tmp_path, logit, threshold, verdict
+):
+    class Fixed(torch.nn.Module):
+        def forward(self, batch):
+            return torch.full((len(batch),), logit)
+
+    detector = wrap(Fixed(), name="fixed", threshold=threshold)
+    path = photograph(tmp_path / "a.png", 0, 1)
+    (found,) = detect([path], undefended_at(detector), CountingFinder())
+    told = json.loads(json.dumps(found.to_json()))["faces"][0]
+    assert told["verdict"] == verdict
+    assert (told["score"] > 0.5) == (verdict == "fake")
+    assert 0 <= told["score"] <= 1
+    assert told["logit"] == np.float32(logit)
+
+
+def undefended_at(detector):
+    judge = undefended(detector)
+    judge.input_size = SIZE
+    return judge
+
+
+def test_a_logit_that_is_no_number_is_no_verdict(tmp_path):
+    detector = detectors.create("test_efficientnet", input_size=SIZE, device="cpu")
+    detector.network.classifier.bias.data[:] = math.nan
+    path = photograph(tmp_path / "a.png", 0, 1)
+    with pytest.raises(BadConfigError, match="no finite number"):
+        list(detect([path], undefended(detector), CountingFinder()))
+
+
+class BorderFinder:
+    def find(self, pixels):
+        marks = np.zeros((5, 2), dtype=np.float32)
+        return [Face(box, marks, 0.9) for box in ((-8.5, -4, 30, 40), (40, 70, 33, 99.5))]
+
+
+def test_boxes_end_where_the_photograph_ends(tmp_path):
+    path = photograph(tmp_path / "a.png", 0, 1)
+    (found,) = detect([path], defended(), BorderFinder())
+    assert [face.box for face in found.faces] == [(0, 0, 21.5, 36), (40, 70, 20, 30)]
+    assert [face["box"] for face in found.to_json()["faces"]] == [
+        [0, 0, 21.5, 36],
+        [40, 70, 20, 30],
+    ]
+    assert found.faces[0].face.box == (-8.5, -4, 30, 40)
+
+
+def test_a_drawn_verdict_frames_the_face_and_leaves_the_rest(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (240, 200), (120, 120, 1)).save(path)
+    found = verdict_with_box(path, (60.0, 80.0, 80.0, 90.0))
+    picture = draw_verdict(found)
+    changed = (picture != found.pixels).any(axis=2)
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    assert rows.min() < 80, "the words stand above the face"
+    assert (rows.max(), columns.min()) == (170, 60)
+    assert not changed[90:160, 70:130].any()
+    assert tuple(picture[150, 60]) == detection.picture.COLOURS[found.faces[0].verdict]
+
+
+@pytest.mark.parametrize(
+    "box", [(0.0, 0.0, 240.0, 200.0), (0.0, 0.0, 9.0, 9.0), (235.0, 190.0, 5.0, 10.0)]
+)
+def test_a_verdict_is_drawn_wherever_the_face_is(tmp_path, box):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (240, 200), (120, 120, 1)).save(path)
+    found = verdict_with_box(path, box)
+    picture = draw_verdict(found)
+    assert picture.shape == found.pixels.shape
+    assert (picture.min(axis=2) > 150).sum() > 30, "the white words lie inside of the picture"
+
+
+def verdict_with_box(path, box):
+    class Finder:
+        def find(self, pixels):
+            return [Face(box, np.zeros((5, 2), dtype=np.float32), 0.9)]
+
+    (found,) = detect([path], defended(), Finder())
+    return found
+
+
+def test_what_could_not_be_read_cannot_be_drawn(tmp_path):
+    (found,) = detect([tmp_path / "none.png"], defended(), CountingFinder())
+    with pytest.raises(BadImageError, match=r"none\.png: there is no such file"):
+        draw_verdict(found)
+
+
+def test_a_withheld_verdict_is_unsure_and_says_its_doubt(paths):
+    bare = undefended(wrap(Redness(), name="redness"))
+    bare.input_size = SIZE
+    told = [face for photo in detect(paths, bare, CountingFinder()) for face in photo.faces]
+    middle = float(np.median([abs(face.logit) for face in told]))
+    policy = AbstainingPolicy(FixedPolicy(0), doubt="margin", actions=1, slope=1.0)
+    policy.limit = 1 / (1 + math.exp(middle))
+    bare.policy = policy
+    again = [face for photo in detect(paths, bare, CountingFinder()) for face in photo.faces]
+    assert {face.verdict for face in told} == {"real", "fake"}
+    assert all(face.doubt is None and "doubt" not in face.to_json() for face in told)
+    for before, face in zip(told, again, strict=True):
+        expected = "unsure" if abs(before.logit) < middle else before.verdict
+        assert face.verdict == expected
+        assert face.doubt == pytest.approx(1 / (1 + math.exp(abs(before.logit))), abs=1e-5)
+        assert face.to_json()["doubt"] == face.doubt
+    assert "unsure" in {face.verdict for face in again}
+    pictured = next(p for p in detect(paths, bare, CountingFinder()) if p.faces)
+    assert draw_verdict(pictured).shape == pictured.pixels.shape

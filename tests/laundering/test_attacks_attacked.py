@@ -1,0 +1,189 @@
+"""Attacked face sets: computed once, resumed after a kill, never mixed up."""
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from demagnify.core.errors import BadOutputError
+from demagnify.data.dataset import FaceDataset
+from demagnify.laundering import attacked as attacked_module
+from demagnify.laundering.attacked import attacked_faces
+from demagnify.transforms import attacks
+from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
+
+
+class Inverting(Attack):
+    """Counts what it is asked for, and stops after a number of batches."""
+
+    def __init__(self, name: str = "inverting", stop_after: int = 1000) -> None:
+        super().__init__(name)
+        self.counts: list[int] = []
+        self.stop_after = stop_after
+
+    def run(self, images: torch.Tensor) -> torch.Tensor:
+        if len(self.counts) == self.stop_after:
+            raise KeyboardInterrupt
+        self.counts.append(len(images))
+        return 255 - images
+
+    def fingerprint(self) -> str:
+        return self.name
+
+
+@pytest.fixture
+def faces():
+    images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
+    return FaceDataset.from_arrays(images, [0, 1, 0, 1, 0, 1, 1], groups=list("aabbccd"))
+
+
+def test_faces_are_attacked_once_and_keep_their_labels(faces, tmp_path):
+    attack = Inverting()
+    first = attacked_faces(faces, attack, cache=tmp_path / "cache", batch_size=3)
+    again = attacked_faces(faces, attack, cache=tmp_path / "cache", batch_size=3)
+    assert attack.counts == [3, 3, 1]
+    for result in (first, again):
+        np.testing.assert_array_equal(result.images, 255 - faces.images)
+        np.testing.assert_array_equal(result.labels, faces.labels)
+        np.testing.assert_array_equal(result.groups, faces.groups)
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 2])
+def test_a_stopped_run_goes_on_where_it_was(faces, tmp_path, stop_after):
+    with pytest.raises(KeyboardInterrupt):
+        attacked_faces(faces, Inverting(stop_after=stop_after), cache=tmp_path, batch_size=3)
+    attack = Inverting()
+    result = attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
+    assert attack.counts == [3, 3, 1][stop_after:]
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".npy", ".lock", ".json"}
+
+
+def test_half_a_batch_on_disk_is_done_again(faces, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        attacked_faces(faces, Inverting(stop_after=2), cache=tmp_path, batch_size=3)
+    (partial,) = tmp_path.glob("*.partial")
+    partial.write_bytes(partial.read_bytes()[:-1000])
+    attack = Inverting()
+    result = attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
+    assert attack.counts == [3, 1]
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+
+
+def test_a_damaged_beginning_is_done_again(faces, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        attacked_faces(faces, Inverting(stop_after=2), cache=tmp_path, batch_size=3)
+    (partial,) = tmp_path.glob("*.partial")
+    partial.write_bytes(b"no header")
+    result = attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+
+
+def test_other_faces_and_other_attacks_are_kept_apart(faces, tmp_path):
+    other = faces.with_images(255 - faces.images)
+    for group in (faces, other):
+        for name in ("one", "two"):
+            attack = Inverting(name)
+            attacked_faces(group, attack, cache=tmp_path)
+            assert attack.counts == [7]
+    assert len(list(tmp_path.glob("*.npy"))) == 4
+
+
+def test_a_note_says_what_is_kept(faces, tmp_path):
+    attack = attacks.create("bicubic-x2")
+    attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
+    (note,) = tmp_path.glob("*.json")
+    content = json.loads(note.read_text())
+    assert content["attack"] == "bicubic-x2"
+    assert content["fingerprint"] == attack.fingerprint()
+    assert (content["shape"], content["batch_size"]) == ([7, 3, 16, 16], 3)
+
+
+def test_kept_faces_that_were_cut_off_are_done_again(faces, tmp_path):
+    attacked_faces(faces, Inverting(), cache=tmp_path)
+    (kept,) = tmp_path.glob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:-5])
+    result = attacked_faces(faces, Inverting(), cache=tmp_path)
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+
+
+def test_a_full_disk_is_told_and_what_is_done_is_kept(faces, tmp_path):
+    attack = Inverting(stop_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
+    (partial,) = tmp_path.glob("*.partial")
+    room = partial.stat().st_size + 100
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
+        with pytest.raises(BadOutputError, match="what is done is kept"):
+            attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    last = Inverting()
+    result = attacked_faces(faces, last, cache=tmp_path, batch_size=3)
+    assert last.counts == [3, 1]
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+
+
+def test_a_killed_process_loses_at_most_a_batch(tmp_path):
+    script = """
+import os, signal, sys
+import numpy as np
+from pathlib import Path
+from demagnify.laundering.attacked import attacked_faces
+from demagnify.transforms.attacks.controls import BicubicAttack
+from demagnify.data.dataset import Faces
+
+class Killed(BicubicAttack):
+    calls = 0
+    def run(self, images):
+        Killed.calls += 1
+        if Killed.calls == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().run(images)
+
+images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
+faces = FaceDataset.from_arrays(images, [0, 1] * 3 + [1])
+attacked_faces(faces, Killed(2), cache=Path(sys.argv[1]), batch_size=2)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
+    faces = FaceDataset.from_arrays(images, [0, 1] * 3 + [1])
+    counts = []
+
+    class Counting(BicubicAttack):
+        def run(self, images: torch.Tensor) -> torch.Tensor:
+            counts.append(len(images))
+            return super().run(images)
+
+    result = attacked_faces(faces, Counting(2), cache=tmp_path, batch_size=2)
+    assert counts == [2, 1], "four faces were done before the kill"
+    assert torch.equal(result.batch(range(7)), BicubicAttack(2)(faces.batch(range(7))))
+
+
+def test_large_sets_stay_on_disk(faces, tmp_path, monkeypatch):
+    monkeypatch.setattr(attacked_module, "MEMORY_LIMIT", 0)
+    result = attacked_faces(faces, Inverting(), cache=tmp_path)
+    assert isinstance(result.images, np.memmap)
+    assert torch.equal(result.batch([2, 0]), 255 - faces.batch([2, 0]))
+
+
+def test_no_attack_and_no_faces_cost_nothing(faces, tmp_path):
+    assert attacked_faces(faces, NoAttack(), cache=tmp_path) is faces
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cache_that_cannot_be_written_is_named(faces, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(BadOutputError, match="cache"):
+        attacked_faces(faces, BicubicAttack(2), cache=tmp_path / "file" / "cache")
