@@ -7,10 +7,11 @@ import torch
 from demagnify.agents.learners.config import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, DetectorTraining, train_detector
-from demagnify.hardening import Hardening, Sparring, adversary, averaging, harden, rounds
+from demagnify.hardening import Hardening, Sparring, adversary, averaging, rounds
 from demagnify.hardening.adversary import Adversary, Mixture, degrading
 from demagnify.hardening.opponents import Opponents
 from demagnify.hardening.picture import draw_rounds
+from demagnify.hardening.rounds import harden
 from demagnify.hardening.surrogates import Lessons
 from demagnify.transforms.attacks import create
 from demagnify.transforms.degradations import Degrader, registered

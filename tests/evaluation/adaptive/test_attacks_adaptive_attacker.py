@@ -14,8 +14,8 @@ from demagnify.evaluation.adaptive import (
     Candidates,
     adapt,
 )
+from demagnify.evaluation.adaptive import answers as answers_module
 from demagnify.evaluation.adaptive.search import ORIGINAL
-from demagnify.evaluation.worst_case import answers as answers_module
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.controls import NoAttack
 

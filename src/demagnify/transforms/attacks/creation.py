@@ -62,10 +62,10 @@ def create(
     """Makes an attack; a published network is fetched and loaded when it is first used.
 
     Args:
-        spec: What to make, in the words of `demagnify.transforms.attacks.spec`: one of `names()`,
-            a file of weights of any network that spandrel loads, "package.module:function", each
-            with options ("srgan-x4@k2"), or a chain of them ("srgan-x4+jpeg-75+srgan-x4"). A `Path` is
-            always one file.
+        spec: What to make; see `demagnify.transforms.attacks.spec`. One of `names()`, a file of
+            weights that spandrel loads, "package.module:function", each with options
+            ("srgan-x4@k2"), or a chain of them ("srgan-x4+jpeg-75+srgan-x4"). A `Path` is always
+            one file.
         scale: By how much images are shrunk; None takes the network's own scale. With a family's
             name it chooses the network: "dat-light" and 3 make "dat-light-x3".
         device: Where the networks compute: "auto", "cpu", "cuda".
