@@ -13,7 +13,6 @@ from demagnify.evaluation.adaptive import AdaptiveSettings
 ATTACKS = ("--attack", "bicubic-x2", "--attack", "bicubic-x3+bicubic-x2")
 QUICK = (
     *ATTACKS,
-    "--no-perceptual",
     "--resamples",
     20,
     "--device",

@@ -62,9 +62,6 @@ def run(
     size: Annotated[
         int | None, typer.Option(min=32, help="Side of the faces in pixels; the detector's own.")
     ] = None,
-    perceptual: Annotated[
-        bool, typer.Option(help="Measure a perceptual distance, too; it fetches a small network.")
-    ] = True,
     resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples over groups.")] = 1000,
     seed: Seed = 0,
     strict: Strict = False,
@@ -86,7 +83,6 @@ def run(
         tell,
     )
     from demagnify.laundering.conditions import create_attacks
-    from demagnify.laundering.perceptual import perceptual_distance
 
     target = load_target(against, device=device, precision=precision)
     plan = AdaptivePlan(
@@ -107,7 +103,6 @@ def run(
         seed=seed,
         command=shlex.join(["demagnify", *sys.argv[1:]]),
         strict=strict,
-        distance=perceptual_distance if perceptual else None,
     )
     result = attack_adaptively(plan, output).result
     for line in tell(result):

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.learned import Learned
 from demagnify.agents.state import StateEncoder
 from demagnify.core.errors import BadConfigError
+from demagnify.data import FaceDataset
 from demagnify.detectors import Detector
 from demagnify.evaluation import Board, Contender, Faced, Member, learned_contender
 from demagnify.evaluation.baselines.remembered import Remembered
 from demagnify.evaluation.baselines.simple import AlwaysAction
 from demagnify.evaluation.result import DefenseEntry
-from demagnify.laundering.conditions import Conditions, rows_left_clean
+from demagnify.laundering.conditions import Conditions, PartlyAttacked
 from demagnify.scores import LogitTable
 from demagnify.transforms.attacks.spec import file_name
 from demagnify.transforms.corrections import LEAVE
@@ -70,7 +73,7 @@ class Bench:
             table = LogitTable(faces, self.defended.detector, self.defended.actions)
             clean = next(iter(asked.values())).table if asked else None
             if clean is not None and suffix:
-                table.adopt(rows_left_clean(faces, clean))
+                table.adopt(_rows_left_clean(faces, clean))
             mark = suffix if clean is not None else ""
             table.fill(folder / f"{split}-{file_name(name)}{mark}.safetensors")
             asked[name] = Faced(table)
@@ -213,3 +216,17 @@ def _common_size(defenses: Sequence[DefendedDetector]) -> int:
             hint="judge them in runs of their own",
         )
     return sizes[0]
+
+
+def _rows_left_clean(faces: FaceDataset, clean: LogitTable) -> torch.Tensor:
+    """Returns what is known of faces that `attacked_only` left clean, NaN of the others: (N, A).
+
+    Args:
+        faces: Of one condition.
+        clean: The filled table of the clean faces.
+    """
+    known = torch.full(clean.logits.shape, torch.nan)
+    if isinstance(faces.images, PartlyAttacked):
+        left = torch.from_numpy(~faces.images.attacked_rows)
+        known[left] = torch.from_numpy(clean.logits)[left]
+    return known

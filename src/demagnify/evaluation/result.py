@@ -17,15 +17,13 @@ from demagnify.evaluation.context import (
     Versions,
 )
 from demagnify.evaluation.metrics import MetricName
+from demagnify.laundering.conditions import CLEAN as CLEAN
 
 SCHEMA_VERSION: Final = 2
 """2 added rivals that learn, several detectors and seeds, the adaptive attacker, what is withheld.
 
 Documents of version 1 are still read: what they lack stays empty.
 """
-
-CLEAN: Final = "none"
-"""The attack that changes nothing; its cells are the clean ones."""
 
 UNDEFENDED: Final = "undefended"
 """The detector alone: action 0 ("leave") for every face, its own threshold."""

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import numpy as np
 
 from demagnify.agents.defended import DefendedDetector
 from demagnify.core.devices import Precision
-from demagnify.data import Skipped
+from demagnify.data import FaceDataset, Skipped
 from demagnify.data.provenance import compare_sources
 from demagnify.detectors import Detector
 from demagnify.detectors.train import open_splits
@@ -19,19 +21,21 @@ from demagnify.evaluation import Context, Evaluation, Settings, evaluate
 from demagnify.evaluation.benches import Bench, Benches, Group, is_bare
 from demagnify.evaluation.costs import action_costs
 from demagnify.evaluation.report import write_report
-from demagnify.evaluation.result import CLEAN
+from demagnify.evaluation.result import CLEAN, AttackEntry
 from demagnify.laundering.conditions import (
     Attacked,
     at_size,
     attacked_only,
     create_attacks,
-    measure_quality,
     under_attacks,
 )
+from demagnify.laundering.quality import quality
 from demagnify.transforms.attacks.base import Attack
 
 SPLITS = ("val", "test")
 COSTS = "costs.json"
+MEASURED: Final = 256
+"""On how many faces, spread evenly over a split, image quality is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +155,18 @@ def evaluate_on(
     evaluation.save(output)
     write_report(output)
     return evaluation
+
+
+def measure_quality(conditions: Mapping[str, FaceDataset]) -> tuple[AttackEntry, ...]:
+    """Returns how far each attack moves the pixels: PSNR and SSIM against the clean faces."""
+    clean = conditions[CLEAN]
+    count = min(MEASURED, len(clean))
+    indices = np.unique(np.linspace(0, len(clean) - 1, count).astype(np.int64))
+    return tuple(
+        AttackEntry.of(name, *quality(clean.batch(indices), faces.batch(indices)))
+        for name, faces in conditions.items()
+        if name != CLEAN
+    )
 
 
 def _costs(bench: Bench, output: Path) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""The same faces clean and under each attack: what a defence is trained and judged on."""
+"""Conditions: the same faces clean and under each attack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from demagnify.core import assets
@@ -16,20 +15,15 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit
 from demagnify.data import FaceDataset
 from demagnify.data.joined import Joined
-from demagnify.evaluation import AttackEntry
-from demagnify.evaluation.result import CLEAN
 from demagnify.laundering.attacked import attacked_faces
-from demagnify.laundering.quality import quality
-from demagnify.scores import LogitTable
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.base import Attack
 
 Conditions = dict[str, FaceDataset]
 """Attack name -> faces; the first, "none", are the clean ones."""
 
-MEASURED: Final = 256
-"""On how many faces, spread evenly over a split, image quality is measured."""
-
+CLEAN: Final = "none"
+"""The name of the condition without an attack."""
 
 Attacked = Literal["all", "fakes", "reals"]
 """Which faces the attacker attacks; the others stay as they are."""
@@ -115,7 +109,11 @@ def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
     chosen = clean.labels == int(which == "fakes")
     mixed = {
         name: FaceDataset(
-            _Either(clean, faces, chosen), clean.labels, clean.groups, clean.names, clean.skipped
+            PartlyAttacked(clean, faces, chosen),
+            clean.labels,
+            clean.groups,
+            clean.names,
+            clean.skipped,
         )
         for name, faces in conditions.items()
         if name != CLEAN
@@ -123,22 +121,8 @@ def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
     return {CLEAN: clean, **mixed}
 
 
-def rows_left_clean(faces: FaceDataset, clean: LogitTable) -> torch.Tensor:
-    """Returns what is known of faces that `attacked_only` left clean, NaN of the others: (N, A).
-
-    Args:
-        faces: Of one condition.
-        clean: The filled table of the clean faces.
-    """
-    known = torch.full(clean.logits.shape, torch.nan)
-    if isinstance(faces.images, _Either):
-        left = torch.from_numpy(~faces.images.chosen)
-        known[left] = torch.from_numpy(clean.logits)[left]
-    return known
-
-
-class _Either:
-    """The pixels of one set of faces where `chosen`, bool (N,), is set, else those of another."""
+class PartlyAttacked:
+    """The attacked pixels where `attacked_rows`, bool (N,), is set, else the clean ones."""
 
     dtype = np.dtype(np.uint8)
     ndim = 4
@@ -148,14 +132,16 @@ class _Either:
     ) -> None:
         self._both = Joined([clean.images, attacked.images])
         self._places = np.arange(len(chosen)) + np.where(chosen, len(chosen), 0)
-        self.chosen = chosen
+        self.attacked_rows = chosen
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(N, 3, S, S)."""
         return (len(self), *self._both.shape[1:])
 
     @property
     def nbytes(self) -> int:
+        """How many bytes one set takes."""
         return self._both.nbytes // 2
 
     def __len__(self) -> int:
@@ -172,16 +158,4 @@ def pooled(conditions: Mapping[str, FaceDataset]) -> FaceDataset:
             faces.renamed([f"{name} ({attack})" for name in faces.names])
             for attack, faces in conditions.items()
         ]
-    )
-
-
-def measure_quality(conditions: Mapping[str, FaceDataset]) -> tuple[AttackEntry, ...]:
-    """Returns how far each attack moves the pixels: PSNR and SSIM against the clean faces."""
-    clean = conditions[CLEAN]
-    count = min(MEASURED, len(clean))
-    indices = np.unique(np.linspace(0, len(clean) - 1, count).astype(np.int64))
-    return tuple(
-        AttackEntry.of(name, *quality(clean.batch(indices), faces.batch(indices)))
-        for name, faces in conditions.items()
-        if name != CLEAN
     )

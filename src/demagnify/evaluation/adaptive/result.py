@@ -57,10 +57,6 @@ class Cost(Record):
     psnr_mean: Measure = Field(description="dB")
     psnr_min: Measure = Field(description="dB")
     ssim_mean: Measure = None
-    perceptual_mean: Measure = Field(
-        default=None, description="See `attacks.perceptual`: comparable here, not with LPIPS"
-    )
-    perceptual_reason: str = Field(default="", description="Why it could not be measured")
 
 
 class Against(Record):

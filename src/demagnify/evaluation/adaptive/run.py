@@ -14,7 +14,7 @@ from demagnify.data.prepare import open_faces
 from demagnify.data.subsample import limited
 from demagnify.evaluation.adaptive.attacker import Adapted
 from demagnify.evaluation.adaptive.candidates import Candidates
-from demagnify.evaluation.adaptive.cost import Distance, FaceCosts
+from demagnify.evaluation.adaptive.cost import FaceCosts
 from demagnify.evaluation.adaptive.measure import Yardstick, measure_against, measure_gain
 from demagnify.evaluation.adaptive.picture import draw
 from demagnify.evaluation.adaptive.result import RESULT, AdaptiveResult
@@ -49,7 +49,6 @@ class AdaptivePlan:
         command: The command line that made it.
         strict: Whether a bad line or file stops the work instead of being skipped.
         cache: Where attacked faces are kept; None for the usual place.
-        distance: A perceptual distance to be measured beside PSNR and SSIM.
     """
 
     source: Path
@@ -64,7 +63,6 @@ class AdaptivePlan:
     command: str = ""
     strict: bool = False
     cache: Path | None = None
-    distance: Distance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ def attack_adaptively(plan: AdaptivePlan, output: Path) -> AdaptiveRun:
     candidates = Candidates(faces, plan.attacks, cache=plan.cache or default_cache())
     yardstick = Yardstick.of(faces, resamples=plan.resamples, seed=plan.seed, confidence=CONFIDENCE)
     adapted = attack_target(plan.target, candidates, plan.settings, path=output / ANSWERS)
-    cost = FaceCosts.of(candidates, adapted, plan.distance)
+    cost = FaceCosts.of(candidates, adapted)
     write_faces(output / FACES, candidates, adapted, cost, split=plan.split)
     target = measure_against(
         plan.target, candidates, adapted, plan.settings, cost.summary(), yardstick
@@ -111,7 +109,7 @@ def attack_adaptively(plan: AdaptivePlan, output: Path) -> AdaptiveRun:
     bare = undefended_part(plan.target)
     if bare is not None:
         other = attack_target(bare, candidates, plan.settings, path=output / UNDEFENDED_ANSWERS)
-        cost = FaceCosts.of(candidates, other, plan.distance)
+        cost = FaceCosts.of(candidates, other)
         undefended = measure_against(
             bare, candidates, other, plan.settings, cost.summary(), yardstick
         )

@@ -50,15 +50,10 @@ def _against(against: Against) -> Iterator[str]:
     )
     cost = against.cost
     if cost.psnr_mean is not None:
-        far = cost.perceptual_mean
         yield (
             f"  {cost.changed} faces changed: PSNR {cost.psnr_mean:.2f} dB, SSIM "
-            f"{cost.ssim_mean:.4f}"
-            + ("" if far is None else f", perceptual distance {far:.4f}")
-            + " against the originals"
+            f"{cost.ssim_mean:.4f} against the originals"
         )
-    if cost.perceptual_reason:
-        yield f"  no perceptual distance: {cost.perceptual_reason}"
     best = sorted(against.attacks, key=lambda tried: -tried.published_successes)[:NAMED]
     won = [f"{one.name} {one.published_successes}" for one in best if one.published_successes]
     if won:

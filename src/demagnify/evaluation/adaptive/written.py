@@ -25,8 +25,7 @@ def write_faces(
 
     Columns: file_name, label, split, group; original, its name in the data set; attack, the one
     that was published; outcome, one of "succeeded", "failed", "misjudged already", "no target";
-    queries; the detector's score before and after; psnr, ssim and, where it was measured, the
-    perceptual distance to the original.
+    queries; the detector's score before and after; psnr and ssim against the original.
 
     Raises:
         BadOutputError: If the place cannot be written to.
@@ -68,8 +67,6 @@ def _rows(
     faces, found = adapted.faces, adapted.search
     attacks = [*candidates.names, "none"]  # the original is number -1
     for row, name in enumerate(names):
-        far = None if cost.perceptual is None else cost.perceptual[row]
-        distance = {} if far is None else {"perceptual": f"{far:.6f}"}
         yield {
             "file_name": name,
             "label": label_name(int(faces.labels[row])),
@@ -83,7 +80,6 @@ def _rows(
             "score_after": f"{adapted.after[row]:.6g}",
             "psnr": f"{cost.psnr[row]:.4f}",
             "ssim": f"{cost.ssim[row]:.6f}",
-            **distance,
         }
 
 
