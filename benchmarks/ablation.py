@@ -27,8 +27,8 @@ from demagnify.data import FaceDataset
 from demagnify.detectors.train import open_splits
 from demagnify.evaluation import Evaluation, Settings
 from demagnify.evaluation.ablation import Ablation, ablate
-from demagnify.evaluation.result import CLEAN, UNDEFENDED
-from demagnify.laundering.conditions import create_attacks, under_attacks
+from demagnify.evaluation.result import UNDEFENDED
+from demagnify.laundering.conditions import CLEAN, create_attacks, under_attacks
 
 DASH = "\N{EN DASH}"
 SHIFTS = tuple(f"shift-{way}-{by}" for way in ("fake", "real") for by in (0.5, 1, 2))

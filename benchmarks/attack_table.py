@@ -32,8 +32,7 @@ from demagnify.evaluation.attack_table import (
     to_csv,
     to_markdown,
 )
-from demagnify.evaluation.result import CLEAN
-from demagnify.laundering.conditions import default_cache
+from demagnify.laundering.conditions import CLEAN, default_cache
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.base import Attack
 from demagnify.transforms.attacks.chain import Chain

@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 from demagnify.core.files import atomic_path
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.words import attack_name
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.result import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.laundering.conditions import CLEAN
 
 _ROW: Final = 0.34
 """Inches for each attack."""

@@ -19,7 +19,8 @@ from typing import Any, Final
 import torch
 
 from demagnify.core import artifacts
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.result import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.laundering.conditions import CLEAN
 
 WEIGHTS: Final = Path(__file__).parents[1] / "src" / "demagnify" / "weights"
 SHELVES: Final = {"detector": "detectors", "defense": "defenses"}

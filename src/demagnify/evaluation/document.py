@@ -16,7 +16,6 @@ from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.references import References, best_rival
 from demagnify.evaluation.result import (
     ADAPTIVE,
-    CLEAN,
     UNDEFENDED,
     Comparison,
     DefenseEntry,
@@ -26,6 +25,7 @@ from demagnify.evaluation.result import (
     SplitEntry,
 )
 from demagnify.evaluation.statistics import holm
+from demagnify.laundering.conditions import CLEAN
 
 _FEW_GROUPS: Final = 20
 

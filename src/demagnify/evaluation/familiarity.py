@@ -13,7 +13,8 @@ from typing import Final
 
 from demagnify.core.errors import BadConfigError
 from demagnify.evaluation.context import Familiarity
-from demagnify.evaluation.result import ADAPTIVE, CLEAN
+from demagnify.evaluation.result import ADAPTIVE
+from demagnify.laundering.conditions import CLEAN
 from demagnify.transforms.attacks.spec import parse
 
 _SCALE: Final = re.compile(r"[-_]?x\d+(?:\.\d+)?$", re.IGNORECASE)

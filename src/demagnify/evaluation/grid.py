@@ -17,7 +17,6 @@ from demagnify.evaluation.judged import JudgedCell, judge_adaptive, judge_all
 from demagnify.evaluation.metrics import COLUMN, MetricName
 from demagnify.evaluation.result import (
     ADAPTIVE,
-    CLEAN,
     UNDEFENDED,
     ActionCounts,
     Cell,
@@ -34,6 +33,7 @@ from demagnify.evaluation.statistics import (
     mcnemar,
     recovered_share,
 )
+from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import LogitTable
 
 ROC_POINTS = 200

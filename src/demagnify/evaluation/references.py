@@ -33,7 +33,8 @@ from demagnify.evaluation.baselines.stacking import Stacking
 from demagnify.evaluation.contender import Board, Contender, Member
 from demagnify.evaluation.context import Settings
 from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, DefenseEntry, Role
+from demagnify.evaluation.result import UNDEFENDED, DefenseEntry, Role
+from demagnify.laundering.conditions import CLEAN
 
 _FOLDS: Final = 2
 

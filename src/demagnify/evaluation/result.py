@@ -17,7 +17,6 @@ from demagnify.evaluation.context import (
     Versions,
 )
 from demagnify.evaluation.metrics import MetricName
-from demagnify.laundering.conditions import CLEAN as CLEAN
 
 SCHEMA_VERSION: Final = 2
 """2 added rivals that learn, several detectors and seeds, the adaptive attacker, what is withheld.

@@ -39,9 +39,9 @@ from demagnify.evaluation.attack_table.result import (
     TableDetector,
 )
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.result import CLEAN
 from demagnify.evaluation.statistics import Measured
 from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering.conditions import CLEAN
 from demagnify.transforms.attacks.base import Attack
 
 CONFIDENCE: Final = 0.95

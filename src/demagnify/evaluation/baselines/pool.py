@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.joined import PixelSource
 from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.result import CLEAN
+from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import Floats, Integers, LogitTable
 
 

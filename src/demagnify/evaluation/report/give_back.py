@@ -11,7 +11,8 @@ from demagnify.evaluation.report.tables import (
     population,
 )
 from demagnify.evaluation.report.words import attack_name
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, EvaluationResult
+from demagnify.evaluation.result import UNDEFENDED, EvaluationResult
+from demagnify.laundering.conditions import CLEAN
 
 
 def recovery_table(result: EvaluationResult) -> Table | None:

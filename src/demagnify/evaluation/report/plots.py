@@ -18,12 +18,12 @@ from demagnify.evaluation.report.tables import attacks_of, column_name, main_def
 from demagnify.evaluation.report.unsure import risk_curves
 from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
 from demagnify.evaluation.result import (
-    CLEAN,
     UNDEFENDED,
     Estimate,
     EvaluationResult,
     RocCurve,
 )
+from demagnify.laundering.conditions import CLEAN
 
 _LOOKS: Final = {  # several of one role are told apart by shape
     "undefended": (theme.ORANGE, "o"),

@@ -9,7 +9,8 @@ from demagnify.evaluation.report.plot import Plot
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import attacks_of, column_name, main_defenses
 from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, EvaluationResult, Recovery
+from demagnify.evaluation.result import UNDEFENDED, EvaluationResult, Recovery
+from demagnify.laundering.conditions import CLEAN
 
 _MOST: Final = 150.0
 """Percent beyond which a share of little damage is cut off."""

@@ -22,12 +22,12 @@ from demagnify.evaluation.report.words import (
 )
 from demagnify.evaluation.result import (
     ADAPTIVE,
-    CLEAN,
     UNDEFENDED,
     Cell,
     Estimate,
     EvaluationResult,
 )
+from demagnify.laundering.conditions import CLEAN
 
 _FEW_RIVALS: Final = 3
 _NAMED: Final = 4

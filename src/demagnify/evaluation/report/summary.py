@@ -17,7 +17,8 @@ from demagnify.evaluation.report.words import (
     percent,
     sign,
 )
-from demagnify.evaluation.result import ADAPTIVE, CLEAN, Estimate, EvaluationResult, Role
+from demagnify.evaluation.result import ADAPTIVE, Estimate, EvaluationResult, Role
+from demagnify.laundering.conditions import CLEAN
 
 _ROLES: Final[dict[Role, str]] = {
     "undefended": "",

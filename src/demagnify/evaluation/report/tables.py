@@ -18,7 +18,8 @@ from demagnify.evaluation.report.words import (
     percent,
     split_name,
 )
-from demagnify.evaluation.result import CLEAN, UNDEFENDED, EvaluationResult
+from demagnify.evaluation.result import UNDEFENDED, EvaluationResult
+from demagnify.laundering.conditions import CLEAN
 
 _PAPER_METRICS: tuple[MetricName, ...] = (
     "tpr",

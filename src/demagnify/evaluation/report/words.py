@@ -6,7 +6,8 @@ from typing import Final
 
 from demagnify.evaluation.context import Familiarity
 from demagnify.evaluation.metrics import MetricName
-from demagnify.evaluation.result import ADAPTIVE, CLEAN, UNDEFENDED, Estimate
+from demagnify.evaluation.result import ADAPTIVE, UNDEFENDED, Estimate
+from demagnify.laundering.conditions import CLEAN
 
 NOTHING: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"
