@@ -23,6 +23,7 @@ from demagnify.evaluation.context import AttackEntry
 from demagnify.evaluation.costs import action_costs
 from demagnify.evaluation.report import write_report
 from demagnify.laundering.conditions import (
+    CLEAN,
     Attacked,
     at_size,
     attacked_only,
