@@ -2,7 +2,7 @@
 
     python benchmarks/attack_throughput.py --photos FOLDER
 
-For each network, face crops and whole photographs are attacked by `attack_folder`, files read,
+For each network, face crops and whole photographs are attacked by `demagnify.attack`, files read,
 faces found, compared, encoded and written included, and in turn the same batches go through the
 network alone: tensors in memory, shrunk already, nothing done with the result. The ratio of both
 times is what counts; times by themselves depend on what else the machine does. Where others use
@@ -27,7 +27,8 @@ from PIL import Image
 
 from demagnify.core import assets, devices, images
 from demagnify.data.face_finding import FaceFinder, crop
-from demagnify.laundering import FolderConfig, attack_folder
+from demagnify.laundering.attack import attack as attack_files
+from demagnify.laundering.config import AttackConfig
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.base import Attack
 from demagnify.transforms.attacks.resampling import shrink, to_float
@@ -68,7 +69,7 @@ class Case:
 
     name: str
     folder: Path
-    config: FolderConfig
+    config: AttackConfig
 
 
 def prepare(photos: Path, work: Path, count: int) -> list[Case]:
@@ -84,9 +85,9 @@ def prepare(photos: Path, work: Path, count: int) -> list[Case]:
         target.parent.mkdir(exist_ok=True)
         large = Image.fromarray(pixels).resize(PHOTO_SIDES, Image.Resampling.LANCZOS)
         large.save(target, quality=92)
-    photographs = FolderConfig(holds="photos")
+    photographs = AttackConfig(content="photos")
     return [
-        Case("crops, PNG", work / "crops", FolderConfig(holds="crops")),
+        Case("crops, PNG", work / "crops", AttackConfig(content="crops")),
         Case("photos, PNG", work / "photos", photographs),
         Case(
             "photos, as original",
@@ -134,12 +135,11 @@ def measure(case: Case, attack: SuperResolutionAttack, options: argparse.Namespa
         for repeat in range(options.repeats + 1):
             recording = Recording(attack)
             run = functools.partial(
-                attack_folder,
+                attack_files,
                 case.folder,
                 Path(place) / str(repeat),
-                recording,
-                config=case.config,
-                batch_size=options.batch,
+                case.config.model_copy(update={"batch_size": options.batch}),
+                transform=recording,
             )
             both = taken(run), bare(attack, recording.batches)
             if repeat:

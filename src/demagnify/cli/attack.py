@@ -11,9 +11,9 @@ from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.options import Device, Precision, Strict
 
 if TYPE_CHECKING:
-    from demagnify.laundering import FolderSummary
+    from demagnify.laundering.attack import AttackSummary
 
-_HOLDS = {"photos": "whole photographs", "crops": "face crops"}
+_CONTENT = {"photos": "whole photographs", "crops": "face crops"}
 
 
 def run(
@@ -86,39 +86,43 @@ def run(
         raise BadConfigError("no photographs were given", hint="demagnify attack FOLDER OUTPUT")
 
     # These import torch, which a list needs not.
-    from demagnify.laundering import FolderConfig, attack_folder
+    from demagnify.laundering.attack import attack
+    from demagnify.laundering.config import AttackConfig
 
-    summary = attack_folder(
-        source,
-        output,
-        attacks.create(model, scale=scale, device=device, precision=precision, variant=variant),
-        config=FolderConfig(
-            holds="auto" if photos is None else "photos" if photos else "crops",
-            faces=faces,
-            paste=paste,
-            save_as=save_as,
-        ),
+    config = AttackConfig(
+        attack=model,
+        scale=scale,
+        variant=variant,
+        content="auto" if photos is None else "photos" if photos else "crops",
+        faces=faces,
+        paste=paste,
+        save_as=save_as,
         batch_size=batch_size,
         strict=strict,
+        device=device,
+        precision=precision,
     )
+    summary = attack(source, output, config, log=typer.echo)
     if photos is None:
-        other = "--crops" if summary.holds == "photos" else "--photos"
-        typer.echo(f"taken for {_HOLDS[summary.holds]}; {other} if they are not")
+        other = "--crops" if summary.content == "photos" else "--photos"
+        typer.echo(f"taken for {_CONTENT[summary.content]}; {other} if they are not")
     quality = summary.quality
     typer.echo(
         f"attacked {quality.count} faces{_in_photos(summary)}: PSNR {quality.psnr:.2f} dB, SSIM "
         f"{quality.ssim:.4f} against the originals; written to {summary.output}"
     )
-    if summary.untouched:
-        typer.echo(f"{summary.untouched} are written unattacked: no face was found or chosen")
-    typer.echo(f"look at {summary.picture}")
+    if summary.unattacked:
+        typer.echo(f"{summary.unattacked} are written unattacked: no face was found or chosen")
+    typer.echo(f"look at {summary.figure}")
     for skipped in summary.skipped:
         typer.echo(f"skipped {skipped}", err=True)
     if summary.skipped:
         raise typer.Exit(EXIT_SOME_SKIPPED)
 
 
-def _in_photos(summary: FolderSummary) -> str:
+def _in_photos(summary: AttackSummary) -> str:
     return (
-        "" if summary.holds == "crops" else f" in {summary.photos - summary.untouched} photographs"
+        ""
+        if summary.content == "crops"
+        else f" in {summary.photos - summary.unattacked} photographs"
     )

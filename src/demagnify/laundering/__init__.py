@@ -1,19 +1,16 @@
-"""Attacking the files of a folder: whole photographs, as an attacker does, or face crops.
+"""Laundering: photographs or face sets in, attacked copies out.
 
-Files are read and faces found by some threads, faces of one size go through the network together,
-and finished photographs are written by other threads meanwhile::
+Modules, in the order in which a photograph passes through them::
 
-    sources   which photographs, under which names, with which labels
-    jobs      a photograph and the faces in it that shall be attacked
-    batches   faces of one size, out of several photographs
-    finishing pasted back, compared, encoded, saved
-    worklog   what is done, so that nothing is done twice
-    tables    metadata.csv, faces.csv, skipped.csv
+    attack          the public function `attack`: a folder in, a folder of attacked copies out
+    config          its settings
+    sources         which files are attacked, their labels, the names of their copies
+    photographs     read, find faces, attack in batches, paste, encode, save
+    journal         finished photographs, so that a stopped run continues
+    tables          metadata.csv, faces.csv, skipped.csv
+    figure          a few faces before and after the attack
+
+    attacked_faces  attacked face sets, computed once and cached
+    conditions      the same faces clean and under each attack
+    quality         PSNR and SSIM between originals and attacked images
 """
-
-from __future__ import annotations
-
-from demagnify.laundering.config import FolderConfig
-from demagnify.laundering.run import FolderSummary, attack_folder
-
-__all__ = ["FolderConfig", "FolderSummary", "attack_folder"]

@@ -15,18 +15,18 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit
 from demagnify.data import FaceDataset
 from demagnify.data.joined import Joined
-from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.base import Attack
 
 Conditions = dict[str, FaceDataset]
-"""Attack name -> faces; the first, "none", are the clean ones."""
+"""Name of the attack -> faces; the first, "none", are the clean ones."""
 
 CLEAN: Final = "none"
 """The name of the condition without an attack."""
 
 Attacked = Literal["all", "fakes", "reals"]
-"""Which faces the attacker attacks; the others stay as they are."""
+"""Which faces the attacker attacks; the others stay clean."""
 
 
 def create_attacks(
@@ -37,7 +37,7 @@ def create_attacks(
     Args:
         names: Registered names, or files of super-resolution networks.
         device: Where the networks compute.
-        precision: In what they compute.
+        precision: In which precision they compute.
 
     Raises:
         UnknownNameError: If a name is neither registered nor a file.
@@ -54,20 +54,20 @@ def create_attacks(
 
 
 def default_cache() -> Path:
-    """Returns the folder in which attacked faces are kept for all runs."""
+    """Returns the folder in which attacked faces are cached for all runs."""
     return assets.cache_folder() / "attacked"
 
 
 def under_attacks(
     faces: FaceDataset, chosen: Sequence[Attack], *, cache: Path | None = None, batch_size: int = 16
 ) -> Conditions:
-    """Returns the faces clean and under each attack; attacked ones are computed once and kept.
+    """Returns the faces clean and under each attack; attacked ones are computed once and cached.
 
     Args:
         faces: The clean faces.
         chosen: The attacks.
-        cache: Where attacked faces are kept, by content, network and settings.
-        batch_size: How many faces a network sees at once.
+        cache: Where attacked faces are cached, by content, network and settings.
+        batch_size: How many faces are attacked at once.
     """
     folder = cache or default_cache()
     attacked = {
@@ -78,10 +78,9 @@ def under_attacks(
 
 
 def at_size(conditions: Conditions, size: int) -> Conditions:
-    """Returns the same conditions with every face brought to `size`, as `images.fit` does it.
+    """Returns the same conditions with every face resized to `size` by `images.fit`.
 
-    A face that is attacked in its own resolution and enlarged for the detector afterwards, is what
-    a detector meets.
+    An attacker attacks a face in its own resolution; the detector resizes it afterwards.
     """
     return {name: _at_size(faces, size) for name, faces in conditions.items()}
 
@@ -101,7 +100,7 @@ def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
 
     Args:
         conditions: The faces clean and under each attack.
-        which: "fakes" leaves real faces clean, "reals" fakes; "all" changes nothing.
+        which: With "fakes" real faces stay clean, with "reals" fake ones; "all" changes nothing.
     """
     if which == "all":
         return dict(conditions)

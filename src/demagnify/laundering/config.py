@@ -1,37 +1,56 @@
-"""How the files of a folder are attacked."""
+"""The settings of an attack on files."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from demagnify.core.devices import Precision
 from demagnify.data.face_finding import MARGIN
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.photographs import SaveAs
 
-Holds = Literal["auto", "photos", "crops"]
+Content = Literal["auto", "photos", "crops"]
 Chosen = Literal["all", "fakes", "reals"]
 Paste = Literal["hard", "feather"]
+Variant = Literal["as-found", "fit-224", "up-then-down"]
 
 _LABELS: Final = {"all": (REAL, FAKE), "fakes": (FAKE,), "reals": (REAL,)}
+_OF_THE_ATTACK: Final = frozenset(("attack", "scale", "variant", "precision"))
+_OF_THE_RUN: Final = frozenset(("batch_size", "strict", "device"))
 
 
-class FolderConfig(BaseModel):
-    """What is attacked in each file, and how the copy is written."""
+class AttackConfig(BaseModel):
+    """Which attack, on which parts of each file, and how the copies are written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    holds: Holds = Field(
+    attack: str = Field(
+        default="srgan-x4",
+        description="An attack's name, the file of any super-resolution network that spandrel "
+        "loads (.pth, .safetensors), package.module:function, or a chain: "
+        "srgan-x4+jpeg-75+srgan-x4.",
+    )
+    scale: float | None = Field(
+        default=None,
+        ge=1,
+        description="By how much faces are shrunk; by default the network's own scale.",
+    )
+    variant: Variant | None = Field(
+        default=None,
+        description="In which order faces are resized: shrunk at their own size (as-found, the "
+        "default), resized to 224 pixels first, or enlarged first.",
+    )
+    content: Content = Field(
         default="auto",
-        description="Whether the files are whole photographs, of which every face is attacked by "
-        "itself, or face crops, which are attacked as a whole. auto: crops if they are all square "
-        "and at most 512 pixels wide and the manifest names no boxes, else photographs.",
+        description="Whether the files are whole photographs, in which every face is found and "
+        "attacked, or face crops, which are attacked as a whole. auto: crops if all images are "
+        "square and at most 512 pixels wide and no boxes are known, else photographs.",
     )
     faces: Chosen = Field(
         default="all",
-        description="Which faces are attacked, by their labels; photographs without such a face "
-        "are written unattacked, in the same way.",
+        description="Which faces are attacked, by label; others are written as they are.",
     )
     paste: Paste = Field(
         default="hard",
@@ -40,7 +59,7 @@ class FolderConfig(BaseModel):
     )
     save_as: SaveAs = Field(
         default="png",
-        description="Lossless PNG, or the format of each original, with its JPEG tables.",
+        description="Lossless PNG, or the format of each original with its JPEG quality.",
     )
     margin: float = Field(
         default=MARGIN,
@@ -48,7 +67,21 @@ class FolderConfig(BaseModel):
         description="How much around a face is attacked with it: share of its box's longer side "
         "on each end.",
     )
+    batch_size: int = Field(
+        default=16, ge=1, description="How many faces of one size are attacked at once."
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it."
+    )
+    device: str = Field(default="auto", description="auto, cpu or cuda.")
+    precision: Precision = Field(
+        default="float32", description="In which precision networks compute."
+    )
 
     def chooses(self, label: int | None) -> bool:
         """Whether faces with this label are attacked; None where no label is known."""
         return self.faces == "all" or label in _LABELS[self.faces]
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings on which copies depend, apart from the attack itself."""
+        return self.model_dump(mode="json", exclude=set(_OF_THE_ATTACK | _OF_THE_RUN))

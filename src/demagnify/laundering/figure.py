@@ -1,10 +1,11 @@
-"""A picture of what an attack does to faces and to their spectra."""
+"""A figure of faces before and after an attack, with their differences and spectra."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -12,12 +13,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from demagnify.core import images
 from demagnify.core.errors import ImageContractError
+from demagnify.core.files import write_bytes
 from demagnify.core.images import Pixels, check_pixels
+from demagnify.laundering.journal import FaceRecord, Journal, Region
+from demagnify.laundering.sources import Sources
+from demagnify.laundering.tables import finished
 
+SHOWN: Final = 4
+"""How many faces the figure shows at most."""
+LONGEST_NAME: Final = 32
+SURROUNDINGS: Final = 1 / 8
+"""How much of what is around a face is shown: share of its side, on each end."""
 MID_GREY: Final = 128
 _BRIGHTNESS: Final = (0.299, 0.587, 0.114)
-_SHOWN: Final = (1, 99.9)
+_RANGE: Final = (1, 99.9)
 """Which percentiles of the original's spectrum the colours span, in both spectra."""
 
 
@@ -26,31 +37,69 @@ class Comparison:
     """A face before and after an attack.
 
     Attributes:
-        original: What is shown, uint8 RGB (H, W, 3).
+        original: The face with its surroundings, uint8 RGB (H, W, 3).
         attacked: The same after the attack.
-        name: What to write under the original.
-        quality: What to write under the attacked face.
-        face: Left, top, width and height of what was attacked, of which the spectra are drawn;
-            the whole if None.
+        name: Stands under the original.
+        quality: Stands under the attacked face.
+        face: The attacked part, of which the spectra are drawn; the whole if None.
     """
 
     original: Pixels
     attacked: Pixels
     name: str = ""
     quality: str = ""
-    face: tuple[int, int, int, int] | None = None
+    face: Region | None = None
 
     def inner(self) -> tuple[Pixels, Pixels]:
-        """Returns what was attacked, before and after."""
+        """Returns the attacked part, before and after."""
         if self.face is None:
             return self.original, self.attacked
-        x, y, width, height = self.face
-        part = np.s_[y : y + height, x : x + width]
-        return self.original[part], self.attacked[part]
+        return self.face.of(self.original), self.face.of(self.attacked)
+
+
+def write_figure(output: Path, sources: Sources, journal: Journal) -> Path:
+    """Draws the first attacked faces of a folder beside it; returns where the figure stands."""
+    path = output.parent / f"{output.resolve().name}.png"
+    write_bytes(path, attack_figure(list(_comparisons(output, sources, journal))))
+    return path
+
+
+def _comparisons(output: Path, sources: Sources, journal: Journal) -> Iterator[Comparison]:
+    left = SHOWN
+    for source, record in finished(sources, journal):
+        faces = [face for face in record.faces if face.attacked][:left]
+        if faces:
+            pair = images.load(source.path), images.load(output / source.target)
+            yield from (_comparison(source.name, face, pair) for face in faces)
+        left -= len(faces)
+        if not left:
+            return
+
+
+def _comparison(name: str, face: FaceRecord, pair: tuple[Pixels, Pixels]) -> Comparison:
+    original, attacked = pair
+    region = face.region or Region(0, 0, *original.shape[1::-1])
+    shown = _widened(region, original.shape)
+    return Comparison(
+        shown.of(original),
+        shown.of(attacked),
+        name=name if len(name) <= LONGEST_NAME else f"...{name[-LONGEST_NAME:]}",
+        quality=f"PSNR {face.psnr or 0.0:.1f} dB, SSIM {face.ssim or 0.0:.3f}",
+        face=region._replace(x=region.x - shown.x, y=region.y - shown.y),
+    )
+
+
+def _widened(region: Region, shape: tuple[int, ...]) -> Region:
+    height, width = shape[:2]
+    margin = round(SURROUNDINGS * region.width)
+    left, top = max(0, region.x - margin), max(0, region.y - margin)
+    right = min(width, region.x + region.width + margin)
+    bottom = min(height, region.y + region.height + margin)
+    return Region(left, top, right - left, bottom - top)
 
 
 def attack_figure(faces: Sequence[Comparison], *, amplify: int = 8) -> bytes:
-    """Draws each face before and after, what changed, and both spectra.
+    """Draws each face before and after, the difference, and both spectra.
 
     The spectra show the power of every spatial frequency: flat areas in the middle, the finest
     detail at the rim, where a face that was rebuilt from fewer pixels has less power, or power in
@@ -70,7 +119,7 @@ def attack_figure(faces: Sequence[Comparison], *, amplify: int = 8) -> bytes:
         raise ImageContractError("there is no face to draw")
     height = 2.6 * len(faces) + 0.4
     figure = Figure(figsize=(12.0, height))
-    # Fixed places: finding them out, as matplotlib's layouts do, takes longer than the drawing.
+    # Fixed places: matplotlib's automatic layouts take longer than the drawing.
     figure.subplots_adjust(0.01, 0.3 / height, 0.99, 1 - 0.3 / height, wspace=0.04, hspace=0.13)
     axes = figure.subplots(len(faces), 5, squeeze=False)
     titles = (
@@ -91,7 +140,7 @@ def attack_figure(faces: Sequence[Comparison], *, amplify: int = 8) -> bytes:
 
 
 def residual(face: Comparison, amplify: int) -> Pixels:
-    """Returns what an attack changed, multiplied, around mid-grey: uint8 RGB (H, W, 3)."""
+    """Returns the difference that an attack makes, amplified around mid-grey, uint8 (H, W, 3)."""
     if check_pixels(face.original).shape != check_pixels(face.attacked).shape:
         raise ImageContractError(f"cannot draw {face.original.shape} beside {face.attacked.shape}")
     difference = face.attacked.astype(np.int32) - face.original
@@ -123,7 +172,7 @@ def _draw(row: Sequence[Axes], face: Comparison, amplify: int) -> None:
     ):
         axis.imshow(pixels, interpolation="nearest")
     spectra = [log_spectrum(pixels) for pixels in face.inner()]
-    darkest, brightest = np.percentile(spectra[0], _SHOWN)
+    darkest, brightest = np.percentile(spectra[0], _RANGE)
     for axis, spectrum in zip(row[3:], spectra, strict=True):
         axis.imshow(spectrum, cmap="magma", vmin=darkest, vmax=brightest)
     for axis in row:

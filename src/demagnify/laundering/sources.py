@@ -1,12 +1,14 @@
-"""Which files an attack reads, what is known of them, and what their copies are called."""
+"""The files that are attacked, their labels, and the names of their copies."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow.compute as pc
@@ -19,10 +21,12 @@ from demagnify.data.formats import FORMATS
 from demagnify.data.manifest import Manifest
 from demagnify.data.photographs import SaveAs
 from demagnify.data.records import BOX, Record, Skipped, is_utf8, relative_name
-from demagnify.laundering.config import Chosen, Holds
+from demagnify.laundering.config import Chosen, Content
 
-LARGEST_CROP = 512
-LOOKED_AT = 32
+LARGEST_CROP: Final = 512
+"""Pixels; a larger square is taken for a photograph."""
+SAMPLED: Final = 32
+"""How many files are opened to tell photographs from face crops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class Source:
         path: Where it lies.
         name: Its name below the folder that was given, with forward slashes.
         target: The name of the attacked copy below the output folder.
-        records: What the manifest says of it: one record, or one for each face with a box; none
-            for a file without a label.
+        records: Its records in the manifest: one, or one for each face with a box; none for a
+            file without a label.
     """
 
     path: Path
@@ -44,16 +48,21 @@ class Source:
 
     @property
     def labels(self) -> set[int]:
-        """The labels of the faces in it; empty if nobody knows."""
+        """The labels of the faces in it; empty if they are unknown."""
         return {record.label for record in self.records}
+
+    @property
+    def request(self) -> str:
+        """What decides which faces in it are attacked: its labels and boxes, as JSON."""
+        return json.dumps([[record.label, record.box] for record in self.records])
 
 
 class Sources:
-    """The files of a folder or manifest, in order; made when they are asked for.
+    """The files of a folder or manifest, in order; each is made on request.
 
     Args:
         root: The folder that all of them lie in.
-        save_as: How copies are saved, which decides on their names.
+        save_as: How copies are saved, on which their names depend.
         manifest: The labelled set; None for files without labels.
         names: Names below `root` of files without labels.
         skipped: What was left out on reading.
@@ -77,7 +86,7 @@ class Sources:
 
     @property
     def labelled(self) -> bool:
-        """Whether it is known what is real and what is fake."""
+        """Whether labels are known."""
         return self._manifest is not None
 
     @property
@@ -107,13 +116,13 @@ class Sources:
             return name
         return self._renamed.get(name) or _as_png(name)
 
-    def holds(self) -> Holds:
-        """Tells photographs from face crops; see `FolderConfig.holds`."""
-        step = max(1, len(self) // LOOKED_AT)
-        looked_at = list(itertools.islice(self, 0, None, step))
-        if any(record.box for source in looked_at for record in source.records):
+    def content(self) -> Content:
+        """Tells photographs from face crops; see `AttackConfig.content`."""
+        step = max(1, len(self) // SAMPLED)
+        sampled = list(itertools.islice(self, 0, None, step))
+        if any(record.box for source in sampled for record in source.records):
             return "photos"
-        sizes = [size for source in looked_at if (size := _size(source.path)) is not None]
+        sizes = [size for source in sampled if (size := _size(source.path)) is not None]
         crops = all(width == height <= LARGEST_CROP for width, height in sizes)
         return "crops" if sizes and crops else "photos"
 
@@ -123,12 +132,12 @@ def read_sources(source: Path, *, strict: bool, save_as: SaveAs, chosen: Chosen)
 
     Raises:
         BadManifestError: If there is no image, or the manifest cannot be used.
-        BadConfigError: If faces are chosen by labels that there are not.
+        BadConfigError: If faces are chosen by label and there are no labels.
     """
     found = _read(source, strict=strict, save_as=save_as)
     if chosen != "all" and not found.labelled:
         raise BadConfigError(
-            f"{source} has no labels, so that nobody knows which faces are {chosen}",
+            f"{source} has no labels, so {chosen} cannot be chosen",
             hint="give folders real and fake, or a metadata.csv",
         )
     return found
@@ -202,7 +211,7 @@ def _as_png(name: str) -> str:
 
 
 def _size(path: Path) -> tuple[int, int] | None:
-    """Returns width and height by the file's head; None if it cannot be told."""
+    """Returns width and height from the head of a file; None if it has none."""
     try:
         with Image.open(path) as image:
             return image.size

@@ -13,9 +13,9 @@ from demagnify.core.files import atomic_path
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.records import BOX, Record, Skipped
-from demagnify.laundering.config import FolderConfig
+from demagnify.laundering.config import AttackConfig
+from demagnify.laundering.journal import FaceRecord, Journal, PhotoRecord
 from demagnify.laundering.sources import Source, Sources
-from demagnify.laundering.worklog import DoneFace, DonePhoto, WorkLog
 
 FACES_NAME: Final = "faces.csv"
 SKIPPED_NAME: Final = "skipped.csv"
@@ -25,7 +25,11 @@ Row = Mapping[str, object]
 
 
 def write_tables(
-    output: Path, sources: Sources, log: WorkLog, skipped: Sequence[Skipped], config: FolderConfig
+    output: Path,
+    sources: Sources,
+    journal: Journal,
+    skipped: Sequence[Skipped],
+    config: AttackConfig,
 ) -> None:
     """Writes the tables; a row at a time, so that memory stays flat.
 
@@ -35,20 +39,20 @@ def write_tables(
     those. `faces.csv`, for photographs, has one line for each face.
     """
     names = _columns(sources)
-    _write(output / FILE_NAME, names, _photo_rows(sources, log))
-    if config.holds == "photos":
+    _write(output / FILE_NAME, names, _photo_rows(sources, journal))
+    if config.content == "photos":
         columns = ("file_name", "face", *BOX, "label", "attacked", "psnr", "ssim", "note")
-        _write(output / FACES_NAME, columns, _face_rows(sources, log))
+        _write(output / FACES_NAME, columns, _face_rows(sources, journal))
     lines = ({"where": line.where, "reason": line.reason} for line in skipped)
     _write(output / SKIPPED_NAME, ("where", "reason"), lines)
 
 
-def finished(sources: Sources, log: WorkLog) -> Iterator[tuple[Source, DonePhoto]]:
+def finished(sources: Sources, journal: Journal) -> Iterator[tuple[Source, PhotoRecord]]:
     """Yields the photographs of which there are copies, in order."""
     for source in sources:
-        done = log.find(source)
-        if done is not None:
-            yield source, done
+        record = journal.find(source)
+        if record is not None:
+            yield source, record
 
 
 def _columns(sources: Sources) -> list[str]:
@@ -59,9 +63,9 @@ def _columns(sources: Sources) -> list[str]:
     return [name for name in head if name not in FIGURES] + list(FIGURES)
 
 
-def _photo_rows(sources: Sources, log: WorkLog) -> Iterator[Row]:
-    for source, done in finished(sources, log):
-        faces = log.faces(done.target)
+def _photo_rows(sources: Sources, journal: Journal) -> Iterator[Row]:
+    for source, done in finished(sources, journal):
+        faces = done.faces
         if len(source.records) <= 1 or source.records[0].box is None:
             for record in source.records or (None,):
                 yield _photo_row(source, record, faces)
@@ -70,7 +74,7 @@ def _photo_rows(sources: Sources, log: WorkLog) -> Iterator[Row]:
             yield _photo_row(source, record, [face])
 
 
-def _photo_row(source: Source, record: Record | None, faces: Sequence[DoneFace]) -> Row:
+def _photo_row(source: Source, record: Record | None, faces: Sequence[FaceRecord]) -> Row:
     attacked = [face for face in faces if face.attacked]
     row: dict[str, object] = {"file_name": source.target}
     if record is not None:
@@ -90,12 +94,12 @@ def _photo_row(source: Source, record: Record | None, faces: Sequence[DoneFace])
     }
 
 
-def _face_rows(sources: Sources, log: WorkLog) -> Iterator[Row]:
-    for _, done in finished(sources, log):
-        for number, face in enumerate(log.faces(done.target)):
+def _face_rows(sources: Sources, journal: Journal) -> Iterator[Row]:
+    for source, done in finished(sources, journal):
+        for number, face in enumerate(done.faces):
             region = ("",) * len(BOX) if face.region is None else face.region
             yield {
-                "file_name": done.target,
+                "file_name": source.target,
                 "face": number,
                 **dict(zip(BOX, region, strict=True)),
                 "label": "" if face.label is None else label_name(face.label),

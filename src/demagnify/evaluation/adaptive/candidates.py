@@ -9,13 +9,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from demagnify.core.errors import BadConfigError
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.joined import PixelSource
 from demagnify.evaluation.adaptive.search import ORIGINAL
-from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering.attacked_faces import attacked_faces
+from demagnify.laundering.quality import psnr
 from demagnify.transforms.attacks.base import Attack
 
 Floats = NDArray[np.float64]
@@ -88,12 +88,8 @@ class Candidates:
         """PSNR in dB of every face after every attack, float64 (N, M); infinite if unchanged."""
         values = np.empty((len(self.faces), len(self)))
         for rows, originals in self.faces.batches(CHUNK):
-            clean = originals.float()
             for number in range(len(self)):
-                attacked = self.columns[number][1].batch(rows).float()
-                values[rows, number] = peak_signal_noise_ratio(
-                    attacked, clean, data_range=255.0, reduction="none", dim=(1, 2, 3)
-                ).numpy()
+                values[rows, number] = psnr(originals, self.columns[number][1].batch(rows))
         return values
 
     def published(self, winner: Integers) -> FaceDataset:

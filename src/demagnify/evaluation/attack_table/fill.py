@@ -40,7 +40,7 @@ from demagnify.evaluation.attack_table.result import (
 )
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.statistics import Measured
-from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN
 from demagnify.transforms.attacks.base import Attack
 

@@ -15,7 +15,7 @@ from demagnify.core.files import atomic_path
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.publishing import resize
 from demagnify.hardening.surrogates.partners import Partner
-from demagnify.laundering.similarity import similarity
+from demagnify.laundering.quality import image_quality
 
 SHOWN: Final = 3
 """How many faces are drawn."""
@@ -48,7 +48,7 @@ def draw_partners(faces: FaceDataset, partners: Sequence[Partner], path: Path) -
         for number, (name, pixels) in enumerate(cells):
             axis = axes[(number // columns) * len(originals) + row][number % columns]
             axis.imshow(pixels, interpolation="nearest")
-            said = name if not number else f"{name}\n{similarity(face, pixels)[0]:.1f} dB"
+            said = name if not number else f"{name}\n{image_quality(face, pixels)[0]:.1f} dB"
             axis.set_title(said, fontsize=8)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=110)

@@ -12,8 +12,8 @@ import torch
 
 from demagnify.core.errors import BadOutputError
 from demagnify.data.dataset import FaceDataset
-from demagnify.laundering import attacked as attacked_module
-from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering import attacked_faces as attacked_module
+from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.base import Attack
 from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
@@ -139,9 +139,9 @@ def test_a_killed_process_loses_at_most_a_batch(tmp_path):
 import os, signal, sys
 import numpy as np
 from pathlib import Path
-from demagnify.laundering.attacked import attacked_faces
+from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms.attacks.controls import BicubicAttack
-from demagnify.data.dataset import Faces
+from demagnify.data.dataset import FaceDataset
 
 class Killed(BicubicAttack):
     calls = 0

@@ -19,10 +19,11 @@ from demagnify.core.errors import BadImageError, BadOutputError
 from demagnify.data.face_finding import Face
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Record
-from demagnify.laundering import FolderConfig, attack_folder
-from demagnify.laundering.reading import JobReader
+from demagnify.laundering.attack import attack as attack_files
+from demagnify.laundering.config import AttackConfig
+from demagnify.laundering.journal import Journal
+from demagnify.laundering.photographs import Reader
 from demagnify.laundering.sources import Source
-from demagnify.laundering.worklog import WorkLog
 from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
 
 ATTACK = BicubicAttack(2)
@@ -47,9 +48,9 @@ def no_finder(pixels):
     raise AssertionError("nothing was to be looked for")
 
 
-def attack(source, output, attack=ATTACK, *, find=no_finder, strict=False, **settings):
-    config = FolderConfig(**{"holds": "photos", "margin": 0.0, **settings})
-    return attack_folder(source, output, attack, config=config, find=find, strict=strict)
+def attack(source, output, transform=ATTACK, *, find=no_finder, **settings):
+    config = AttackConfig(**{"content": "photos", "margin": 0.0, **settings})
+    return attack_files(source, output, config, transform=transform, find_faces=find)
 
 
 def rows(path):
@@ -81,7 +82,7 @@ def test_every_face_is_attacked_and_nothing_else_changes(tmp_path):
     expected[20:60, 10:50] = attacked_box(pixels, 10, 20, 40)
     expected[20:70, 90:140] = attacked_box(pixels, 90, 20, 50)
     np.testing.assert_array_equal(images.load(tmp_path / "out" / "a.png"), expected)
-    assert (summary.quality.count, summary.photos, summary.untouched) == (2, 1, 0)
+    assert (summary.quality.count, summary.photos, summary.unattacked) == (2, 1, 0)
     table = rows(tmp_path / "out" / "faces.csv")
     assert [
         [row[key] for key in ("face", "x", "y", "width", "height", "attacked")] for row in table
@@ -192,7 +193,7 @@ def test_photographs_without_a_face_are_written_too(tmp_path):
     summary = attack(
         tmp_path / "in", tmp_path / "out", find=lambda pixels: find(pixels)[len(pixels) - 120 :]
     )
-    assert (summary.photos, summary.untouched, summary.skipped) == (2, 1, ())
+    assert (summary.photos, summary.unattacked, summary.skipped) == (2, 1, ())
     table = rows(tmp_path / "out" / "metadata.csv")
     assert [row["attacked"] for row in table] == ["1", "0"]
     copy = images.load(tmp_path / "out" / "1.png")
@@ -209,7 +210,7 @@ def test_boxes_of_the_manifest_are_used_and_labels_chosen_face_by_face(tmp_path)
         ],
     )
     summary = attack(source, tmp_path / "out", faces="fakes")
-    assert (summary.quality.count, summary.photos, summary.untouched) == (1, 2, 1)
+    assert (summary.quality.count, summary.photos, summary.unattacked) == (1, 2, 1)
     pixels = images.load(source / "Zoë.png")
     expected = pixels.copy()
     expected[50:100, 75:125] = attacked_box(pixels, 75, 50, 50)
@@ -268,15 +269,16 @@ def test_photographs_of_the_other_label_are_not_even_searched(tmp_path):
     summary = attack(tmp_path / "in", tmp_path / "out", find=noting, faces="reals")
     assert len(searched) == 1
     assert np.array_equal(searched[0], noise(seed=0))
-    assert (summary.quality.count, summary.untouched) == (1, 1)
+    assert (summary.quality.count, summary.unattacked) == (1, 1)
 
 
 def test_frames_of_videos_are_told_to_be_given_as_images(tmp_path):
     video = Record(tmp_path / "v.mp4", 1, "all", "v", frame=3)
     source = Source(video.path, "v.mp4", "v.png", (video,))
-    with WorkLog(tmp_path / "out", ATTACK, FolderConfig()) as log:
-        ended = JobReader(FolderConfig(), no_finder, log)(source)
-    assert "give its frames as images" in str(ended.error)
+    config = AttackConfig()
+    with Journal(tmp_path / "out", ATTACK, config) as journal:
+        outcome = Reader(config, no_finder, tmp_path / "out", journal, print)(source)
+    assert "give its frames as images" in str(outcome.error)
 
 
 def test_a_single_photograph_is_attacked(tmp_path):
@@ -321,7 +323,8 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
         import os, signal, sys
         from pathlib import Path
         from demagnify.transforms.attacks.controls import BicubicAttack
-        from demagnify.laundering import FolderConfig, attack_folder
+        from demagnify.laundering.attack import attack
+        from demagnify.laundering.config import AttackConfig
 
         class Killed(BicubicAttack):
             calls = 0
@@ -333,8 +336,8 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
                     os.kill(os.getpid(), signal.SIGKILL)
                 return super().run(batch)
 
-        attack_folder(Path(sys.argv[1]), Path(sys.argv[2]), Killed(2),
-                      config=FolderConfig(holds="crops"), batch_size=1)
+        config = AttackConfig(content="crops", batch_size=1)
+        attack(Path(sys.argv[1]), Path(sys.argv[2]), config, transform=Killed(2))
     """)
     output = tmp_path / "out"
     killed = subprocess.run(
@@ -352,8 +355,8 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
             attacked.append(len(batch))
             return super().run(batch)
 
-    config = FolderConfig(holds="crops")
-    summary = attack_folder(tmp_path / "in", output, Noting(2), config=config, batch_size=1)
+    config = AttackConfig(content="crops", batch_size=1)
+    summary = attack_files(tmp_path / "in", output, config, transform=Noting(2))
     assert summary.quality.count == 6
     assert sum(attacked) <= 4
     untouched = [path for path, stamp in stamps.items() if path.stat().st_mtime_ns == stamp]

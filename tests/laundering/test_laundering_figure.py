@@ -1,4 +1,4 @@
-"""The picture of an attack."""
+"""The figure of an attack."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from demagnify.core import images
 from demagnify.core.errors import ImageContractError
 from demagnify.laundering.figure import Comparison, attack_figure, log_spectrum, residual
+from demagnify.laundering.journal import Region
 
 
 def noise(height=48, width=48, seed=0):
@@ -38,9 +39,9 @@ def test_the_spectrum_tells_coarse_from_fine():
         assert abs(abs(int(column) - 32) - distance) <= 1
 
 
-def test_spectra_are_of_what_was_attacked():
+def test_spectra_are_of_the_attacked_part():
     original, attacked = noise(), noise(seed=1)
-    first, second = Comparison(original, attacked, face=(8, 4, 20, 30)).inner()
+    first, second = Comparison(original, attacked, face=Region(8, 4, 20, 30)).inner()
     assert np.array_equal(first, original[4:34, 8:28])
     assert np.array_equal(second, attacked[4:34, 8:28])
 

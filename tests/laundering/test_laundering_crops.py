@@ -19,11 +19,13 @@ from demagnify.core.errors import (
     ImageContractError,
 )
 from demagnify.data.manifest import Manifest
-from demagnify.laundering import FolderConfig, attack_folder, batches
+from demagnify.laundering import photographs
+from demagnify.laundering.attack import attack as attack_files
+from demagnify.laundering.config import AttackConfig
 from demagnify.transforms.attacks.base import Attack
 from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
 
-CROPS = FolderConfig(holds="crops")
+CROPS = AttackConfig(content="crops")
 
 
 class Counting(BicubicAttack):
@@ -38,8 +40,9 @@ class Counting(BicubicAttack):
         return super().run(batch)
 
 
-def attack_crops(source, output, attack, *, config=CROPS, **options):
-    return attack_folder(source, output, attack, config=config, **options)
+def attack_crops(source, output, transform, *, config=CROPS, log=None, **settings):
+    config = config.model_copy(update=settings)
+    return attack_files(source, output, config, transform=transform, log=log)
 
 
 def picture(path, height=40, width=48, seed=0):
@@ -87,7 +90,7 @@ def test_a_manifest_is_carried_along(labelled, tmp_path):
     expected = images.from_batch(BicubicAttack(2)(original))[0]
     np.testing.assert_array_equal(images.load(output / "train/real/1.png"), expected)
 
-    assert (summary.quality.count, summary.photos, summary.untouched) == (3, 3, 0)
+    assert (summary.quality.count, summary.photos, summary.unattacked) == (3, 3, 0)
     mean = np.mean([float(row["psnr"]) for row in table])
     assert summary.quality.psnr == pytest.approx(mean, abs=1e-3)
     assert summary.skipped == ()
@@ -125,7 +128,7 @@ def test_images_of_one_size_are_attacked_together(tmp_path, monkeypatch):
     attack_crops(tmp_path / "in", tmp_path / "out", attack, batch_size=2)
     assert attack.shapes == [(2, 3, 40, 32), (2, 3, 40, 48), (1, 3, 40, 32)]
 
-    monkeypatch.setattr(batches, "BYTES_WAITING", 12_000)
+    monkeypatch.setattr(photographs, "BYTES_WAITING", 12_000)
     attack = Counting()
     attack_crops(tmp_path / "in", tmp_path / "tight", attack, batch_size=4)
     cut_short = [(2, 3, 40, 32), (2, 3, 40, 48), (1, 3, 40, 32)]
@@ -134,9 +137,9 @@ def test_images_of_one_size_are_attacked_together(tmp_path, monkeypatch):
 
 
 def test_only_the_chosen_label_is_attacked_and_all_are_written_alike(labelled, tmp_path):
-    config = FolderConfig(holds="crops", faces="fakes")
+    config = AttackConfig(content="crops", faces="fakes")
     summary = attack_crops(labelled, tmp_path / "out", BicubicAttack(2), config=config)
-    assert (summary.quality.count, summary.photos, summary.untouched) == (2, 3, 1)
+    assert (summary.quality.count, summary.photos, summary.unattacked) == (2, 3, 1)
     table = rows(tmp_path / "out" / "metadata.csv")
     assert [row["attacked"] for row in table] == ["0", "1", "1"]
     assert (table[0]["psnr"], table[0]["label"]) == ("", "real")
@@ -149,7 +152,7 @@ def test_only_the_chosen_label_is_attacked_and_all_are_written_alike(labelled, t
 
 def test_labels_are_needed_to_choose_by_them(tmp_path):
     picture(tmp_path / "in" / "a.png")
-    config = FolderConfig(holds="crops", faces="reals")
+    config = AttackConfig(content="crops", faces="reals")
     with pytest.raises(BadConfigError, match="has no labels"):
         attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2), config=config)
 
@@ -206,6 +209,24 @@ def test_what_is_done_is_not_done_again(labelled, tmp_path):
     assert images.load(output / "test/fake/2.png").shape == (44, 48, 3)
 
 
+@pytest.mark.parametrize("damage", ["emptied", "changed", "missing"])
+def test_a_damaged_copy_is_made_again_with_a_line(labelled, tmp_path, damage):
+    output = tmp_path / "out"
+    attack_crops(labelled, output, BicubicAttack(2))
+    copy = output / "train/real/1.png"
+    whole = copy.read_bytes()
+    if damage == "missing":
+        copy.unlink()
+    else:
+        copy.write_bytes(b"" if damage == "emptied" else whole[:-20] + bytes(20))
+    attack, lines = Counting(), []
+    attack_crops(labelled, output, attack, log=lines.append)
+    assert attack.shapes == [(1, 3, 40, 48)]
+    assert copy.read_bytes() == whole
+    what = "is missing" if damage == "missing" else "was changed"
+    assert lines == [f"{copy} {what}; it is made again"]
+
+
 def test_a_file_that_was_only_touched_is_known_by_its_content(labelled, tmp_path):
     attack_crops(labelled, tmp_path / "out", BicubicAttack(2))
     for path in labelled.rglob("*.png"):
@@ -216,7 +237,7 @@ def test_a_file_that_was_only_touched_is_known_by_its_content(labelled, tmp_path
 
 
 def test_images_with_another_label_are_chosen_anew(labelled, tmp_path):
-    config = FolderConfig(holds="crops", faces="fakes")
+    config = AttackConfig(content="crops", faces="fakes")
     attack_crops(labelled, tmp_path / "out", BicubicAttack(2), config=config)
     table = labelled / "metadata.csv"
     table.write_text(table.read_text().replace("1.png,real", "1.png,fake"))
@@ -248,7 +269,7 @@ def test_an_output_of_another_attack_or_other_settings_is_refused(labelled, tmp_
     assert json.loads((output / "attack.json").read_text())["attack"] == "bicubic-x2"
     with pytest.raises(BadOutputError, match="another attack"):
         attack_crops(labelled, output, BicubicAttack(3))
-    for config in (FolderConfig(holds="crops", faces="fakes"), FolderConfig(holds="photos")):
+    for config in (AttackConfig(content="crops", faces="fakes"), AttackConfig(content="photos")):
         with pytest.raises(BadOutputError, match="other settings"):
             attack_crops(labelled, output, BicubicAttack(2), config=config)
 
@@ -307,24 +328,26 @@ def test_an_attack_that_breaks_its_contract_is_not_passed_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "holds"), [(64, 64, "crops"), (64, 48, "photos"), (600, 600, "photos")]
+    ("height", "width", "content"), [(64, 64, "crops"), (64, 48, "photos"), (600, 600, "photos")]
 )
-def test_small_squares_are_taken_for_crops(tmp_path, height, width, holds):
+def test_small_squares_are_taken_for_crops(tmp_path, height, width, content):
     picture(tmp_path / "in" / "a.png", 64, 64)
     picture(tmp_path / "in" / "b.png", height, width)
-    config = FolderConfig()
-    if holds == "crops":
+    config = AttackConfig()
+    if content == "crops":
         summary = attack_crops(tmp_path / "in", tmp_path / "out", NoAttack(), config=config)
-        assert summary.holds == "crops"
+        assert summary.content == "crops"
     else:
         with pytest.raises(BadImageError, match="no face was found"):
-            attack_folder(tmp_path / "in", tmp_path / "out", NoAttack(), find=lambda _: [])
-    assert json.loads((tmp_path / "out" / "attack.json").read_text())["holds"] == holds
+            attack_files(
+                tmp_path / "in", tmp_path / "out", transform=NoAttack(), find_faces=lambda _: []
+            )
+    assert json.loads((tmp_path / "out" / "attack.json").read_text())["content"] == content
 
 
-def test_a_picture_of_the_first_images_stands_beside_the_folder(tmp_path):
+def test_a_figure_of_the_first_images_stands_beside_the_folder(tmp_path):
     for seed, width in enumerate((48, 64, 48)):
         picture(tmp_path / "in" / f"{seed}.png", width=width, seed=seed)
     summary = attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
-    assert summary.picture == tmp_path / "out.png"
-    assert images.load(summary.picture).shape[2] == 3
+    assert summary.figure == tmp_path / "out.png"
+    assert images.load(summary.figure).shape[2] == 3

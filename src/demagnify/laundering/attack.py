@@ -1,0 +1,193 @@
+"""Attacked copies of photographs or face crops."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from demagnify.core import images, progress
+from demagnify.core.errors import BadImageError, BadOutputError
+from demagnify.data.face_finding import FaceFinder
+from demagnify.data.parallel import ahead, mapped
+from demagnify.data.records import Skipped
+from demagnify.laundering.config import AttackConfig
+from demagnify.laundering.figure import write_figure
+from demagnify.laundering.journal import Journal
+from demagnify.laundering.photographs import (
+    Batch,
+    FindFaces,
+    Job,
+    Outcome,
+    Reader,
+    Writer,
+    in_batches,
+)
+from demagnify.laundering.quality import QualitySummary
+from demagnify.laundering.sources import Sources, read_sources
+from demagnify.laundering.tables import finished, write_tables
+from demagnify.transforms import attacks
+from demagnify.transforms.attacks.base import Attack
+
+
+@dataclass(frozen=True)
+class AttackSummary:
+    """The result of an attack on a folder.
+
+    Attributes:
+        output: The folder with the copies, `metadata.csv`, `faces.csv` and `skipped.csv`.
+        content: What the files were taken for: "photos" or "crops".
+        photos: How many copies there are.
+        unattacked: How many of these have no attacked face, because none was found or chosen.
+        quality: How many faces were attacked, and how close they are to the originals.
+        skipped: What was left out, and why.
+        figure: A few faces before and after the attack, as PNG beside the folder.
+    """
+
+    output: Path
+    content: str
+    photos: int
+    unattacked: int
+    quality: QualitySummary
+    skipped: tuple[Skipped, ...]
+    figure: Path
+
+
+def attack(
+    source: Path,
+    output: Path,
+    config: AttackConfig | None = None,
+    *,
+    transform: Attack | None = None,
+    find_faces: FindFaces | None = None,
+    log: Callable[[str], None] | None = None,
+) -> AttackSummary:
+    """Writes an attacked copy of every photograph or face crop of a folder or manifest.
+
+    In a photograph every face is cut out, attacked, and pasted back in its place; a face crop is
+    attacked as a whole. Copies have the names of their originals. Photographs in which nothing is
+    attacked are written in the same way, so that the folder is a complete set and no file's format
+    tells which is which. See `write_tables` for the lists; a figure of a few faces stands beside
+    the folder under its name and ".png".
+
+    A run that was stopped continues. Finished copies, known by content, attack and settings, are
+    not made again unless their checksum differs.
+
+    Args:
+        source: A manifest (see `Manifest.load`), a folder of images without labels, or a file.
+        output: Where the copies go; made if missing.
+        config: Which attack, on which faces, and how copies are written.
+        transform: The attack as an object, in place of the one that `config` names.
+        find_faces: Finds faces where the manifest names none; YuNet if None.
+        log: Gets a line about each copy that is made again because it was damaged.
+
+    Raises:
+        UnknownNameError: If the attack is neither registered nor a file.
+        BadManifestError: If `source` is no manifest, and no folder with images.
+        BadOutputError: If `output` holds something else, or cannot be written to.
+        BadConfigError: If faces are chosen by label and there are no labels.
+        BadImageError: When strict, at the first bad file; or if no face could be attacked.
+
+    Example:
+        >>> summary = attack(Path("photos"), Path("attacked"))  # doctest: +SKIP
+        >>> summary.quality.psnr  # doctest: +SKIP
+        31.4
+    """
+    config = config or AttackConfig()
+    transform = transform or _create(config)
+    sources = read_sources(
+        source, strict=config.strict, save_as=config.save_as, chosen=config.faces
+    )
+    _check_apart(source, output)
+    if config.content == "auto":
+        config = config.model_copy(update={"content": sources.content()})
+    skipped = sources.skipped
+    with Journal(output, transform, config) as journal:
+        reader = Reader(config, find_faces or _yunet(), output, journal, log or _silent)
+        writer = Writer(config, output, journal)
+        with progress.bar(f"attacking with {transform.name}", len(sources)) as advance:
+            for outcome in _outcomes(sources, reader, transform, writer, config.batch_size):
+                if outcome.error is not None:
+                    if config.strict:
+                        raise outcome.error
+                    reason = outcome.error.message.removeprefix(f"{outcome.source.path}: ")
+                    skipped.append(Skipped(outcome.source.name, reason))
+                advance(1)
+        write_tables(output, sources, journal, skipped, config)
+        return _summary(source, output, sources, journal, config)
+
+
+def _create(config: AttackConfig) -> Attack:
+    return attacks.create(
+        config.attack,
+        scale=config.scale,
+        device=config.device,
+        precision=config.precision,
+        variant=config.variant,
+    )
+
+
+def _silent(_line: str) -> None:
+    """Logs nothing."""
+
+
+def _check_apart(source: Path, output: Path) -> None:
+    """Refuses an output in which copies would be taken for originals the next time."""
+    target = output.resolve()
+    single = source.is_file() and source.suffix.lower() in images.SUFFIXES
+    folder = source.resolve() if source.is_dir() else source.resolve().parent
+    inside = target == folder if single else target.is_relative_to(folder)
+    if inside or folder.is_relative_to(target):
+        raise BadOutputError(
+            f"{output} and {source} lie in one another", hint="choose an output folder elsewhere"
+        )
+
+
+def _yunet() -> FindFaces:
+    """Returns YuNet, which is fetched when the first photograph needs it."""
+    finder = functools.cache(FaceFinder)
+    return lambda pixels: finder().find(pixels)
+
+
+def _outcomes(
+    sources: Sources, reader: Reader, transform: Attack, writer: Writer, batch_size: int
+) -> Iterator[Outcome]:
+    """Brings every file to its end: some threads read, this one attacks, others write."""
+    ready = ahead(in_batches(mapped(reader, sources), batch_size))
+    return mapped(writer, _attacked(ready, transform))
+
+
+def _attacked(ready: Iterable[Batch | Job | Outcome], transform: Attack) -> Iterator[Job | Outcome]:
+    for one in ready:
+        if isinstance(one, Batch):
+            yield from one.run(transform)
+        else:
+            yield one
+
+
+def _summary(
+    source: Path, output: Path, sources: Sources, journal: Journal, config: AttackConfig
+) -> AttackSummary:
+    photos, unattacked, figures, notes = 0, 0, [], []
+    for _, record in finished(sources, journal):
+        attacked = [(face.psnr, face.ssim) for face in record.faces if face.attacked]
+        photos += 1
+        unattacked += not attacked
+        figures += attacked
+        if not figures and not notes:
+            notes = [one.note for one in (*record.faces, record) if one.note]
+    if not figures:
+        reason = sources.skipped[0] if sources.skipped else "".join(notes[:1])
+        raise BadImageError(f"{source}: no face could be attacked; the first: {reason}")
+    return AttackSummary(
+        output=output,
+        content=config.content,
+        photos=photos,
+        unattacked=unattacked,
+        quality=QualitySummary.of(*np.array(figures, dtype=np.float64).T),
+        skipped=tuple(sources.skipped),
+        figure=write_figure(output, sources, journal),
+    )
