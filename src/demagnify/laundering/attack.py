@@ -171,14 +171,16 @@ def _attacked(ready: Iterable[Batch | Job | Outcome], transform: Attack) -> Iter
 def _summary(
     source: Path, output: Path, sources: Sources, journal: Journal, config: AttackConfig
 ) -> AttackSummary:
-    photos, unattacked, figures, notes = 0, 0, [], []
+    photos, unattacked = 0, 0
+    figures: list[tuple[float | None, float | None]] = []
+    notes: list[str] = []
     for _, record in finished(sources, journal):
         attacked = [(face.psnr, face.ssim) for face in record.faces if face.attacked]
         photos += 1
         unattacked += not attacked
         figures += attacked
         if not figures and not notes:
-            notes = [one.note for one in (*record.faces, record) if one.note]
+            notes = [note for note in (*(face.note for face in record.faces), record.note) if note]
     if not figures:
         reason = sources.skipped[0] if sources.skipped else "".join(notes[:1])
         raise BadImageError(f"{source}: no face could be attacked; the first: {reason}")
