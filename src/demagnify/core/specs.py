@@ -1,14 +1,21 @@
-"""Settings in names: `jpeg-50` is the action registered as `jpeg` with its first setting at 50.
+"""Settings in names: one line stands for something with settings, wherever it is written down.
 
-Actions and states are frozen dataclasses of their settings, so that one short word stands for each
-of them in configurations, tables and cards. Values follow the registered name in the order of the
-fields; fields that are left out have their defaults, and so do all of a bare name.
+    jpeg-50                             a registered name and the value of its first setting
+    down-up-4+jpeg-50                   a chain, from left to right
+    srgan-x4@k2@up-then-down            flags after the name
+    mine.onnx@head=two-logit            options with values
+    package.module:name                 a Python object
+
+Shells, configurations, tables, cards and caches share this grammar. `+` joins the parts of a chain,
+`@` adds a flag or an option to the part before it, `-` separates the values of settings. None of
+them means anything to a shell.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, ClassVar, Final, TypeVar
 
@@ -18,7 +25,65 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.registry import Registry
 
 JOIN: Final = "+"
-"""Stands between the parts of something made of several."""
+"""Stands between the parts of a chain."""
+OPTION: Final = "@"
+"""Stands before a flag or an option."""
+
+_KEY: Final = re.compile(r"(\w+)=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a spec: a name, a file or a Python object, with its flags and options.
+
+    Attributes:
+        base: What stands before the first `@`.
+        flags: Words after `@` without a value, in their order.
+        options: Values after `@key=`.
+    """
+
+    base: str
+    flags: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+def parse(text: str, *, chain: bool = True, flags: bool = True) -> tuple[Part, ...]:
+    """Reads a spec.
+
+    Args:
+        text: One line; see the top of this module.
+        chain: Whether `+` separates parts; a file's name may contain it otherwise.
+        flags: Whether words without a value may follow `@`; otherwise only `@key=value` ends a
+            name, so that a file's name may contain `@`.
+
+    Raises:
+        BadConfigError: If a part is empty, or an option is given twice.
+
+    Example:
+        >>> [part.base for part in parse("srgan-x4@k2+jpeg-75")]
+        ['srgan-x4', 'jpeg-75']
+        >>> parse("mine.onnx@head=two-logit", chain=False)[0].options
+        {'head': 'two-logit'}
+    """
+    parts = text.split(JOIN) if chain else [text]
+    return tuple(_parse_part(part.strip(), text, flags=flags) for part in parts)
+
+
+def _parse_part(part: str, text: str, *, flags: bool) -> Part:
+    base, *rest = re.split(OPTION if flags else OPTION + r"(?=\w+=)", part)
+    if not base.strip():
+        raise BadConfigError(f"{text!r} has an empty part", hint="write it like srgan-x4+jpeg-75")
+    options: dict[str, str] = {}
+    words: list[str] = []
+    for one in map(str.strip, rest):
+        match = _KEY.fullmatch(one)
+        if match is None:
+            words.append(one)
+        elif match[1] in options:
+            raise BadConfigError(f"{part}: the option {match[1]!r} is given twice")
+        else:
+            options[match[1]] = match[2].strip()
+    return Part(base.strip(), tuple(words), options)
 
 
 @dataclass(frozen=True)
@@ -37,13 +102,13 @@ class Named:
     @property
     def name(self) -> str:
         """The shortest spec: the bare family where all settings are the defaults."""
-        usual = all(getattr(self, field.name) == field.default for field in fields(self))
+        usual = all(getattr(self, one.name) == one.default for one in fields(self))
         return self.family if usual else self.spec
 
     @property
     def spec(self) -> str:
         """The family and every setting, so that it means the same whatever the defaults are."""
-        values = (getattr(self, field.name) for field in fields(self))
+        values = (getattr(self, one.name) for one in fields(self))
         return "-".join([self.family, *map(_text, values)])
 
 
@@ -62,11 +127,10 @@ def make(registry: Registry[type[T]], spec: str, settings: Mapping[str, Any] | N
         UnknownNameError: If nothing is registered under the name.
         BadConfigError: If a setting is unknown or out of its range.
     """
-    fitting = [name for name in registry if f"{spec}-".startswith(f"{name}-")]
-    family = max(fitting, key=len, default=spec)
+    family = family_of(registry, spec)
     kind = registry.get(family)
     values = spec[len(family) + 1 :].split("-") if spec != family else []
-    known = [field.name for field in fields(kind)]
+    known = [one.name for one in fields(kind)]
     if len(values) > len(known):
         raise BadConfigError(
             f"the {registry.noun} {spec!r} has more settings than {family!r} takes",
@@ -82,6 +146,12 @@ def make(registry: Registry[type[T]], spec: str, settings: Mapping[str, Any] | N
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][:1]))
         raise BadConfigError(f"the {registry.noun} {spec!r}: {where}: {first['msg']}") from error
+
+
+def family_of(registry: Registry[Any], spec: str) -> str:
+    """Returns the longest registered name with which `spec` begins; `spec` if there is none."""
+    fitting = [name for name in registry if f"{spec}-".startswith(f"{name}-")]
+    return max(fitting, key=len, default=spec)
 
 
 def _text(value: object) -> str:
