@@ -8,7 +8,7 @@ import typer
 
 import demagnify
 from demagnify.cli.app import app
-from demagnify.hardening import Hardening
+from demagnify.hardening.config import HardeningConfig
 
 GROUP = typer.main.get_command(app)
 OPTIONS = {
@@ -53,15 +53,15 @@ def test_a_verbs_help_names_its_options(run, verb):
 
 
 def test_harden_defaults_to_its_configuration():
-    """Once not: the command trained 12 sparring networks where the configuration had 15."""
+    """Once not: the command trained 12 surrogate networks where the configuration had 15."""
     given = {one.name: one.default for one in GROUP.commands["harden"].params}
-    config = Hardening()
+    config = HardeningConfig()
     assert given["rounds"] == config.rounds
     assert (given["clean"], given["explore"]) == (config.clean, config.explore)
-    assert given["sparring"] == config.sparring.partners
-    assert given["lessons"] == config.sparring.lessons.steps
-    assert given["epochs"] == config.detector.epochs
-    assert given["learning_rate"] == config.detector.learning_rate
+    assert given["surrogates"] == config.surrogates.count
+    assert given["surrogate_steps"] == config.surrogates.steps
+    assert given["epochs"] == config.training.epochs
+    assert given["learning_rate"] == config.training.learning_rate
 
 
 def test_no_arguments_show_the_help(run):

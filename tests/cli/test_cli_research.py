@@ -78,8 +78,8 @@ def evaluation(run, folder, faces, defense):
 
 
 def test_a_detector_is_hardened_and_told_of(run, folder, faces, detector):
-    spar = ("--sparring", 1, "--lessons", 2, "--attack", "bicubic-x2")
-    started = (folder / "hard", "--data", faces, "--detector", detector[0], "--size", 64, *spar)
+    pool = ("--surrogates", 1, "--surrogate-steps", 2, "--attack", "bicubic-x2")
+    started = (folder / "hard", "--data", faces, "--detector", detector[0], "--size", 64, *pool)
     ended = run("harden", *started, "--rounds", 1, "--device", "cpu")
     assert ended.code == 0, ended.err
     assert any(line.startswith("round 1: balanced accuracy ") for line in ended.lines)
@@ -89,7 +89,7 @@ def test_a_detector_is_hardened_and_told_of(run, folder, faces, detector):
     card = json.loads((folder / "hard" / "card.json").read_text())
     assert [one["number"] for one in card["hardening"]["rounds"]] == [0, 1]
     assert card["seen_attacks"] == ["filters", "bicubic-x2"]
-    assert "faithful-x2-1" in card["hardening"]["rounds"][0]["kinds"]
+    assert "faithful-x2-1" in card["hardening"]["rounds"][0]["degradations"]
     again = run("harden", *started, "--rounds", 1, "--device", "cpu")
     assert (again.code, again.lines[-2:]) == (0, ended.lines[-2:])
 
@@ -216,7 +216,7 @@ def test_bad_files_are_told_by_the_exit_code_of_every_verb(
     ended = run("train-defense", tmp_path / "a", "--data", damaged, *preset, *EXACT)
     assert (ended.code, told_of_skipped(ended)) == (3, ["train/real/0.png"])
     how = ("--detector", detector[0], "--size", 64, "--rounds", 1, "--device", "cpu")
-    how = (*how, "--sparring", 0)
+    how = (*how, "--surrogates", 0)
     ended = run("harden", tmp_path / "b", "--data", damaged, *how)
     assert (ended.code, told_of_skipped(ended)) == (3, ["train/real/0.png", "val/fake/1.png"])
     how = ("--defense", defense[0], "--resamples", 20, "--no-rivals", *EXACT)

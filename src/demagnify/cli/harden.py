@@ -21,7 +21,7 @@ def run(
     ],
     output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/hardened"),
     detector: Detector = "light",
-    rounds: Annotated[int, typer.Option(min=1, help="Most turns of agent and detector.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Most rounds of agent and detector.")] = 3,
     epochs: Annotated[
         int, typer.Option(min=1, help="Passes over the training faces in each round.")
     ] = 1,
@@ -29,7 +29,7 @@ def run(
         float, typer.Option(min=0, help="The detector's, at its highest.")
     ] = 2e-4,
     clean: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the training faces left untouched.")
+        float, typer.Option(min=0, max=1, help="Share of the training faces that stay clean.")
     ] = 0.3,
     explore: Annotated[
         float,
@@ -40,7 +40,7 @@ def run(
             "no agent takes part.",
         ),
     ] = 0.5,
-    sparring: Annotated[
+    surrogates: Annotated[
         int,
         typer.Option(
             min=0,
@@ -48,12 +48,11 @@ def run(
             "the agent to choose from.",
         ),
     ] = 15,
-    lessons: Annotated[
+    surrogate_steps: Annotated[
         int,
         typer.Option(
             min=1,
-            help="In how many steps each of these networks learns; enhancing ones take three times "
-            "as many.",
+            help="Training steps of each of these networks; enhancing ones take three times as many.",
         ),
     ] = 800,
     attack: Annotated[
@@ -69,48 +68,41 @@ def run(
     strict: Strict = False,
     device: Device = "auto",
 ) -> None:
-    """Harden a detector: an agent looks for what it cannot stand, and it learns from that.
+    """Harden a detector: an agent finds its weak spots, and it is trained on them.
 
     In each round the agent learns which degradations (filters, and small super-resolution networks
     that the loop trains for itself) deceive the detector, and the detector is fine-tuned on faces
     degraded as the agent chose. No published network takes part unless --attack names it, so all
-    of them stay unseen. The best round on the split val is kept; the split test is not read. A
-    killed run goes on where it was.
+    of them stay unseen. The round that is best on the split val wins; the split test is not read.
+    A killed run continues.
     """
-    from demagnify import detectors
     from demagnify.detectors import DetectorTraining
-    from demagnify.hardening import Hardening, Sparring
-    from demagnify.hardening.harden import PICTURE, harden_on
-    from demagnify.hardening.surrogates import Lessons
+    from demagnify.hardening.config import HardeningConfig, SurrogateConfig
+    from demagnify.hardening.harden import FIGURE
+    from demagnify.hardening.harden import harden as harden_detector
 
-    config = Hardening(
+    config = HardeningConfig(
         rounds=rounds,
         clean=clean,
         explore=explore,
         seed=seed,
-        sparring=Sparring(partners=sparring, lessons=Lessons(steps=lessons)),
-        detector=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
-    )
-    skips = Skips()
-    hardened = harden_on(
-        data,
-        config,
-        detector=detectors.load(detector, device=device),
-        output=output,
+        surrogates=SurrogateConfig(count=surrogates, steps=surrogate_steps),
+        training=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
         attacks=attack or (),
-        face_size=size,
-        limit=limit,
+        detector=detector,
+        size=size,
+        subsample=limit,
         strict=strict,
         device=device,
-        tell=typer.echo,
-        skip=skips,
     )
+    skips = Skips()
+    hardened = harden_detector(data, config, output, log=typer.echo, on_skip=skips)
     best = hardened.best
     share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
     typer.echo(
-        f"kept {share}round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
-        f"untouched (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
+        f"best: {share}round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
+        f"clean (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
         f"(it was {hardened.rounds[0].degraded:.3f})"
     )
-    typer.echo(f"written to {output}; look at {output}{PICTURE}")
+    typer.echo(f"written to {output}; look at {output}{FIGURE}")
     skips.end()

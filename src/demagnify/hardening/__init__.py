@@ -1,10 +1,12 @@
-"""Hardening: an agent looks for what the detector cannot stand, and the detector learns from it."""
+"""Hardening: an agent finds the weak spots of a detector, and the detector is trained on them.
 
-from __future__ import annotations
-
-from demagnify.hardening.config import Hardening
-from demagnify.hardening.judge import Round
-from demagnify.hardening.rounds import Hardened, harden
-from demagnify.hardening.surrogates import Sparring
-
-__all__ = ["Hardened", "Hardening", "Round", "Sparring", "harden"]
+harden              the loop: `harden`
+config              its settings
+attack_pool         everything that the agent may do to a face
+delivery            how an attacker delivers a rebuilt face: size, blending, JPEG
+surrogates          small super-resolution networks that the loop trains for itself
+adversary           the agent
+validation          how well a detector does, clean and under each degradation
+averaging           means of the weights before and after hardening
+figure              the rounds as PNG
+"""

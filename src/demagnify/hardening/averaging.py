@@ -1,7 +1,7 @@
-"""Between the detector that came and what became of it.
+"""Means of the weights of a detector before and after hardening.
 
-The mean of the weights before and after fine-tuning keeps much of what both know and costs nothing
-when judging: Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022).
+The mean of the weights before and after fine-tuning keeps much of both and costs nothing in use:
+Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022).
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ import torch
 
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.judging import choose_threshold
-from demagnify.hardening.judge import Judge, Round
+from demagnify.hardening.validation import Round, Validation
 
 SHARES: Final = (0.25, 0.5, 0.75)
-"""How much of the fine-tuned weights is tried."""
+"""Weights of the fine-tuned detector that are tried."""
 
 
-def between(start: Detector, tuned: Detector, share: float, *, folder: Path) -> Detector:
-    """Returns a detector whose weights lie between two others'.
+def mean_detector(start: Detector, tuned: Detector, share: float, *, folder: Path) -> Detector:
+    """Returns a detector whose weights are the mean of two others'.
 
     Args:
-        start: As it came.
+        start: The detector before fine-tuning.
         tuned: The same network after fine-tuning.
-        share: Of the tuned weights, 0 to 1.
-        folder: Where the mean is kept meanwhile.
+        share: Weight of `tuned` in the mean, 0 to 1.
+        folder: Where the mean is saved meanwhile.
     """
     tuned.save(folder, tuned.card)
     device = str(start.device or "cpu")
@@ -42,20 +42,20 @@ def between(start: Detector, tuned: Detector, share: float, *, folder: Path) -> 
     return mean
 
 
-def best_between(
-    start: Detector, tuned: Detector, number: int, judge: Judge, *, folder: Path
+def best_mean(
+    start: Detector, tuned: Detector, number: int, validation: Validation, *, folder: Path
 ) -> tuple[Detector, list[Round]]:
     """Tries means of two detectors' weights, each with a threshold of its own.
 
-    Threshold and share are chosen on the judge's faces, on which untouched faces and all
-    degradations together weigh the same.
+    Threshold and share are chosen on validation faces; clean faces and all degradations together
+    have equal weight.
 
     Args:
-        start: As it came.
-        tuned: Of the best round.
-        number: Of that round.
-        judge: Who judges.
-        folder: Where answers and weights are kept.
+        start: The detector before hardening.
+        tuned: The detector of the best round.
+        number: Number of that round.
+        validation: Scores the means.
+        folder: Where logits and weights are cached.
 
     Returns:
         The best of the means, and the records of all.
@@ -63,13 +63,14 @@ def best_between(
     found: list[tuple[Detector, Round]] = []
     for share in SHARES:
         place = f"{number}-share-{share:g}"
-        mean = between(start, tuned, share, folder=folder / place / "detector")
-        table = judge.table(mean, place)
-        repeats = np.r_[table.logits.shape[1] - 1, np.ones(table.logits.shape[1] - 1, np.int64)]
+        mean = mean_detector(start, tuned, share, folder=folder / place / "detector")
+        table = validation.table(mean, place)
+        degradations = table.logits.shape[1] - 1
+        repeats = np.r_[degradations, np.ones(degradations, np.int64)]
         logits = np.repeat(table.logits, repeats, axis=1)
         labels = np.repeat(table.labels[:, None], logits.shape[1], axis=1)
         mean.threshold = choose_threshold(labels.ravel(), logits.ravel()).threshold
-        table = judge.table(mean, place)
-        found.append((mean, judge.record(table, number).model_copy(update={"share": share})))
+        record = validation.record(validation.table(mean, place), number)
+        found.append((mean, record.model_copy(update={"share": share})))
     best = max(found, key=lambda pair: pair[1].score)
     return best[0], [record for _, record in found]

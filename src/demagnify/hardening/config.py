@@ -1,51 +1,98 @@
-"""The settings of the self-improving loop."""
+"""The settings of hardening."""
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.learners.config import FullInformationConfig
 from demagnify.detectors.config import DetectorTraining
-from demagnify.hardening.surrogates.config import Sparring
+
+_OF_THE_RUN: Final = frozenset(("detector", "size", "subsample", "strict", "device"))
 
 
-class Hardening(BaseModel):
-    """How agent and detector train in turns."""
+class SurrogateConfig(BaseModel):
+    """The small super-resolution networks that the loop trains for itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rounds: int = Field(default=3, ge=1, description="Most turns")
+    count: int = Field(
+        default=15,
+        ge=0,
+        description="How many small super-resolution networks the loop trains for itself first, "
+        "for the agent to choose from; 0 for none.",
+    )
+    faces: int = Field(
+        default=800, ge=1, description="Training faces for them, subsampled by group."
+    )
+    steps: int = Field(
+        default=800,
+        ge=1,
+        description="Training steps of each network; enhancing ones take three times as many.",
+    )
+    batch_size: int = Field(default=16, ge=1, description="Crops per training step.")
+
+
+class HardeningConfig(BaseModel):
+    """How agent and detector train in turns, and on which data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rounds: int = Field(default=3, ge=1, description="Most rounds of agent and detector.")
     patience: int = Field(
-        default=2, ge=1, description="Rounds without a better validation score before it stops"
+        default=2, ge=1, description="Rounds without a better validation score before it stops."
     )
-    probe: int = Field(
-        default=600, ge=8, description="Training faces on which the agent learns, drawn by group"
+    agent_faces: int = Field(
+        default=600, ge=8, description="Training faces for the agent, subsampled by group."
     )
-    judged: int = Field(
-        default=300, ge=8, description="Validation faces on which a round is judged"
+    validation_faces: int = Field(
+        default=300, ge=8, description="Validation faces that score a round."
     )
     clean: float = Field(
-        default=0.3, ge=0, le=1, description="Share of the training faces that stay as they are"
+        default=0.3, ge=0, le=1, description="Share of the training faces that stay clean."
     )
     explore: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="Share of the others that get a random degradation instead of the agent's; "
-        "with 1 no agent takes part",
+        description="Share of the others that get a random degradation instead of the agent's "
+        "choice; with 1 no agent takes part.",
     )
-    kinds: tuple[str, ...] = Field(
-        default=(), description="The filters to choose from; all where none is named"
+    degradations: tuple[str, ...] = Field(
+        default=(), description="The filters in the attack pool; all where none is named."
     )
-    sparring: Sparring = Field(
-        default=Sparring(), description="Networks that the loop trains for itself, to choose from"
+    attacks: tuple[str, ...] = Field(
+        default=(),
+        description="Published attacks in the attack pool, each by a name from attack --list or a "
+        "network file. They count as seen afterwards.",
     )
-    state: str = Field(default="spectrum", description="What the agent sees")
+    surrogates: SurrogateConfig = Field(
+        default=SurrogateConfig(), description="Networks in the attack pool that the loop trains."
+    )
+    state: str = Field(default="spectrum", description="What the agent observes of a face.")
     learner: FullInformationConfig = Field(
-        default=FullInformationConfig(), description="How the agent learns"
+        default=FullInformationConfig(), description="How the agent learns."
     )
-    detector: DetectorTraining = Field(
+    training: DetectorTraining = Field(
         default=DetectorTraining(epochs=1, learning_rate=2e-4, batch_size=32),
-        description="How the detector learns in each round",
+        description="How the detector is fine-tuned in each round.",
     )
-    seed: int = Field(default=0, ge=0, description="Of every choice that is drawn")
+    seed: int = Field(default=0, ge=0, description="Seed of every draw.")
+    detector: str = Field(
+        default="light", description="The detector to start from, as in detect --detector."
+    )
+    size: int = Field(default=224, ge=16, description="Side of the faces in pixels.")
+    subsample: int | None = Field(
+        default=None,
+        ge=2,
+        description="At most so many faces of each data set and split, subsampled by group.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it."
+    )
+    device: str = Field(default="auto", description="auto, cpu or cuda.")
+
+    def identity(self) -> dict[str, Any]:
+        """Returns the settings on which the result depends, apart from detector and faces."""
+        return self.model_dump(mode="json", exclude=set(_OF_THE_RUN) | {"attacks"})

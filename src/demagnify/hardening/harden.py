@@ -1,86 +1,348 @@
-"""Hardening a detector on one data set or several."""
+"""The self-improving loop: agent and detector train in turns.
+
+Section 5 of the paper wants a "self-improving defense where the model is progressively exposed to
+more challenging examples shaped by the agent's learned policy [...] without requiring predefined
+attack examples". In each round the agent learns under which degradations the present detector
+fails, and the detector is fine-tuned on faces degraded as the agent chose. The degradations are
+filters and surrogate networks; published networks stay unseen unless they are given.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from demagnify import detectors
+from demagnify.core import artifacts
+from demagnify.core.devices import pick_device
+from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.core.rng import generator
 from demagnify.data import Skipped
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.provenance import RECORDED, identify
-from demagnify.detectors import Detector
+from demagnify.detectors.detector import KIND, Detector
+from demagnify.detectors.state import check_same
 from demagnify.detectors.train import SPLITS, open_splits
-from demagnify.hardening.config import Hardening
-from demagnify.hardening.picture import draw_rounds
-from demagnify.hardening.rounds import Hardened, harden
+from demagnify.detectors.training import train_detector
+from demagnify.hardening.adversary import Adversary, Mixture
+from demagnify.hardening.attack_pool import AttackPool, build_attack_pool
+from demagnify.hardening.averaging import best_mean
+from demagnify.hardening.config import HardeningConfig
+from demagnify.hardening.drawing import drawn_by_group
+from demagnify.hardening.figure import draw_rounds
+from demagnify.hardening.validation import VALIDATION, Round, Validation, balanced_accuracy
 from demagnify.laundering.conditions import create_attacks
 from demagnify.transforms.attacks.base import Attack
 from demagnify.transforms.attacks.filters import FAMILY
+from demagnify.transforms.degradations import Degrader, registered
 
-PICTURE: Final = ".rounds.png"
+FIGURE: Final = ".rounds.png"
+"""Suffix of the figure beside the output folder."""
+
+Data = Sequence[Path] | tuple[FaceDataset, FaceDataset]
 
 
-def harden_on(
-    sources: Sequence[Path],
-    config: Hardening,
-    *,
-    detector: Detector,
+@dataclass(frozen=True)
+class Hardened:
+    """The result of the loop.
+
+    Attributes:
+        detector: The best of all, which may be the one before hardening.
+        rounds: The result of each round, from round 0.
+        averages: The results of means of the weights of round 0 and of the best round.
+    """
+
+    detector: Detector
+    rounds: tuple[Round, ...]
+    averages: tuple[Round, ...] = ()
+
+    @property
+    def best(self) -> Round:
+        """The record of the best detector."""
+        return _best([*self.rounds, *self.averages])
+
+
+def harden(
+    data: Data,
+    config: HardeningConfig,
     output: Path,
-    attacks: Sequence[str] = (),
-    face_size: int = 224,
-    limit: int | None = None,
-    strict: bool = False,
-    device: str = "auto",
-    tell: Callable[[str], None] | None = None,
-    skip: Callable[[Skipped], None] | None = None,
+    *,
+    detector: Detector | None = None,
+    attacks: Sequence[Attack] = (),
+    about: Mapping[str, Any] | None = None,
+    log: Callable[[str], None] | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
 ) -> Hardened:
-    """Hardens a detector on the splits train and val, and draws the rounds beside it.
+    """Lets agent and detector train in turns and writes the best detector to `output`.
+
+    A killed loop continues when it is started again with the same arguments.
 
     Args:
-        sources: Manifests; see `Manifest.load`.
+        data: Manifests with the splits train and val; or training and validation faces. Epochs,
+            thresholds and the best round are chosen on validation faces.
         config: The settings of the loop.
-        detector: Where to start from; it is not changed.
-        output: Folder for the hardened detector; `output`.rounds.png shows the rounds.
-        attacks: What the agent may choose beside filters and sparring networks, by name or
-            network file; these count as seen afterwards.
-        face_size: Side of the faces in pixels.
-        limit: At most so many faces of each data set and split, drawn by group.
-        strict: Whether a bad line or file stops the work instead of being skipped.
-        device: "auto", "cpu", "cuda".
-        tell: Gets a line about every round and epoch.
-        skip: Gets each file or line that is left out.
+        output: Folder for the hardened detector. Rounds are saved in `output`.rounds;
+            `output`.rounds.png shows them.
+        detector: The detector to start from, which stays as it is; the one that `config` names if
+            None.
+        attacks: Attacks that the agent may choose beside those that `config` names; they count as
+            seen afterwards.
+        about: Further entries of the card.
+        log: Gets a line about every round and epoch.
+        on_skip: Gets each file or line that is left out.
 
     Raises:
         BadManifestError: If a data set cannot be used.
-        BadConfigError: If the detector cannot be trained here.
+        UnknownNameError: If a degradation, attack or state is not registered.
+        BadConfigError: If the detector cannot be trained.
         BadArtifactError: If `output` belongs to another loop.
+        BadOutputError: If `output` holds other things.
+
+    Example:
+        >>> config = HardeningConfig(rounds=1, detector="light")
+        >>> hardened = harden([Path("faces")], config, Path("runs/hard"))  # doctest: +SKIP
+        >>> hardened.best.degraded  # doctest: +SKIP
+        0.81
     """
-    opened = open_splits(sources, SPLITS, size=face_size, limit=limit, strict=strict, skip=skip)
-    train, val = opened.values()
-    chosen = create_attacks(attacks, device=device, precision="auto")
-    hardened = harden(
-        train,
-        val,
-        config,
-        detector=detector,
-        output=output,
-        attacks=chosen,
-        device=device,
-        tell=tell,
-        about=_about(detector, sources, chosen),
-    )
-    picture = output.with_name(output.name + PICTURE)
-    draw_rounds(hardened.rounds, picture, averages=hardened.averages)
+    start = detector or detectors.load(config.detector, device=config.device)
+    named = create_attacks(config.attacks, device=config.device, precision="auto")
+    pool = (*named, *attacks)
+    train, val = _open(data, config, on_skip)
+    card = {**_provenance(start, data, pool), **(about or {})}
+    loop = _Loop(train, val, config, start, output, pool, card, log or (lambda _line: None))
+    hardened = loop.finished() or loop.run()
+    figure = output.with_name(output.name + FIGURE)
+    draw_rounds(hardened.rounds, figure, averages=hardened.averages)
     return hardened
 
 
-def _about(
-    detector: Detector, sources: Sequence[Path], attacks: Sequence[Attack]
-) -> dict[str, Any]:
-    """Returns what the card says of data and attacks: what was seen before stays seen."""
-    known = detector.card.get(RECORDED, [])
-    attacked = (*detector.card.get("seen_attacks", ()), FAMILY, *(one.name for one in attacks))
-    return {
-        RECORDED: [*known, *(one for one in identify(sources) if one not in known)],
-        "seen_attacks": list(dict.fromkeys(attacked)),
-    }
+def _open(
+    data: Data, config: HardeningConfig, on_skip: Callable[[Skipped], None] | None
+) -> tuple[FaceDataset, FaceDataset]:
+    if isinstance(data, tuple) and isinstance(data[0], FaceDataset):
+        return data  # type: ignore[return-value]
+    opened = open_splits(
+        data,  # type: ignore[arg-type]
+        SPLITS,
+        size=config.size,
+        limit=config.subsample,
+        strict=config.strict,
+        skip=on_skip,
+    )
+    return opened[SPLITS[0]], opened[SPLITS[1]]
+
+
+def _provenance(detector: Detector, data: Data, attacks: Sequence[Attack]) -> dict[str, Any]:
+    """Returns the card's entries on data and attacks: everything seen before stays seen."""
+    seen = (*detector.card.get("seen_attacks", ()), FAMILY, *(one.name for one in attacks))
+    entries: dict[str, Any] = {"seen_attacks": list(dict.fromkeys(seen))}
+    if not isinstance(data[0], FaceDataset):
+        known = detector.card.get(RECORDED, [])
+        entries[RECORDED] = [*known, *(one for one in identify(data) if one not in known)]
+    return entries
+
+
+class _Loop:
+    """One run of the loop; see `harden`."""
+
+    def __init__(
+        self,
+        train: FaceDataset,
+        val: FaceDataset,
+        config: HardeningConfig,
+        detector: Detector,
+        output: Path,
+        attacks: tuple[Attack, ...],
+        card: Mapping[str, Any],
+        log: Callable[[str], None],
+    ) -> None:
+        if not detector.backbone:
+            raise BadConfigError(
+                f"the detector {detector.name!r} cannot be trained here, so it cannot be hardened",
+                hint="harden one that train-detector made",
+            )
+        filters = tuple(registered(config.degradations or None))
+        self.config = config.model_copy(update={"degradations": filters})
+        self.train, self.val = train, val
+        self.detector, self.output, self.attacks = detector, output, attacks
+        self.card, self.log = card, log
+        self.rounds_folder = output.with_name(output.name + ".rounds")
+
+    def run(self) -> Hardened:
+        """Runs the rounds and writes the best detector."""
+        self._check_output()
+        rounds = [self.validation(self.detector, 0)]
+        best = current = self.detector
+        self.log(_line(rounds[0]))
+        for number in range(1, self.config.rounds + 1):
+            chosen, record = self._train_adversary(current, number)
+            current = self._train_detector(current, chosen, number)
+            record = self.validation(current, number).model_copy(update=record)
+            if record.score > max(earlier.score for earlier in rounds):
+                best = current
+            rounds.append(record)
+            self.log(_line(record))
+            if number - _best(rounds).number >= self.config.patience:
+                break
+        hardened = self._average(best, rounds)
+        self._save(hardened)
+        return hardened
+
+    @cached_property
+    def pool(self) -> AttackPool:
+        """The attack pool; surrogate networks are trained on first use."""
+        return build_attack_pool(
+            self.train,
+            self.config,
+            self.attacks,
+            folder=self.rounds_folder / "surrogates",
+            device=pick_device(self.config.device),
+            log=self.log,
+        )
+
+    @cached_property
+    def validation(self) -> Validation:
+        """Scores every round."""
+        chosen = drawn_by_group(self.val, self.config.validation_faces, self.config.seed, "judged")
+        faces = self.val.subset(chosen)
+        return Validation(faces, self.pool.degradations, self.config.seed, self.rounds_folder)
+
+    @cached_property
+    def degraded_val(self) -> FaceDataset:
+        """Validation faces, clean and each under one random degradation, for the training."""
+        degrader = Degrader(self.pool.degradations, seed=self.config.seed)
+        rng = generator(self.config.seed, "hardening", VALIDATION)
+        numbers = self.pool.draw(rng, len(self.val))
+        pixels = np.empty((len(self.val), *self.val.images.shape[1:]), dtype=np.uint8)
+        for indices, images in self.val.batches(256):
+            part = degrader(images, numbers[indices], indices, epoch=VALIDATION)
+            pixels[indices] = part.numpy()
+        degraded = self.val.with_images(pixels)
+        names = [f"{name} (degraded)" for name in self.val.names]
+        return FaceDataset.concatenate([self.val, degraded.renamed(names)])
+
+    def _train_adversary(
+        self, detector: Detector, number: int
+    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
+        """Trains the agent against the detector and lets it choose for every training face.
+
+        Returns:
+            int64 (N,), and the agent's entries in the record of the round. All zeros and nothing
+            where everything is drawn at random.
+        """
+        if self.config.explore == 1:
+            return np.zeros(len(self.train), dtype=np.int64), {}
+        some = drawn_by_group(self.train, self.config.agent_faces, self.config.seed, "probe")
+        adversary = Adversary.train(
+            self.train.subset(some),
+            detector,
+            self.config,
+            self.pool,
+            round_=number,
+            folder=self.rounds_folder / f"{number}",
+        )
+        table = self.validation.table(detector, f"{number - 1}")
+        under_agent = balanced_accuracy(table, adversary.choose(self.validation.faces))
+        chosen = adversary.choose(self.train)
+        names = ("leave", *self.pool.names)
+        counts = np.bincount(chosen, minlength=len(names)) / len(chosen)
+        shares = dict(zip(names, counts.round(4).tolist(), strict=True))
+        return chosen, {"agent": under_agent, "choices": shares}
+
+    def _train_detector(
+        self, detector: Detector, chosen: NDArray[np.int64], number: int
+    ) -> Detector:
+        """Fine-tunes a copy of the detector on faces degraded as the agent chose."""
+        copy = self.rounds_folder / f"{number}-start"  # training changes a detector in place
+        detector.save(copy, detector.card)
+        return train_detector(
+            self.train,
+            self.degraded_val,
+            self.config.training.model_copy(update={"seed": self.config.seed + number}),
+            detector=Detector.load(copy, device=self.config.device, precision=detector.precision),
+            output=self.rounds_folder / f"{number}" / "detector",
+            alteration=Mixture(chosen, self.config, self.pool, number),
+            device=self.config.device,
+            tell=self.log,
+        ).detector
+
+    def _average(self, tuned: Detector, rounds: list[Round]) -> Hardened:
+        """Returns the best of all rounds and of the means of its weights and those of round 0."""
+        hardened = Hardened(tuned, tuple(rounds))
+        number = hardened.best.number
+        if not number:
+            return hardened
+        mean, averages = best_mean(
+            self.detector, tuned, number, self.validation, folder=self.rounds_folder
+        )
+        for record in averages:
+            self.log(_line(record))
+        hardened = replace(hardened, averages=tuple(averages))
+        return replace(hardened, detector=mean) if hardened.best in averages else hardened
+
+    def finished(self) -> Hardened | None:
+        """Returns the result of an earlier run; None if there is none."""
+        if not (self.output / artifacts.CARD).exists():
+            return None
+        card = artifacts.load(self.output, KIND).card
+        check_same(card.get("hardening", {}).get("identity"), self._identity(), self.output)
+        rounds, averages = (
+            tuple(Round.model_validate(one) for one in card["hardening"][part])
+            for part in ("rounds", "averages")
+        )
+        detector = Detector.load(
+            self.output, device=self.config.device, precision=self.detector.precision
+        )
+        return Hardened(detector, rounds, averages)
+
+    def _check_output(self) -> None:
+        if self.output.exists() and (not self.output.is_dir() or any(self.output.iterdir())):
+            raise BadOutputError(
+                f"{self.output} exists and is no hardened detector", hint="choose a new folder"
+            )
+
+    def _save(self, hardened: Hardened) -> None:
+        detector, best = hardened.detector, hardened.best
+        record = {
+            "identity": self._identity(),
+            "settings": self.config.identity(),
+            "best": best.number,
+            "share": best.share,
+            "rounds": [one.model_dump(mode="json") for one in hardened.rounds],
+            "averages": [one.model_dump(mode="json") for one in hardened.averages],
+        }
+        if "hardening" in self.detector.card:
+            record["earlier"] = self.detector.card["hardening"]
+        card = {**detector.card, **self.card, "hardening": record}
+        detector.save(self.output, card)
+        detector.card = card
+
+    def _identity(self) -> dict[str, Any]:
+        """Returns everything on which the result depends; messages name the keys that differ."""
+        return {
+            "settings": self.config.identity(),
+            "training faces": self.train.fingerprint(),
+            "validation faces": self.val.fingerprint(),
+            "start weights": self.detector.fingerprint(),
+            "attacks": [attack.fingerprint() for attack in self.attacks],
+        }
+
+
+def _best(rounds: Sequence[Round]) -> Round:
+    return max(rounds, key=lambda one: one.score)
+
+
+def _line(record: Round) -> str:
+    agent = "" if record.agent is None else f"; {record.agent:.3f} under the agent's choices before"
+    whole = f"round {record.number}"
+    name = whole if record.share == 1 else f"{record.share:.0%} of {whole}'s weights"
+    return (
+        f"{name}: balanced accuracy {record.clean:.3f} clean, "
+        f"{record.degraded:.3f} degraded, {record.worst:.3f} at worst{agent}"
+    )

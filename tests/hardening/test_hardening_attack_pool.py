@@ -1,34 +1,34 @@
-"""What the agent may choose from: how often each is drawn, and what it makes of a face."""
+"""The attack pool: how often each degradation is drawn, and its effect on a face."""
 
 import numpy as np
 import pytest
 import torch
 
-from demagnify.hardening.opponents import AttackedFace, Opponents
-from demagnify.hardening.publishing import Published, magnified, resize
+from demagnify.hardening.attack_pool import AttackedFace, AttackPool
+from demagnify.hardening.delivery import Delivery, magnified, resize
 from demagnify.transforms.attacks import create
 from demagnify.transforms.degradations import Degrader, registered
 
 
-def dice(seed=0):
+def rng(seed=0):
     return np.random.default_rng(seed)
 
 
 @pytest.fixture
 def face():
-    return dice(3).uniform(0, 255, (150, 140, 3)).astype(np.float32)
+    return rng(3).uniform(0, 255, (150, 140, 3)).astype(np.float32)
 
 
-def test_every_family_is_drawn_as_often_and_every_kind_within_it():
+def test_families_are_drawn_uniformly_and_degradations_within_them():
     kinds = registered(["blurred", "crisp", "noisy"])
     others = {"other": kinds["blurred"]}
-    opponents = Opponents((kinds, others))
-    assert opponents.names == ("blurred", "crisp", "noisy", "other")
-    counts = np.bincount(opponents.draw(dice(), 6000), minlength=5) / 6000
+    pool = AttackPool((kinds, others))
+    assert pool.names == ("blurred", "crisp", "noisy", "other")
+    counts = np.bincount(pool.draw(rng(), 6000), minlength=5) / 6000
     assert counts == pytest.approx([0, 1 / 6, 1 / 6, 1 / 6, 1 / 2], abs=0.03)
 
 
-def test_a_kind_given_by_itself_is_drawn_as_its_name_would_be(face):
+def test_a_degradation_as_an_object_is_drawn_as_under_its_name(face):
     image = torch.from_numpy(face.astype(np.uint8)).permute(2, 0, 1)[None]
     one, index = np.ones(1, np.int64), np.zeros(1, np.int64)
     by_name = Degrader(["painted"], seed=4)(image, one, index, epoch=2)
@@ -37,15 +37,15 @@ def test_a_kind_given_by_itself_is_drawn_as_its_name_would_be(face):
     assert not torch.equal(given, image)
 
 
-def test_what_is_published_keeps_its_shape_and_is_sometimes_smaller_inside(face):
+def test_a_delivered_face_keeps_its_shape_and_is_sometimes_smaller_inside(face):
     seen = []
 
-    def spy(pixels, _dice):
+    def spy(pixels, _rng):
         seen.append(pixels.shape[:2])
         return 255 - pixels
 
     for seed in range(60):
-        result = Published(spy)(face, dice(seed))
+        result = Delivery(spy)(face, rng(seed))
         assert result.shape == face.shape
         assert result.dtype == np.float32
         assert np.isfinite(result).all()
@@ -53,8 +53,8 @@ def test_what_is_published_keeps_its_shape_and_is_sometimes_smaller_inside(face)
     assert (150, 140) in sizes
     assert 0.2 < np.mean([size != (150, 140) for size in seen]) < 0.6
     assert min(width for _, width in sizes) >= 64
-    same = Published(spy)(face, dice(5))
-    assert np.array_equal(same, Published(spy)(face, dice(5)))
+    same = Delivery(spy)(face, rng(5))
+    assert np.array_equal(same, Delivery(spy)(face, rng(5)))
 
 
 def test_faces_are_shrunk_before_they_are_enlarged(face):
@@ -65,7 +65,7 @@ def test_faces_are_shrunk_before_they_are_enlarged(face):
         return resize(small, 2 * small.shape[1], 2 * small.shape[0])
 
     for seed in range(40):
-        assert magnified(face, enlarge, 2, dice(seed)).shape == face.shape
+        assert magnified(face, enlarge, 2, rng(seed)).shape == face.shape
     assert (75, 70) in fed
     assert 0.1 < np.mean([size != (75, 70) for size in fed]) < 0.6
     assert min(min(size) for size in fed) >= 8
@@ -76,4 +76,4 @@ def test_an_attack_as_a_degradation_does_what_the_attack_does(face):
     whole = np.rint(face)
     image = torch.from_numpy(whole.astype(np.uint8)).permute(2, 0, 1)[None]
     expected = attack(image)[0].permute(1, 2, 0).numpy()
-    assert np.array_equal(AttackedFace(attack)(whole, dice()), expected.astype(np.float32))
+    assert np.array_equal(AttackedFace(attack)(whole, rng()), expected.astype(np.float32))

@@ -1,17 +1,23 @@
 """Hardening on data sets: what the card says of data and attacks."""
 
 import pytest
-from tiny_faces import SIZE, write_faces
 
 from demagnify import detectors
 from demagnify.data.provenance import identify
 from demagnify.detectors.detector import Detector
-from demagnify.hardening import Hardening
-from demagnify.hardening.harden import harden_on
-from demagnify.hardening.surrogates import Sparring
+from demagnify.hardening.config import HardeningConfig, SurrogateConfig
+from demagnify.hardening.harden import harden
+from tiny_faces import SIZE, write_faces
 
-QUICK = Hardening(
-    rounds=1, explore=1.0, judged=8, kinds=("blurred",), sparring=Sparring(partners=0)
+QUICK = HardeningConfig(
+    rounds=1,
+    explore=1.0,
+    validation_faces=8,
+    degradations=("blurred",),
+    surrogates=SurrogateConfig(count=0),
+    attacks=("bicubic-x2",),
+    size=SIZE,
+    device="cpu",
 )
 
 
@@ -26,15 +32,8 @@ def test_what_a_detector_has_seen_before_stays_seen(faces, tmp_path):
     """Once forgotten: attacks of an earlier training were called unseen after hardening."""
     start = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=1)
     start.card = {"seen_attacks": ["srgan-x4", "filters"], "sources": identify(faces[:1])}
-    harden_on(
-        faces[1:],
-        QUICK,
-        detector=start,
-        output=tmp_path / "hard",
-        attacks=["bicubic-x2"],
-        face_size=SIZE,
-        device="cpu",
-    )
+    harden(faces[1:], QUICK, tmp_path / "hard", detector=start)
+    assert (tmp_path / "hard.rounds.png").stat().st_size > 1000
     card = Detector.load(tmp_path / "hard", device="cpu").card
     assert card["seen_attacks"] == ["srgan-x4", "filters", "bicubic-x2"]
     assert card["sources"] == identify(faces)

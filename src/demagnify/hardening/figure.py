@@ -1,4 +1,4 @@
-"""The rounds as a picture."""
+"""The rounds as PNG: validation scores and the agent's choices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from demagnify.core.files import atomic_path
-from demagnify.hardening.judge import Round
+from demagnify.hardening.validation import Round
 
 _PURPLE: Final = "#9a4d80"
 _LINES: Final[Sequence[tuple[Callable[[Round], float], str, str]]] = (
@@ -21,7 +21,7 @@ _LINES: Final[Sequence[tuple[Callable[[Round], float], str, str]]] = (
     (attrgetter("degraded"), "s", "#00795a"),
     (attrgetter("worst"), "v", "#b84a00"),
 )
-_NAMES: Final = ("untouched", "degraded, mean", "worst kind")
+_NAMES: Final = ("clean", "degraded, mean", "worst degradation")
 _COLOURS: Final = colormaps["tab20"]
 _NAMED: Final = 2.0
 """Percent of the faces from which on a choice gets a colour of its own."""
@@ -29,11 +29,11 @@ _OTHERS: Final = "others"
 
 
 def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round] = ()) -> None:
-    """Draws what each round brought on validation faces, and what the agent chose, as PNG.
+    """Draws the validation scores of each round and the agent's choices.
 
     Args:
         rounds: From round 0.
-        path: Where the picture shall stand.
+        path: The PNG file to write.
         averages: Of mean weights, drawn hollow on the way from round 0 to the best one.
 
     Raises:
@@ -45,13 +45,13 @@ def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round
     for (figure_of, mark, colour), label in zip(_LINES, _NAMES, strict=True):
         heights = [100 * figure_of(one) for one in rounds]
         left.plot(at, heights, f"{mark}-", color=colour, label=label)
-    played = [(one.number - 1, 100 * one.agent) for one in rounds if one.agent is not None]
-    if played:
-        left.plot(*zip(*played, strict=True), "x--", color=_PURPLE, label="as the agent chose")
+    chosen = [(one.number - 1, 100 * one.agent) for one in rounds if one.agent is not None]
+    if chosen:
+        left.plot(*zip(*chosen, strict=True), "x--", color=_PURPLE, label="as the agent chose")
     for figure_of, mark, colour in _LINES:
-        ways = [(one.number * one.share, 100 * figure_of(one)) for one in averages]
-        if ways:
-            left.plot(*zip(*ways, strict=True), mark, color=colour, fillstyle="none")
+        means = [(one.number * one.share, 100 * figure_of(one)) for one in averages]
+        if means:
+            left.plot(*zip(*means, strict=True), mark, color=colour, fillstyle="none")
     if averages:
         left.plot([], [], "o", color="#666666", fillstyle="none", label="mean weights")
     left.set(xlabel="round", ylabel="balanced accuracy in %", xticks=at)
@@ -60,13 +60,13 @@ def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower left", ncols=5, fontsize=9)
     _draw_choices(right, rounds[1:])
     right.set(xlabel="round", ylabel="% of the training faces", xticks=at[1:], ylim=(0, 100))
-    right.set_title("What the agent chose", loc="left", fontsize=10)
+    right.set_title("The agent's choices", loc="left", fontsize=10)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
 
 def _draw_choices(axes: Axes, rounds: Sequence[Round]) -> None:
-    """Stacks what the agent chose in each round; what it hardly ever chose is put together."""
+    """Stacks the agent's choices in each round; rare choices are put together."""
     shares = (
         {name: [100 * one.choices[name] for one in rounds] for name in rounds[-1].choices}
         if rounds

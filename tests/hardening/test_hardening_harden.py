@@ -1,4 +1,4 @@
-"""Agent and detector in turns: what is learned, what is chosen, and what a kill costs."""
+"""The loop: what agent and detector learn, and that a killed loop continues."""
 
 import numpy as np
 import pytest
@@ -7,25 +7,26 @@ import torch
 from demagnify.agents.learners.config import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, DetectorTraining, train_detector
-from demagnify.hardening import Hardening, Sparring, adversary, averaging, rounds
-from demagnify.hardening.adversary import Adversary, Mixture, degrading
-from demagnify.hardening.opponents import Opponents
-from demagnify.hardening.picture import draw_rounds
-from demagnify.hardening.rounds import harden
-from demagnify.hardening.surrogates import Lessons
+from demagnify.hardening import averaging
+from demagnify.hardening import harden as harden_module
+from demagnify.hardening.adversary import Adversary, Mixture
+from demagnify.hardening.attack_pool import AttackPool, degrading
+from demagnify.hardening.config import HardeningConfig, SurrogateConfig
+from demagnify.hardening.figure import draw_rounds
+from demagnify.hardening.harden import harden
 from demagnify.transforms.attacks import create
 from demagnify.transforms.degradations import Degrader, registered
 
-KINDS = ("blurred", "resampled", "crisp")
-FILTERS = Opponents((registered(KINDS),))
-QUICK = Hardening(
+FILTERS_USED = ("blurred", "resampled", "crisp")
+POOL = AttackPool((registered(FILTERS_USED),))
+QUICK = HardeningConfig(
     rounds=2,
-    probe=60,
-    judged=40,
-    kinds=KINDS,
-    sparring=Sparring(partners=0),
+    agent_faces=60,
+    validation_faces=40,
+    degradations=FILTERS_USED,
+    surrogates=SurrogateConfig(count=0),
     learner=FullInformationConfig(epochs=5),
-    detector=DetectorTraining(
+    training=DetectorTraining(
         epochs=2, batch_size=16, learning_rate=3e-3, precision="float32", augmentation=0
     ),
 )
@@ -34,24 +35,19 @@ QUICK = Hardening(
 @pytest.fixture(scope="module")
 def trained(tiny, faces, tmp_path_factory) -> Detector:
     """A detector that relies on what filters wipe out."""
-    config = QUICK.detector.model_copy(update={"epochs": 6})
+    config = QUICK.training.model_copy(update={"epochs": 6})
     output = tmp_path_factory.mktemp("trained") / "start"
     return train_detector(
         faces(160, 1), faces(60, 2), config, detector=tiny(), output=output
     ).detector
 
 
-def test_the_loop_makes_a_detector_that_stands_degradations_better(trained, faces, tmp_path):
+def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, faces, tmp_path):
     told = []
     before = trained.fingerprint()
-    result = harden(
-        faces(160, 1),
-        faces(60, 2),
-        QUICK.model_copy(update={"rounds": 3}),
-        detector=trained,
-        output=tmp_path / "hard",
-        tell=told.append,
-    )
+    data = faces(160, 1), faces(60, 2)
+    config = QUICK.model_copy(update={"rounds": 3})
+    result = harden(data, config, tmp_path / "hard", detector=trained, log=told.append)
     first, *others = result.rounds
     best = result.best
     assert best.score == max(one.score for one in (*result.rounds, *result.averages))
@@ -71,18 +67,18 @@ def test_the_loop_makes_a_detector_that_stands_degradations_better(trained, face
 
 
 def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
-    arguments = {"detector": trained, "output": tmp_path / "hard"}
-    first = harden(faces(80, 1), faces(40, 2), QUICK, **arguments)
-    again = harden(faces(80, 1), faces(40, 2), QUICK, **arguments)
+    data, output = (faces(80, 1), faces(40, 2)), tmp_path / "hard"
+    first = harden(data, QUICK, output, detector=trained)
+    again = harden(data, QUICK, output, detector=trained)
     assert (again.rounds, again.averages) == (first.rounds, first.averages)
     assert again.detector.fingerprint() == first.detector.fingerprint()
     with pytest.raises(BadArtifactError, match="settings"):
-        harden(faces(80, 1), faces(40, 2), QUICK.model_copy(update={"clean": 0.5}), **arguments)
+        harden(data, QUICK.model_copy(update={"clean": 0.5}), output, detector=trained)
 
 
 def test_a_killed_loop_goes_on_to_the_same_bits(trained, faces, tmp_path, monkeypatch):
     data = faces(80, 1), faces(40, 2)
-    whole = harden(*data, QUICK, detector=trained, output=tmp_path / "whole")
+    whole = harden(data, QUICK, tmp_path / "whole", detector=trained)
 
     calls = []
 
@@ -92,20 +88,20 @@ def test_a_killed_loop_goes_on_to_the_same_bits(trained, faces, tmp_path, monkey
             raise KeyboardInterrupt
         return train_detector(*args, **kwargs)
 
-    monkeypatch.setattr(rounds, "train_detector", killed)
+    monkeypatch.setattr(harden_module, "train_detector", killed)
     with pytest.raises(KeyboardInterrupt):
-        harden(*data, QUICK, detector=trained, output=tmp_path / "killed")
+        harden(data, QUICK, tmp_path / "killed", detector=trained)
     assert not (tmp_path / "killed").exists()
     monkeypatch.undo()
-    resumed = harden(*data, QUICK, detector=trained, output=tmp_path / "killed")
+    resumed = harden(data, QUICK, tmp_path / "killed", detector=trained)
     assert resumed.rounds == whole.rounds
     assert resumed.detector.fingerprint() == whole.detector.fingerprint()
 
 
-def test_without_an_agent_nobody_trains_one(trained, faces, tmp_path, monkeypatch):
+def test_without_exploitation_no_agent_is_trained(trained, faces, tmp_path, monkeypatch):
     monkeypatch.setattr(Adversary, "train", None)
     config = QUICK.model_copy(update={"explore": 1.0, "rounds": 1})
-    result = harden(faces(80, 1), faces(40, 2), config, detector=trained, output=tmp_path / "hard")
+    result = harden((faces(80, 1), faces(40, 2)), config, tmp_path / "hard", detector=trained)
     assert (result.rounds[1].agent, result.rounds[1].choices) == (None, {})
     draw_rounds(result.rounds, tmp_path / "rounds.png")
     assert (tmp_path / "rounds.png").stat().st_size > 1000
@@ -114,7 +110,7 @@ def test_without_an_agent_nobody_trains_one(trained, faces, tmp_path, monkeypatc
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_mean_lies_between_two_detectors(tiny, share, tmp_path):
     one, other = tiny(0), tiny(1)
-    mean = averaging.between(one, other, share, folder=tmp_path / "mean")
+    mean = averaging.mean_detector(one, other, share, folder=tmp_path / "mean")
     parts = zip(*(d.network.state_dict().values() for d in (one, other, mean)), strict=True)
     for before, after, middle in parts:
         expected = (1 - share) * before.double() + share * after.double()
@@ -125,24 +121,24 @@ def test_a_mean_lies_between_two_detectors(tiny, share, tmp_path):
         assert torch.equal(mean.logits(images), same.logits(images))
 
 
-def test_the_card_says_what_else_it_shall_say(trained, faces, tmp_path):
-    arguments = {"detector": trained, "output": tmp_path / "hard", "about": {"note": "for tests"}}
+def test_further_entries_stand_in_the_card(trained, faces, tmp_path):
     config = QUICK.model_copy(update={"rounds": 1})
-    harden(faces(80, 1), faces(40, 2), config, **arguments)
+    data, about = (faces(80, 1), faces(40, 2)), {"note": "for tests"}
+    harden(data, config, tmp_path / "hard", detector=trained, about=about)
     assert Detector.load(tmp_path / "hard").card["note"] == "for tests"
 
 
-def test_a_card_keeps_what_an_earlier_loop_did(trained, faces, tmp_path):
+def test_a_card_keeps_the_record_of_an_earlier_loop(trained, faces, tmp_path):
     config = QUICK.model_copy(update={"rounds": 1})
     data = faces(80, 1), faces(40, 2)
-    first = harden(*data, config, detector=trained, output=tmp_path / "one").detector
-    harden(*data, config, detector=first, output=tmp_path / "two")
+    first = harden(data, config, tmp_path / "one", detector=trained).detector
+    harden(data, config, tmp_path / "two", detector=first)
     one, two = (Detector.load(tmp_path / name).card["hardening"] for name in ("one", "two"))
     assert two["earlier"] == one
     assert "earlier" not in one
 
 
-def test_the_agent_finds_the_degradation_that_hurts(faces, tmp_path):
+def test_the_agent_finds_the_degradation_under_which_the_detector_fails(faces, tmp_path):
     """A detector that is right unless a face is blurred: the agent must learn to blur."""
 
     class Grid(Detector):
@@ -160,26 +156,24 @@ def test_the_agent_finds_the_degradation_that_hurts(faces, tmp_path):
         std=(1, 1, 1),
     )
     config = QUICK.model_copy(update={"learner": FullInformationConfig(epochs=40)})
-    made = Adversary.train(
-        faces(200, 1), grid, config, FILTERS, round_=1, folder=tmp_path / "agent"
-    )
+    made = Adversary.train(faces(200, 1), grid, config, POOL, round_=1, folder=tmp_path / "agent")
     fresh = faces(100, 9)
     chosen = made.choose(fresh)
     fakes = chosen[fresh.labels == 1]
-    hurting = np.isin(fakes, [1 + KINDS.index("blurred"), 1 + KINDS.index("resampled")])
-    assert hurting.mean() > 0.8
-    again = Adversary.train(
-        faces(200, 1), grid, config, FILTERS, round_=1, folder=tmp_path / "other"
+    hurting = np.isin(
+        fakes, [1 + FILTERS_USED.index("blurred"), 1 + FILTERS_USED.index("resampled")]
     )
+    assert hurting.mean() > 0.8
+    again = Adversary.train(faces(200, 1), grid, config, POOL, round_=1, folder=tmp_path / "other")
     assert np.array_equal(again.choose(fresh), chosen)
 
 
 def test_degradations_as_actions_depend_on_the_pixels_alone(faces):
     images = faces(12, 3).batch(range(12))
-    action = degrading(FILTERS.kinds, seed=0, round_=2)[1]
+    action = degrading(POOL.degradations, seed=0, round_=2)[1]
     assert torch.equal(action(images), torch.cat([action(one[None]) for one in images]))
     assert torch.equal(action(images.flip(0)).flip(0), action(images))
-    other = degrading(FILTERS.kinds, seed=0, round_=3)[1]
+    other = degrading(POOL.degradations, seed=0, round_=3)[1]
     assert not torch.equal(action(images), other(images))
     assert repr(action) != repr(other)
 
@@ -187,19 +181,17 @@ def test_degradations_as_actions_depend_on_the_pixels_alone(faces):
 def test_the_mixture_keeps_its_shares():
     count = 4000
     config = QUICK.model_copy(update={"clean": 0.25, "explore": 0.4})
-    mixture = Mixture(np.full(count, 2), config, FILTERS, round_=1)
+    mixture = Mixture(np.full(count, 2), config, POOL, round_=1)
     numbers = mixture._numbers(0)
     assert (numbers == 0).mean() == pytest.approx(0.25, abs=0.03)
     assert (numbers == 2).mean() == pytest.approx(0.75 * (0.6 + 0.4 / 3), abs=0.03)
     assert not np.array_equal(numbers, mixture._numbers(1))
-    assert np.array_equal(
-        numbers, Mixture(np.full(count, 2), config, FILTERS, round_=1)._numbers(0)
-    )
+    assert np.array_equal(numbers, Mixture(np.full(count, 2), config, POOL, round_=1)._numbers(0))
 
 
 def test_without_an_agent_every_degradation_is_as_likely():
     config = QUICK.model_copy(update={"clean": 0.0, "explore": 1.0})
-    numbers = Mixture(np.zeros(3000, np.int64), config, FILTERS, round_=1)._numbers(0)
+    numbers = Mixture(np.zeros(3000, np.int64), config, POOL, round_=1)._numbers(0)
     assert np.allclose(np.bincount(numbers, minlength=4)[1:] / 3000, 1 / 3, atol=0.04)
 
 
@@ -209,47 +201,43 @@ def test_the_mixture_degrades_as_it_says(faces):
     chosen = np.arange(10) % 4
     indices = np.arange(10)
     images = some.batch(indices)
-    got = Mixture(chosen, config, FILTERS, round_=2)(images, indices, epoch=1)
-    assert torch.equal(got, Degrader(KINDS, seed=0)(images, chosen, indices, epoch=5))
+    got = Mixture(chosen, config, POOL, round_=2)(images, indices, epoch=1)
+    assert torch.equal(got, Degrader(FILTERS_USED, seed=0)(images, chosen, indices, epoch=5))
 
 
-def test_sparring_networks_and_given_attacks_take_part(trained, faces, tmp_path):
+def test_surrogate_networks_and_given_attacks_take_part(trained, faces, tmp_path):
     told = []
     config = QUICK.model_copy(
         update={
             "rounds": 1,
-            "sparring": Sparring(partners=2, faces=20, lessons=Lessons(steps=3, batch_size=2)),
+            "surrogates": SurrogateConfig(count=2, faces=20, steps=3, batch_size=2),
         }
     )
-    data = {"detector": trained, "output": tmp_path / "hard", "tell": told.append}
+    data, output = (faces(80, 1), faces(40, 2)), tmp_path / "hard"
     attacks = [create("bicubic-x2", device="cpu")]
-    result = harden(faces(80, 1), faces(40, 2), config, attacks=attacks, **data)
-    names = [*KINDS, "faithful-x2-1", "restoring-x4-2", "bicubic-x2"]
-    assert list(result.rounds[0].kinds) == names
+    result = harden(data, config, output, detector=trained, attacks=attacks, log=told.append)
+    names = [*FILTERS_USED, "faithful-x2-1", "restoring-x4-2", "bicubic-x2"]
+    assert list(result.rounds[0].degradations) == names
     assert list(result.rounds[1].choices) == ["leave", *names]
-    assert told[0].startswith("2 sparring networks; look at ")
-    assert (tmp_path / "hard.rounds" / "sparring" / "partners.png").stat().st_size > 1000
-    again = harden(faces(80, 1), faces(40, 2), config, attacks=attacks, **data)
+    assert told[0].startswith("2 surrogate networks; look at ")
+    assert (tmp_path / "hard.rounds" / "surrogates" / "surrogates.png").stat().st_size > 1000
+    again = harden(data, config, output, detector=trained, attacks=attacks, log=told.append)
     assert again.rounds == result.rounds
     with pytest.raises(BadArtifactError, match="attacks"):
-        harden(faces(80, 1), faces(40, 2), config, **data)
+        harden(data, config, output, detector=trained)
 
 
 def test_what_cannot_be_hardened_is_refused(trained, faces, tmp_path):
     data = faces(40, 1), faces(40, 2)
+    unknown = QUICK.model_copy(update={"degradations": ("blured",)})
     with pytest.raises(UnknownNameError, match="blured"):
-        harden(
-            *data,
-            QUICK.model_copy(update={"kinds": ("blured",)}),
-            detector=trained,
-            output=tmp_path / "x",
-        )
+        harden(data, unknown, tmp_path / "x", detector=trained)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "diary.txt").write_text("mine")
     with pytest.raises(BadOutputError, match="full"):
-        harden(*data, QUICK, detector=trained, output=tmp_path / "full")
-    wrapped = adversary.Detector(
+        harden(data, QUICK, tmp_path / "full", detector=trained)
+    wrapped = Detector(
         torch.nn.Identity(), name="w", backbone="", input_size=0, mean=(0, 0, 0), std=(1, 1, 1)
     )
     with pytest.raises(BadConfigError, match="cannot be hardened"):
-        harden(*data, QUICK, detector=wrapped, output=tmp_path / "y")
+        harden(data, QUICK, tmp_path / "y", detector=wrapped)

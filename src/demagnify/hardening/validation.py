@@ -1,0 +1,108 @@
+"""How well a detector does on validation faces, clean and under each degradation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from demagnify.data.dataset import FaceDataset
+from demagnify.detectors.detector import Detector
+from demagnify.hardening.attack_pool import degrading
+from demagnify.scores import LogitTable, rewards_of
+from demagnify.transforms.degradations import Degradation
+
+VALIDATION: Final = 10**6
+"""The round number under which validation faces are degraded: drawn apart from all training."""
+
+
+class Round(BaseModel):
+    """The result of a round on validation faces; round 0 is the detector before hardening."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: int = Field(ge=0, description="0 before the first round.")
+    share: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Weight of the round's parameters in the mean with those of round 0.",
+    )
+    threshold: float = Field(default=0.0, description="Threshold of the detector.")
+    clean: float = Field(description="Balanced accuracy on clean faces.")
+    degraded: float = Field(description="Mean balanced accuracy over the degradations.")
+    worst: float = Field(description="Balanced accuracy under the worst degradation.")
+    degradations: dict[str, float] = Field(description="Balanced accuracy under each degradation.")
+    agent: float | None = Field(
+        default=None,
+        description="Balanced accuracy under the agent's choices, before the detector was trained.",
+    )
+    choices: dict[str, float] = Field(
+        default_factory=dict,
+        description="Share of the training faces for which the agent chose each degradation.",
+    )
+
+    @property
+    def score(self) -> float:
+        """The criterion of the best round: clean and degraded faces count alike."""
+        return (self.clean + self.degraded) / 2
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Scores detectors on the same faces and degradations.
+
+    Attributes:
+        faces: Validation faces.
+        degradations: By name.
+        seed: Seed of their settings.
+        folder: Where logits are cached.
+    """
+
+    faces: FaceDataset
+    degradations: Mapping[str, Degradation]
+    seed: int
+    folder: Path
+
+    def table(self, detector: Detector, place: str) -> LogitTable:
+        """Returns a detector's logits, one column for clean faces and one for each degradation.
+
+        Args:
+            detector: The detector, which computes what is not cached.
+            place: The subfolder of its logits.
+        """
+        actions = degrading(self.degradations, seed=self.seed, round_=VALIDATION)
+        table = LogitTable(self.faces, detector, actions)
+        table.fill(self.folder / place / "validation.safetensors")
+        return table
+
+    def __call__(self, detector: Detector, number: int) -> Round:
+        """Returns the record of a round's detector."""
+        return self.record(self.table(detector, f"{number}"), number)
+
+    def record(self, table: LogitTable, number: int) -> Round:
+        """Returns the record of a filled table, at the threshold of its detector."""
+        columns = range(table.logits.shape[1])
+        clean, *degraded = (
+            balanced_accuracy(table, np.full(len(table.labels), column)) for column in columns
+        )
+        return Round(
+            number=number,
+            threshold=table.threshold,
+            clean=clean,
+            degraded=float(np.mean(degraded)),
+            worst=min(degraded),
+            degradations=dict(zip(self.degradations, degraded, strict=True)),
+        )
+
+
+def balanced_accuracy(table: LogitTable, columns: NDArray[np.int64]) -> float:
+    """Returns the balanced accuracy where each face is in one of the columns, int64 (N,)."""
+    logits = table.logits[np.arange(len(columns)), columns]
+    right = rewards_of(logits, table.labels, table.threshold) > 0
+    return float(np.mean([right[table.labels == label].mean() for label in (0, 1)]))
