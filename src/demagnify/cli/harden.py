@@ -52,7 +52,8 @@ def run(
         int,
         typer.Option(
             min=1,
-            help="Training steps of each of these networks; enhancing ones take three times as many.",
+            help="Training steps of each of these networks; enhancing ones take three times as "
+            "many.",
         ),
     ] = 800,
     attack: Annotated[
