@@ -113,8 +113,8 @@ def harden(
     start = detector or detectors.load(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
     pool = (*named, *attacks)
-    train, val = _open(data, config, on_skip)
-    card = {**_provenance(start, data, pool), **(about or {})}
+    train, val, sources = _open(data, config, on_skip)
+    card = {**_provenance(start, sources, pool), **(about or {})}
     loop = _Loop(train, val, config, start, output, pool, card, log or (lambda _line: None))
     hardened = loop.finished() or loop.run()
     figure = output.with_name(output.name + FIGURE)
@@ -124,28 +124,33 @@ def harden(
 
 def _open(
     data: Data, config: HardeningConfig, on_skip: Callable[[Skipped], None] | None
-) -> tuple[FaceDataset, FaceDataset]:
-    if isinstance(data, tuple) and isinstance(data[0], FaceDataset):
-        return data  # type: ignore[return-value]
+) -> tuple[FaceDataset, FaceDataset, list[Path]]:
+    """Returns training and validation faces, and the manifests that they come from."""
+    first, last = data[0], data[-1]
+    if isinstance(first, FaceDataset) and isinstance(last, FaceDataset):
+        return first, last, []
+    sources = [Path(one) for one in data if not isinstance(one, FaceDataset)]
     opened = open_splits(
-        data,  # type: ignore[arg-type]
+        sources,
         SPLITS,
         size=config.size,
         limit=config.subsample,
         strict=config.strict,
         skip=on_skip,
     )
-    return opened[SPLITS[0]], opened[SPLITS[1]]
+    return opened[SPLITS[0]], opened[SPLITS[1]], sources
 
 
-def _provenance(detector: Detector, data: Data, attacks: Sequence[Attack]) -> dict[str, Any]:
+def _provenance(
+    detector: Detector, sources: Sequence[Path], attacks: Sequence[Attack]
+) -> dict[str, Any]:
     """Returns the card's entries on data and attacks: everything seen before stays seen."""
+    known = detector.card.get(RECORDED, [])
     seen = (*detector.card.get("seen_attacks", ()), FAMILY, *(one.name for one in attacks))
-    entries: dict[str, Any] = {"seen_attacks": list(dict.fromkeys(seen))}
-    if not isinstance(data[0], FaceDataset):
-        known = detector.card.get(RECORDED, [])
-        entries[RECORDED] = [*known, *(one for one in identify(data) if one not in known)]
-    return entries
+    return {
+        RECORDED: [*known, *(one for one in identify(sources) if one not in known)],
+        "seen_attacks": list(dict.fromkeys(seen)),
+    }
 
 
 class _Loop:
@@ -181,9 +186,9 @@ class _Loop:
         best = current = self.detector
         self.log(_line(rounds[0]))
         for number in range(1, self.config.rounds + 1):
-            chosen, record = self._train_adversary(current, number)
+            chosen, entries = self._train_adversary(current, number)
             current = self._train_detector(current, chosen, number)
-            record = self.validation(current, number).model_copy(update=record)
+            record = self.validation(current, number).model_copy(update=entries)
             if record.score > max(earlier.score for earlier in rounds):
                 best = current
             rounds.append(record)
