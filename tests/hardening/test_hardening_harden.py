@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from demagnify import detectors
 from demagnify.agents.learners.config import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, DetectorTraining, train_detector
@@ -14,6 +15,7 @@ from demagnify.hardening.attack_pool import AttackPool, degrading
 from demagnify.hardening.config import HardeningConfig, SurrogateConfig
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.harden import harden
+from demagnify.hardening.validation import Round
 from demagnify.transforms.attacks import create
 from demagnify.transforms.degradations import Degrader, registered
 
@@ -241,3 +243,12 @@ def test_what_cannot_be_hardened_is_refused(trained, faces, tmp_path):
     )
     with pytest.raises(BadConfigError, match="cannot be hardened"):
         harden(data, QUICK, tmp_path / "y", detector=wrapped)
+
+
+def test_the_record_of_the_shipped_detector_has_the_present_words():
+    record = detectors.load("hardened", device="cpu").card["hardening"]
+    while record:
+        assert HardeningConfig.model_validate(record["settings"]).identity() == record["settings"]
+        for one in (*record["rounds"], *record["averages"]):
+            Round.model_validate(one)
+        record = record.get("earlier")
