@@ -27,7 +27,7 @@ from demagnify.data import FaceDataset
 from demagnify.detectors.train import open_splits
 from demagnify.evaluation import Evaluation, Settings
 from demagnify.evaluation.ablation import Ablation, ablate
-from demagnify.evaluation.result import UNDEFENDED
+from demagnify.evaluation.results import UNDEFENDED
 from demagnify.laundering.conditions import CLEAN, create_attacks, under_attacks
 
 DASH = "\N{EN DASH}"

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from demagnify.core.files import atomic_path
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.words import attack_name
-from demagnify.evaluation.result import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
 _ROW: Final = 0.34

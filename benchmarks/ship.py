@@ -19,7 +19,7 @@ from typing import Any, Final
 import torch
 
 from demagnify.core import artifacts
-from demagnify.evaluation.result import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
 WEIGHTS: Final = Path(__file__).parents[1] / "src" / "demagnify" / "weights"

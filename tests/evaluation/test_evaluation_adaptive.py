@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from demagnify.agents.judgement import Judgement
-from demagnify.evaluation.familiarity import familiarity, families
+from demagnify.evaluation.cells import worst_of
 from demagnify.evaluation.metrics import Scores
+from demagnify.evaluation.provenance import familiarity, families
 from demagnify.evaluation.statistics import GroupResamples, Measured, holm
-from demagnify.evaluation.worst_case import worst_of
 
 
 def said(logits, actions=None, threshold=0.0):

@@ -26,8 +26,8 @@ from demagnify.evaluation import (
     learned_contender,
     load_result,
 )
-from demagnify.evaluation.baselines.choosing import choose_action, choose_threshold
-from demagnify.evaluation.batches import draw_batches
+from demagnify.evaluation.baselines.choose import choose_action, choose_threshold
+from demagnify.evaluation.document import draw_batches
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import write_report
 from demagnify.evaluation.run_folder import load_examples

@@ -10,10 +10,9 @@ import pytest
 from demagnify.agents.judgement import Defense, Judgement
 from demagnify.core.errors import BadArtifactError
 from demagnify.evaluation import Context, Settings, evaluate
-from demagnify.evaluation.report import all_tables, markup, plots, story, tables, write_report
-from demagnify.evaluation.report.page import render
-from demagnify.evaluation.report.strip import residual
-from demagnify.evaluation.report.table import Entry, Table
+from demagnify.evaluation.report import all_tables, figures, markup, story, tables, write_report
+from demagnify.evaluation.report.page import render, residual
+from demagnify.evaluation.report.tables import Entry, Table
 from demagnify.evaluation.report.words import (
     listed,
     mean_and_sd,
@@ -23,7 +22,7 @@ from demagnify.evaluation.report.words import (
     sign,
     with_span,
 )
-from demagnify.evaluation.result import Estimate
+from demagnify.evaluation.results import Estimate
 
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -304,7 +303,7 @@ def test_one_class_alone_still_gives_a_page(faceds_of, guided):
 
 
 def test_pictures_follow_light_and_dark_and_are_the_same_each_time(result):
-    first, again = plots.draw_all(result), plots.draw_all(result)
+    first, again = figures.draw_all(result), figures.draw_all(result)
     assert [plot.title for plot in first] == [
         "What is won back",
         "Every attack, with intervals",

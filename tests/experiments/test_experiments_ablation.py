@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from tiny_faces import SIZE
 from tiny_loop import DEFENSE, SETTINGS
 
 from demagnify.agents.config import DefenseTraining
@@ -10,6 +9,7 @@ from demagnify.agents.learners import FullInformationConfig
 from demagnify.detectors.train import open_splits
 from demagnify.evaluation.ablation import Ablation, ablate
 from demagnify.laundering.conditions import create_attacks, under_attacks
+from tiny_faces import SIZE
 
 QUICK = FullInformationConfig(hidden=8, epochs=3)
 

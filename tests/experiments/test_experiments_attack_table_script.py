@@ -5,10 +5,10 @@ import csv
 import pytest
 import torch
 from spandrel.architectures.Compact import Compact
-from tiny_faces import SIZE, write_faces
 
 import scripts
 from demagnify import detectors
+from tiny_faces import SIZE, write_faces
 
 
 @pytest.fixture(scope="module")

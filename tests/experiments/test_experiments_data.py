@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from tiny_faces import SIZE, write_faces
 
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, UnknownNameError
@@ -16,6 +15,7 @@ from demagnify.laundering.conditions import (
     under_attacks,
 )
 from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
+from tiny_faces import SIZE, write_faces
 
 COUNTS = {"train": 2, "val": 1, "test": 1}
 

@@ -4,13 +4,13 @@ import json
 from functools import partial
 
 import pytest
-from tiny_faces import write_faces
 
 from demagnify import detectors
 from demagnify.detectors import TrainedDetector
 from demagnify.detectors.detector import Detector
 from demagnify.evaluation import Settings, demo
 from demagnify.evaluation.demo import Demo
+from tiny_faces import write_faces
 
 PRESET = """
 defense:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
-from tiny_faces import SIZE, write_faces
 from tiny_loop import DEFENSE, DETECTOR, SETTINGS, training
 
 from demagnify import detectors
@@ -27,6 +26,7 @@ from demagnify.evaluation.report.words import percent
 from demagnify.evaluation.run import evaluate_on
 from demagnify.transforms.attacks.controls import BicubicAttack
 from demagnify.transforms.corrections import ActionSet
+from tiny_faces import SIZE, write_faces
 
 
 @pytest.fixture(scope="module")

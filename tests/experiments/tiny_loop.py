@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from tiny_faces import SIZE, write_faces
-
 from demagnify.agents.config import DefenseTraining
 from demagnify.agents.learners import QLearningConfig
 from demagnify.agents.train import DefensePlan, train_defense_on
@@ -13,6 +11,7 @@ from demagnify.detectors import DetectorTraining, TrainedDetector
 from demagnify.detectors.train import train_detector_on
 from demagnify.evaluation import Evaluation, Settings
 from demagnify.evaluation.run import EvaluationPlan, evaluate_on
+from tiny_faces import SIZE, write_faces
 
 DETECTOR = DetectorTraining(
     epochs=3, batch_size=8, learning_rate=3e-3, augmentation=0.0, seed=4, precision="float32"

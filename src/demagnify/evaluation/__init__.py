@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from demagnify.evaluation.contender import Board, Contender, Member, learned_contender
-from demagnify.evaluation.context import AttackEntry, Context, Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
 from demagnify.evaluation.protocol import Evaluation, evaluate
-from demagnify.evaluation.result import EvaluationResult
+from demagnify.evaluation.results import (
+    AttackEntry,
+    Context,
+    EvaluationResult,
+    Settings,
+    SkippedFile,
+)
 from demagnify.evaluation.run_folder import load_result
 
 __all__ = [

@@ -28,7 +28,7 @@ from demagnify.evaluation import (
     evaluate,
     learned_contender,
 )
-from demagnify.evaluation.baselines.remembered import Remembered
+from demagnify.evaluation.baselines.cached_state import Remembered
 from demagnify.laundering.conditions import Conditions, pooled
 from demagnify.scores import LogitTable
 from demagnify.transforms.corrections import ActionSet

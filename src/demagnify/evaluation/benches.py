@@ -16,9 +16,9 @@ from demagnify.core.errors import BadConfigError
 from demagnify.data import FaceDataset
 from demagnify.detectors import Detector
 from demagnify.evaluation import Board, Contender, Faced, Member, learned_contender
-from demagnify.evaluation.baselines.remembered import Remembered
+from demagnify.evaluation.baselines.cached_state import Remembered
 from demagnify.evaluation.baselines.simple import AlwaysAction
-from demagnify.evaluation.result import DefenseEntry
+from demagnify.evaluation.results import DefenseEntry
 from demagnify.laundering.conditions import Conditions, PartlyAttacked
 from demagnify.scores import LogitTable
 from demagnify.transforms.attacks.spec import file_name

@@ -8,7 +8,7 @@ from demagnify.agents.judgement import Defense
 from demagnify.agents.learned import Learned
 from demagnify.agents.state import StateEncoder
 from demagnify.evaluation.faced import Faceds
-from demagnify.evaluation.result import DefenseEntry
+from demagnify.evaluation.results import DefenseEntry
 
 
 @dataclass(frozen=True, slots=True)

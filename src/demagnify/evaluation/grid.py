@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from demagnify.core import progress
 from demagnify.core.errors import BadConfigError
+from demagnify.evaluation.cells import JudgedCell, judge_adaptive, judge_all
 from demagnify.evaluation.contender import Contender
-from demagnify.evaluation.context import Settings, SkippedFile
 from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.judged import JudgedCell, judge_adaptive, judge_all
 from demagnify.evaluation.metrics import COLUMN, MetricName
-from demagnify.evaluation.result import (
+from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
     ActionCounts,
@@ -24,6 +23,8 @@ from demagnify.evaluation.result import (
     Estimate,
     Recovery,
     RocCurve,
+    Settings,
+    SkippedFile,
     SplitEntry,
 )
 from demagnify.evaluation.statistics import (

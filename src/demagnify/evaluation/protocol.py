@@ -13,6 +13,7 @@ from pathlib import Path
 from demagnify.agents.judgement import Defense
 from demagnify.agents.state import StateEncoder
 from demagnify.core.errors import BadConfigError
+from demagnify.evaluation.baselines.choose import choose_references
 from demagnify.evaluation.contender import (
     Board,
     Contender,
@@ -20,14 +21,16 @@ from demagnify.evaluation.contender import (
     encoder_of,
     learned_contender,
 )
-from demagnify.evaluation.context import Context, Settings
 from demagnify.evaluation.document import make_result, worst_attack
-from demagnify.evaluation.examples import pick_examples
 from demagnify.evaluation.faced import Faceds
 from demagnify.evaluation.grid import JudgedSplit, check_same_faces
-from demagnify.evaluation.references import choose_references
-from demagnify.evaluation.result import EvaluationResult
-from demagnify.evaluation.run_folder import save_examples, save_predictions, save_result
+from demagnify.evaluation.results import Context, EvaluationResult, Settings
+from demagnify.evaluation.run_folder import (
+    pick_examples,
+    save_examples,
+    save_predictions,
+    save_result,
+)
 
 
 @dataclass(frozen=True, slots=True)

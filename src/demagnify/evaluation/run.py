@@ -19,9 +19,9 @@ from demagnify.detectors import Detector
 from demagnify.detectors.train import open_splits
 from demagnify.evaluation import Context, Evaluation, Settings, evaluate
 from demagnify.evaluation.benches import Bench, Benches, Group, is_bare
-from demagnify.evaluation.context import AttackEntry
-from demagnify.evaluation.costs import action_costs
+from demagnify.evaluation.machine import action_costs
 from demagnify.evaluation.report import write_report
+from demagnify.evaluation.results import AttackEntry
 from demagnify.laundering.conditions import (
     CLEAN,
     Attacked,

@@ -14,7 +14,7 @@ from demagnify.evaluation.adaptive import (
     Candidates,
     adapt,
 )
-from demagnify.evaluation.adaptive import answers as answers_module
+from demagnify.evaluation.adaptive import attack as answers_module
 from demagnify.evaluation.adaptive.search import ORIGINAL
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.controls import NoAttack

@@ -8,12 +8,15 @@ from demagnify.agents.state import Spectrum
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation import Faced
 from demagnify.evaluation.baselines import networks
-from demagnify.evaluation.baselines.greedy_search import GreedySearch, calibrated_likelihood
+from demagnify.evaluation.baselines.cached_state import Remembered
+from demagnify.evaluation.baselines.fitted import (
+    GreedySearch,
+    Router,
+    Stacking,
+    calibrated_likelihood,
+)
 from demagnify.evaluation.baselines.pool import Pool
-from demagnify.evaluation.baselines.remembered import Remembered
-from demagnify.evaluation.baselines.router import Router
 from demagnify.evaluation.baselines.simple import AverageActions, Constant
-from demagnify.evaluation.baselines.stacking import Stacking
 from demagnify.scores import LogitTable
 from demagnify.transforms.corrections import ActionSet
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from demagnify.evaluation.adaptive.answers import Answers
-from demagnify.evaluation.adaptive.attacker import Adapted, adapt
-from demagnify.evaluation.adaptive.candidates import FAST_ATTACKS, Candidates
-from demagnify.evaluation.adaptive.conditions import adaptive_conditions
-from demagnify.evaluation.adaptive.result import AdaptiveResult, load_adaptive
+from demagnify.evaluation.adaptive.attack import (
+    FAST_ATTACKS,
+    Adapted,
+    Answers,
+    Candidates,
+    Target,
+    adapt,
+    adaptive_conditions,
+    load_target,
+)
+from demagnify.evaluation.adaptive.results import AdaptiveResult, load_adaptive, tell
 from demagnify.evaluation.adaptive.run import AdaptivePlan, AdaptiveRun, attack_adaptively
-from demagnify.evaluation.adaptive.search import Search
-from demagnify.evaluation.adaptive.settings import AdaptiveSettings
-from demagnify.evaluation.adaptive.target import Target, load_target
-from demagnify.evaluation.adaptive.words import tell
+from demagnify.evaluation.adaptive.search import AdaptiveSettings, Search
 
 __all__ = [
     "FAST_ATTACKS",

@@ -1,4 +1,4 @@
-"""Figures with intervals from what the adaptive attacker did, face by face."""
+"""Figures with intervals from an adaptive attack, face by face."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from demagnify.core import progress
 from demagnify.data import FaceDataset
-from demagnify.evaluation.adaptive.attacker import Adapted
-from demagnify.evaluation.adaptive.candidates import Candidates
-from demagnify.evaluation.adaptive.order import Flags
-from demagnify.evaluation.adaptive.result import (
+from demagnify.evaluation.adaptive.attack import Adapted, Candidates, Target
+from demagnify.evaluation.adaptive.results import (
     Against,
     Class,
     Cost,
@@ -21,12 +20,59 @@ from demagnify.evaluation.adaptive.result import (
     Reached,
     Tried,
 )
-from demagnify.evaluation.adaptive.settings import AdaptiveSettings
-from demagnify.evaluation.adaptive.target import Target
+from demagnify.evaluation.adaptive.search import ORIGINAL, AdaptiveSettings, Flags
 from demagnify.evaluation.grid import estimate
 from demagnify.evaluation.metrics import Floats, MetricName, Scores
-from demagnify.evaluation.result import Estimate
+from demagnify.evaluation.results import Estimate
 from demagnify.evaluation.statistics import GroupResamples, Interval, Measured, interval
+from demagnify.laundering.quality import quality
+
+CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FaceCosts:
+    """How far each published face is from its original.
+
+    Attributes:
+        psnr: float64 (N,), dB; infinite where a face was left as it is.
+        ssim: float64 (N,).
+    """
+
+    psnr: Floats
+    ssim: Floats
+
+    @classmethod
+    def of(cls, candidates: Candidates, adapted: Adapted) -> FaceCosts:
+        """Compares the published faces with their originals.
+
+        Args:
+            candidates: The originals.
+            adapted: The published faces.
+        """
+        count = len(candidates.faces)
+        psnr, ssim = np.full(count, np.inf), np.ones(count)
+        changed = np.flatnonzero(adapted.search.winner != ORIGINAL)
+        with progress.bar("comparing with the originals", len(changed)) as advance:
+            for start in range(0, len(changed), CHUNK):
+                rows = changed[start : start + CHUNK]
+                pair = candidates.faces.batch(rows), adapted.faces.batch(rows)
+                psnr[rows], ssim[rows] = quality(*pair)
+                advance(len(rows))
+        return cls(psnr, ssim)
+
+    def summary(self) -> Cost:
+        """Sums it up over the faces that were changed."""
+        changed = np.isfinite(self.psnr)
+        if not changed.any():
+            return Cost(changed=0, psnr_mean=None, psnr_min=None)
+        return Cost(
+            changed=int(changed.sum()),
+            psnr_mean=float(self.psnr[changed].mean()),
+            psnr_min=float(self.psnr[changed].min()),
+            ssim_mean=float(self.ssim[changed].mean()),
+        )
+
 
 CLASSES: Final[dict[Class, tuple[int, ...]]] = {"all": (0, 1), "fake": (1,), "real": (0,)}
 NOBODY: Final = "there is no such face"

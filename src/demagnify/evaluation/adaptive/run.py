@@ -1,29 +1,118 @@
-"""The adaptive attacker on one split of a data set, and what is written about it."""
+"""The adaptive attack on one split of a data set, and the files that it writes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from demagnify.core import images, progress
 from demagnify.core.errors import BadOutputError
-from demagnify.core.files import write_bytes, write_text
+from demagnify.core.files import atomic_folder, write_bytes, write_text
 from demagnify.data import FaceDataset, Manifest
+from demagnify.data.labels import label_name
+from demagnify.data.manifest import FILE_NAME
 from demagnify.data.prepare import open_faces
 from demagnify.data.subsample import limited
-from demagnify.evaluation.adaptive.attacker import Adapted
-from demagnify.evaluation.adaptive.candidates import Candidates
-from demagnify.evaluation.adaptive.cost import FaceCosts
-from demagnify.evaluation.adaptive.measure import Yardstick, measure_against, measure_gain
-from demagnify.evaluation.adaptive.picture import draw
-from demagnify.evaluation.adaptive.result import RESULT, AdaptiveResult
-from demagnify.evaluation.adaptive.settings import AdaptiveSettings
-from demagnify.evaluation.adaptive.target import Target, attack_target, undefended_part
-from demagnify.evaluation.adaptive.written import write_faces
-from demagnify.evaluation.context import SkippedFile
+from demagnify.evaluation.adaptive.attack import (
+    Adapted,
+    Candidates,
+    Target,
+    attack_target,
+    undefended_part,
+)
+from demagnify.evaluation.adaptive.figure import draw
+from demagnify.evaluation.adaptive.measure import (
+    FaceCosts,
+    Yardstick,
+    measure_against,
+    measure_gain,
+)
+from demagnify.evaluation.adaptive.results import RESULT, AdaptiveResult
+from demagnify.evaluation.adaptive.search import AdaptiveSettings
+from demagnify.evaluation.results import SkippedFile
 from demagnify.laundering.conditions import default_cache
 from demagnify.transforms.attacks.base import Attack
+
+CHUNK = 64
+
+
+def write_faces(
+    folder: Path, candidates: Candidates, adapted: Adapted, cost: FaceCosts, *, split: str
+) -> None:
+    """Writes every face as PNG and `metadata.csv`; what stood at `folder` is replaced in one step.
+
+    Columns: file_name, label, split, group; original, its name in the data set; attack, the one
+    that was published; outcome, one of "succeeded", "failed", "misjudged already", "no target";
+    queries; the detector's score before and after; psnr and ssim against the original.
+
+    Raises:
+        BadOutputError: If the place cannot be written to.
+    """
+    names = _names(adapted)
+    with (
+        atomic_folder(folder) as temporary,
+        progress.bar("writing faces", len(names)) as advance,
+    ):
+        for rows, batch in adapted.faces.batches(CHUNK):
+            for row, pixels in zip(rows.tolist(), images.from_batch(batch), strict=True):
+                images.save_png(temporary / names[row], pixels)
+            advance(len(rows))
+        write_text(temporary / FILE_NAME, _table(names, candidates, adapted, cost, split))
+
+
+def _names(adapted: Adapted) -> list[str]:
+    """Numbers, because the names of the originals may be anything."""
+    labels = map(label_name, adapted.faces.labels.tolist())
+    return [f"{label}/{number:06d}.png" for number, label in enumerate(labels)]
+
+
+def _table(
+    names: list[str], candidates: Candidates, adapted: Adapted, cost: FaceCosts, split: str
+) -> str:
+    buffer = io.StringIO()
+    rows = _rows(names, candidates, adapted, cost, split)
+    first = next(rows)
+    writer = csv.DictWriter(buffer, list(first), lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(first)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _rows(
+    names: list[str], candidates: Candidates, adapted: Adapted, cost: FaceCosts, split: str
+) -> Iterator[dict[str, str]]:
+    faces, found = adapted.faces, adapted.search
+    attacks = [*candidates.names, "none"]  # the original is number -1
+    for row, name in enumerate(names):
+        yield {
+            "file_name": name,
+            "label": label_name(int(faces.labels[row])),
+            "split": split,
+            "group": str(faces.groups[row]),
+            "original": faces.names[row],
+            "attack": attacks[found.winner[row]],
+            "outcome": _outcome(adapted, row),
+            "queries": str(found.queries[row]),
+            "score_before": f"{adapted.before[row]:.6g}",
+            "score_after": f"{adapted.after[row]:.6g}",
+            "psnr": f"{cost.psnr[row]:.4f}",
+            "ssim": f"{cost.ssim[row]:.6f}",
+        }
+
+
+def _outcome(adapted: Adapted, row: int) -> str:
+    found = adapted.search
+    if not found.targeted[row]:
+        return "no target"
+    if found.mistaken[row]:
+        return "misjudged already"
+    return "succeeded" if found.succeeded[row] else "failed"
+
 
 ANSWERS: Final = "answers.safetensors"
 UNDEFENDED_ANSWERS: Final = "undefended.safetensors"

@@ -1,19 +1,106 @@
-"""The attacker's search: which attack is tried on which face, and what comes of it.
-
-It knows labels, image quality and the detector's answers to what it asks, and nothing else.
-"""
+"""The search of the adaptive attacker: which attack is tried on which face, and the outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.evaluation.adaptive.order import Flags, Floats, Integers, Ranking
-from demagnify.evaluation.adaptive.settings import AdaptiveSettings, Targets
+Order = Literal["success", "quality", "given"]
+Targets = Literal["fakes", "reals", "all"]
+
+DEFAULT_BUDGET: Final = 16
+
+
+class AdaptiveSettings(BaseModel):
+    """What the attacker may do for each face."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    budget: int = Field(
+        default=DEFAULT_BUDGET,
+        ge=2,
+        description="Queries to the detector per face; the one about the original counts, too",
+    )
+    stop_at_success: bool = Field(
+        default=False,
+        description="Whether the first attack that turns the verdict is taken, instead of the one "
+        "that moves the score furthest within the budget",
+    )
+    order: Order = Field(
+        default="success",
+        description="Which attack is tried first: the one that succeeded most often on earlier "
+        "faces of the same label, the one closest to the original, or the list's first",
+    )
+    targets: Targets = Field(
+        default="all",
+        description="Fakes are attacked to pass as real, real faces to be called fake",
+    )
+    min_psnr: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="Attacks that leave a face with less PSNR, in dB, are not tried on it",
+    )
+    block: int = Field(
+        default=32,
+        ge=1,
+        description="How many faces are attacked side by side; what succeeded on them orders the "
+        "attacks on the next ones",
+    )
+
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+class Ranking:
+    """Ranks the attacks that are left to a face; under "success" it learns from every try.
+
+    Args:
+        order: See `AdaptiveSettings.order`.
+        psnr: float64 (N, M), PSNR in dB of every face after every attack.
+    """
+
+    def __init__(self, order: Order, psnr: Floats) -> None:
+        self._order = order
+        self._psnr = psnr
+        self._tries = np.zeros((2, psnr.shape[1]), dtype=np.int64)
+        self._successes = np.zeros_like(self._tries)
+
+    def choose(self, faces: Integers, labels: Integers, left: Flags) -> Integers:
+        """Returns for each face the attack to try next.
+
+        Ties go to the higher PSNR, then to the earlier attack.
+
+        Args:
+            faces: int64 (n,), numbers of faces.
+            labels: int64 (n,), their labels.
+            left: bool (n, M), what has not been tried; at least one attack in each row.
+        """
+        numbers = np.broadcast_to(np.arange(left.shape[1]), left.shape)
+        keys: list[NDArray[np.generic]] = [numbers]
+        if self._order != "given":
+            keys.append(-self._psnr[faces])
+        if self._order == "success":
+            keys.append(-self._rates()[labels])
+        best: Integers = np.lexsort([*keys, ~left], axis=-1)[:, 0]
+        return best
+
+    def learn(self, attacks: Integers, labels: Integers, succeeded: Flags) -> None:
+        """Takes note of which tries turned a verdict, each array (n,)."""
+        np.add.at(self._tries, (labels, attacks), 1)
+        np.add.at(self._successes, (labels, attacks), succeeded)
+
+    def _rates(self) -> Floats:
+        """Success per label and attack, (2, M); an attack without a try counts as one half."""
+        rates: Floats = (self._successes + 1) / (self._tries + 2)
+        return rates
+
 
 Scores = NDArray[np.float32]
 Ask = Callable[[Integers, Integers], Scores]

@@ -25,8 +25,8 @@ from demagnify.evaluation.adaptive import (
     Target,
     adapt,
 )
+from demagnify.evaluation.adaptive.attack import answers_of
 from demagnify.evaluation.adaptive.measure import Yardstick
-from demagnify.evaluation.adaptive.target import answers_of
 from demagnify.evaluation.attack_table.clock import Clock
 from demagnify.evaluation.attack_table.kept import kept_quality
 from demagnify.evaluation.attack_table.result import (

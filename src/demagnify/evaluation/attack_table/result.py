@@ -7,9 +7,8 @@ from typing import Final, Literal
 from pydantic import Field
 
 from demagnify.evaluation.adaptive import AdaptiveSettings
-from demagnify.evaluation.context import Measure, Record
 from demagnify.evaluation.metrics import MetricName
-from demagnify.evaluation.result import Estimate
+from demagnify.evaluation.results import Estimate, Measure, Record
 
 SCHEMA_VERSION: Final = 1
 ADAPTIVE: Final = "adaptive"

@@ -23,7 +23,7 @@ from demagnify.evaluation.report.words import (
     with_point_span,
     with_span,
 )
-from demagnify.evaluation.result import Estimate
+from demagnify.evaluation.results import Estimate
 from demagnify.laundering.conditions import CLEAN
 
 SHOWN: Final[tuple[MetricName, ...]] = ("fnr", "fpr", "balanced_accuracy", "auc")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demagnify.core.files import write_text
-from demagnify.evaluation.report import give_back, markup, summary, tables, unsure
+from demagnify.evaluation.report import markup, summary, tables
 from demagnify.evaluation.report.page import render
 from demagnify.evaluation.report.story import Story, tell
-from demagnify.evaluation.report.table import Table
-from demagnify.evaluation.result import EvaluationResult
+from demagnify.evaluation.report.tables import Table
+from demagnify.evaluation.results import EvaluationResult
 from demagnify.evaluation.run_folder import load_examples, load_result
 
 __all__ = ["ReportFiles", "Story", "all_tables", "tell", "write_report"]
@@ -55,9 +55,9 @@ def write_report(folder: Path, *, output: Path | None = None) -> ReportFiles:
 def all_tables(result: EvaluationResult) -> list[Table]:
     """Returns the report's tables: the main one, the paper's, what was recovered, all figures."""
     optional = (
-        give_back.recovery_table(result),
-        give_back.alarm_table(result),
-        unsure.unsure_table(result),
+        summary.recovery_table(result),
+        summary.alarm_table(result),
+        summary.unsure_table(result),
         summary.summary_table(result),
         summary.wins_table(result),
         tables.paired_table(result),

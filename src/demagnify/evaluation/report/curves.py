@@ -8,8 +8,11 @@ from typing import Final
 from matplotlib.axes import Axes
 
 from demagnify.evaluation.report import theme
-from demagnify.evaluation.report.plot import Plot
-from demagnify.evaluation.report.words import listed
+from demagnify.evaluation.report.story import Focus
+from demagnify.evaluation.report.summary import abstaining_cells
+from demagnify.evaluation.report.theme import Plot
+from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
+from demagnify.evaluation.results import EvaluationResult
 
 History = Sequence[dict[str, float | None]]
 Line = tuple[list[float], list[float]]
@@ -18,6 +21,8 @@ _STEPS: Final = ("episode", "step", "epoch")
 _HIDDEN: Final = frozenset({"learning_rate", "images_per_second", "threshold", "epsilon"})
 _SHARE: Final = "share "
 _MOST_PANELS: Final = 4
+_LINE_COLOURS: Final = (theme.BLUE, theme.ORANGE, theme.GREEN, theme.PURPLE, theme.GREY)
+_LINE_STYLES: Final = ("-", "--", ":")
 _LOOKS: Final = (
     (theme.BLUE, "-"),
     (theme.ORANGE, "--"),
@@ -93,3 +98,38 @@ def _line(history: History, step: str, name: str) -> Line:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").replace("auc", "AUC")
+
+
+def risk_curves(result: EvaluationResult, focus: Focus) -> Plot | None:
+    """Share of wrong verdicts against the share given; None if every verdict is given."""
+    found = [
+        cell for cell in abstaining_cells(result, focus) if cell.withheld and cell.withheld.curve
+    ]
+    if not found:
+        return None
+    mine = [cell for cell in found if cell.defense == found[0].defense]
+    figure = theme.new_figure(3.4)
+    axes = figure.add_subplot()
+    for number, cell in enumerate(mine):
+        curve = cell.withheld.curve if cell.withheld else ()
+        colour = _LINE_COLOURS[number % len(_LINE_COLOURS)]
+        style = _LINE_STYLES[number // len(_LINE_COLOURS) % len(_LINE_STYLES)]
+        given, wrong = ([100 * x for x in column] for column in zip(*curve, strict=True))
+        axes.plot(given, wrong, style, color=colour, label=attack_name(cell.attack))
+    axes.set_xlabel("Faces that get a verdict (%)")
+    axes.set_ylabel("Wrong verdicts (%)")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    figure.legend(loc="outside upper left", ncols=2)
+    ends = [
+        f"{attack_name(cell.attack)} {percent(cell.withheld.risk)}"
+        for cell in mine
+        if cell.withheld
+    ]
+    return Plot(
+        title="Risk and coverage",
+        svg=theme.to_svg(figure),
+        alt=f"Share of wrong verdicts among those given, in percent: {listed(ends)}.",
+        caption=f"{found[0].defense}, {split_name(focus.split)} split; the most doubtful verdicts "
+        "are withheld first.",
+    )

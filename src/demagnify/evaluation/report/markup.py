@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from demagnify.evaluation.report.table import Entry, Table
+from demagnify.evaluation.report.tables import Entry, Table
 
 _LATEX: Final = {
     "\\": r"\textbackslash{}",

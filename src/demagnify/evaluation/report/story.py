@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from demagnify.evaluation.context import AttackEntry
 from demagnify.evaluation.document import worst_attack
 from demagnify.evaluation.report.words import (
     count,
@@ -20,9 +19,10 @@ from demagnify.evaluation.report.words import (
     split_name,
     with_span,
 )
-from demagnify.evaluation.result import (
+from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
+    AttackEntry,
     Cell,
     Estimate,
     EvaluationResult,

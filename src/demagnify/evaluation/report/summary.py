@@ -1,4 +1,4 @@
-"""Every row of the grid in one table, and who beats whom."""
+"""The report's summaries: recovered shares, false alarms, abstention, every row, who beats whom."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from typing import Final
 import numpy as np
 
 from demagnify.evaluation.report.story import Focus, mean_gain
-from demagnify.evaluation.report.table import Entry, Table, change, rate
-from demagnify.evaluation.report.tables import attacks_of, population
+from demagnify.evaluation.report.tables import (
+    Entry,
+    Table,
+    attacks_of,
+    change,
+    column_name,
+    main_defenses,
+    population,
+    rate,
+)
 from demagnify.evaluation.report.words import (
     NOTHING,
     attack_name,
@@ -17,8 +25,81 @@ from demagnify.evaluation.report.words import (
     percent,
     sign,
 )
-from demagnify.evaluation.result import ADAPTIVE, Estimate, EvaluationResult, Role
+from demagnify.evaluation.results import (
+    ADAPTIVE,
+    UNDEFENDED,
+    Cell,
+    Estimate,
+    EvaluationResult,
+    Role,
+)
 from demagnify.laundering.conditions import CLEAN
+
+
+def recovery_table(result: EvaluationResult) -> Table | None:
+    """Recovered share of each attack's damage, and the clean cost; None without attacks."""
+    focus = Focus(result)
+    attacks, shown = _attacks(result, focus), _shown(result)
+    if not attacks or not shown:
+        return None
+    first = [result.recovery(focus.split, attack, shown[0]) for attack in attacks]
+    damage = (
+        Entry("Damage", "points, no defence"),
+        *(change(one.damage, better=0) for one in first),
+        Entry(""),
+    )
+    rows = [damage]
+    for defense in shown:
+        found = [result.recovery(focus.split, attack, defense) for attack in attacks]
+        shares = (rate(one.share) for one in found)
+        rows.append((Entry(column_name(result, defense)), *shares, change(found[0].clean_cost)))
+    return Table(
+        name="recovered",
+        caption=f"Recovered share of the damage in %, {population(result, focus.split)}.",
+        head=("Defence", *map(attack_name, attacks), "Clean change (points)"),
+        rows=tuple(rows),
+        notes=(
+            "Recovered: gain under attack divided by the damage, in balanced accuracy; 100 % means "
+            "as good as clean and undefended, an attack that is worth nothing.",
+            "Clean change: what the defence does to faces that nobody attacked.",
+        ),
+    )
+
+
+def alarm_table(result: EvaluationResult) -> Table | None:
+    """False alarms above those of no defence on clean faces; None without attacks."""
+    focus = Focus(result)
+    attacks, shown = _attacks(result, focus), _shown(result)
+    if not attacks or not shown:
+        return None
+    clean = result.cell(focus.split, CLEAN, UNDEFENDED).metrics["fpr"]
+    alone = [result.cell(focus.split, attack, UNDEFENDED).metrics["fpr"] for attack in attacks]
+    rows = [(Entry("No defence", "FPR in %"), rate(clean), *map(rate, alone))]
+    for defense in shown:
+        found = [result.recovery(focus.split, attack, defense) for attack in attacks]
+        unharmed = result.comparison(focus.split, CLEAN, defense, UNDEFENDED).metrics["fpr"]
+        changes = (
+            Entry("") if one.fpr_over_clean is None else change(one.fpr_over_clean, better=-1)
+            for one in found
+        )
+        rows.append((Entry(column_name(result, defense)), change(unharmed, better=-1), *changes))
+    return Table(
+        name="alarms",
+        caption="False alarms: FPR in points above that of no defence on clean faces, "
+        f"{population(result, focus.split)}.",
+        head=("Defence", "clean", *map(attack_name, attacks)),
+        rows=tuple(rows),
+    )
+
+
+def _attacks(result: EvaluationResult, focus: Focus) -> list[str]:
+    return [attack for attack in attacks_of(result, focus.split) if attack != CLEAN]
+
+
+def _shown(result: EvaluationResult) -> list[str]:
+    skipped = (UNDEFENDED, *result.of_role("bound"))
+    return [name for name in main_defenses(result) if name not in skipped]
+
 
 _ROLES: Final[dict[Role, str]] = {
     "undefended": "",
@@ -145,3 +226,53 @@ def _cost(result: EvaluationResult, focus: Focus, defense: str) -> Entry:
         shares = numbers / numbers.sum()
         totals.append(cell.passes + float(shares @ [costs[name] for name in names]))
     return Entry(f"{np.mean(totals):.2f}" if totals else NOTHING)
+
+
+def unsure_table(result: EvaluationResult) -> Table | None:
+    """Coverage and risk under each attack; None if every verdict is given."""
+    focus = Focus(result)
+    found = abstaining_cells(result, focus)
+    if not found:
+        return None
+    return Table(
+        name="unsure",
+        caption=f"Verdicts withheld, in %, {population(result, focus.split)}.",
+        head=(
+            "Attack",
+            "Defence",
+            "Verdicts given",
+            "Of these wrong",
+            "Of the withheld wrong",
+            "Mean risk (AURC)",
+        ),
+        rows=tuple(
+            (
+                Entry(attack_name(cell.attack)),
+                Entry(cell.defense),
+                *(
+                    Entry(percent(value))
+                    for value in (
+                        withheld.coverage,
+                        withheld.risk,
+                        withheld.withheld_risk,
+                        withheld.aurc,
+                    )
+                ),
+            )
+            for cell in found
+            if (withheld := cell.withheld) is not None
+        ),
+        notes=(
+            "Every other table counts the verdict that would have been given.",
+            "AURC: the mean share of wrong verdicts over all coverages; lower is better.",
+        ),
+    )
+
+
+def abstaining_cells(result: EvaluationResult, focus: Focus) -> list[Cell]:
+    """Returns the cells of the focus's split in which verdicts are withheld."""
+    order = attacks_of(result, focus.split)
+    found = [
+        cell for cell in result.cells if cell.split == focus.split and cell.withheld is not None
+    ]
+    return sorted(found, key=lambda cell: (cell.defense, order.index(cell.attack)))

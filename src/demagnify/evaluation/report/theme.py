@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import matplotlib as mpl
@@ -34,6 +35,23 @@ DARK: Final = {
 """What each colour becomes on a dark page. After Okabe and Ito, at 4.5:1 contrast or better."""
 
 _WIDTH: Final = 5.2  # inches: text stays readable when a phone shrinks it to its width
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A picture of the report.
+
+    Attributes:
+        title: Its heading.
+        svg: The picture.
+        alt: What it shows, for those who cannot see it.
+        caption: How to read it.
+    """
+
+    title: str
+    svg: str
+    alt: str
+    caption: str
 
 
 @contextmanager

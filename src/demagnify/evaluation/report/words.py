@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from demagnify.evaluation.context import Familiarity
 from demagnify.evaluation.metrics import MetricName
-from demagnify.evaluation.result import ADAPTIVE, UNDEFENDED, Estimate
+from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Estimate, Familiarity
 from demagnify.laundering.conditions import CLEAN
 
 NOTHING: Final = "\N{EN DASH}"

@@ -1,8 +1,4 @@
-"""What stands beside the learned defences, and which of it is best.
-
-Whatever must be chosen or fitted is chosen on the faces of the selection split, under the attacks
-that the learned defences saw too, so that nobody knows more than the learner.
-"""
+"""The baselines beside the learned methods, and which of them is best."""
 
 from __future__ import annotations
 
@@ -16,11 +12,9 @@ from demagnify.agents.holdout import hold_out
 from demagnify.agents.judgement import Defense
 from demagnify.agents.state import Spectrum, StateEncoder, Thumbnail
 from demagnify.evaluation.baselines import networks
-from demagnify.evaluation.baselines.choosing import balanced, choose_action, choose_threshold
-from demagnify.evaluation.baselines.greedy_search import GreedySearch
+from demagnify.evaluation.baselines.cached_state import MOST, Remembered
+from demagnify.evaluation.baselines.fitted import GreedySearch, Router, Stacking
 from demagnify.evaluation.baselines.pool import Pool
-from demagnify.evaluation.baselines.remembered import MOST, Remembered
-from demagnify.evaluation.baselines.router import Router
 from demagnify.evaluation.baselines.simple import (
     AlwaysAction,
     AverageActions,
@@ -28,12 +22,13 @@ from demagnify.evaluation.baselines.simple import (
     MovedThreshold,
     Oracle,
     RandomAction,
+    balanced,
+    choose_action,
+    choose_threshold,
 )
-from demagnify.evaluation.baselines.stacking import Stacking
 from demagnify.evaluation.contender import Board, Contender, Member
-from demagnify.evaluation.context import Settings
 from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.result import UNDEFENDED, DefenseEntry, Role
+from demagnify.evaluation.results import UNDEFENDED, DefenseEntry, Role, Settings
 from demagnify.laundering.conditions import CLEAN
 
 _FOLDS: Final = 2

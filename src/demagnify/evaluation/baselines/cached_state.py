@@ -1,4 +1,4 @@
-"""A state encoder that sees no image twice: all who look at a face share what was seen."""
+"""A state encoder that encodes no image twice."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from demagnify.agents.state.base import Need, Opinion
 
 if TYPE_CHECKING:
     from demagnify.scores import DetectorLike
+
 
 MOST: Final = 4096
 """Numbers per state above which nothing is kept: such a state is the image itself, or nearly."""

@@ -1,9 +1,4 @@
-"""How well a defence knows an attack: what may be called unseen, and what may not.
-
-A network that took part in training anywhere (the policy, the detector, a rival) is never unseen
-afterwards. At another scale, with other options or followed by another codec it is the same
-network in another setting, and gets a word of its own.
-"""
+"""How well a method knows an attack: which attacks may be called unseen."""
 
 from __future__ import annotations
 
@@ -12,8 +7,7 @@ from collections.abc import Collection
 from typing import Final
 
 from demagnify.core.errors import BadConfigError
-from demagnify.evaluation.context import Familiarity
-from demagnify.evaluation.result import ADAPTIVE
+from demagnify.evaluation.results import ADAPTIVE, Familiarity
 from demagnify.laundering.conditions import CLEAN
 from demagnify.transforms.attacks.spec import parse
 

@@ -1,4 +1,4 @@
-"""A picture of an adaptive attack: a few faces, and success against queries."""
+"""A figure of an adaptive attack: a few faces, and success against queries."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from demagnify.core.images import from_batch
 from demagnify.data.labels import label_name
-from demagnify.evaluation.adaptive.attacker import Adapted
-from demagnify.evaluation.adaptive.candidates import Candidates
-from demagnify.evaluation.adaptive.result import AdaptiveResult, Against
+from demagnify.evaluation.adaptive.attack import Adapted, Candidates
+from demagnify.evaluation.adaptive.results import AdaptiveResult, Against
 from demagnify.evaluation.report.theme import BLUE, GREY, MUTED, RULE
 
 SHOWN: Final = 4

@@ -1,9 +1,10 @@
-"""One row of the grid under one attack: verdicts, and what they measure."""
+"""One method under one condition: its verdicts, and the figures that follow from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,45 @@ from numpy.typing import NDArray
 from demagnify.agents.judgement import Judgement
 from demagnify.evaluation.contender import Contender
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.result import ADAPTIVE, Withheld
+from demagnify.evaluation.results import ADAPTIVE, Withheld
 from demagnify.evaluation.selective import Selective, aurc, risk_coverage
 from demagnify.evaluation.statistics import Measured
-from demagnify.evaluation.worst_case import worst_of
+
+Array = NDArray[Any]
+
+
+def worst_of(judgements: Sequence[Judgement], labels: NDArray[np.int64]) -> Judgement:
+    """Returns what a defence says about each face under the attack that hurts it most there.
+
+    Args:
+        judgements: Of one defence on the same N faces, clean and under each attack, all with one
+            threshold.
+        labels: int64 (N,), 0 real and 1 fake.
+
+    Raises:
+        ValueError: If the thresholds differ.
+    """
+    first = judgements[0]
+    if any(one.threshold != first.threshold for one in judgements):
+        raise ValueError("scores under different attacks have different thresholds")
+    logits = np.stack([one.logits for one in judgements])
+    worst = np.where(labels == 1, logits, -logits).argmin(axis=0)
+    faces = np.arange(len(labels))
+
+    def taken(part: Callable[[Judgement], Array | None]) -> Array | None:
+        parts = [part(one) for one in judgements]
+        there = [one for one in parts if one is not None]
+        return np.stack(there)[worst, faces] if len(there) == len(parts) else None
+
+    return Judgement(
+        logits=logits[worst, faces],
+        actions=taken(lambda one: one.actions),
+        threshold=first.threshold,
+        unsure=taken(lambda one: one.unsure),
+        doubt=taken(lambda one: one.doubt),
+        calls=taken(lambda one: one.calls),
+    )
+
 
 Weights = NDArray[np.uint16]
 _CURVE_POINTS = 60

@@ -1,0 +1,193 @@
+"""Baselines that are fitted on the selection split without a neural network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from demagnify.agents.judgement import Defense, Judgement
+from demagnify.agents.state import FaceStates, StateEncoder
+from demagnify.evaluation.baselines.pool import Pool
+from demagnify.evaluation.baselines.simple import asked_all, best_cut
+from demagnify.scores import Floats, LogitTable
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """What is done to the faces of one branch.
+
+    Attributes:
+        action: The number of the action.
+        threshold: A logit above it means fake.
+    """
+
+    action: int
+    threshold: float
+
+
+class Router(Defense):
+    """A probe of the spectrum tells attacked faces; each branch has an action and a threshold.
+
+    Scores are moved so that both branches share the detector's threshold.
+
+    Args:
+        probe: States to 1 (attacked) or 0.
+        encoder: What the probe sees.
+        branches: For faces called clean, and called attacked.
+    """
+
+    name = "router"
+
+    def __init__(
+        self, probe: Pipeline, encoder: StateEncoder, branches: tuple[Branch, Branch]
+    ) -> None:
+        self.probe = probe
+        self.encoder = encoder
+        self.branches = branches
+
+    @classmethod
+    def fit(cls, pool: Pool, encoder: StateEncoder) -> Router:
+        """Trains the probe on clean and attacked faces, and chooses for each the best branch.
+
+        Args:
+            pool: Clean and attacked faces.
+            encoder: What the probe sees.
+        """
+        probe = make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
+        )
+        probe.fit(_states(pool.table, encoder), pool.attacked)
+        clean, attacked = (_branch(pool, rows) for rows in (~pool.attacked, pool.attacked))
+        return cls(probe, encoder, (clean, attacked))
+
+    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+        """Routes and judges every face of `table`."""
+        attacked = self.probe.predict(_states(table, self.encoder)).astype(np.int64)
+        actions = np.array([branch.action for branch in self.branches])[attacked]
+        cuts = np.array([branch.threshold for branch in self.branches], dtype=np.float32)[attacked]
+        logits = table.logits[np.arange(len(actions)), actions] - cuts
+        calls = np.ones_like(actions)
+        return Judgement(logits=logits, actions=actions, threshold=0.0, calls=calls)
+
+
+def _states(table: LogitTable, encoder: StateEncoder) -> Floats:
+    found: Floats = FaceStates(table, encoder, torch.device("cpu")).all().numpy()
+    return found
+
+
+def _branch(pool: Pool, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Branch:
+    """Returns the best action with its best threshold on some faces; of equals the first."""
+    labels, own = pool.table.labels[rows], pool.table.threshold
+    found = [best_cut([(column, labels)], own) for column in pool.table.logits[rows].T]
+    action = int(np.argmax([score for _, score in found]))
+    return Branch(action, found[action][0])
+
+
+class Stacking(Defense):
+    """Weighs all answers of the detector; what the table knows at most, linearly (Wolpert 1992).
+
+    Args:
+        model: Logits after every action to the chance of a fake.
+    """
+
+    name = "stacking"
+
+    def __init__(self, model: Pipeline) -> None:
+        self.model = model
+
+    @classmethod
+    def fit(cls, pool: Pool) -> Stacking:
+        """Fits the weights; both classes count alike."""
+        model = make_pipeline(
+            StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
+        )
+        return cls(model.fit(pool.table.logits, pool.table.labels))
+
+    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+        """Judges every face of `table` by all its logits."""
+        logits = self.model.decision_function(table.logits).astype(np.float32)
+        return Judgement(logits=logits, actions=None, threshold=0.0, calls=asked_all(table))
+
+
+MOST: Final = 5
+"""Answers that are averaged at most."""
+_ENDS: Final = 1e-6
+_TEMPERATURES: Final = np.exp(np.linspace(-3.0, 3.0, 61))
+
+Chances = NDArray[np.float64]
+
+
+class GreedySearch(Defense):
+    """Averages the chances of a fake after a few actions, the same for every face.
+
+    Args:
+        actions: Numbers of the actions; one may come more than once.
+    """
+
+    name = "greedy policy search"
+
+    def __init__(self, actions: Sequence[int]) -> None:
+        self.actions = tuple(actions)
+
+    @classmethod
+    def fit(cls, pool: Pool) -> GreedySearch:
+        """Adds actions while the calibrated log-likelihood grows, `MOST` at most."""
+        chances, labels = _chances(pool.table), pool.table.labels
+        chosen: list[int] = []
+        reached = -np.inf
+        while len(chosen) < MOST:
+            gains = [
+                calibrated_likelihood(chances[:, [*chosen, action]].mean(axis=1), labels)
+                for action in range(chances.shape[1])
+            ]
+            if max(gains) <= reached:
+                break
+            chosen.append(int(np.argmax(gains)))
+            reached = max(gains)
+        return cls(chosen)
+
+    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+        """Judges every face of `table` by the mean chance after the chosen actions."""
+        mean = _chances(table)[:, list(self.actions)].mean(axis=1)
+        passes = set(np.where(table.actions.leaving[list(self.actions)], 0, self.actions).tolist())
+        return Judgement(
+            logits=_logit(mean).astype(np.float32),
+            actions=None,
+            threshold=0.0,
+            calls=np.full(len(mean), len(passes), dtype=np.int64),
+        )
+
+
+def calibrated_likelihood(chances: Chances, labels: NDArray[np.int64]) -> float:
+    """Returns the mean log-likelihood of labels at the best temperature, classes counting alike.
+
+    Args:
+        chances: (N,), of a fake.
+        labels: (N,), 0 real and 1 fake.
+    """
+    margins = np.where(labels == 1, 1.0, -1.0) * _logit(chances)
+    counts = np.bincount(labels, minlength=2)
+    weights = (1.0 / np.maximum(counts, 1))[labels]
+
+    losses = np.logaddexp(0.0, -margins / _TEMPERATURES[:, None])
+    return -float(np.average(losses, axis=1, weights=weights).min())
+
+
+def _chances(table: LogitTable) -> Chances:
+    above = table.logits.astype(np.float64) - table.threshold
+    chances: Chances = 0.5 * (1.0 + np.tanh(0.5 * above))
+    return chances
+
+
+def _logit(chances: Chances) -> Chances:
+    inside = np.clip(chances, _ENDS, 1.0 - _ENDS)
+    logits: Chances = np.log(inside / (1.0 - inside))
+    return logits
