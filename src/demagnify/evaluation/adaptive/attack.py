@@ -39,6 +39,7 @@ SAVE_EVERY_SECONDS: Final = 20.0
 
 Scores = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Judge = Callable[[torch.Tensor], torch.Tensor]
 """Maps an image batch to one score per image, float32 (n,); higher means fake."""
 
@@ -150,8 +151,6 @@ def _gather(
     return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
 
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 CHUNK: Final = 64
 
