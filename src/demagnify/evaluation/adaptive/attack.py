@@ -151,7 +151,6 @@ def _gather(
     return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
 
 
-
 CHUNK: Final = 64
 
 FAST_ATTACKS: Final = (
