@@ -8,9 +8,8 @@ from demagnify.core.errors import BadArtifactError
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening import surrogate_training
 from demagnify.hardening.config import SurrogateConfig
-from demagnify.hardening.surrogate_design import AIMS, SurrogateNetwork, draw_design
 from demagnify.hardening.surrogate_training import draw_pair, train_surrogate, train_surrogates
-from demagnify.hardening.surrogates import Surrogate
+from demagnify.hardening.surrogates import AIMS, Surrogate, SurrogateNetwork, draw_design
 from demagnify.transforms.degradations.kinds import DEGRADATIONS
 
 CPU = torch.device("cpu")

@@ -17,7 +17,7 @@ from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.state import check_same
 from demagnify.hardening.config import SurrogateConfig
-from demagnify.hardening.surrogate_design import (
+from demagnify.hardening.surrogates import (
     Design,
     Discriminator,
     SurrogateNetwork,
