@@ -101,18 +101,49 @@ def test_logits_are_ordinary_tensors_without_gradient(detector, images):
 @pytest.mark.parametrize(
     "wrong",
     [
-        torch.zeros(2, 3, 40, 40),
         torch.zeros(2, 3, 40, 40, dtype=torch.int64),
+        torch.zeros(2, 3, 40, 40, dtype=torch.bfloat16),
+        torch.full((2, 3, 40, 40), 255.0),
+        torch.full((2, 3, 40, 40), -0.5),
+        torch.full((2, 3, 40, 40), torch.nan),
+        torch.full((2, 3, 40, 40), torch.inf, dtype=torch.float64),
         torch.zeros(2, 40, 40, 3, dtype=torch.uint8),
         torch.zeros(3, 40, 40, dtype=torch.uint8),
         torch.zeros(2, 1, 40, 40, dtype=torch.uint8),
         np.zeros((2, 3, 40, 40), dtype=np.uint8),
     ],
-    ids=["float", "int64", "channels-last", "one-image", "gray", "array"],
+    ids=[
+        *("int64", "bfloat16", "floats-to-255", "negative", "nan", "infinite"),
+        *("channels-last", "one-image", "gray", "array"),
+    ],
 )
 def test_refuses_what_is_no_image_batch(detector, wrong):
     with pytest.raises(ImageContractError):
         detector(wrong)
+
+
+def takes_floats(detector: Detector) -> bool:
+    """Whether a detector can have gradients: a network of timm's, or code behind preprocessing."""
+    return bool(detector.backbone) or (detector.differentiable and detector.preprocessing)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_floats_give_the_logits_of_uint8_and_gradients_or_are_refused(detector, images, dtype):
+    floats = (images.to(dtype) / 255).requires_grad_()
+    if not takes_floats(detector):
+        with pytest.raises(ImageContractError, match="takes uint8 images only") as caught:
+            detector(floats)
+        assert "\n" not in str(caught.value)
+        return
+    logits = detector.eval()(floats)
+    assert logits.dtype == torch.float32
+    if dtype != torch.float16:  # eleven bits do not hold every k / 255
+        torch.testing.assert_close(logits, detector(images), rtol=1e-5, atol=1e-4)
+    (gradient,) = torch.autograd.grad(logits.sum(), floats)
+    assert gradient.dtype == dtype
+    assert gradient.isfinite().all()
+    assert gradient.abs().sum() > 0
+    torch.testing.assert_close(detector.logits(floats.detach()), logits.detach())
 
 
 def test_judging_keeps_the_mode(detector, images):

@@ -21,7 +21,7 @@ def tiny() -> Callable[..., Detector]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def striped_faces() -> Callable[..., FaceDataset]:
     """Makes noise in which every fake bears faint stripes: easy to learn, not by colour alone."""
 

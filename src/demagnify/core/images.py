@@ -2,6 +2,7 @@
 
 Between stages an image batch is a `uint8` tensor, RGB, shape (N, 3, H, W), values 0-255, on any
 device; a single photograph on its way in or out is a `uint8` RGB array of shape (H, W, 3).
+Detectors also accept float RGB in [0, 1], through which gradients flow.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", "
 # Pillow warns above this many, and refuses twice as many.
 MAX_PIXELS: Final = 89_000_000
 MIN_SIDE: Final = 8
+FLOATS: Final = (torch.float32, torch.float64, torch.float16)
+"""What detectors accept beside uint8, with values in [0, 1]."""
+_ROUNDING: Final = 1e-6
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -54,15 +58,17 @@ _DAMAGE: Final = (
 )
 
 
-def check_batch(images: object, *, name: str = "images") -> torch.Tensor:
+def check_batch(images: object, *, name: str = "images", floats: bool = False) -> torch.Tensor:
     """Returns `images` if it keeps the image contract.
 
     Args:
         images: What should be a uint8 RGB tensor of shape (N, 3, H, W).
         name: What to call it in the message.
+        floats: Whether float RGB in [0, 1] is accepted too, as detectors do.
 
     Raises:
-        ImageContractError: If type, dtype, number of dimensions or channels are different.
+        ImageContractError: If type, dtype, number of dimensions or channels are different, or
+            floats lie outside of [0, 1].
     """
     if not isinstance(images, torch.Tensor):
         raise ImageContractError(
@@ -74,11 +80,28 @@ def check_batch(images: object, *, name: str = "images") -> torch.Tensor:
         channels_last = images.ndim == 4 and shape[3] == 3
         hint = "channels come first" if channels_last else "a batch has four axes, RGB second"
         raise ImageContractError(f"{name} has shape {shape}, not (N, 3, H, W)", hint=hint)
+    if floats and images.dtype in FLOATS:
+        return _check_range(images, name)
     if images.dtype != torch.uint8:
         raise ImageContractError(
-            f"{name} is {images.dtype}, not torch.uint8", hint="values are whole numbers 0-255"
+            f"{name} is {images.dtype}, not torch.uint8{' or float32' if floats else ''}",
+            hint="uint8 holds whole numbers 0-255"
+            + (", floats lie in [0, 1]" if floats else ""),
         )
     return images
+
+
+def _check_range(images: torch.Tensor, name: str) -> torch.Tensor:
+    """Returns float images if all values are finite and in [0, 1], but for rounding errors."""
+    if not images.numel():
+        return images
+    low, high = (value.item() for value in images.detach().aminmax())
+    if -_ROUNDING <= low and high <= 1.0 + _ROUNDING:  # false for NaN
+        return images
+    raise ImageContractError(
+        f"{name} is {images.dtype} from {low:g} to {high:g}, but floats lie in [0, 1]",
+        hint="divide 0-255 by 255, or give uint8; take mean and std normalization away",
+    )
 
 
 def to_batch(pixels: list[Pixels]) -> torch.Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from demagnify.detectors.augment import Augmentation
 from demagnify.detectors.backbones import ALIASES
 from demagnify.detectors.config import DetectorTraining
-from demagnify.detectors.detector import Detector, batched_logits
+from demagnify.detectors.detector import Detector, TwoLogits, batched_logits
 from demagnify.detectors.heads import Head
 from demagnify.detectors.history import Epoch
 from demagnify.detectors.preprocessing import Preprocessing
@@ -22,6 +22,7 @@ __all__ = [
     "Head",
     "Preprocessing",
     "TrainedDetector",
+    "TwoLogits",
     "WrappedDetector",
     "batched_logits",
     "create",

@@ -68,8 +68,22 @@ class Detector(nn.Module):
         source: Where `detectors.load` found it, if `save` cannot write it.
 
     Shape:
-        uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
-        Images of another size are resized with antialiasing, as `images.fit` does.
+        uint8 RGB (N, 3, H, W), 0-255, or float RGB in [0, 1], of any size and on any device, to
+        float32 (N,) on the detector's device. Images of another size are resized with
+        antialiasing, as `images.fit` does. Floats of k / 255 give the logits of the uint8 image
+        k.
+
+    Example:
+        >>> import torch
+        >>> from demagnify.detectors import create
+        >>> detector = create("test_resnet", input_size=32, device="cpu")
+        >>> images = torch.rand(2, 3, 32, 32, requires_grad=True)
+        >>> logits = detector(images)
+        >>> logits.shape
+        torch.Size([2])
+        >>> logits.sum().backward()
+        >>> images.grad.shape
+        torch.Size([2, 3, 32, 32])
     """
 
     mean: torch.Tensor
@@ -119,15 +133,15 @@ class Detector(nn.Module):
         return None
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns one logit per image, float32 (N,), with gradients for training.
+        """Returns one logit per image, float32 (N,), with gradients to weights and float images.
 
         Args:
-            images: uint8 RGB (N, 3, H, W).
+            images: uint8 RGB (N, 3, H, W), 0-255, or float RGB in [0, 1].
 
         Raises:
-            ImageContractError: If `images` is not an image batch.
+            ImageContractError: If `images` is not an image batch, or floats are not in [0, 1].
         """
-        check_batch(images)
+        check_batch(images, floats=True)
         device = self.device or images.device
         if len(images) == 0:
             return torch.empty(0, device=device)
@@ -155,7 +169,7 @@ class Detector(nn.Module):
         """Returns the logits of any number of images without gradients, float32 (N,) on the CPU.
 
         Args:
-            images: uint8 RGB (N, 3, H, W), or faces, for which progress is shown.
+            images: An image batch as `forward` takes it, or faces, for which progress is shown.
             batch_size: How many the network sees at once; changes nothing but speed and memory.
 
         Raises:
@@ -228,6 +242,38 @@ class Detector(nn.Module):
         return detector.to(pick_device(device)).eval()
 
 
+class TwoLogits(nn.Module):
+    """A detector with two logits per image, (real, fake), as attack libraries expect them.
+
+    The larger logit is the verdict: fake wins exactly where the detector's logit is above its
+    threshold. The difference of both is the distance to the threshold.
+
+    Args:
+        detector: A detector or a defended detector.
+
+    Shape:
+        An image batch as `Detector.forward` takes it, to float32 (N, 2).
+
+    Example:
+        >>> import torch
+        >>> from demagnify.detectors import TwoLogits, create
+        >>> model = TwoLogits(create("test_resnet", input_size=32, device="cpu")).eval()
+        >>> model(torch.rand(4, 3, 32, 32)).shape
+        torch.Size([4, 2])
+
+        With foolbox, `foolbox.PyTorchModel(model, bounds=(0, 1))` is what its attacks take.
+    """
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector: Any = detector
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Returns (real, fake) logits, float32 (N, 2), with gradients to float images."""
+        margin: torch.Tensor = self.detector(images) - self.detector.threshold
+        return torch.stack([torch.zeros_like(margin), margin], dim=1)
+
+
 def batched_logits(
     detector: nn.Module, images: torch.Tensor | FaceDataset, *, batch_size: int = 64
 ) -> torch.Tensor:
@@ -235,13 +281,15 @@ def batched_logits(
 
     Args:
         detector: Maps an image batch to logits; its training mode is put back afterwards.
-        images: uint8 RGB (N, 3, H, W), or faces, for which progress is shown.
+        images: An image batch as `Detector.forward` takes it, or faces, for which progress is
+            shown.
         batch_size: How many images at once.
     """
     parts = [torch.empty(0)]
     with _evaluating(detector), torch.inference_mode():
         if isinstance(images, torch.Tensor):
-            parts += [detector(part).cpu() for part in torch.split(check_batch(images), batch_size)]
+            check_batch(images, floats=True)
+            parts += [detector(part).cpu() for part in torch.split(images, batch_size)]
         else:
             with progress.bar("judging faces", len(images)) as advance:
                 for indices, part in images.batches(batch_size):

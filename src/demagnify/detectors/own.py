@@ -117,6 +117,7 @@ def from_onnx(path: Path, options: Options, *, device: str = "auto") -> WrappedD
         head=head,
         preprocessing=_onnx_preprocessing(file, options),
         identity=f"{file.fingerprint()} {options.output or ''}",
+        differentiable=False,
     ).eval()
 
 

@@ -37,6 +37,30 @@ Spread = Annotated[
 ]
 
 
+def levels(images: torch.Tensor) -> torch.Tensor:
+    """Returns a new batch with levels 0-255 in float32, channels last in memory.
+
+    Args:
+        images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1], whose gradients flow through.
+    """
+    batch = images.to(torch.float32, memory_format=torch.channels_last)
+    return batch * 255 if images.is_floating_point() else batch
+
+
+def to_whole_levels(batch: torch.Tensor, *, differentiable: bool) -> torch.Tensor:
+    """Rounds to whole levels 0-255.
+
+    Args:
+        batch: Levels in float32; may be written to.
+        differentiable: Whether gradients pass as if nothing was rounded (straight-through
+            estimator); they would be zero otherwise.
+    """
+    if not differentiable:
+        return batch.round_().clamp_(0, 255)
+    clamped = batch.clamp(0, 255)
+    return clamped + (clamped.round() - clamped).detach()
+
+
 class Resizing(BaseModel):
     """How images get the size that a network wants, as torchvision and timm do it.
 
@@ -52,15 +76,16 @@ class Resizing(BaseModel):
     crop_mode: CropMode = Field(default="squash", description="Whether proportions may change")
 
     def resize(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns images of the wanted size, whole levels 0-255.
+        """Returns images of the wanted size with levels 0-255; resized ones have whole levels.
 
         Args:
-            images: uint8 RGB (N, 3, H, W).
+            images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1] with gradients.
 
         Returns:
-            float32 (N, 3, height, width), channels last in memory.
+            float32 (N, 3, height, width), channels last in memory, never `images` itself.
         """
-        batch = images.to(torch.float32, memory_format=torch.channels_last)
+        batch = levels(images)
+        differentiable = images.is_floating_point()
         if self.size is None:
             return batch
         height, width = self._scaled(batch.shape[2], batch.shape[3])
@@ -68,7 +93,7 @@ class Resizing(BaseModel):
         for target in ((batch.shape[2], width), (height, width)):
             if batch.shape[2:] != target:
                 batch = F.interpolate(batch, target, mode=self.interpolation, antialias=True)
-                batch = batch.round_().clamp_(0, 255)
+                batch = to_whole_levels(batch, differentiable=differentiable)
         top, left = round((height - self.size[0]) / 2), round((width - self.size[1]) / 2)
         if (height, width) == self.size:
             return batch
@@ -116,7 +141,7 @@ class Preprocessing(Resizing):
         """Returns float32 (N, 3, height, width) as the network wants it.
 
         Args:
-            images: uint8 RGB (N, 3, H, W).
+            images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1] with gradients.
         """
         low, high = self.range
         batch = self.ordered(self.resize(images)) * ((high - low) / 255) + low

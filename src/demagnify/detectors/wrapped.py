@@ -12,7 +12,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyError, DemagnifyWarning
+from demagnify.core.errors import (
+    BadArtifactError,
+    BadConfigError,
+    DemagnifyError,
+    DemagnifyWarning,
+    ImageContractError,
+)
 from demagnify.core.imports import brief, told_fingerprint
 from demagnify.detectors.detector import Detector, check_finite, update_digest
 from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
@@ -21,6 +27,7 @@ from demagnify.detectors.preprocessing import Preprocessing
 _NO_SCALING: Final = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 _ANSWER: Final = "return one logit per image, float32 of shape (N,)"
 _BOTH: Final = "probabilities that add up to 1, write head=two-probability"
+_EIGHT_BITS: Final = "convert them: (images * 255).round().byte()"
 _NAMES: Final = ("id2label", "class_names", "classes")
 """Where networks keep the names of their outputs."""
 
@@ -36,6 +43,7 @@ class WrappedDetector(Detector):
         preprocessing: What happens to an image batch before; None if it goes in as it is.
         output: Which one to take where the answer is a mapping.
         identity: What tells whether a function has changed; a module's weights count anyway.
+        differentiable: Whether gradients may reach its images.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class WrappedDetector(Detector):
         preprocessing: Preprocessing | None = None,
         output: str | None = None,
         identity: str = "",
+        differentiable: bool = True,
     ) -> None:
         mean, std = _NO_SCALING
         network = function if isinstance(function, nn.Module) else _Function(function)
@@ -66,13 +75,20 @@ class WrappedDetector(Detector):
         self.preprocessing = preprocessing
         self.output = output
         self.identity = identity
+        self.differentiable = differentiable
         self._suspicion: ProbabilitySuspicion | None = ProbabilitySuspicion()
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
         """Returns what the wrapped callable says about the image batch, before its head."""
+        if images.is_floating_point():
+            self._check_takes_floats()
         # A copy: a function may write into what it gets, and the faces are needed again.
         batch = images.clone() if self.preprocessing is None else self.preprocessing(images)
         answer = check_finite(_read(self._ask(batch), self.output, self.name), self.name)
+        if batch.requires_grad and not answer.requires_grad:
+            raise ImageContractError(
+                f"the detector {self.name!r} has no gradient to its images", hint=_EIGHT_BITS
+            )
         if not self.head.is_probability:
             self._watch(answer)
         return answer
@@ -105,6 +121,19 @@ class WrappedDetector(Detector):
             f"the detector {self.name!r} wraps a callable and cannot be saved to {folder}",
             hint="save it your own way and wrap it again",
         )
+
+    def _check_takes_floats(self) -> None:
+        if not self.differentiable:
+            raise ImageContractError(
+                f"the detector {self.name!r} takes uint8 images only: it has no gradient",
+                hint=_EIGHT_BITS,
+            )
+        if self.preprocessing is None:
+            raise ImageContractError(
+                f"the detector {self.name!r} takes uint8 images only: nothing says how its "
+                "callable wants floats",
+                hint="give `wrap` a preprocessing, or convert: (images * 255).round().byte()",
+            )
 
     def _ask(self, batch: torch.Tensor) -> object:
         try:
@@ -175,6 +204,8 @@ def wrap(
         labels: The names of two outputs in their order, in place of `fake_index`. A module that
             has them itself, as those of Hugging Face, need not be told.
         preprocessing: What happens to an image batch before; None if `function` does all that.
+            With it, float images in [0, 1] are accepted too, with gradients if `function` has
+            them.
         output: Which entry to take where the answer is a mapping.
 
     Returns:
@@ -184,6 +215,8 @@ def wrap(
         BadConfigError: If it is not known which of two outputs is fake.
 
     Example:
+        >>> import torch
+        >>> from demagnify.detectors import wrap
         >>> sharp = wrap(lambda images: images.float().std(dim=(1, 2, 3)), name="sharp")
         >>> sharp(torch.zeros(2, 3, 8, 8, dtype=torch.uint8))
         tensor([0., 0.])

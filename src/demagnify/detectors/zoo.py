@@ -52,6 +52,8 @@ def create(
         BadConfigError: If the network cannot have this input size.
 
     Example:
+        >>> import torch
+        >>> from demagnify.detectors import create
         >>> detector = create("mobilenetv3_small_050", input_size=96, device="cpu")
         >>> detector.logits(torch.zeros(2, 3, 96, 96, dtype=torch.uint8)).shape
         torch.Size([2])
