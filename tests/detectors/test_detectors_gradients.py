@@ -9,7 +9,6 @@ from demagnify import detectors
 from demagnify.core.errors import ImageContractError
 from demagnify.detectors import DetectorTraining, Preprocessing, TwoLogits, wrap
 
-
 BUDGET = 16 / 255  # below the stripes, which are 30 / 255
 
 
@@ -63,7 +62,9 @@ def test_gradients_pass_through_resizing(tiny):
 
 
 def test_floats_of_0_to_255_are_refused_in_one_line(tiny):
-    with pytest.raises(ImageContractError, match=r"from 0 to 255, but floats lie in \[0, 1\]") as it:
+    with pytest.raises(
+        ImageContractError, match=r"from 0 to 255, but floats lie in \[0, 1\]"
+    ) as it:
         tiny()(torch.linspace(0, 255, 2 * 3 * 32 * 32).view(2, 3, 32, 32))
     assert "divide" in str(it.value)
     assert "\n" not in str(it.value)

@@ -85,8 +85,7 @@ def check_batch(images: object, *, name: str = "images", floats: bool = False) -
     if images.dtype != torch.uint8:
         raise ImageContractError(
             f"{name} is {images.dtype}, not torch.uint8{' or float32' if floats else ''}",
-            hint="uint8 holds whole numbers 0-255"
-            + (", floats lie in [0, 1]" if floats else ""),
+            hint="uint8 holds whole numbers 0-255" + (", floats lie in [0, 1]" if floats else ""),
         )
     return images
 
@@ -96,7 +95,7 @@ def _check_range(images: torch.Tensor, name: str) -> torch.Tensor:
     if not images.numel():
         return images
     low, high = (value.item() for value in images.detach().aminmax())
-    if -_ROUNDING <= low and high <= 1.0 + _ROUNDING:  # false for NaN
+    if low >= -_ROUNDING and high <= 1.0 + _ROUNDING:  # false for NaN
         return images
     raise ImageContractError(
         f"{name} is {images.dtype} from {low:g} to {high:g}, but floats lie in [0, 1]",
