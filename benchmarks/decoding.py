@@ -20,7 +20,7 @@ import torch
 
 from demagnify import detectors
 from demagnify.data import FaceDataset, FaceStream, Manifest
-from demagnify.data.parallel import default_workers
+from demagnify.core.parallel import default_workers
 from demagnify.evaluation.machine import describe_machine, describe_versions
 
 Batches = Iterable[tuple[object, torch.Tensor]]

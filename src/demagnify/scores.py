@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from demagnify.core import artifacts, progress
 from demagnify.core.errors import BadArtifactError
+from demagnify.core.parallel import prefetch
 from demagnify.data.dataset import FaceDataset
 from demagnify.transforms.corrections import ActionSet
 
@@ -234,7 +234,7 @@ class LogitTable:
         asked[0] = True  # shifts of untouched pixels follow from its answers
         missing = int(np.isnan(self.logits[:, asked]).sum())
         with progress.bar("asking the detector", missing) as advance:
-            for question in _ahead(self._questions()):
+            for question in prefetch(self._questions(), depth=1):
                 self._answer(question)
                 advance(len(question.rows))
                 if path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS:
@@ -317,12 +317,3 @@ class _Question(NamedTuple):
     rows: Integers
     action: int
     images: torch.Tensor
-
-
-def _ahead(questions: Iterator[_Question]) -> Iterator[_Question]:
-    """Yields the same, the next one being made in a thread while the present one is used."""
-    with ThreadPoolExecutor(1) as maker:
-        coming = maker.submit(next, questions, None)
-        while (question := coming.result()) is not None:
-            coming = maker.submit(next, questions, None)
-            yield question

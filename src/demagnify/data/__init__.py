@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import demagnify.data.formats  # noqa: F401  what `Manifest.load` knows
-from demagnify.data.dataset import FaceDataset
+from demagnify.data.dataset import FaceDataset, FaceStream
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Box, Record, Skipped
-from demagnify.data.stream import FaceStream
 
 __all__ = ["FAKE", "REAL", "Box", "FaceDataset", "FaceStream", "Manifest", "Record", "Skipped"]

@@ -1,4 +1,4 @@
-"""The pixels of a manifest, decoded once, so that any image is at hand in any order."""
+"""Faces as a torch dataset: decoded once for random access, or streamed in batches."""
 
 from __future__ import annotations
 
@@ -6,24 +6,96 @@ import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from typing import Protocol, overload
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from torch.utils.data import Dataset
 
 from demagnify.core import images as image_files
 from demagnify.core.errors import BadImageError, BadManifestError, ImageContractError
+from demagnify.core.parallel import in_threads, prefetch
 from demagnify.data import storage
-from demagnify.data.joined import Joined, PixelSource
 from demagnify.data.manifest import Manifest
-from demagnify.data.parallel import ahead, in_threads
 from demagnify.data.records import Record, Skipped, relative_name
 
 Pixels = NDArray[np.uint8]
+Indices = NDArray[np.int64]
 
 
-class FaceDataset:
-    """Decoded faces of one size with their labels; access in random order is cheap.
+class PixelSource(Protocol):
+    """Pixels of a `FaceDataset`: a uint8 array (N, 3, S, S), a memory map, or `Joined`."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 3, S, S)."""
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """uint8."""
+
+    @property
+    def ndim(self) -> int:
+        """4."""
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the pixels take."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, key: slice | Indices, /) -> Pixels: ...
+
+
+class Joined:
+    """Pixels of several sources, one after the other; only the requested rows are copied.
+
+    torch's `ConcatDataset` and `Subset` read image by image. This one reads a batch of a memory
+    map at once, and many batches per second depend on that.
+
+    Args:
+        parts: Sources of one image size, at least one.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, parts: Sequence[PixelSource]) -> None:
+        self._parts = list(parts)
+        self._starts = np.cumsum([0, *(len(part) for part in parts)])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, 3, S, S), N over all parts."""
+        return (len(self), *self._parts[0].shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes all parts take."""
+        return sum(part.nbytes for part in self._parts)
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    @overload
+    def __getitem__(self, key: slice, /) -> Pixels: ...
+    @overload
+    def __getitem__(self, key: Indices, /) -> Pixels: ...
+    def __getitem__(self, key: slice | Indices, /) -> Pixels:
+        indices = np.arange(len(self))[key]
+        result = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
+        homes = np.searchsorted(self._starts, indices, side="right") - 1
+        for home in np.unique(homes):
+            mine = homes == home
+            result[mine] = self._parts[home][indices[mine] - self._starts[home]]
+        return result
+
+
+class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
+    """Decoded faces of one size with their labels; random access is cheap.
+
+    An item is (image, label): uint8 RGB (3, S, S) and 0 (real) or 1 (fake), as a `DataLoader`
+    takes it. `batch` and `batches` read many images at once, which is faster.
 
     Attributes:
         images: uint8 RGB (N, 3, S, S); in memory, or a memory map when larger than 1 GiB.
@@ -32,6 +104,15 @@ class FaceDataset:
         names: What to call each image in tables; file names below the manifest's folder.
         size: Side S of the images in pixels.
         skipped: Files that could not be decoded.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import DataLoader
+        >>> pixels = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
+        >>> faces = FaceDataset.from_arrays(pixels, [0, 1, 1, 0])
+        >>> images, labels = next(iter(DataLoader(faces, batch_size=2)))
+        >>> images.shape, labels.tolist()
+        (torch.Size([2, 3, 8, 8]), [0, 1])
     """
 
     def __init__(
@@ -146,7 +227,7 @@ class FaceDataset:
 
         The next batches are read from the disk while the caller works on the present one.
         """
-        return ahead(self._batches(size))
+        return prefetch(self._batches(size))
 
     def _batches(self, size: int) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         for start in range(0, len(self), size):
@@ -209,6 +290,13 @@ class FaceDataset:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, int]]:
+        """Returns several items, read at once; `DataLoader` prefers this to single reads."""
+        return list(zip(self.batch(indices), self.labels[indices].tolist(), strict=True))
+
     def __repr__(self) -> str:
         fakes = int(self.labels.sum())
         return f"FaceDataset({len(self) - fakes} real, {fakes} fake, {self.size}x{self.size})"
@@ -241,3 +329,75 @@ def _decode(record: Record, *, size: int) -> Pixels | BadImageError:
     except BadImageError as error:
         return error
     return pixels.transpose(2, 0, 1)
+
+
+class FaceStream:
+    """One pass over a manifest of any size, in batches; the next is decoded meanwhile.
+
+    `FaceDataset.open` decodes once and keeps the pixels, for many passes. A stream keeps a few
+    batches only, and decodes again in every pass.
+
+    Args:
+        manifest: The images.
+        size: Side of the faces in pixels.
+        batch_size: Faces in a batch; the last may be smaller.
+        strict: Whether a bad file stops the stream instead of being listed in `skipped`.
+        workers: Threads that decode; a few more than there are processors by default.
+        depth: How many batches may wait for the caller.
+
+    Attributes:
+        skipped: The files of the latest pass that could not be decoded, so far.
+
+    Raises:
+        BadManifestError: If the faces have yet to be cut out of photographs or videos.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        size: int = 224,
+        batch_size: int = 64,
+        strict: bool = False,
+        workers: int | None = None,
+        depth: int = 2,
+    ) -> None:
+        manifest.check_prepared()
+        self._manifest = manifest
+        self._size = size
+        self._batch_size = batch_size
+        self._strict = strict
+        self._workers = workers
+        self._depth = depth
+        self.skipped: list[Skipped] = []
+
+    def __iter__(self) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        """Yields (indices into the manifest, images uint8 (n, 3, S, S)), in order.
+
+        Raises:
+            BadImageError: When strict, at the first file that cannot be decoded.
+        """
+        self.skipped = []
+        return prefetch(self._batches(), depth=self._depth)
+
+    def _batches(self) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        indices: list[int] = []
+        pixels: list[Pixels] = []
+        results = decoded(
+            self._manifest, size=self._size, strict=self._strict, workers=self._workers
+        )
+        for index, result in enumerate(results):
+            if isinstance(result, Skipped):
+                self.skipped.append(result)
+                continue
+            indices.append(index)
+            pixels.append(result)
+            if len(pixels) == self._batch_size:
+                yield _batch(indices, pixels)
+                indices, pixels = [], []
+        if pixels:
+            yield _batch(indices, pixels)
+
+
+def _batch(indices: list[int], pixels: list[Pixels]) -> tuple[NDArray[np.int64], torch.Tensor]:
+    return np.array(indices, dtype=np.int64), torch.from_numpy(np.stack(pixels))

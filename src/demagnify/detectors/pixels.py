@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from demagnify.core.parallel import prefetch
 from demagnify.data.dataset import FaceDataset
 
 _SHARE_OF_FREE_MEMORY: Final = 0.4
@@ -40,15 +39,7 @@ class DevicePixels:
             for indices in orders:
                 yield indices, self._resident[torch.from_numpy(indices).to(self._device)]
             return
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            coming = deque(reader.submit(self._read, indices) for indices in orders[:1])
-            for position, indices in enumerate(orders):
-                images = coming.popleft().result()
-                coming.extend(
-                    reader.submit(self._read, later)
-                    for later in orders[position + 1 : position + 2]
-                )
-                yield indices, images
+        yield from prefetch(((indices, self._read(indices)) for indices in orders), depth=1)
 
     def _read(self, indices: Indices) -> torch.Tensor:
         images = self._faces.batch(indices)

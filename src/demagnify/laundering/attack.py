@@ -11,8 +11,8 @@ import numpy as np
 
 from demagnify.core import images, progress
 from demagnify.core.errors import BadImageError, BadOutputError
+from demagnify.core.parallel import in_threads, prefetch
 from demagnify.data.face_finding import FaceFinder
-from demagnify.data.parallel import ahead, mapped
 from demagnify.data.records import Skipped
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.figure import write_figure
@@ -156,8 +156,8 @@ def _outcomes(
     sources: Sources, reader: Reader, transform: Attack, writer: Writer, batch_size: int
 ) -> Iterator[Outcome]:
     """Brings every file to its end: some threads read, this one attacks, others write."""
-    ready = ahead(in_batches(mapped(reader, sources), batch_size))
-    return mapped(writer, _attacked(ready, transform))
+    ready = prefetch(in_batches(in_threads(reader, sources), batch_size))
+    return in_threads(writer, _attacked(ready, transform))
 
 
 def _attacked(ready: Iterable[Batch | Job | Outcome], transform: Attack) -> Iterator[Job | Outcome]:

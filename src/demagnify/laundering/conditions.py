@@ -14,7 +14,7 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit
 from demagnify.data import FaceDataset
-from demagnify.data.joined import Joined
+from demagnify.data.dataset import Joined
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import attacks
 from demagnify.transforms.attacks.base import Attack

@@ -15,11 +15,11 @@ from PIL import ExifTags, Image
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
+from demagnify.core.parallel import in_threads
 from demagnify.data import storage
 from demagnify.data.columns import encoded
 from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.manifest import Manifest
-from demagnify.data.parallel import in_threads
 from demagnify.data.records import BOX, Box, Record, Skipped, relative_name
 from demagnify.data.turned import upright
 

@@ -33,6 +33,7 @@ from pydantic import Field, field_validator
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError
+from demagnify.core.parallel import in_threads
 from demagnify.data import videos
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.format import Format, FormatOptions
@@ -49,7 +50,6 @@ from demagnify.data.formats.locate import absolute
 from demagnify.data.formats.split_pairs import OfficialSplits
 from demagnify.data.formats.subset import choose
 from demagnify.data.manifest import Manifest
-from demagnify.data.parallel import in_threads
 
 
 class FaceForensicsOptions(FormatOptions):

@@ -15,11 +15,11 @@ import numpy as np
 from demagnify.core.errors import BadManifestError, BadOutputError
 from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
+from demagnify.core.parallel import in_threads
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.face_finding import Face, FaceFinder
 from demagnify.data.labels import NAMES
 from demagnify.data.manifest import FILE_NAME, Manifest
-from demagnify.data.parallel import in_threads
 from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source, Sources

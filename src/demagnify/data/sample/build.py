@@ -12,10 +12,10 @@ from typing import Final
 from demagnify.core import assets, files, images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.core.images import Pixels
+from demagnify.core.parallel import in_threads
 from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import FILE_NAME, Manifest, Record, Skipped
-from demagnify.data.parallel import in_threads
 from demagnify.data.records import is_utf8
 from demagnify.data.sample import contact_sheet, donors
 from demagnify.data.sample.donors import Recipe

@@ -20,7 +20,7 @@ from demagnify.core import artifacts, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.data import FaceDataset
-from demagnify.data.joined import PixelSource
+from demagnify.data.dataset import PixelSource
 from demagnify.detectors import Detector
 from demagnify.evaluation.adaptive.search import (
     ORIGINAL,

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.data.dataset import FaceDataset
-from demagnify.data.joined import PixelSource
+from demagnify.data.dataset import FaceDataset, PixelSource
 from demagnify.evaluation.faced import Faced
 from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import Floats, Integers, LogitTable

@@ -1,4 +1,4 @@
-"""Work on many files at once, and ahead of whoever needs it."""
+"""Threads: work on many items at once, and items made ahead of their use."""
 
 from __future__ import annotations
 
@@ -26,34 +26,37 @@ _LOOK_AGAIN_SECONDS: Final = 0.1
 def in_threads(
     work: Callable[[T], R],
     items: Iterable[T],
-    description: str,
+    description: str = "",
     *,
     workers: int | None = None,
     total: int | None = None,
 ) -> Iterator[R]:
-    """Yields `work(item)` for each item, in order, and shows how far it is.
+    """Yields `work(item)` for each item, in order, and shows progress.
 
-    Threads are enough: Pillow and OpenCV let go of the interpreter while they compute. Items are
-    taken a few per thread ahead of the caller, so that neither they nor the results pile up. When
-    the caller stops or the work fails, what has not begun is called off.
+    Threads are enough: Pillow and OpenCV release the interpreter lock while they compute. Items
+    are taken a few per thread ahead of the caller, so that neither they nor the results pile up.
+    When the caller stops or the work fails, tasks that have not begun are cancelled.
 
     Args:
-        work: What is done to each item; must be safe to run in several threads.
+        work: Applied to each item; must be safe to run in several threads.
         items: The items.
-        description: What is being done, for the progress bar.
-        workers: Threads; a few more than there are processors by default.
-        total: How many items there are, where `items` cannot say.
+        description: Text of the progress bar; without one, no progress is shown.
+        workers: Number of threads; a few more than there are processors by default.
+        total: Number of items, where `items` has no length.
+
+    Example:
+        >>> list(in_threads(lambda number: number**2, range(4)))
+        [0, 1, 4, 9]
     """
+    results = _in_threads(work, items, workers or default_workers())
+    if not description:
+        return results
     if total is None and isinstance(items, Sized):
         total = len(items)
-    return progress.track(mapped(work, items, workers=workers), description, total)
+    return progress.track(results, description, total)
 
 
-def mapped(
-    work: Callable[[T], R], items: Iterable[T], *, workers: int | None = None
-) -> Iterator[R]:
-    """Does the same without showing how far it is."""
-    count = workers or default_workers()
+def _in_threads(work: Callable[[T], R], items: Iterable[T], count: int) -> Iterator[R]:
     pool = ThreadPoolExecutor(count)
     todo = iter(items)
     running: deque[Future[R]] = deque()
@@ -74,17 +77,21 @@ def default_workers() -> int:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """What stands in the queue after the last item."""
+    """Stands in the queue after the last item."""
 
     error: BaseException | None = None
 
 
-def ahead(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
-    """Yields `items`, the next few of which are made in a thread while the caller is busy.
+def prefetch(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
+    """Yields `items`; a thread makes the next few while the caller is busy.
 
     Args:
-        items: The items; what making them raises, the caller gets in their place.
+        items: The items; an error raised while one is made is raised here in its place.
         depth: How many items may wait, at least 1.
+
+    Example:
+        >>> list(prefetch(range(3)))
+        [0, 1, 2]
     """
     ready: queue.Queue[T | _End] = queue.Queue(depth)
     stopped = threading.Event()
@@ -109,7 +116,7 @@ def ahead(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
             if isinstance(source, Generator):
                 source.close()
 
-    maker = threading.Thread(target=make, name="demagnify-ahead", daemon=True)
+    maker = threading.Thread(target=make, name="demagnify-prefetch", daemon=True)
     maker.start()
     try:
         while not isinstance(item := ready.get(), _End):

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from demagnify.data.parallel import ahead, in_threads
+from demagnify.core.parallel import in_threads, prefetch
 
 
 def test_results_come_in_order():
@@ -46,7 +46,7 @@ def test_items_are_made_while_the_caller_is_busy():
         second.set()
         yield 2
 
-    numbers = ahead(items())
+    numbers = prefetch(items())
     assert next(numbers) == 1
     assert second.wait(timeout=10)  # nobody has asked for the second yet
     assert list(numbers) == [2]
@@ -57,7 +57,7 @@ def test_a_failure_while_making_items_reaches_the_caller():
         yield 1
         raise KeyError("two")
 
-    numbers = ahead(items())
+    numbers = prefetch(items())
     assert next(numbers) == 1
     with pytest.raises(KeyError, match="two"):
         next(numbers)
@@ -74,7 +74,7 @@ def test_making_stops_when_the_caller_does():
         finally:
             closed.set()
 
-    numbers = ahead(items(), depth=1)
+    numbers = prefetch(items(), depth=1)
     assert next(numbers) == 1
     before = threading.active_count()
     numbers.close()

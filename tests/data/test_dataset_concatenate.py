@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from demagnify.core.errors import ImageContractError
 from demagnify.data import FaceDataset
-from demagnify.data.joined import Joined
+from demagnify.data.dataset import Joined
 from demagnify.data.records import Skipped
 
 

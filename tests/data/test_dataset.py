@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError, ImageContractError
@@ -192,3 +193,44 @@ def test_the_fingerprint_is_of_the_pixels_alone():
 def test_what_does_not_fit_together_is_refused(shape, dtype, labels, message):
     with pytest.raises(ImageContractError, match=message):
         FaceDataset.from_arrays(np.zeros(shape, dtype=dtype), labels)
+
+
+def numbered_faces(count):
+    ones = np.ones((1, 3, 8, 8), dtype=np.uint8)
+    pixels = np.arange(count, dtype=np.uint8)[:, None, None, None] * ones
+    return FaceDataset.from_arrays(pixels, np.arange(count) % 2)
+
+
+def test_an_item_is_an_image_with_its_label():
+    faces = numbered_faces(5)
+    assert isinstance(faces, torch.utils.data.Dataset)
+    image, label = faces[3]
+    assert image.dtype == torch.uint8
+    assert image.shape == (3, 8, 8)
+    assert (image == 3).all()
+    assert (label, type(label)) == (1, int)
+    assert faces[-1][1] == 0
+    with pytest.raises(IndexError):
+        faces[5]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_data_loader_takes_the_faces(workers, joined):
+    faces = numbered_faces(10)
+    if joined:
+        faces = FaceDataset.concatenate([faces.subset(range(4)), faces.subset(range(4, 10))])
+    loader = DataLoader(faces, batch_size=4, shuffle=True, num_workers=workers)
+    batches = list(loader)
+    assert [len(images) for images, _ in batches] == [4, 4, 2]
+    images = torch.cat([images for images, _ in batches])
+    labels = torch.cat([labels for _, labels in batches])
+    assert sorted(images[:, 0, 0, 0].tolist()) == list(range(10))
+    assert torch.equal(images[:, 0, 0, 0] % 2, labels)
+
+
+def test_a_data_loader_reads_a_memory_map(manifest, small_memory):
+    faces = FaceDataset.open(manifest, size=32)
+    assert isinstance(faces.images, np.memmap)
+    loader = DataLoader(faces, batch_size=2, num_workers=2)
+    assert torch.equal(torch.cat([images for images, _ in loader]), faces.batch(range(5)))
