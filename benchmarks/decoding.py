@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 from demagnify import detectors
-from demagnify.data import FaceDataset, FaceStream, Manifest
 from demagnify.core.parallel import default_workers
+from demagnify.data import FaceDataset, FaceStream, Manifest
 from demagnify.evaluation.machine import describe_machine, describe_versions
 
 Batches = Iterable[tuple[object, torch.Tensor]]
