@@ -105,7 +105,7 @@ def _run(options: argparse.Namespace) -> Evaluation:
     judged = create_attacks(options.judge, device=options.device, precision="auto")
     plan = Ablation(
         variants={name: _variant(changes) for name, changes in CHANGES.items()},
-        detector=detectors.load(options.detector, device=options.device),
+        detector=detectors.load_detector(options.detector, device=options.device),
         train=under_attacks(learn, learned),
         judged={"val": under_attacks(judge, [*learned, *judged])},
         seeds=options.seeds,

@@ -36,7 +36,7 @@ def main() -> None:
     """Measures and prints the ratios."""
     options = _parse()
     manifest = Manifest.load(options.data)
-    detector = detectors.load(options.detector, device=options.device)
+    detector = detectors.load_detector(options.detector, device=options.device)
     faces = FaceDataset.open(manifest[: options.faces], size=options.size)
     actions = ActionSet.create(options.actions)
     changing = {action.name: action for action in actions if not action.leaves_pixels}

@@ -156,7 +156,7 @@ def _weights(options: argparse.Namespace) -> str:
 
 def _prepare(options: argparse.Namespace) -> Setting:
     if _is_trained(options):
-        detector = detectors.load(options.detector, device=options.device)
+        detector = detectors.load_detector(options.detector, device=options.device)
     else:
         detector = detectors.create(options.detector, device=options.device)
     paper = configs.load("paper", [f"defense.learner.episodes={options.episodes}"])

@@ -37,7 +37,7 @@ def test_the_default_defence_judges_with_the_shipped_detector():
     decisions = defended.decide(images, undefended=True)
     assert decisions.undefended is not None
     assert torch.allclose(decisions.undefended, bare(images), atol=1e-4)
-    assert defended.threshold == detectors.load("hardened", device="cpu").threshold
+    assert defended.threshold == detectors.load_detector("hardened", device="cpu").threshold
     assert decisions.calls.tolist() == [2, 2, 2]
     assert torch.allclose(decisions.logits, defended(images.flip(3)), atol=1e-3)
 

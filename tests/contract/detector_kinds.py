@@ -116,7 +116,7 @@ def write_onnx(
 def from_onnx(path: Path, card: dict[str, object], **network: object) -> Detector:
     write_onnx(path, **network)
     path.with_suffix(".json").write_text(json.dumps(card))
-    return detectors.load(path, device="cpu")
+    return detectors.load_detector(path, device="cpu")
 
 
 def from_torch_export(path: Path) -> Detector:
@@ -135,7 +135,7 @@ def from_torch_export(path: Path) -> Detector:
         dynamic_axes={"x": {0: "batch"}},
     )
     path.with_suffix(".json").write_text(json.dumps({"mean": 0.5, "std": 0.5}))
-    return detectors.load(path, device="cpu")
+    return detectors.load_detector(path, device="cpu")
 
 
 def two_layers() -> nn.Module:
@@ -148,13 +148,13 @@ def make_timm(name: str) -> Detector:
 
 def from_folder(folder: Path) -> Detector:
     make_timm("test_resnet").save(folder / "saved", {})
-    return detectors.load(folder / "saved", device="cpu", precision="float32")
+    return detectors.load_detector(folder / "saved", device="cpu", precision="float32")
 
 
 def from_checkpoint(folder: Path, outputs: int, options: str = "") -> Detector:
     network = backbones.build("test_resnet", input_size=64, outputs=outputs)
     save_file(network.state_dict(), folder / f"{outputs}.safetensors")
-    return detectors.load(
+    return detectors.load_detector(
         f"timm:test_resnet@weights={folder}/{outputs}.safetensors{options}",
         device="cpu",
         precision="float32",
@@ -166,7 +166,7 @@ def imported(folder: Path, name: str, **options: object) -> Detector:
     (folder / "contract_code.py").write_text(CODE)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        return detectors.load(f"contract_code:{name}", device="cpu", **options)
+        return detectors.load_detector(f"contract_code:{name}", device="cpu", **options)
 
 
 RAW = {"range": [0, 255]}
@@ -175,7 +175,7 @@ KINDS: dict[str, Callable[[Path], Detector]] = {
     "light": lambda _: make_timm("light"),
     "mobilenetv3": lambda _: make_timm("mobilenetv3_small_050"),
     "vit": lambda _: make_timm("test_vit"),
-    "shipped": lambda _: detectors.load("light", device="cpu", precision="float32"),
+    "shipped": lambda _: detectors.load_detector("light", device="cpu", precision="float32"),
     "folder": from_folder,
     "timm-checkpoint": lambda folder: from_checkpoint(folder, 1),
     "timm-two-logit": lambda folder: from_checkpoint(folder, 2, "@head=two-logit@fake_index=0"),

@@ -50,7 +50,7 @@ def test_saved_and_loaded_it_gives_the_same_bits(tiny, tmp_path):
     detector.threshold = -1.25
     batch = photographs(3, 32, 32)
     detector.save(tmp_path / "d", {"note": "for a test"})
-    loaded = detectors.load(tmp_path / "d", device="cpu", precision="float32")
+    loaded = detectors.load_detector(tmp_path / "d", device="cpu", precision="float32")
     assert torch.equal(loaded.logits(batch), detector.logits(batch))
     assert loaded.threshold == -1.25
     assert loaded.name == "test_efficientnet"
@@ -65,7 +65,7 @@ def test_stored_in_half_it_is_half_the_size_and_nearly_the_same(tiny, tmp_path):
     detector.save(tmp_path / "half", {}, half=True)
     whole, half = ((tmp_path / n / artifacts.WEIGHTS).stat().st_size for n in ("whole", "half"))
     assert half < 0.6 * whole
-    loaded = detectors.load(tmp_path / "half", device="cpu", precision="float32")
+    loaded = detectors.load_detector(tmp_path / "half", device="cpu", precision="float32")
     assert {p.dtype for p in loaded.parameters()} == {torch.float32}
     torch.testing.assert_close(loaded.logits(batch), detector.logits(batch), atol=0.05, rtol=0)
 
@@ -81,11 +81,11 @@ def test_card_says_what_it_is(tiny, tmp_path):
 
 def test_a_loaded_detector_keeps_its_card_and_its_new_threshold_wins(tiny, tmp_path):
     tiny().save(tmp_path / "first", {"history": [1, 2]})
-    detector = detectors.load(tmp_path / "first", device="cpu")
+    detector = detectors.load_detector(tmp_path / "first", device="cpu")
     assert detector.card["history"] == [1, 2]
     detector.threshold = 0.75
     detector.save(tmp_path / "second", detector.card)
-    again = detectors.load(tmp_path / "second", device="cpu")
+    again = detectors.load_detector(tmp_path / "second", device="cpu")
     assert again.threshold == 0.75
     assert again.card["history"] == [1, 2]
 
@@ -113,7 +113,7 @@ def test_a_card_that_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, chang
     tiny().save(tmp_path / "d", {})
     edit_card(tmp_path / "d", **changes)
     with pytest.raises(error, match=says) as caught:
-        detectors.load(tmp_path / "d", device="cpu")
+        detectors.load_detector(tmp_path / "d", device="cpu")
     assert "\n" not in str(caught.value)
 
 

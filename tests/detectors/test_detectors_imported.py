@@ -87,7 +87,7 @@ def mean(images):
     ("name", "factor"), [("mean", 1), ("make", 2), ("Scorer", 1), ("told", 1), ("told.__call__", 1)]
 )
 def test_functions_objects_and_what_makes_them_are_imported(module, name, factor):
-    detector = detectors.load(f"scorers:{name}", device="cpu")
+    detector = detectors.load_detector(f"scorers:{name}", device="cpu")
     torch.testing.assert_close(detector(BATCH), factor * mean(BATCH))
     assert detector.name == name
     assert not detector.training
@@ -96,14 +96,14 @@ def test_functions_objects_and_what_makes_them_are_imported(module, name, factor
 @pytest.mark.parametrize("name", ["network", "Network"])
 def test_networks_are_given_what_the_options_say(module, name):
     where = f"scorers:{name}@range=[0,255]@mean=10@input_size=8@threshold=1.5@name=mine"
-    detector = detectors.load(where, device="cpu")
+    detector = detectors.load_detector(where, device="cpu")
     torch.testing.assert_close(detector(BATCH), 3 * (mean(BATCH) + 90), rtol=1e-4, atol=1e-3)
     assert (detector.name, detector.threshold, detector.input_size) == ("mine", 1.5, 8)
 
 
 def test_a_module_inside_of_a_package_is_found(module):
     module("def score(images):\n    return images.float().mean(dim=(1, 2, 3))\n", "pack/inner")
-    assert detectors.load("pack.inner:score", device="cpu")(BATCH).shape == (4,)
+    assert detectors.load_detector("pack.inner:score", device="cpu")(BATCH).shape == (4,)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_module_inside_of_a_package_is_found(module):
 )
 def test_what_cannot_be_imported_is_told_in_one_line(module, where, says):
     with pytest.raises(BadConfigError, match=says) as caught:
-        detectors.load(where, device="cpu")
+        detectors.load_detector(where, device="cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -142,32 +142,32 @@ def test_what_cannot_be_imported_is_told_in_one_line(module, where, says):
 def test_a_broken_module_is_told_in_one_line(module, code, says):
     module(code, "broken")
     with pytest.raises(BadConfigError, match=says) as caught:
-        detectors.load("broken:x", device="cpu")
+        detectors.load_detector("broken:x", device="cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_code_that_fails_is_told_in_one_line(module):
     with pytest.raises(BadConfigError, match="RuntimeError: out of cheese") as caught:
-        detectors.load("scorers:fails", device="cpu")(BATCH)
+        detectors.load_detector("scorers:fails", device="cpu")(BATCH)
     assert "\n" not in str(caught.value)
     with pytest.raises(BadConfigError, match="write mean, std, range and input_size"):
-        detectors.load("scorers:network", device="cpu")(BATCH)
+        detectors.load_detector("scorers:network", device="cpu")(BATCH)
 
 
 def test_it_has_changed_when_its_file_has_or_when_it_says_so(module):
-    first = detectors.load("scorers:mean", device="cpu").fingerprint()
-    told = detectors.load("scorers:told", device="cpu").fingerprint()
+    first = detectors.load_detector("scorers:mean", device="cpu").fingerprint()
+    told = detectors.load_detector("scorers:told", device="cpu").fingerprint()
     module(CODE + "\n# changed\n")
-    assert detectors.load("scorers:mean", device="cpu").fingerprint() != first
-    assert detectors.load("scorers:told", device="cpu").fingerprint() == told
+    assert detectors.load_detector("scorers:mean", device="cpu").fingerprint() != first
+    assert detectors.load_detector("scorers:told", device="cpu").fingerprint() == told
     module(CODE.replace("version 3", "version 4"))
-    assert detectors.load("scorers:told", device="cpu").fingerprint() != told
+    assert detectors.load_detector("scorers:told", device="cpu").fingerprint() != told
 
 
 def test_the_weights_of_a_network_belong_to_its_fingerprint(module):
-    detector = detectors.load("scorers:network", device="cpu", mean=0.5)
+    detector = detectors.load_detector("scorers:network", device="cpu", mean=0.5)
     first = detector.fingerprint()
-    assert detectors.load("scorers:network", device="cpu", mean=0.4).fingerprint() != first
+    assert detectors.load_detector("scorers:network", device="cpu", mean=0.4).fingerprint() != first
     with torch.no_grad():
         detector.network.weight.add_(1)
     assert detector.fingerprint() != first
@@ -184,7 +184,7 @@ def defend(detector):
 
 
 def test_a_defence_before_imported_code_is_saved_and_finds_it_again(module, tmp_path):
-    detector = detectors.load("scorers:mean@threshold=3", device="cpu")
+    detector = detectors.load_detector("scorers:mean@threshold=3", device="cpu")
     defended = defend(detector)
     defended.save(tmp_path / "defense", {})
     loaded = DefendedDetector.load(tmp_path / "defense", device="cpu")
@@ -211,7 +211,7 @@ def test_a_bare_detector_of_ones_own_judges_undefended(module):
 
 
 def test_a_damaged_record_is_told_in_one_line(module, tmp_path):
-    defend(detectors.load("scorers:mean", device="cpu")).save(tmp_path / "defense", {})
+    defend(detectors.load_detector("scorers:mean", device="cpu")).save(tmp_path / "defense", {})
     path = tmp_path / "defense" / "card.json"
     card = json.loads(path.read_text())
     del card["detector_source"]["fingerprint"]

@@ -58,49 +58,58 @@ def means(images):
     ],
 )
 def test_layout_batch_and_type_are_read_from_the_file(tmp_path, images, shape, dtype):
-    detector = detectors.load(write(tmp_path / "m.onnx", shape, dtype=dtype), device="cpu", **RAW)
+    detector = detectors.load_detector(
+        write(tmp_path / "m.onnx", shape, dtype=dtype), device="cpu", **RAW
+    )
     torch.testing.assert_close(detector(images), means(images))
 
 
 def test_whole_levels_go_in_as_they_are(tmp_path, images):
     write(tmp_path / "m.onnx", ("n", "h", "w", 3), dtype=TensorProto.UINT8)
-    detector = detectors.load(tmp_path / "m.onnx", device="cpu")
+    detector = detectors.load_detector(tmp_path / "m.onnx", device="cpu")
     torch.testing.assert_close(detector(images), means(images))
     with pytest.raises(BadConfigError, match=r"whole levels .* no option 'mean'"):
-        detectors.load(f"{tmp_path}/m.onnx@mean=0.5", device="cpu")
+        detectors.load_detector(f"{tmp_path}/m.onnx@mean=0.5", device="cpu")
 
 
 def test_images_get_the_size_of_the_file_or_the_one_that_is_chosen(tmp_path):
     large = torch.zeros(1, 3, 40, 30, dtype=torch.uint8)
-    fixed = detectors.load(write(tmp_path / "a.onnx", ("n", 3, 16, 24)), device="cpu", **RAW)
+    fixed = detectors.load_detector(
+        write(tmp_path / "a.onnx", ("n", 3, 16, 24)), device="cpu", **RAW
+    )
     assert fixed.preprocessing(large).shape == (1, 3, 16, 24)
     assert fixed.input_size == 24
     free = write(tmp_path / "b.onnx", ("n", 3, "h", "w"))
-    assert detectors.load(free, device="cpu", **RAW).preprocessing(large).shape == (1, 3, 40, 30)
-    chosen = detectors.load(free, device="cpu", input_size=20, **RAW)
+    assert detectors.load_detector(free, device="cpu", **RAW).preprocessing(large).shape == (
+        1,
+        3,
+        40,
+        30,
+    )
+    chosen = detectors.load_detector(free, device="cpu", input_size=20, **RAW)
     assert chosen.preprocessing(large).shape == (1, 3, 20, 20)
     with pytest.raises(BadConfigError, match="16 x 24 pixels and no others"):
-        detectors.load(tmp_path / "a.onnx", device="cpu", input_size=20, **RAW)
+        detectors.load_detector(tmp_path / "a.onnx", device="cpu", input_size=20, **RAW)
 
 
 def test_what_the_file_beside_it_says_holds_until_something_nearer_says_otherwise(tmp_path, images):
     path = write(tmp_path / "m.onnx")
     card = {"name": "card", "threshold": 7, "range": [0, 255], "id2label": None}
     (tmp_path / "m.json").write_text(json.dumps(card))
-    detector = detectors.load(path, device="cpu")
+    detector = detectors.load_detector(path, device="cpu")
     assert (detector.name, detector.threshold) == ("card", 7)
     torch.testing.assert_close(detector(images), means(images))
-    assert detectors.load(f"{path}@threshold=8", device="cpu").threshold == 8
-    assert detectors.load(f"{path}@threshold=8", device="cpu", threshold=9).threshold == 9
+    assert detectors.load_detector(f"{path}@threshold=8", device="cpu").threshold == 8
+    assert detectors.load_detector(f"{path}@threshold=8", device="cpu", threshold=9).threshold == 9
     (tmp_path / "other.json").write_text('{"detector": "m.onnx", "threshold": 3}')
-    through = detectors.load(tmp_path / "other.json", device="cpu")
+    through = detectors.load_detector(tmp_path / "other.json", device="cpu")
     assert (through.name, through.threshold) == ("card", 3)
 
 
 def test_scaling_that_nobody_told_is_warned_of(tmp_path, images):
     path = write(tmp_path / "m.onnx")
     with pytest.warns(DemagnifyWarning, match=r"mean, std and range into m\.json"):
-        detector = detectors.load(path, device="cpu")
+        detector = detectors.load_detector(path, device="cpu")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the toy's means do lie between 0 and 1
         torch.testing.assert_close(detector(images), means(images) / 255)
@@ -109,20 +118,23 @@ def test_scaling_that_nobody_told_is_warned_of(tmp_path, images):
 def test_one_of_several_outputs_is_chosen_by_name(tmp_path, images):
     path = write(tmp_path / "m.onnx", outputs=("features", "scores"))
     with pytest.raises(BadConfigError, match="has 2 outputs: features, scores"):
-        detectors.load(path, device="cpu", **RAW)
+        detectors.load_detector(path, device="cpu", **RAW)
     with pytest.raises(BadConfigError, match="no output 'prob'"):
-        detectors.load(path, device="cpu", output="prob", **RAW)
-    detector = detectors.load(path, device="cpu", output="scores", **RAW)
+        detectors.load_detector(path, device="cpu", output="prob", **RAW)
+    detector = detectors.load_detector(path, device="cpu", output="scores", **RAW)
     torch.testing.assert_close(detector(images), -means(images))
 
 
 def test_its_fingerprint_is_that_of_file_and_settings(tmp_path):
     path = write(tmp_path / "m.onnx")
-    first = detectors.load(path, device="cpu", **RAW).fingerprint()
-    assert detectors.load(path, device="cpu", threads=1, threshold=3, **RAW).fingerprint() == first
-    assert detectors.load(path, device="cpu", range=[0, 1]).fingerprint() != first
+    first = detectors.load_detector(path, device="cpu", **RAW).fingerprint()
+    assert (
+        detectors.load_detector(path, device="cpu", threads=1, threshold=3, **RAW).fingerprint()
+        == first
+    )
+    assert detectors.load_detector(path, device="cpu", range=[0, 1]).fingerprint() != first
     write(path, outputs=("other",))
-    assert detectors.load(path, device="cpu", **RAW).fingerprint() != first
+    assert detectors.load_detector(path, device="cpu", **RAW).fingerprint() != first
 
 
 def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, images):
@@ -133,13 +145,15 @@ def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, image
     factor = onnx.numpy_helper.from_array(np.full(400, 2, np.float32)[:1], "factor")
     model.graph.initializer.append(factor)
     onnx.save(model, path, save_as_external_data=True, location="m.onnx.data", size_threshold=0)
-    detector = detectors.load(path, device="cpu", **RAW)
+    detector = detectors.load_detector(path, device="cpu", **RAW)
     torch.testing.assert_close(detector(images), 2 * means(images))
     data = tmp_path / "m.onnx.data"
     content = data.read_bytes()
     assert np.float32(2).tobytes() in content
     data.write_bytes(content.replace(np.float32(2).tobytes(), np.float32(3).tobytes()))
-    assert detectors.load(path, device="cpu", **RAW).fingerprint() != detector.fingerprint()
+    assert (
+        detectors.load_detector(path, device="cpu", **RAW).fingerprint() != detector.fingerprint()
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,20 +174,20 @@ def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, image
 def test_what_cannot_be_a_detector_is_told_in_one_line(tmp_path, network, options, says):
     path = write(tmp_path / "m.onnx", **network)
     with pytest.raises(BadConfigError, match=says) as caught:
-        detectors.load(path, device="cpu", **{**RAW, **options})
+        detectors.load_detector(path, device="cpu", **{**RAW, **options})
     assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_or_missing_file_is_told_in_one_line(tmp_path):
     with pytest.raises(BadArtifactError, match="no such ONNX file"):
-        detectors.load("nowhere/m.onnx", device="cpu")
+        detectors.load_detector("nowhere/m.onnx", device="cpu")
     (tmp_path / "m.onnx").write_text("hello")
     with pytest.raises(BadArtifactError, match="no ONNX network that onnxruntime runs") as caught:
-        detectors.load(tmp_path / "m.onnx", device="cpu")
+        detectors.load_detector(tmp_path / "m.onnx", device="cpu")
     assert "\n" not in str(caught.value)
     (tmp_path / "m.json").write_text("{")
     with pytest.raises(BadConfigError, match="cannot be read as JSON"):
-        detectors.load(tmp_path / "m.onnx", device="cpu")
+        detectors.load_detector(tmp_path / "m.onnx", device="cpu")
 
 
 def test_images_that_it_does_not_run_on_are_told_in_one_line(tmp_path, images):
@@ -182,17 +196,17 @@ def test_images_that_it_does_not_run_on_are_told_in_one_line(tmp_path, images):
     mean = helper.make_node("ReduceMean", ["flat", "one"], ["scores"], keepdims=0)
     one = helper.make_node("Constant", [], ["one"], value_ints=[1])
     path = write(tmp_path / "m.onnx", ("n", 3, "h", "w"), nodes=[constant, one, kernel, mean])
-    detector = detectors.load(path, device="cpu", **RAW)
+    detector = detectors.load_detector(path, device="cpu", **RAW)
     with pytest.raises(BadConfigError, match="does not run on 5 x 3 x 16 x 16") as caught:
         detector(images)
     assert "\n" not in str(caught.value)
-    assert detectors.load(path, device="cpu", input_size=10, **RAW)(images).shape == (5,)
+    assert detectors.load_detector(path, device="cpu", input_size=10, **RAW)(images).shape == (5,)
 
 
 def test_without_onnxruntime_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BadConfigError, match=r"pip install 'demagnify\[onnx\]'"):
-        detectors.load(write(tmp_path / "m.onnx"), device="cpu", **RAW)
+        detectors.load_detector(write(tmp_path / "m.onnx"), device="cpu", **RAW)
 
 
 def test_names_in_its_metadata_say_which_output_is_fake(tmp_path, images):
@@ -209,21 +223,23 @@ def test_names_in_its_metadata_say_which_output_is_fake(tmp_path, images):
     )
     onnx.save(model, path)
     with pytest.raises(BadConfigError, match="fake_index=0 or fake_index=1"):
-        detectors.load(path, device="cpu", head="two-logit", **RAW)
+        detectors.load_detector(path, device="cpu", head="two-logit", **RAW)
     helper.set_model_props(model, {"names": "{0: 'Fake', 1: 'Real'}", "stride": "]"})
     onnx.save(model, path)
-    named = detectors.load(path, device="cpu", head="two-logit", **RAW)
+    named = detectors.load_detector(path, device="cpu", head="two-logit", **RAW)
     torch.testing.assert_close(named(images), 2 * means(images))
     with pytest.raises(BadConfigError, match="is the output that is called 'Real'"):
-        detectors.load(path, device="cpu", head="two-logit", fake_index=1, **RAW)
-    told = detectors.load(path, device="cpu", head="two-logit", labels=["real", "fake"], **RAW)
+        detectors.load_detector(path, device="cpu", head="two-logit", fake_index=1, **RAW)
+    told = detectors.load_detector(
+        path, device="cpu", head="two-logit", labels=["real", "fake"], **RAW
+    )
     torch.testing.assert_close(told(images), -2 * means(images))
 
 
 def test_a_defence_before_a_file_finds_it_where_it_was_or_beside_itself(tmp_path, images):
     (tmp_path / "run").mkdir()
     path = write(tmp_path / "run" / "m.onnx")
-    defended = undefended(detectors.load(path, device="cpu", threshold=2, **RAW))
+    defended = undefended(detectors.load_detector(path, device="cpu", threshold=2, **RAW))
     defended.save(tmp_path / "run" / "defense", {})
     (tmp_path / "run").rename(tmp_path / "moved")
     loaded = DefendedDetector.load(tmp_path / "moved" / "defense", device="cpu")

@@ -41,7 +41,7 @@ def checkpoint(tmp_path):
 @pytest.mark.parametrize(("height", "width"), [(160, 160), (100, 100), (240, 320), (180, 170)])
 def test_a_timm_network_sees_what_timm_would_show_it(checkpoint, height, width):
     network = checkpoint(1)
-    detector = detectors.load(
+    detector = detectors.load_detector(
         f"timm:{NAME}@weights={checkpoint.path}", device="cpu", precision="float32"
     )
     config = timm.data.resolve_model_data_config(network)
@@ -66,13 +66,13 @@ def test_two_outputs_become_one_logit_and_survive_saving(checkpoint, tmp_path, p
     network = checkpoint(2, prefix)
     images = photographs(160, 160)
     options = {"weights": checkpoint.path, "head": "two-logit", "threshold": 0.25, "crop_pct": 1.0}
-    detector = detectors.load(
+    detector = detectors.load_detector(
         f"timm:{NAME}", device="cpu", precision="float32", labels=["Fake", "Real"], **options
     )
     pair = network(detector.prepare(images))
     torch.testing.assert_close(detector(images), pair[:, 0] - pair[:, 1])
     detector.save(tmp_path / "saved", {})
-    loaded = detectors.load(tmp_path / "saved", device="cpu", precision="float32")
+    loaded = detectors.load_detector(tmp_path / "saved", device="cpu", precision="float32")
     assert torch.equal(loaded(images), detector(images))
     assert (loaded.threshold, loaded.fingerprint()) == (0.25, detector.fingerprint())
 
@@ -94,20 +94,20 @@ def test_a_checkpoint_that_is_no_detector_is_refused_in_one_line(
 ):
     checkpoint(outputs)
     with pytest.raises(BadConfigError, match=says) as caught:
-        detectors.load(f"timm:{NAME}@weights={checkpoint.path}{options}", device="cpu")
+        detectors.load_detector(f"timm:{NAME}@weights={checkpoint.path}{options}", device="cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_a_bare_imagenet_network_is_no_detector(checkpoint):
     with pytest.raises(BadConfigError, match=r"no detector .*train-detector --backbone"):
-        detectors.load(f"timm:{NAME}", device="cpu")
+        detectors.load_detector(f"timm:{NAME}", device="cpu")
     with pytest.raises(UnknownNameError, match="did you mean"):
-        detectors.load("timm:resnet5O@weights=x.pth", device="cpu")
+        detectors.load_detector("timm:resnet5O@weights=x.pth", device="cpu")
     with pytest.raises(BadArtifactError, match="no such weights file"):
-        detectors.load(f"timm:{NAME}@weights=x.pth", device="cpu")
+        detectors.load_detector(f"timm:{NAME}@weights=x.pth", device="cpu")
     checkpoint(1)
     with pytest.raises(BadArtifactError, match="does not fit the network"):
-        detectors.load(f"timm:test_vit@weights={checkpoint.path}", device="cpu")
+        detectors.load_detector(f"timm:test_vit@weights={checkpoint.path}", device="cpu")
 
 
 def test_levels_are_ordered_ranged_and_scaled():

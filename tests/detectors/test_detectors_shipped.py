@@ -56,5 +56,5 @@ def test_it_is_loaded_without_a_network(monkeypatch, name):
         raise AssertionError("the network was asked for")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    detector = detectors.load(name, device="cpu", precision="float32")
+    detector = detectors.load_detector(name, device="cpu", precision="float32")
     assert detector.logits(torch.zeros(1, 3, 50, 50, dtype=torch.uint8)).isfinite().all()

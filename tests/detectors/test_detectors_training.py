@@ -52,7 +52,7 @@ def test_learns_what_is_easy_to_learn(train, striped_faces):
 
 def test_the_output_is_the_returned_detector_with_its_story(train, striped_faces, tmp_path):
     trained = train()
-    loaded = detectors.load(tmp_path / "out", device="cpu", precision="float32")
+    loaded = detectors.load_detector(tmp_path / "out", device="cpu", precision="float32")
     faces = striped_faces(4, 4, seed=5)
     assert torch.equal(loaded.logits(faces), trained.detector.logits(faces))
     assert loaded.threshold == trained.detector.threshold

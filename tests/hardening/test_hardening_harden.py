@@ -246,7 +246,7 @@ def test_what_cannot_be_hardened_is_refused(trained, faces, tmp_path):
 
 
 def test_the_record_of_the_shipped_detector_has_the_present_words():
-    record = detectors.load("hardened", device="cpu").card["hardening"]
+    record = detectors.load_detector("hardened", device="cpu").card["hardening"]
     while record:
         assert HardeningConfig.model_validate(record["settings"]).identity() == record["settings"]
         for one in (*record["rounds"], *record["averages"]):

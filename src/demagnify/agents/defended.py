@@ -230,10 +230,10 @@ class DefendedDetector(nn.Module):
         policy.load_state_dict(artifact.tensors)
         shipped = artifact.card.get(SHIPPED_DETECTOR)
         if detector is None and shipped:
-            detector = detectors.load(str(shipped), device=device, precision=precision)
+            detector = detectors.load_detector(str(shipped), device=device, precision=precision)
         place = artifact.card.get(DETECTOR_SOURCE)
         if detector is None and place:
-            detector = detectors.reload(place, folder, device=device, precision=precision)
+            detector = detectors.load_recorded(place, folder, device=device, precision=precision)
         if detector is None:
             if not (folder / DETECTOR).is_dir():
                 raise BadArtifactError(

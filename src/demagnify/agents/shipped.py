@@ -25,8 +25,8 @@ def load_defended(
 
     Args:
         source: A folder with a defence, the name of one that is shipped with this package, or
-            any detector that `detectors.load` takes. A shipped name means the shipped one even
-            where a folder is called so: say "./default".
+            any detector that `load_detector` takes. A shipped name means the shipped one even where
+            a folder is called so: say "./default".
         device: "auto", "cpu", "cuda".
         precision: In what the detector computes; see `demagnify.core.devices`.
 
@@ -45,7 +45,7 @@ def load_defended(
         )
     if _is_defense(source):
         return DefendedDetector.load(source, device=device, precision=precision)
-    return undefended(detectors.load(source, device=device, precision=precision))
+    return undefended(detectors.load_detector(source, device=device, precision=precision))
 
 
 def _is_defense(source: str | Path) -> bool:

@@ -82,7 +82,7 @@ def run(
         sources=data,
         defenses=load_groups(defense or ["runs/defense"], device=device, precision=precision),
         attacks=attack or [],
-        base=detectors.load(base, device=device, precision=precision) if base else None,
+        base=detectors.load_detector(base, device=device, precision=precision) if base else None,
         attacked=faces,
         attack_precision=attack_dtype,
         face_size=size,

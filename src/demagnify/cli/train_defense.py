@@ -67,7 +67,7 @@ def run(
     plan = DefensePlan(
         sources=data,
         config=config.defense,
-        detector=detectors.load(detector, device=device, precision=precision),
+        detector=detectors.load_detector(detector, device=device, precision=precision),
         attacks=attack or [],
         face_size=config.face_size,
         limit=limit,

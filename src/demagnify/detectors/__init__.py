@@ -8,18 +8,28 @@ from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import Detector, TwoLogits, batched_logits
 from demagnify.detectors.heads import Head
 from demagnify.detectors.history import Epoch
+from demagnify.detectors.loaders.folder import shipped
+from demagnify.detectors.loading import (
+    LOADERS,
+    Loader,
+    create,
+    is_detector,
+    load_detector,
+    load_recorded,
+)
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.training import TrainedDetector, train_detector
 from demagnify.detectors.wrapped import WrappedDetector, wrap
-from demagnify.detectors.zoo import create, is_detector, load, reload, shipped
 
 __all__ = [
     "ALIASES",
+    "LOADERS",
     "Augmentation",
     "Detector",
     "DetectorTraining",
     "Epoch",
     "Head",
+    "Loader",
     "Preprocessing",
     "TrainedDetector",
     "TwoLogits",
@@ -27,8 +37,8 @@ __all__ = [
     "batched_logits",
     "create",
     "is_detector",
-    "load",
-    "reload",
+    "load_detector",
+    "load_recorded",
     "shipped",
     "train_detector",
     "wrap",

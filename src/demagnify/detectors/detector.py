@@ -51,8 +51,8 @@ class Detector(nn.Module):
         network: A timm network with as many outputs as its head has; it gets float images
             (N, 3, S, S), scaled by `mean` and `std`.
         name: What to call it in tables.
-        backbone: timm's name of the network, from which `load` builds it again; empty if it is
-            none of timm's.
+        backbone: timm's name of the network, from which `Detector.load` builds it again; empty if
+            it is none of timm's.
         input_size: Side S in pixels to which images are resized.
         mean: Mean per channel in [0, 1], taken off.
         std: Spread per channel in [0, 1], divided by.
@@ -65,7 +65,7 @@ class Detector(nn.Module):
 
     Attributes:
         card: How it was made and what it reaches; empty until it was trained or loaded.
-        source: Where `detectors.load` found it, if `save` cannot write it.
+        source: Where `load_detector` found it, if `save` cannot write it.
 
     Shape:
         uint8 RGB (N, 3, H, W), 0-255, or float RGB in [0, 1], of any size and on any device, to

@@ -1,20 +1,202 @@
-"""Where a detector comes from that demagnify cannot store: a file or code of the user's own."""
+"""How a detector is named: where it is, what is said about it, and what a card records of both."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import yaml
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
-from demagnify.core.errors import BadArtifactError
-from demagnify.detectors.options import Options
+from demagnify.core import specs
+from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.detectors.heads import HeadName
+from demagnify.detectors.preprocessing import (
+    Channels,
+    CropMode,
+    Interpolation,
+    Preprocessing,
+    Size,
+    Spread,
+    Triple,
+)
+
+Layout = Literal["NCHW", "NHWC"]
+
+ANSWER: Final = frozenset({"name", "head", "fake_index", "labels", "threshold"})
+"""Options that say what the answers mean; every detector of a user's own takes them."""
+GEOMETRY: Final = frozenset({"input_size", "interpolation", "crop_pct", "crop_mode"})
+SCALING: Final = frozenset({"channels", "range", "mean", "std"})
+
+_DETECTOR: Final = "detector"
+"""In a JSON file: which detector its options are for."""
+
+
+def _in_order(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
+    """Takes {"0": "real", "1": "fake"}, as Hugging Face's id2label, for a list."""
+    if isinstance(value, dict):
+        return [value[key] for key in sorted(value, key=str)]
+    return value
+
+
+class Options(BaseModel):
+    """What a network cannot say of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str | None = Field(default=None, description="What to call it in tables")
+    head: HeadName | None = Field(default=None, description="What it gives; a logit if not set")
+    fake_index: Literal[0, 1] | None = Field(
+        default=None, description="Which of two outputs is fake, from 0"
+    )
+    labels: Annotated[tuple[str, str], BeforeValidator(_in_order)] | None = Field(
+        default=None,
+        validation_alias=AliasChoices("labels", "id2label"),
+        description="The names of two outputs, in their order",
+    )
+    threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Above it is fake: a probability where the head gives them, else a logit",
+    )
+    output: str | None = Field(default=None, description="Which of several outputs, by name")
+    weights: Path | None = Field(default=None, description="The checkpoint of a timm network")
+    input_size: Size | None = Field(default=None, description="Height and width, or one side")
+    interpolation: Interpolation | None = Field(default=None, description="When resizing")
+    crop_pct: float | None = Field(default=None, description="Share of a side that is kept")
+    crop_mode: CropMode | None = Field(default=None, description="Whether proportions may change")
+    channels: Channels | None = Field(default=None, description="In which order it wants them")
+    range: tuple[float, float] | None = Field(default=None, description="What 0 and 255 become")
+    mean: Triple | None = Field(default=None, description="Taken off after that, per channel")
+    std: Spread | None = Field(default=None, description="Divided by, per channel")
+    layout: Layout | None = Field(default=None, description="Of an ONNX file that leaves it open")
+    threads: int | None = Field(
+        default=None, ge=1, description="For an ONNX file; as many as torch uses if not set"
+    )
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Which options are set."""
+        return frozenset(self.model_dump(exclude_none=True))
+
+    def allow(self, allowed: Iterable[str], what: str) -> None:
+        """Refuses options that would change nothing.
+
+        Raises:
+            BadConfigError: If an option is set that is not among `allowed`.
+        """
+        allowed = frozenset(allowed)
+        for key in sorted(self.given - allowed):
+            known = f"it takes {', '.join(sorted(allowed))}" if allowed else "it takes none"
+            raise BadConfigError(f"{what} has no option {key!r}", hint=known)
+
+    def preprocessing(self, what: str, **defaults: object) -> Preprocessing:
+        """Returns the preprocessing that the options describe, on top of `defaults`.
+
+        Raises:
+            BadConfigError: If mean and range do not fit together.
+        """
+        named = self.model_dump(include=set(GEOMETRY | SCALING), exclude_none=True)
+        if "input_size" in named:
+            named["size"] = named.pop("input_size")
+        try:
+            return Preprocessing.model_validate({**defaults, **named})
+        except ValidationError as error:
+            raise BadConfigError(f"{what}: {_first(error)}") from error
+
+
+def split(spec: str) -> tuple[str, dict[str, object]]:
+    """Takes the options off a line; a path that exists is never taken apart.
+
+    Raises:
+        BadConfigError: If a value is not YAML, or an option comes twice.
+    """
+    if Path(spec).exists():
+        return spec, {}
+    (part,) = specs.parse(spec, chain=False, flags=False)
+    return part.base, {key: _yaml(text, spec) for key, text in part.options.items()}
+
+
+def _yaml(text: str, spec: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise BadConfigError(f"{spec}: {text!r} is not a YAML value") from error
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Reads options from a JSON file; paths in it are relative to it.
+
+    Raises:
+        BadConfigError: If it is no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadConfigError(f"{path} cannot be read as JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise BadConfigError(f"{path} holds no JSON object with options")
+    if isinstance(content.get("weights"), str):
+        content["weights"] = str(path.parent / content["weights"])
+    return content
+
+
+def read_detector_file(path: Path) -> tuple[str, dict[str, object]]:
+    """Reads a JSON file that names a detector and its options.
+
+    Raises:
+        BadConfigError: If it is no JSON object or names no detector.
+    """
+    options = read_json(path)
+    where = options.pop(_DETECTOR, None)
+    if not isinstance(where, str):
+        raise BadConfigError(
+            f"{path} does not say which detector its options are for",
+            hint='write "detector": "mine.onnx", or give the .onnx file beside it',
+        )
+    beside = path.parent / where
+    return (str(beside) if beside.exists() else where), options
+
+
+def check(options: Mapping[str, object], where: str) -> Options:
+    """Returns the options, checked.
+
+    Raises:
+        BadConfigError: If a key is unknown or a value out of its range.
+    """
+    try:
+        return Options.model_validate(dict(options))
+    except ValidationError as error:
+        raise BadConfigError(f"{where}: {_first(error)}") from error
+
+
+def _first(error: ValidationError) -> str:
+    """The first thing that is wrong, in one line."""
+    found = error.errors()[0]
+    where = ".".join(str(part) for part in found["loc"])
+    if found["type"] == "extra_forbidden":
+        close = get_close_matches(where, Options.model_fields, n=1)
+        meant = (
+            f"did you mean {close[0]}?" if close else f"known: {', '.join(Options.model_fields)}"
+        )
+        return f"{where} is no known option; {meant}"
+    message = found["msg"].removeprefix("Value error, ")
+    return f"{where}: {message}, not {found['input']!r}" if where else message
 
 
 class Source(BaseModel):
-    """What `detectors.load` was given."""
+    """What `load_detector` was given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -181,7 +181,7 @@ class Benches:
         mine = [bench.defended.detector for bench in self.all]
         device = str(first.device or "cpu")
         shipped = (
-            detectors.load(name, device=device, precision=first.precision)
+            detectors.load_detector(name, device=device, precision=first.precision)
             for name in detectors.shipped()
         )
         found = (one for many in (mine, shipped) for one in many if one.fingerprint() == start)

@@ -113,7 +113,7 @@ class Demo:
 
     def _shipped(self, name: str, say: Callable[[str], None]) -> Detector:
         say(f"the detector {name!r} that comes with demagnify")
-        return detectors.load(name, device=self.device, precision=self.precision)
+        return detectors.load_detector(name, device=self.device, precision=self.precision)
 
     def _detector(self, sample: Path, say: Callable[[str], None]) -> Detector:
         config = DetectorTraining(seed=self.seed, precision=self.precision)

@@ -110,7 +110,7 @@ def harden(
         >>> hardened.best.degraded  # doctest: +SKIP
         0.81
     """
-    start = detector or detectors.load(config.detector, device=config.device)
+    start = detector or detectors.load_detector(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
     pool = (*named, *attacks)
     train, val, sources = _open(data, config, on_skip)

@@ -1,8 +1,9 @@
-"""A network in an ONNX file, run by onnxruntime."""
+"""Detectors in ONNX files, run by onnxruntime."""
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,11 +12,15 @@ import numpy as np
 import torch
 import yaml
 
-from demagnify.core.errors import BadConfigError
+from demagnify.core.devices import Precision
+from demagnify.core.errors import BadConfigError, DemagnifyWarning
 from demagnify.core.files import sha256
 from demagnify.core.onnx_session import OnnxSession
-from demagnify.detectors.heads import two_names
-from demagnify.detectors.options import Layout
+from demagnify.detectors.heads import make_head, two_names
+from demagnify.detectors.loading import LOADERS, Loader
+from demagnify.detectors.preprocessing import Preprocessing
+from demagnify.detectors.source import ANSWER, GEOMETRY, SCALING, Layout, Options, read_json
+from demagnify.detectors.wrapped import WrappedDetector
 
 _DTYPES: Final = {
     "tensor(uint8)": torch.uint8,
@@ -38,6 +43,76 @@ class Input(NamedTuple):
     layout: Layout
     batch: int | None
     size: tuple[int, int] | None
+
+
+@LOADERS.register("onnx")
+class OnnxDetector(Loader):
+    """An ONNX file that takes images and gives one or two numbers for each.
+
+    Layout, number type, size and batch size are read from the file. Scaling is not in it: without
+    `range`, `mean` and `std` a file that takes floats gets them from 0 to 1, and a warning.
+    """
+
+    def recognizes(self, source: str) -> bool:
+        """Whether it ends like an ONNX file."""
+        return source.endswith(".onnx")
+
+    def beside(self, source: str) -> dict[str, object]:
+        """Returns the options in the JSON file of the same name."""
+        path = Path(source).with_suffix(".json")
+        options = read_json(path) if path.is_file() else {}
+        options.pop("detector", None)
+        return options
+
+    def locate(self, source: str) -> str:
+        """Returns the absolute path."""
+        return str(Path(source).resolve())
+
+    def load(
+        self,
+        source: str,
+        options: Options,
+        *,
+        device: str,
+        precision: Precision,  # noqa: ARG002  the file fixes it
+    ) -> WrappedDetector:
+        """Opens the file.
+
+        Args:
+            source: The file.
+            options: What the file cannot say.
+            device: "auto", "cpu", "cuda".
+            precision: Ignored: the file fixes it.
+
+        Raises:
+            BadArtifactError: If the file is missing, or not one that onnxruntime runs.
+            BadConfigError: If onnxruntime is missing, or the network does not take one image
+                batch.
+        """
+        path = Path(source).resolve()
+        options.allow(ANSWER | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
+        file = OnnxFile(
+            path,
+            device=device,
+            layout=options.layout,
+            output=options.output,
+            threads=options.threads,
+        )
+        head = make_head(
+            options.head,
+            fake_index=options.fake_index,
+            labels=options.labels or file.labels,
+            detector=options.name or path.stem,
+        )
+        return WrappedDetector(
+            file,
+            name=options.name or path.stem,
+            threshold=head.threshold(options.threshold),
+            head=head,
+            preprocessing=_preprocessing(file, options),
+            identity=f"{file.fingerprint()} {options.output or ''}",
+            differentiable=False,
+        ).eval()
 
 
 class OnnxFile:
@@ -184,3 +259,29 @@ def _portions(pixels: torch.Tensor, batch: int | None) -> Iterator[torch.Tensor]
     for part in torch.split(pixels, batch):
         missing = batch - len(part)
         yield torch.cat([part, part[-1:].expand(missing, -1, -1, -1)]) if missing else part
+
+
+def _preprocessing(file: OnnxFile, options: Options) -> Preprocessing:
+    what = str(file.path)
+    defaults: dict[str, Any] = {"size": file.input.size}
+    if file.input.dtype == torch.uint8:
+        options.allow(
+            options.given - {"range", "mean", "std"},
+            f"{what} takes whole levels from 0 to 255; it",
+        )
+        defaults["range"] = (0.0, 255.0)
+    elif not options.given & {"range", "mean", "std"}:
+        warnings.warn(
+            f"{what} does not say how it wants pixels scaled: it gets them from 0 to 1; write "
+            f"mean, std and range into {file.path.with_suffix('.json').name} if that is wrong",
+            DemagnifyWarning,
+            stacklevel=2,
+        )
+    chosen = options.preprocessing(what, **defaults)
+    if file.input.size and chosen.size != file.input.size:
+        height, width = file.input.size
+        raise BadConfigError(
+            f"{what} takes images of {height} x {width} pixels and no others",
+            hint="take input_size away",
+        )
+    return chosen

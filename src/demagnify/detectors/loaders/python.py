@@ -1,0 +1,69 @@
+"""Detectors in a user's Python code, as "package.module:name"."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from torch import nn
+
+from demagnify.core import imports
+from demagnify.core.devices import Precision, pick_device
+from demagnify.detectors.detector import Detector
+from demagnify.detectors.heads import make_head
+from demagnify.detectors.loading import LOADERS, Loader
+from demagnify.detectors.source import ANSWER, GEOMETRY, SCALING, Options
+from demagnify.detectors.wrapped import WrappedDetector, names_of_outputs
+
+_CALLED: Final = "a detector maps an image batch, uint8 RGB (N, 3, H, W), to N scores"
+
+
+@LOADERS.register("python")
+class PythonCode(Loader):
+    """A function, a module, or a class or function that makes one; its code is run."""
+
+    def recognizes(self, source: str) -> bool:
+        """Whether it is written as "package.module:name"."""
+        return imports.PATTERN.fullmatch(source) is not None and not Path(source).exists()
+
+    def load(
+        self,
+        source: str,
+        options: Options,
+        *,
+        device: str,
+        precision: Precision,  # noqa: ARG002  code knows its own
+    ) -> Detector:
+        """Imports a detector.
+
+        Args:
+            source: "package.module:name".
+            options: What it cannot say of itself; with `range`, `mean`, `std` or `input_size` it
+                gets float images, without them the image batch as it is.
+            device: Where a `torch.nn.Module` computes: "auto", "cpu", "cuda".
+            precision: Ignored: code sets its own precision.
+
+        Raises:
+            BadConfigError: If it cannot be imported, or is nothing that can be called.
+        """
+        options.allow(ANSWER | GEOMETRY | SCALING | {"output"}, source)
+        found = imports.import_object(source)
+        made = imports.make(found, source, hint=_CALLED)
+        if isinstance(made, nn.Module):
+            made = made.to(pick_device(device)).eval()
+        if isinstance(made, Detector):
+            options.allow((), f"{source}, which is a detector of demagnify's own kind,")
+            return made
+        name = options.name or source.partition(":")[2]
+        labels = options.labels or names_of_outputs(made)
+        head = make_head(options.head, fake_index=options.fake_index, labels=labels, detector=name)
+        prepares = options.given & (GEOMETRY | SCALING)
+        return WrappedDetector(
+            made,
+            name=name,
+            threshold=head.threshold(options.threshold),
+            head=head,
+            preprocessing=options.preprocessing(source) if prepares else None,
+            output=options.output,
+            identity=imports.identity(found, made, source),
+        ).eval()

@@ -1,0 +1,137 @@
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+import torch
+
+from demagnify import detectors
+from demagnify.core import registry
+from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
+from demagnify.detectors import loading
+from demagnify.detectors.loaders import folder
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    first, again, other = (
+        detectors.create("test_resnet", input_size=32, device="cpu", seed=seed)
+        for seed in (1, 1, 2)
+    )
+    assert first.fingerprint() == again.fingerprint() != other.fingerprint()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ligth", "did you mean light"),
+        ("resnet5O", "resnet50"),
+        ("???", "timm.list_models"),
+        ("resnet50.nonsense", "tv2_in1k"),
+    ],
+)
+def test_an_unknown_backbone_is_answered_with_what_there_is(name, says):
+    with pytest.raises(UnknownNameError, match="no ") as caught:
+        detectors.create(name, device="cpu")
+    assert says in str(caught.value)
+
+
+def test_aliases_mean_networks_of_timm():
+    light = detectors.create("light", input_size=32, device="cpu")
+    assert (light.name, light.backbone) == ("light", "tf_efficientnet_lite0")
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_an_impossible_input_size_is_refused(size):
+    with pytest.raises(BadConfigError, match="input_size"):
+        detectors.create("test_resnet", input_size=size, device="cpu")
+
+
+def test_a_vision_transformer_is_built_for_the_size():
+    detector = detectors.create("test_vit", input_size=48, device="cpu")
+    assert detector.logits(torch.zeros(1, 3, 90, 90, dtype=torch.uint8)).shape == (1,)
+
+
+def test_a_missing_detector_is_told_in_one_line(tmp_path):
+    with pytest.raises(BadArtifactError, match="there is no detector") as caught:
+        detectors.load_detector(tmp_path / "nowhere", device="cpu")
+    assert "train-detector" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_shipped_detector_is_loaded_by_name(tiny, tmp_path, monkeypatch):
+    detector = tiny()
+    detector.save(tmp_path / "shelf" / "small", {})
+    monkeypatch.setattr(folder, "_shelf", lambda: tmp_path / "shelf")
+    assert detectors.shipped() == ["small"]
+    loaded = detectors.load_detector("small", device="cpu", precision="float32")
+    assert loaded.fingerprint() == detector.fingerprint()
+    with pytest.raises(BadArtifactError, match="shipped: small"):
+        detectors.load_detector("large", device="cpu")
+
+
+def test_a_path_is_never_taken_for_a_shipped_name(tiny, tmp_path, monkeypatch):
+    tiny().save(tmp_path / "shelf" / "small", {})
+    monkeypatch.setattr(folder, "_shelf", lambda: tmp_path / "shelf")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadArtifactError, match=r"\./small"):
+        detectors.load_detector("./small", device="cpu")
+
+
+def test_a_kind_before_the_line_chooses_the_loader(tiny, tmp_path):
+    detector = tiny()
+    detector.save(tmp_path / "saved", {})
+    for line in (f"folder:{tmp_path}/saved", f"{tmp_path}/saved"):
+        loaded = detectors.load_detector(line, device="cpu", precision="float32")
+        assert loaded.fingerprint() == detector.fingerprint()
+
+
+def test_a_path_of_one_part_means_the_folder_and_not_the_shipped_one(tiny, tmp_path, monkeypatch):
+    detector = tiny()
+    detector.save(tmp_path / "light", {})
+    monkeypatch.chdir(tmp_path)
+    loaded = detectors.load_detector(Path("light"), device="cpu", precision="float32")
+    assert loaded.fingerprint() == detector.fingerprint()
+    shipped = detectors.load_detector("light", device="cpu", precision="float32")
+    assert shipped.fingerprint() != detector.fingerprint()
+
+
+PLUGIN = """
+from demagnify import detectors
+
+
+class Flat(detectors.Loader):
+    def load(self, source, options, *, device, precision):
+        options.allow(["threshold"], source)
+        return detectors.wrap(
+            lambda images: images.float().mean(dim=(1, 2, 3)),
+            name=source, threshold=options.threshold,
+        )
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A kind of detector that an installed package brings: one file and one entry point."""
+    (tmp_path / "flat_plugin.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    point = EntryPoint("flat", "flat_plugin:Flat", "demagnify.detectors")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group else [])
+    fresh = registry.Registry(
+        "kind of detector", package="demagnify.detectors.loaders", group="demagnify.detectors"
+    )
+    for name in detectors.LOADERS:
+        fresh.add(name, detectors.LOADERS.get(name))
+    monkeypatch.setattr(loading, "LOADERS", fresh)
+
+
+def test_a_plug_in_adds_a_kind_of_detector(plugin):
+    assert detectors.is_detector("flat:any/name")
+    detector = detectors.load_detector("flat:any/name@threshold=3", device="cpu")
+    assert (detector.name, detector.threshold) == ("any/name", 3.0)
+    assert detector.source.where == "flat:any/name"
+    images = torch.full((1, 3, 8, 8), 7, dtype=torch.uint8)
+    assert detector(images).item() == 7.0
+    with pytest.raises(BadConfigError, match="no option 'mean'"):
+        detectors.load_detector("flat:any/name@mean=3", device="cpu")
