@@ -20,10 +20,10 @@ from pathlib import Path
 from demagnify import detectors
 from demagnify.agents import presets as configs
 from demagnify.agents.config import DefenseTraining
-from demagnify.agents.holdout import hold_out
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.files import write_text
 from demagnify.data import FaceDataset
+from demagnify.data.subsample import hold_out
 from demagnify.detectors.train import open_splits
 from demagnify.evaluation import Evaluation, Settings
 from demagnify.evaluation.ablation import Ablation, ablate

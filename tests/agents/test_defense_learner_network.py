@@ -7,7 +7,6 @@ import pytest
 import torch
 from toy_world import ToyDetector, toy_faces
 
-from demagnify.agents.holdout import hold_out
 from demagnify.agents.learned import Learned
 from demagnify.agents.learners import (
     CostSensitive,
@@ -24,6 +23,7 @@ from demagnify.agents.learners.weighting import Weighting
 from demagnify.agents.policy import TopKPolicy
 from demagnify.agents.q_network import QNetwork
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.data.subsample import hold_out
 from demagnify.scores import LogitTable
 from demagnify.transforms.corrections import ActionSet
 

@@ -9,7 +9,7 @@ from field_sets import deepfake_bench, picture, write_json
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
 from demagnify.data import FAKE, REAL, Manifest
-from demagnify.data.formats.deepfake_bench_file import label_of
+from demagnify.data.formats.deepfake_bench import label_of
 
 
 @pytest.fixture

@@ -1,12 +1,15 @@
 """Formats are told by what is in a folder or file, and named where that does not do."""
 
+from importlib.metadata import EntryPoint
+
 import pytest
 from field_sets import coco, deepfake_bench, face_forensics, open_forensics, picture, write_json
 
-from demagnify.core import images
-from demagnify.core.errors import BadManifestError, UnknownNameError
+from demagnify.core import images, registry
+from demagnify.core.errors import BadConfigError, BadManifestError, UnknownNameError
 from demagnify.data import FAKE, REAL, Manifest
-from demagnify.data.formats import FORMATS, recognise
+from demagnify.data.builder import ManifestBuilder
+from demagnify.data.formats import FORMATS, Format, FormatOptions, recognise
 
 
 def kaggle(root, inside="Dataset"):
@@ -109,3 +112,40 @@ def test_crops_beside_kaggles_data_set_do_not_hide_it(tmp_path):
         Manifest.load(tmp_path)
     Manifest.load(crops).save(crops / "metadata.csv")
     assert [record.path for record in Manifest.load(tmp_path)] == [r.path for r in manifest]
+
+
+class Ordered(Format[FormatOptions]):
+    """A format from outside the package: one line per file, fakes marked with an asterisk."""
+
+    name = "ordered"
+    summary = "a file faces.list"
+    options_type = FormatOptions
+
+    def recognises(self, source):
+        return (source / "faces.list").is_file()
+
+    def read(self, source, options, *, strict):
+        builder = ManifestBuilder(source, strict=strict)
+        for line in (source / "faces.list").read_text().split():
+            builder.add_row(line.rstrip("*"), int(line.endswith("*")), "all", line.rstrip("*"))
+        return builder.build()
+
+
+def test_a_format_of_ones_own_is_named_by_its_class(tmp_path):
+    (tmp_path / "faces.list").write_text("a.png b.png*")
+    manifest = Manifest.load(tmp_path, format=f"{__name__}:Ordered")
+    assert [(r.path.name, r.label) for r in manifest] == [("a.png", REAL), ("b.png", FAKE)]
+    assert len(Manifest.load(tmp_path, format=Ordered())) == 2
+    with pytest.raises(BadConfigError, match="is no data format"):
+        Manifest.load(tmp_path, format="pathlib:Path")
+
+
+def test_a_plug_in_is_tried_before_the_formats_of_the_package(tmp_path, monkeypatch):
+    point = EntryPoint("ordered", f"{__name__}:Ordered", FORMATS.group)
+    monkeypatch.setattr(FORMATS, "_plugins", None)
+    monkeypatch.setattr(FORMATS, "_entries", dict(FORMATS._entries))
+    monkeypatch.setattr(registry, "entry_points", lambda **_: [point])
+    kaggle(tmp_path, ".")
+    assert recognise(tmp_path).name == "folders"
+    (tmp_path / "faces.list").write_text("a.png")
+    assert recognise(tmp_path).name == "ordered"

@@ -16,13 +16,13 @@ import demagnify
 from demagnify.agents.abstain import with_doubt
 from demagnify.agents.config import DefenseTraining
 from demagnify.agents.defended import KIND, DefendedDetector
-from demagnify.agents.holdout import hold_out
 from demagnify.agents.learners import LEARNERS, CurvePoint, TrainedPolicy
 from demagnify.agents.state import StateEncoder
 from demagnify.agents.state import create as create_state
 from demagnify.core import artifacts
 from demagnify.core.errors import BadOutputError
 from demagnify.data.dataset import FaceDataset
+from demagnify.data.subsample import hold_out
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.state import check_same
 from demagnify.scores import LogitTable

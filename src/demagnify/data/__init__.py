@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import demagnify.data.formats  # noqa: F401  what `Manifest.load` knows
 from demagnify.data.dataset import FaceDataset, FaceStream
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest

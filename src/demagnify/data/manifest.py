@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, overload
+from typing import Any, Final, overload
 
 import numpy as np
 import pyarrow as pa
@@ -23,11 +23,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demagnify.core.errors import BadManifestError
-from demagnify.data import columns, splits, writer
-from demagnify.data.format import FORMATS, recognise
-from demagnify.data.records import BOX, Box, Record, Skipped, SplitCounts
-
-__all__ = ["FILE_NAME", "Box", "Manifest", "Record", "Skipped", "SplitCounts"]
+from demagnify.data import columns, formats, splits, writer
+from demagnify.data.records import BOX, Record, Skipped, SplitCounts
 
 FILE_NAME: Final = "metadata.csv"
 
@@ -70,7 +67,7 @@ class Manifest(Sequence[Record]):
         cls,
         source: Path,
         *,
-        format: str | None = None,  # noqa: A002
+        format: str | formats.Format[Any] | None = None,  # noqa: A002
         strict: bool = False,
         **options: object,
     ) -> Manifest:
@@ -79,7 +76,7 @@ class Manifest(Sequence[Record]):
         Args:
             source: A file or folder, such as a CSV file, a folder that holds `metadata.csv`, or
                 one that holds `real/` and `fake/`, directly or inside `train/`, `val/`, `test/`.
-            format: The format by name; told by what is in `source` if None.
+            format: The format, by name or as an object; recognised from `source` if None.
             strict: Whether a broken line stops the reading instead of being left out and listed
                 in `skipped`.
             options: The settings of that format.
@@ -92,7 +89,10 @@ class Manifest(Sequence[Record]):
         """
         if not source.exists():
             raise BadManifestError(f"{source}: there is no such file or folder")
-        chosen = recognise(source) if format is None else FORMATS.get(format)
+        if format is None:
+            chosen = formats.recognise(source)
+        else:
+            chosen = formats.create(format) if isinstance(format, str) else format
         manifest = chosen.read(source, chosen.parse_options(options), strict=strict)
         if not manifest:
             skipped = manifest.skipped

@@ -1,20 +1,30 @@
-"""A part of a data set, spread over its groups."""
+"""Parts of a data set, chosen by group: what belongs together stays on one side."""
 
 from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.core.errors import BadConfigError
 from demagnify.core.rng import generator
-from demagnify.data import Manifest
+
+if TYPE_CHECKING:
+    from demagnify.data.dataset import FaceDataset
+    from demagnify.data.manifest import Manifest
+
+Integers = NDArray[np.int64]
 
 
-def limited(manifest: Manifest, count: int | None, *, seed: int = 0) -> Manifest:
-    """Returns at most `count` images of a manifest, real and fake in its own proportion.
+def subsample(manifest: Manifest, count: int | None, *, seed: int = 0) -> Manifest:
+    """Returns at most `count` images of a manifest, with its proportion of real and fake.
 
     Groups are put in a random order, the same for both labels, and give one image of each label
-    in turn, so that there are as many groups as can be: an interval over few groups tells little.
+    in turn. This keeps as many groups as possible: an interval over few groups tells little.
     Where the real and the fake face of a pair are one group, pairs stay together. The images keep
     their order.
 
@@ -35,29 +45,82 @@ def limited(manifest: Manifest, count: int | None, *, seed: int = 0) -> Manifest
     turn = random.permutation(len(names))[groups]
     order = random.permutation(len(labels))
     cells = groups * 2 + labels
-    left = {1: _fakes(labels, count)}
-    left[0] = count - left[1]
+    fakes = _fakes(labels, count)
+    wanted = {0: count - fakes, 1: fakes}
     kept = [
-        rows[np.lexsort((turn[rows], _place(cells[rows], order[rows])))][: left[label]]
+        rows[np.lexsort((turn[rows], _rank_in_cell(cells[rows], order[rows])))][: wanted[label]]
         for label in (0, 1)
         if len(rows := np.flatnonzero(labels == label))
     ]
     return manifest[np.sort(np.concatenate(kept))]
 
 
-def _fakes(labels: NDArray[np.int64], count: int) -> int:
-    """How many of `count` images are fakes: their share, but at least one of each label."""
+def _fakes(labels: Integers, count: int) -> int:
+    """Returns how many of `count` images are fakes: their share, at least one of each label."""
     fakes = int(labels.sum())
     if fakes in (0, len(labels)):
         return min(fakes, count)
     return int(np.clip(round(count * fakes / len(labels)), 1, count - 1))
 
 
-def _place(cells: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the how-manieth of its cell each image is, in the order of `order`."""
+def _rank_in_cell(cells: Integers, order: Integers) -> Integers:
+    """Returns the rank of each image within its cell, in the order of `order`."""
     sequence = np.lexsort((order, cells))
     ranked = cells[sequence]
     first = np.searchsorted(ranked, ranked)
     places = np.empty_like(sequence)
     places[sequence] = np.arange(len(cells)) - first
     return places
+
+
+def choose_groups(names: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """Returns `fraction` of the different `names`, at least one.
+
+    The choice depends on the seed and the names alone, not on their order. A smaller fraction
+    under the same seed is a part of a larger one.
+
+    Raises:
+        BadConfigError: If the fraction is not above 0 and at most 1.
+    """
+    if not 0.0 < fraction <= 1.0:
+        raise BadConfigError(f"a fraction is above 0 and at most 1, not {fraction}")
+    distinct = set(names)
+    if fraction == 1.0:
+        return distinct
+    ordered = sorted(distinct, key=lambda name: (_digest(name, seed), name))
+    return set(ordered[: max(1, math.floor(fraction * len(ordered) + 0.5))])
+
+
+def _digest(name: str, seed: int) -> bytes:
+    text = f"subset {seed}\n{name}".encode("utf-8", "surrogateescape")
+    return hashlib.sha256(text).digest()
+
+
+def hold_out(
+    groups: NDArray[np.str_], share: float, *, seed: int, purpose: str
+) -> tuple[Integers, Integers]:
+    """Splits faces in two; no group is on both sides.
+
+    Args:
+        groups: (N,), the group of each face.
+        share: Share of the groups that is held out, rounded down; at least one group stays.
+        seed: Same seed, same choice.
+        purpose: Name of the random stream; another purpose makes another choice.
+
+    Returns:
+        The numbers of the faces that stay and of those held out, each in rising order.
+    """
+    names, which = np.unique(groups, return_inverse=True)
+    held = np.zeros(len(names), dtype=np.bool_)
+    order = generator(seed, purpose).permutation(len(names))
+    held[order[: min(int(share * len(names)), len(names) - 1)]] = True
+    return np.flatnonzero(~held[which]), np.flatnonzero(held[which])
+
+
+def draw_by_group(faces: FaceDataset, count: int, seed: int, purpose: str) -> Integers:
+    """Returns about `count` faces, in order and in whole groups; all if there are no more."""
+    if len(faces) <= count:
+        return np.arange(len(faces), dtype=np.int64)
+    share = max(count / len(faces), 1.5 / len(np.unique(faces.groups)))
+    _, chosen = hold_out(faces.groups, share, seed=seed, purpose=purpose)
+    return chosen

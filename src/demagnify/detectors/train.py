@@ -10,7 +10,7 @@ from demagnify import detectors
 from demagnify.data import FaceDataset, Manifest, Skipped
 from demagnify.data.prepare import open_faces
 from demagnify.data.provenance import RECORDED, identify
-from demagnify.data.subsample import limited
+from demagnify.data.subsample import subsample
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
@@ -48,7 +48,8 @@ def open_splits(
     for manifest in manifests:
         manifest.check_groups()
     chosen = {
-        split: [limited(manifest.split(split), limit) for manifest in manifests] for split in splits
+        split: [subsample(manifest.split(split), limit) for manifest in manifests]
+        for split in splits
     }
     marks = [f"{number}:" for number in range(len(sources))] if len(sources) > 1 else [""]
     lines = [

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify.data.dataset import FaceDataset
+from demagnify.data.subsample import draw_by_group
 from demagnify.hardening.config import HardeningConfig
 from demagnify.hardening.delivery import Delivery
-from demagnify.hardening.drawing import drawn_by_group
 from demagnify.hardening.surrogate_training import train_surrogates
 from demagnify.hardening.surrogates import Surrogate, draw_surrogates
 from demagnify.transforms.attacks.base import Attack
@@ -135,7 +135,7 @@ def build_attack_pool(
         UnknownNameError: If a filter is not registered.
     """
     filters = registered(config.degradations or None)
-    some = faces.subset(drawn_by_group(faces, config.surrogates.faces, config.seed, "sparring"))
+    some = faces.subset(draw_by_group(faces, config.surrogates.faces, config.seed, "sparring"))
     trained = train_surrogates(
         some, config.surrogates, seed=config.seed, folder=folder, device=device
     )

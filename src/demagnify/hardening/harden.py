@@ -26,6 +26,7 @@ from demagnify.core.rng import generator
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.provenance import RECORDED, identify
+from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.state import check_same
 from demagnify.detectors.train import SPLITS, open_splits
@@ -34,7 +35,6 @@ from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, build_attack_pool
 from demagnify.hardening.averaging import best_mean
 from demagnify.hardening.config import HardeningConfig
-from demagnify.hardening.drawing import drawn_by_group
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.validation import VALIDATION, Round, Validation, balanced_accuracy
 from demagnify.laundering.conditions import create_attacks
@@ -214,7 +214,7 @@ class _Loop:
     @cached_property
     def validation(self) -> Validation:
         """Scores every round."""
-        chosen = drawn_by_group(self.val, self.config.validation_faces, self.config.seed, "judged")
+        chosen = draw_by_group(self.val, self.config.validation_faces, self.config.seed, "judged")
         faces = self.val.subset(chosen)
         return Validation(faces, self.pool.degradations, self.config.seed, self.rounds_folder)
 
@@ -243,7 +243,7 @@ class _Loop:
         """
         if self.config.explore == 1:
             return np.zeros(len(self.train), dtype=np.int64), {}
-        some = drawn_by_group(self.train, self.config.agent_faces, self.config.seed, "probe")
+        some = draw_by_group(self.train, self.config.agent_faces, self.config.seed, "probe")
         adversary = Adversary.train(
             self.train.subset(some),
             detector,

@@ -16,8 +16,8 @@ from PIL import Image, UnidentifiedImageError
 
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.data import formats
 from demagnify.data.columns import EXTRA
-from demagnify.data.formats import FORMATS
 from demagnify.data.manifest import Manifest
 from demagnify.data.photographs import SaveAs
 from demagnify.data.records import BOX, Record, Skipped, is_utf8, relative_name
@@ -146,7 +146,7 @@ def read_sources(source: Path, *, strict: bool, save_as: SaveAs, chosen: Chosen)
 def _read(source: Path, *, strict: bool, save_as: SaveAs) -> Sources:
     if source.is_file() and source.suffix.lower() in images.SUFFIXES:
         return Sources(source.parent, save_as, names=[source.name])
-    if source.is_dir() and not any(FORMATS.get(name).recognises(source) for name in FORMATS):
+    if source.is_dir() and formats.find(source) is None:
         return _unlabelled(source, save_as, strict=strict)
     manifest = Manifest.load(source, strict=strict)
     return Sources(manifest.root, save_as, manifest=manifest, skipped=manifest.skipped)

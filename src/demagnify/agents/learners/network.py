@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.agents.holdout import hold_out
 from demagnify.agents.learners.base import CurvePoint, clean_faces
 from demagnify.agents.learners.config import NetworkConfig
 from demagnify.agents.learners.from_table import FromTable, Lesson
@@ -22,6 +21,7 @@ from demagnify.agents.q_network import QNetwork
 from demagnify.agents.state import FaceStates
 from demagnify.core import progress
 from demagnify.core.rng import generator
+from demagnify.data.subsample import hold_out
 
 AT_ONCE: Final = 1024
 

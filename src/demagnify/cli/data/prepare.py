@@ -93,8 +93,7 @@ def run(
     files, `metadata.csv` with label, split, group and where each face comes from, and
     `skipped.csv`. What is done is not done again.
     """
-    from demagnify.data import Manifest
-    from demagnify.data.formats import FORMATS, recognise
+    from demagnify.data import Manifest, formats
     from demagnify.data.prepare import PrepareSettings, count_repeats, prepare
 
     given: dict[str, Any] = {
@@ -108,8 +107,8 @@ def run(
         "seed": None if fraction is None else seed,
     }
     chosen = {name: value for name, value in given.items() if value is not None}
-    kind = recognise(source) if format_name is None else FORMATS.get(format_name)
-    manifest = Manifest.load(source, format=kind.name, strict=strict, **chosen)
+    kind = formats.recognise(source) if format_name is None else formats.create(format_name)
+    manifest = Manifest.load(source, format=kind, strict=strict, **chosen)
     typer.echo(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
     if new_splits:
         manifest = manifest.with_splits()

@@ -18,15 +18,20 @@ from demagnify.core.errors import BadImageError
 from demagnify.core.parallel import in_threads
 from demagnify.data import storage
 from demagnify.data.columns import encoded
-from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import BOX, Box, Record, Skipped, relative_name
-from demagnify.data.turned import upright
+from demagnify.data.records import (
+    BOX,
+    ON_ITS_SIDE,
+    Box,
+    Record,
+    Skipped,
+    relative_name,
+    upright_box,
+)
 
 ROW: Final = np.dtype(
     [("width", "<i4"), ("height", "<i4"), ("appearance", "<u8"), ("pixels", "<u8")]
 )
-_ON_ITS_SIDE: Final = (5, 6, 7, 8)  # EXIF orientations
 
 Row = NDArray[Any]
 
@@ -96,7 +101,7 @@ def read_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            turned = image.getexif().get(ExifTags.Base.Orientation) in _ON_ITS_SIDE
+            turned = image.getexif().get(ExifTags.Base.Orientation) in ON_ITS_SIDE
     except FileNotFoundError as error:
         raise BadImageError(f"{path}: there is no such file") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -133,8 +138,7 @@ def _hashed_row(photo: images.Pixels, record: Record) -> Row:
     height, width = photo.shape[:2]
     face = photo
     if record.box is not None:
-        meant = record.extra.get(PHOTO_SIZE, "")
-        box, _ = upright(record.box, record.path, meant=meant, width=width, height=height)
+        box, _ = upright_box(record.box, record, width=width, height=height)
         face = _cut(photo, box)
     row = _row(record.box, (width, height))
     if face.size:

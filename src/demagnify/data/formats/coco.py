@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demagnify.core.errors import BadManifestError
-from demagnify.data.formats.json_text import Skip, identifier, number, read_json, shown
+from demagnify.data.formats.annotation_files import Skip, identifier, number, read_json, shown
 from demagnify.data.labels import FAKE, REAL, named_label
 from demagnify.data.records import Box
 

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
-from demagnify.data.format import Format, FormatOptions
+from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.manifest import Manifest
 from demagnify.data.tables import READERS, TableFile, read_tables
 
@@ -31,10 +31,12 @@ class MetadataOptions(FormatOptions):
     )
 
 
+@FORMATS.register("metadata")
 class Metadata(Format[MetadataOptions]):
     """A file that lists images and labels, a folder with one, or split folders with one each."""
 
     name: ClassVar[str] = "metadata"
+    order: ClassVar[int] = 10
     summary: ClassVar[str] = "a CSV, JSONL or Parquet table, or a folder with metadata.csv (...)"
     options_type = MetadataOptions
 

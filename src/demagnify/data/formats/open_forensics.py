@@ -32,18 +32,21 @@ from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
-from demagnify.data.format import Format, FormatOptions
+from demagnify.data.formats.annotation_files import (
+    Locator,
+    Skip,
+    absolute,
+    is_file,
+    shown,
+    starts_with_keys,
+)
+from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.formats.coco import Annotation, CocoFile, Id, Photo
-from demagnify.data.formats.json_text import Skip, shown
-from demagnify.data.formats.locate import Locator, absolute, is_file
-from demagnify.data.formats.sniff import starts_with_keys
-from demagnify.data.formats.subset import choose
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import is_utf8
+from demagnify.data.records import PHOTO_SIZE, is_utf8
+from demagnify.data.subsample import choose_groups
 
 SUFFIX: Final = "_poly.json"
-PHOTO_SIZE: Final = "photo_size"
-"""The column that says for which size of photograph a box is meant, as in "1024x683"."""
 
 _SPLITS: Final = {"test-dev": "test"}
 _FOLDERS: Final = (".", "Annotations", "annotations", "Jsons", "json")
@@ -78,10 +81,12 @@ class _Part:
     faces: list[Annotation]
 
 
+@FORMATS.register("openforensics")
 class OpenForensics(Format[OpenForensicsOptions]):
     """COCO files with the categories real and fake: OpenForensics and what is made like it."""
 
     name: ClassVar[str] = "openforensics"
+    order: ClassVar[int] = 30
     summary: ClassVar[str] = "a COCO file of faces such as Train_poly.json, or a folder of them"
     options_type = OpenForensicsOptions
 
@@ -170,7 +175,7 @@ def _split_name(path: Path) -> str:
 def _read_part(path: Path, locator: Locator, options: OpenForensicsOptions, skip: Skip) -> _Part:
     file = CocoFile.read(path)
     photos = file.photos(skip)
-    chosen = choose((p.file_name for p in photos.values()), options.fraction, options.seed)
+    chosen = choose_groups((p.file_name for p in photos.values()), options.fraction, options.seed)
     faces = [face for face in file.faces(photos, skip) if photos[face.photo].file_name in chosen]
     paths: dict[Id, Path] = {}
     lost: dict[Id, str] = {}

@@ -13,11 +13,9 @@ from demagnify.core.errors import BadImageError
 from demagnify.core.images import MIN_SIDE, Pixels
 from demagnify.data import videos
 from demagnify.data.face_finding import Face, square_around
-from demagnify.data.formats.open_forensics import PHOTO_SIZE
 from demagnify.data.prepare.settings import PrepareSettings
 from demagnify.data.prepare.sources import Source
-from demagnify.data.records import Box, Record
-from demagnify.data.turned import upright
+from demagnify.data.records import upright_box
 
 NO_FACE: Final = "no face was found, and no_face is skip"
 
@@ -137,7 +135,9 @@ class Cutter:
             if number is not None and (record.frame or 0) != number:
                 continue
             if record.box is not None:
-                faces = [_given(record.box, record, pixels)]
+                height, width = pixels.shape[:2]
+                box, meant = upright_box(record.box, record, width=width, height=height)
+                faces = [_Place("given", box, meant=meant)]
             elif record.frame is None and self._settings.unboxed == "keep":
                 faces = [_Place("kept")]
             else:
@@ -197,13 +197,6 @@ def _names(source: Source, number: int | None) -> Iterator[str]:
     """Yields the names of the crops of a photograph, or of a frame of a video, without end."""
     mark = "" if number is None else f"-{number:06d}"
     return (f"{source.stem}{mark}-{place}.png" for place in itertools.count())
-
-
-def _given(box: Box, record: Record, pixels: Pixels) -> _Place:
-    height, width = pixels.shape[:2]
-    meant = record.extra.get(PHOTO_SIZE, "")
-    box, meant = upright(box, record.path, meant=meant, width=width, height=height)
-    return _Place("given", box, meant=meant)
 
 
 def _check_fits(box: Sequence[float], meant: str, pixels: Pixels) -> None:

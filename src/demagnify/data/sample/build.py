@@ -15,8 +15,8 @@ from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
 from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
-from demagnify.data.manifest import FILE_NAME, Manifest, Record, Skipped
-from demagnify.data.records import is_utf8
+from demagnify.data.manifest import FILE_NAME, Manifest
+from demagnify.data.records import Record, Skipped, is_utf8
 from demagnify.data.sample import contact_sheet, donors
 from demagnify.data.sample.donors import Recipe
 from demagnify.data.sample.portraits import Portrait, find_portrait

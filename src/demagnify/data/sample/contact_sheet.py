@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from demagnify.core import images
 from demagnify.data.labels import FAKE, REAL
-from demagnify.data.manifest import Manifest, Record
+from demagnify.data.manifest import Manifest
+from demagnify.data.records import Record
 
 PAIRS: Final = 40
 COLUMNS: Final = 4

@@ -16,7 +16,7 @@ from demagnify.data import FaceDataset, Manifest
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.prepare import open_faces
-from demagnify.data.subsample import limited
+from demagnify.data.subsample import subsample
 from demagnify.evaluation.adaptive.attack import (
     Adapted,
     Candidates,
@@ -240,7 +240,7 @@ def _check_output(output: Path) -> None:
 
 def _open(plan: AdaptivePlan) -> tuple[FaceDataset, tuple[SkippedFile, ...]]:
     manifest = Manifest.load(plan.source, strict=plan.strict)
-    chosen = limited(manifest.split(plan.split), plan.limit, seed=plan.seed)
+    chosen = subsample(manifest.split(plan.split), plan.limit, seed=plan.seed)
     faces = open_faces(chosen, size=plan.size, strict=plan.strict)
     lines = (*manifest.skipped, *faces.skipped)
     return faces, tuple(SkippedFile(name=line.where, reason=line.reason) for line in lines)

@@ -16,7 +16,7 @@ from demagnify.core import progress
 from demagnify.core.errors import AssetError, BadConfigError, ImageContractError
 from demagnify.data import FaceDataset, Manifest
 from demagnify.data.prepare import open_faces
-from demagnify.data.subsample import limited
+from demagnify.data.subsample import subsample
 from demagnify.evaluation.adaptive import (
     Adapted,
     AdaptiveSettings,
@@ -179,7 +179,7 @@ class _Part:
     def __init__(self, plan: TablePlan, data: DataSet, *, cache: Path, kept: Path) -> None:
         self._plan, self._data, self._cache, self._kept = plan, data, cache, kept
         manifest = Manifest.load(data.source, strict=plan.strict)
-        chosen = limited(manifest.split(plan.split), plan.limit, seed=plan.seed)
+        chosen = subsample(manifest.split(plan.split), plan.limit, seed=plan.seed)
         self._faces = open_faces(chosen, size=data.size, strict=plan.strict)
         self._skipped = len(manifest.skipped) + len(self._faces.skipped)
         self._yardstick = Yardstick.of(

@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from demagnify.agents.holdout import hold_out
 from demagnify.agents.judgement import Defense
 from demagnify.agents.state import Spectrum, StateEncoder, Thumbnail
+from demagnify.data.subsample import hold_out
 from demagnify.evaluation.baselines import networks
 from demagnify.evaluation.baselines.cached_state import MOST, Remembered
 from demagnify.evaluation.baselines.fitted import GreedySearch, Router, Stacking

@@ -9,8 +9,8 @@ from typing import Final
 
 from demagnify.core.errors import BadManifestError, DemagnifyWarning
 from demagnify.data import splits
-from demagnify.data.formats.groups import Together
-from demagnify.data.formats.json_text import identifier, read_json, shown
+from demagnify.data.formats.annotation_files import identifier, read_json, shown
+from demagnify.data.splits import Together
 
 FILES: Final = ("train.json", "val.json", "test.json")
 DOMAIN: Final = "youtube"

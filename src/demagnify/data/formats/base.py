@@ -1,8 +1,4 @@
-"""What a format is: a way in which the field keeps labelled faces, known by a name.
-
-The formats themselves are in `demagnify.data.formats`, which fills the table here: manifests find
-them by it, and they make manifests.
-"""
+"""A format: one way in which the field keeps labelled faces, known by a name."""
 
 from __future__ import annotations
 
@@ -30,18 +26,25 @@ OptionsT = TypeVar("OptionsT", bound=FormatOptions)
 
 
 class Format(ABC, Generic[OptionsT]):
-    """A way of keeping labelled faces on disk.
+    """A way of keeping labelled faces on disk; it has no settings of its own.
+
+    A new format is a subclass in one file: a module in `demagnify.data.formats` with the decorator
+    `@FORMATS.register("name")`, or any module, named by an entry point of the group
+    `demagnify.data_formats` or as "package.module:Class".
 
     Attributes:
         name: What it is called on the command line.
         summary: One line: the files by which it is known.
         crops: Whether its images are face crops, in which no face needs to be looked for.
+        order: Its place among the formats that are tried on a source, the lowest first. 0, before
+            all built-in ones, suits a plug-in that recognises its own files only.
         options_type: What can be set: `FormatOptions` for nothing, or a class derived from it.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     crops: ClassVar[bool] = False
+    order: ClassVar[int] = 0
     options_type: type[OptionsT]
 
     @abstractmethod
@@ -85,23 +88,51 @@ class Format(ABC, Generic[OptionsT]):
             ) from error
 
 
-FORMATS: Final = Registry[Format[Any]]("format")
+FORMATS: Final = Registry[type[Format[Any]]](
+    "format", package="demagnify.data.formats", group="demagnify.data_formats"
+)
 _TOLD: Final = 5
 _TRIED: Final = 100
 
 
+def create(name: str) -> Format[Any]:
+    """Returns the format of a name, or of a class as "package.module:Class".
+
+    Raises:
+        UnknownNameError: If there is no such format.
+        BadConfigError: If the name stands for something else than a format.
+
+    Example:
+        >>> create("folders").summary
+        'folders real/ and fake/, directly or inside of train/, val/, test/'
+    """
+    found: object = FORMATS.get(name)
+    if not (isinstance(found, type) and issubclass(found, Format)):
+        raise BadConfigError(f"{name!r} is no data format", hint="it must be a subclass of Format")
+    return found()
+
+
+def _in_order() -> list[Format[Any]]:
+    return sorted(map(create, FORMATS), key=lambda one: one.order)
+
+
+def find(source: Path) -> Format[Any] | None:
+    """Returns the first format that `source`, which exists, looks like; None if there is none."""
+    return next((one for one in _in_order() if one.recognises(source)), None)
+
+
 def recognise(source: Path) -> Format[Any]:
-    """Returns the first registered format that `source` looks like.
+    """Returns the first format that `source` looks like.
 
     Raises:
         BadManifestError: If there is no such file or folder, or it looks like none.
     """
     if not source.exists():
         raise BadManifestError(f"{source}: there is no such file or folder")
-    for name in FORMATS:
-        if FORMATS.get(name).recognises(source):
-            return FORMATS.get(name)
-    looked = "; ".join(f"{name}: {FORMATS.get(name).summary}" for name in FORMATS)
+    found = find(source)
+    if found is not None:
+        return found
+    looked = "; ".join(f"{one.name}: {one.summary}" for one in _in_order())
     raise BadManifestError(
         f"{source}: {_what_is_wrong(source)}",
         hint=f"looked for {looked}",
@@ -116,17 +147,13 @@ def _what_is_wrong(source: Path) -> str:
         inside = sorted(path for path in source.iterdir() if path.name[0] != ".")
     except OSError as error:
         raise BadManifestError(f"{source}: cannot be read: {error.strerror or error}") from error
-    meant = [path for path in inside[:_TRIED] if path.is_file() and _is_known(path)]
+    meant = [path for path in inside[:_TRIED] if path.is_file() and find(path)]
     if meant:
         return f"give the file that is meant: {_names(meant)}"
     return (
         "there is no metadata.csv, and no folders real and fake, nor another data set; it holds "
         f"{_names(inside) or 'nothing'}"
     )
-
-
-def _is_known(path: Path) -> bool:
-    return any(FORMATS.get(name).recognises(path) for name in FORMATS)
 
 
 def _names(paths: Sequence[Path]) -> str:

@@ -1,0 +1,166 @@
+"""Folders called `real` and `fake`, with or without splits around them; Kaggle's face crops.
+
+"deepfake and real images" on Kaggle holds OpenForensics' faces as 256x256 crops in
+`Dataset/{Train,Validation,Test}/{Fake,Real}/*.jpg`, perhaps with a folder or two around it. In the
+order of the folders' names fake comes first, the other way round than in OpenForensics' own files:
+labels come from the names. Nothing says which crops were cut from one photograph, so each is a
+group of its own, and faces of one photograph may be on both sides of a split.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar, Final
+
+from demagnify.core import images
+from demagnify.core.errors import BadManifestError
+from demagnify.data import splits
+from demagnify.data.builder import ManifestBuilder
+from demagnify.data.formats.base import FORMATS, Format, FormatOptions
+from demagnify.data.labels import NAMES, parse_label
+from demagnify.data.manifest import FILE_NAME, Manifest
+from demagnify.data.records import is_utf8
+
+
+@FORMATS.register("folders")
+class LabelFolders(Format[FormatOptions]):
+    """Folders `real/` and `fake/`, directly or inside of `train/`, `val/` and `test/`."""
+
+    name: ClassVar[str] = "folders"
+    order: ClassVar[int] = 20
+    summary: ClassVar[str] = "folders real/ and fake/, directly or inside of train/, val/, test/"
+    options_type = FormatOptions
+
+    def recognises(self, source: Path) -> bool:
+        """Whether there is such a folder, in a data set that has no format of its own."""
+        if not source.is_dir() or _is_kaggles(source):
+            return False
+        return bool(_places(source))
+
+    def read(self, source: Path, options: FormatOptions, *, strict: bool) -> Manifest:  # noqa: ARG002
+        """Reads the images; see `_read`."""
+        return _read(source, strict=strict)
+
+
+def _read(root: Path, *, strict: bool = False) -> Manifest:
+    """Reads the images in `root/real` and `root/fake`, or in the like folders of each split.
+
+    Labels and splits come from the names of the folders (in any case; `Validation` is val), never
+    from their order. Without split folders everything is in the split "all". Each file is a group
+    of its own: which images belong together only a `metadata.csv` can say.
+
+    Raises:
+        BadManifestError: If there are no such folders or, when strict, at a file whose name
+            cannot be written down, or a folder that cannot be read.
+    """
+    found = _places(root)
+    if not found:
+        raise BadManifestError(
+            f"{root}: there are no folders real and fake",
+            hint="see docs for the layouts that can be read",
+        )
+    builder = ManifestBuilder(root, strict=strict)
+    for folder, label, split in found:
+        for path in images.list_files(folder, unreadable=lambda *told: _skip(builder, *told)):
+            name = path.relative_to(root).as_posix()
+            if is_utf8(name):
+                builder.add_row(name, label, split, group=name)
+            else:
+                _skip(builder, path, "the file's name is not UTF-8")
+    return builder.build()
+
+
+def _skip(builder: ManifestBuilder, path: Path, reason: str) -> None:
+    name = path.relative_to(builder.root).as_posix()
+    builder.skip(name.encode("utf-8", "backslashreplace").decode(), reason)
+
+
+def _places(root: Path) -> list[tuple[Path, int, str]]:
+    """Returns the folders that hold images of one label, with that label and their split.
+
+    Raises:
+        BadManifestError: If `root` cannot be read.
+    """
+    direct = list(_label_folders(root, splits.WHOLE))
+    return direct or [
+        place
+        for folder in _subfolders(root)
+        for place in _label_folders(folder, splits.parse_split(folder.name))
+    ]
+
+
+def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:
+    for folder in _subfolders(root):
+        if folder.name.lower() in NAMES:
+            yield folder, parse_label(folder.name), split
+
+
+def _subfolders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir())
+    except OSError as error:
+        raise BadManifestError(f"{root}: cannot be read: {error.strerror or error}") from error
+
+
+_DEPTH: Final = 2
+_SPLITS: Final = ("Train", "Validation", "Test")
+
+
+@FORMATS.register("kaggle")
+class KaggleCrops(Format[FormatOptions]):
+    """Split folders with `Real/` and `Fake/`, inside of a folder or two."""
+
+    name: ClassVar[str] = "kaggle"
+    order: ClassVar[int] = 60
+    summary: ClassVar[str] = "Dataset/{Train,Validation,Test}/{Fake,Real} (Kaggle's OpenForensics)"
+    crops: ClassVar[bool] = True
+    options_type = FormatOptions
+
+    def recognises(self, source: Path) -> bool:
+        """Whether it is called `Dataset` and has them, or exactly one folder below has."""
+        return source.is_dir() and (_is_kaggles(source) or _home(source) not in (None, source))
+
+    def read(self, source: Path, options: FormatOptions, *, strict: bool) -> Manifest:  # noqa: ARG002
+        """Reads the images; see `_read`.
+
+        Raises:
+            BadManifestError: If there are no such folders, or several places that have them.
+        """
+        home = _home(source)
+        if home is None:
+            raise BadManifestError(f"{source}: there is not one folder such as {self.summary}")
+        return _read(home, strict=strict)
+
+
+def _is_kaggles(source: Path) -> bool:
+    """Whether a folder is Kaggle's `Dataset/` with all six folders, written as they are there."""
+    parts = (source / split / label for split in _SPLITS for label in ("Fake", "Real"))
+    return source.resolve().name == "Dataset" and all(part.is_dir() for part in parts)
+
+
+def _home(source: Path) -> Path | None:
+    """Returns the only place with folders of labels, the source or up to two folders below it."""
+    level = [source]
+    for _ in range(_DEPTH + 1):
+        homes = [place for place in level if _places(place)]
+        if homes:
+            return homes[0] if len(homes) == 1 else None
+        level = [path for place in level for path in _visible_folders(place)]
+    return None
+
+
+def _visible_folders(place: Path) -> list[Path]:
+    """Returns the folders in a place that are not hidden, and that may be looked into.
+
+    One with a table of its own is another data set, such as the crops that were made of this one.
+    """
+    with os.scandir(place) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
+    found = [place / name for name in sorted(names)]
+    return [
+        path
+        for path in found
+        if os.access(path, os.R_OK | os.X_OK) and not (path / FILE_NAME).is_file()
+    ]
