@@ -34,15 +34,15 @@ DASH = "\N{EN DASH}"
 SHIFTS = tuple(f"shift-{way}-{by}" for way in ("fake", "real") for by in (0.5, 1, 2))
 PIXELS = ("flip", "gaussian-blur", "down-up", "jpeg")
 BASE = {
-    "actions": ["leave", *PIXELS, *SHIFTS],
+    "actions": ["identity", *PIXELS, *SHIFTS],
     "state": "spectrum+residual",
     "learner": {"name": "full-information", "reward": {"kind": "likelihood"}},
 }
 CHANGES: dict[str, dict[str, object]] = {
     "base": {},
-    "actions: the paper's two": {"actions": ["leave", "mask-center"]},
-    "actions: pixels only": {"actions": ["leave", *PIXELS]},
-    "actions: shifts only": {"actions": ["leave", *SHIFTS]},
+    "actions: the paper's two": {"actions": ["identity", "mask-center"]},
+    "actions: pixels only": {"actions": ["identity", *PIXELS]},
+    "actions: shifts only": {"actions": ["identity", *SHIFTS]},
     "state: thumbnail": {"state": "thumbnail"},
     "state: spectrum": {"state": "spectrum"},
     "state: residual": {"state": "residual"},

@@ -26,10 +26,10 @@ from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import Detector
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import CATALOGUE, ActionSet
+from demagnify.transforms import CORRECTIONS, TransformSet
 
 DETECTOR = "detector"
-FILLED = ("leave", "mask-center", "median", "gaussian-blur", "down-up", "jpeg")
+FILLED = ("identity", "mask-center", "median", "gaussian-blur", "down-up", "jpeg")
 
 
 def main() -> None:
@@ -38,8 +38,8 @@ def main() -> None:
     manifest = Manifest.load(options.data)
     detector = detectors.load_detector(options.detector, device=options.device)
     faces = FaceDataset.open(manifest[: options.faces], size=options.size)
-    actions = ActionSet.create(options.actions)
-    changing = {action.name: action for action in actions if not action.leaves_pixels}
+    actions = TransformSet.create(options.actions)
+    changing = {action.name: action for action in actions if not action.is_identity}
     encoders = {name: state.create(name) for name in options.states}
     report: dict[str, Any] = {
         "detector": options.detector,
@@ -54,7 +54,7 @@ def main() -> None:
     print(f"{len(faces)} faces; cost of one pass of the detector {options.detector!r}: 1")
     report["actions"] = _printed("action", _ratios(detector, faces, changing, options))
     report["states"] = _printed("state", _ratios(detector, faces, encoders, options))
-    report["fill"] = _fill_ratio(detector, faces, ActionSet.create(options.fill), options)
+    report["fill"] = _fill_ratio(detector, faces, TransformSet.create(options.fill), options)
     print(f"filling a table: {report['fill']}")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -65,7 +65,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a manifest")
     parser.add_argument("--detector", default="light", help="a folder or a shipped name")
-    parser.add_argument("--actions", nargs="+", default=list(CATALOGUE), help="leave first")
+    parser.add_argument("--actions", nargs="+", default=list(CORRECTIONS), help="leave first")
     parser.add_argument("--fill", nargs="+", default=FILLED, help="actions of the reward table")
     parser.add_argument("--states", nargs="*", default=cheap)
     parser.add_argument("--size", type=int, default=224, help="side of the faces in pixels")
@@ -108,7 +108,7 @@ def _ratios(
 
 
 def _fill_ratio(
-    detector: Detector, faces: FaceDataset, actions: ActionSet, options: argparse.Namespace
+    detector: Detector, faces: FaceDataset, actions: TransformSet, options: argparse.Namespace
 ) -> dict[str, float]:
     """Returns how much longer filling a table takes than its bare detector passes.
 
@@ -116,7 +116,7 @@ def _fill_ratio(
     half after it.
     """
     parts = [faces.subset(rows) for rows in _split(len(faces), options.batch_size)]
-    asked = int((~actions.leaving).sum()) + 1
+    asked = int((~actions.identity).sum()) + 1
     ratios = []
     for _ in range(options.rounds):
         filling = bare = 0.0

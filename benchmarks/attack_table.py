@@ -32,11 +32,10 @@ from demagnify.evaluation.attack_table import (
     to_csv,
     to_markdown,
 )
-from demagnify.laundering.conditions import CLEAN, default_cache
-from demagnify.transforms import attacks
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.chain import Chain
-from demagnify.transforms.attacks.super_resolution import SuperResolutionAttack
+from demagnify.laundering.conditions import default_cache
+from demagnify.transforms import ATTACKS, create_attack
+from demagnify.transforms.base import Chain, Transform
+from demagnify.transforms.super_resolution.attack import SuperResolution
 
 NAME = "attack-table"
 
@@ -156,23 +155,23 @@ def _detectors(options: argparse.Namespace) -> dict[str, Target]:
     return found
 
 
-def _attacks(options: argparse.Namespace) -> tuple[list[Attack], dict[str, str]]:
+def _attacks(options: argparse.Namespace) -> tuple[list[Transform], dict[str, str]]:
     """Returns the rows, and in what their networks compute where it is not float32."""
-    chosen: list[Attack] = []
+    chosen: list[Transform] = []
     precisions: dict[str, str] = {}
-    for spec in dict.fromkeys(options.attack or attacks.names()):
+    for spec in dict.fromkeys(options.attack or ATTACKS):
         half = any(fnmatchcase(spec, pattern) for pattern in options.bfloat16)
         precision: Precision = "bfloat16" if half else "float32"
-        attack = attacks.create(spec, device=options.device, precision=precision)
-        if attack.name != CLEAN:
+        attack = create_attack(spec, device=options.device, precision=precision)
+        if not attack.is_identity:
             chosen.append(attack)
             precisions |= {attack.name: precision} if half and _has_network(attack) else {}
     return chosen, precisions
 
 
-def _has_network(attack: Attack) -> bool:
-    links = attack.links if isinstance(attack, Chain) else [attack]
-    return any(isinstance(link, SuperResolutionAttack) for link in links)
+def _has_network(attack: Transform) -> bool:
+    links = attack.steps if isinstance(attack, Chain) else [attack]
+    return any(isinstance(link, SuperResolution) for link in links)
 
 
 if __name__ == "__main__":

@@ -29,28 +29,32 @@ from demagnify.core import assets, devices, images
 from demagnify.data.face_finding import FaceFinder, crop
 from demagnify.laundering.attack import attack as attack_files
 from demagnify.laundering.config import AttackConfig
-from demagnify.transforms import attacks
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.resampling import shrink, to_float
-from demagnify.transforms.attacks.super_resolution import SuperResolutionAttack
+from demagnify.transforms import create_attack
+from demagnify.transforms.base import Transform
+from demagnify.transforms.resampling import shrink, to_float
+from demagnify.transforms.super_resolution.attack import SuperResolution
 
 CROP_SIDE = 224
 PHOTO_SIDES = (712, 872)
 """Width and height of the whole photographs: four times as large as CelebA's."""
 
 
-class Recording(Attack):
+class Recording(Transform):
     """Passes batches on and keeps them, so that the network alone gets the same ones."""
 
-    def __init__(self, attack: SuperResolutionAttack) -> None:
-        super().__init__(attack.name)
+    def __init__(self, attack: SuperResolution) -> None:
         self.inner = attack
         self.batches: list[torch.Tensor] = []
 
-    def run(self, batch: torch.Tensor) -> torch.Tensor:
+    @property
+    def name(self) -> str:
+        """That of the attack within."""
+        return self.inner.name
+
+    def apply(self, images: torch.Tensor, rngs: object = ()) -> torch.Tensor:  # noqa: ARG002
         """Attacks a batch."""
-        self.batches.append(batch)
-        return self.inner(batch)
+        self.batches.append(images)
+        return self.inner(images)
 
     def fingerprint(self) -> str:
         """Returns that of the attack within."""
@@ -114,9 +118,9 @@ def taken(work: Callable[[], object]) -> Taken:
     return Taken(time.perf_counter() - clock, time.process_time() - processor)
 
 
-def bare(attack: SuperResolutionAttack, batches: list[torch.Tensor]) -> Taken:
+def bare(attack: SuperResolution, batches: list[torch.Tensor]) -> Taken:
     """Returns how long the network alone takes for batches that are shrunk and on its device."""
-    ready = [to_float(shrink(batch.to(attack.device), attack.shrink)) for batch in batches]
+    ready = [to_float(shrink(batch.to(attack.device), attack.factor)) for batch in batches]
 
     def forward() -> None:
         with torch.inference_mode(), devices.autocast(attack.device, attack.precision):
@@ -126,7 +130,7 @@ def bare(attack: SuperResolutionAttack, batches: list[torch.Tensor]) -> Taken:
     return taken(forward)
 
 
-def measure(case: Case, attack: SuperResolutionAttack, options: argparse.Namespace) -> str:
+def measure(case: Case, attack: SuperResolution, options: argparse.Namespace) -> str:
     """Returns a line of the table: medians of interleaved repeats, after one that warms up."""
     files: list[Taken] = []
     alone: list[Taken] = []
@@ -177,8 +181,8 @@ def main() -> None:
             f"{'processor':>11}"
         )
         for model in options.models:
-            attack = attacks.create(model, device=options.device, precision=options.precision)
-            if not isinstance(attack, SuperResolutionAttack):
+            attack = create_attack(model, device=options.device, precision=options.precision)
+            if not isinstance(attack, SuperResolution):
                 raise SystemExit(f"{model} has no network to compare with")
             for case in cases:
                 print(measure(case, attack, options), flush=True)

@@ -27,7 +27,7 @@ from demagnify.agents.state import Opinion, StateEncoder
 from demagnify.data import FaceDataset
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ACTIONS, LEAVE, ActionSet
+from demagnify.transforms import IDENTITY, TRANSFORMS, TransformSet
 
 SIDE = 16
 STATE = 82
@@ -110,10 +110,12 @@ def _table(count: int, actions: int) -> LogitTable:
     random = np.random.default_rng(0)
     images = random.integers(0, 256, size=(count, 3, SIDE, SIDE), dtype=np.uint8)
     labels = random.integers(0, 2, size=count)
-    names = [LEAVE, *(name for name in ACTIONS if name != LEAVE)][:actions]
+    names = [IDENTITY, *(name for name in TRANSFORMS if name != IDENTITY)][:actions]
     if len(names) < actions:
         raise SystemExit(f"there are only {len(names)} actions")
-    table = LogitTable(FaceDataset.from_arrays(images, labels), Silent(), ActionSet.create(names))
+    table = LogitTable(
+        FaceDataset.from_arrays(images, labels), Silent(), TransformSet.create(names)
+    )
     seen = images.reshape(count, -1)[:, :STATE].astype(np.float32) / 255 - 0.5
     fit = seen @ random.normal(size=(STATE, actions)).astype(np.float32)
     margin = fit + random.normal(size=fit.shape).astype(np.float32)

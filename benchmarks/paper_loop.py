@@ -46,7 +46,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
 from demagnify.detectors import Detector
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class Setting:
     faces: FaceDataset
     decode_seconds: float
     detector: Detector
-    actions: ActionSet
+    actions: TransformSet
     encoder: StateEncoder
     learner: QLearningConfig
     seed: int
@@ -173,7 +173,7 @@ def _prepare(options: argparse.Namespace) -> Setting:
         faces=faces,
         decode_seconds=decode_seconds,
         detector=detector,
-        actions=ActionSet.create(paper.defense.actions),
+        actions=TransformSet.create(paper.defense.actions),
         encoder=create_state(paper.defense.state),
         learner=_q_learning(paper),
         seed=options.seed,

@@ -17,7 +17,7 @@ from demagnify.core import artifacts, progress
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.parallel import prefetch
 from demagnify.data.dataset import FaceDataset
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 SAVE_EVERY_SECONDS: Final = 20.0
 
@@ -48,7 +48,7 @@ class RewardSource(Protocol):
     """Where rewards come from: a `LogitTable`, or a detector asked anew each time."""
 
     faces: FaceDataset
-    actions: ActionSet
+    actions: TransformSet
     threshold: float
 
     @property
@@ -91,7 +91,7 @@ class LiveRewards:
         calls: How many images the detector has judged so far.
     """
 
-    def __init__(self, faces: FaceDataset, detector: DetectorLike, actions: ActionSet) -> None:
+    def __init__(self, faces: FaceDataset, detector: DetectorLike, actions: TransformSet) -> None:
         self.faces = faces
         self.detector = detector
         self.actions = actions
@@ -104,7 +104,7 @@ class LiveRewards:
         return self.detector.device or torch.device("cpu")
 
     def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
-        """Returns the logit for each face after its action, with the action's shift, float32 (n,).
+        """Returns the logit for each face after its transform, float32 (n,).
 
         Args:
             indices: n numbers of faces.
@@ -113,8 +113,7 @@ class LiveRewards:
         numbers = np.asarray(actions, dtype=np.int64)
         images = self.faces.batch(indices).to(self.device)
         corrected = self.actions.apply(images, torch.from_numpy(numbers))
-        shifted: Floats = self.judge(corrected) + self.actions.shifts[numbers]
-        return shifted
+        return self.judge(corrected)
 
     def judge(self, images: torch.Tensor) -> Floats:
         """Returns the detector's logits for an image batch, float32 (n,)."""
@@ -126,9 +125,8 @@ class LiveRewards:
 class LogitTable:
     """The logit for every (face, action), filled as it is asked for.
 
-    It is the detector's for what the action made of the face, and what the action adds to it
-    (`Action.shift`); actions that leave the pixels are not asked about anew. A one-step defence
-    is decided by this table alone: with A actions there are at most N x A questions to ask, so
+    It is the detector's for the transformed face; for identities it is asked once. A one-step
+    defence is decided by this table alone: with A actions there are at most N x A questions, so
     training, baselines and evaluation read it instead of asking again.
 
     Args:
@@ -147,7 +145,7 @@ class LogitTable:
         self,
         faces: FaceDataset,
         detector: DetectorLike,
-        actions: ActionSet,
+        actions: TransformSet,
         *,
         batch_size: int = 64,
     ) -> None:
@@ -193,20 +191,19 @@ class LogitTable:
         unknown = np.unique(pairs[np.isnan(known[pairs])])
         rows, numbers = np.divmod(unknown, len(self.actions))
         # Of pixels that are left as they are the detector is asked once: about action 0.
-        asked = np.unique(unknown - np.where(self.actions.leaving[numbers], numbers, 0))
+        asked = np.unique(unknown - np.where(self.actions.identity[numbers], numbers, 0))
         asked = asked[np.isnan(known[asked])]
         for start in range(0, len(asked), self.batch_size):
             chunk = asked[start : start + self.batch_size]
             known[chunk] = self._live.lookup(*np.divmod(chunk, len(self.actions)))
-        self._fill_shifted(np.unique(rows))
+        self._fill_identity(np.unique(rows))
         answers: Floats = known[pairs]
         return answers
 
-    def _fill_shifted(self, rows: Integers) -> None:
+    def _fill_identity(self, rows: Integers) -> None:
         """Fills in what follows, in these rows, from the answers about untouched faces."""
-        columns = np.flatnonzero(self.actions.leaving)
-        shifts = self.actions.shifts[columns]
-        self.logits[np.ix_(rows, columns)] = self.logits[rows, :1] + shifts
+        columns = np.flatnonzero(self.actions.identity)
+        self.logits[np.ix_(rows, columns)] = self.logits[rows, :1]
 
     def judge(self, images: torch.Tensor) -> Floats:
         """Returns the detector's logits for images that the table does not hold."""
@@ -229,9 +226,9 @@ class LogitTable:
         if self.filled:
             return
         saved = time.monotonic()
-        self._fill_shifted(np.arange(len(self.faces)))
-        asked = ~self.actions.leaving
-        asked[0] = True  # shifts of untouched pixels follow from its answers
+        self._fill_identity(np.arange(len(self.faces)))
+        asked = ~self.actions.identity
+        asked[0] = True  # the logits of other identities follow from its answers
         missing = int(np.isnan(self.logits[:, asked]).sum())
         with progress.bar("asking the detector", missing) as advance:
             for question in prefetch(self._questions(), depth=1):
@@ -253,15 +250,15 @@ class LogitTable:
             images = self.faces.batch(rows).to(self.device)
             for number, action in enumerate(self.actions):
                 wanted = unknown[:, number]
-                if wanted.any() and not (number and self.actions.leaving[number]):
+                if wanted.any() and not (number and self.actions.identity[number]):
                     some = images if wanted.all() else images[torch.from_numpy(wanted)]
                     yield _Question(rows[wanted], number, action(some))
 
     def _answer(self, question: _Question) -> None:
         rows, number, images = question
-        self.logits[rows, number] = self._live.judge(images) + self.actions.shifts[number]
+        self.logits[rows, number] = self._live.judge(images)
         if number == 0:
-            self._fill_shifted(rows)
+            self._fill_identity(rows)
 
     def rewards(self) -> Floats:
         """Returns the reward of every action on every face, float32 (N, A) of +1 and -1.

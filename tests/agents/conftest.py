@@ -8,7 +8,7 @@ from toy_world import ToyNetwork, toy_faces
 from demagnify.agents.state import Thumbnail
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 
 @pytest.fixture(name="faces")
@@ -28,7 +28,7 @@ def _detector():
 
 @pytest.fixture(name="actions")
 def _actions():
-    return ActionSet.create(["leave", "mask-center"])
+    return TransformSet.create(["identity", "mask-center"])
 
 
 @pytest.fixture(name="table")

@@ -9,14 +9,14 @@ from demagnify.agents import presets as configs
 from demagnify.agents.learners import LEARNERS
 from demagnify.agents.state import STATES
 from demagnify.core.errors import BadConfigError
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 
 def test_the_papers_preset_is_the_papers():
     paper = configs.load("paper")
     assert paper.face_size == 224
     assert paper.backbone == "resnet50"
-    assert paper.defense.actions == ("leave", "mask-center")
+    assert paper.defense.actions == ("identity", "mask-center")
     assert paper.defense.state == "flat-image"
     learner = paper.defense.learner
     assert (learner.episodes, learner.environments, learner.max_steps) == (5000, 1, 1)
@@ -28,7 +28,7 @@ def test_the_papers_preset_is_the_papers():
 @pytest.mark.parametrize("name", configs.names())
 def test_every_preset_names_things_that_exist(name):
     defense = configs.load(name).defense
-    assert len(ActionSet.create(defense.actions)) > 1
+    assert len(TransformSet.create(defense.actions)) > 1
     assert defense.state in STATES
     assert defense.learner.name in LEARNERS
 
@@ -36,10 +36,10 @@ def test_every_preset_names_things_that_exist(name):
 def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("face_size: 128\ndefense:\n  learner:\n    episodes: 7\n")
-    mine = configs.load(path, ["defense.learner.gamma=0.5", "defense.actions=[leave, median]"])
+    mine = configs.load(path, ["defense.learner.gamma=0.5", "defense.actions=[identity, median]"])
     assert (mine.face_size, mine.defense.learner.episodes) == (128, 7)
     assert mine.defense.learner.gamma == 0.5
-    assert mine.defense.actions == ("leave", "median")
+    assert mine.defense.actions == ("identity", "median")
     assert mine.defense.learner.environments == 1
 
 

@@ -21,8 +21,8 @@ from demagnify.agents.training import train_defense
 from demagnify.core.errors import BadArtifactError, BadOutputError, ImageContractError
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
-from demagnify.transforms.corrections.jpeg import Jpeg
+from demagnify.transforms import TransformSet
+from demagnify.transforms.jpeg import Jpeg
 
 
 @pytest.fixture(name="small")
@@ -36,10 +36,10 @@ def some_images():
     return torch.randint(1, 256, (9, 3, 32, 32), generator=random, dtype=torch.uint8)
 
 
-def defend(detector, policy=None, names=("leave", "mask-center", "median"), encoder=None):
+def defend(detector, policy=None, names=("identity", "mask-center", "median"), encoder=None):
     return DefendedDetector(
         detector,
-        ActionSet.create(list(names)),
+        TransformSet.create(list(names)),
         encoder or Thumbnail(side=4),
         policy or RandomPolicy(len(names), seed=1),
         input_size=32,
@@ -78,7 +78,7 @@ def test_a_batch_is_its_images_one_by_one(small, images):
 
 def test_it_is_a_detector_of_a_reward_table(small, faces):
     defended = defend(small)
-    table = LogitTable(faces, defended, ActionSet.create(["leave"]))
+    table = LogitTable(faces, defended, TransformSet.create(["identity"]))
     table.fill()
     torch.testing.assert_close(torch.from_numpy(table.logits[:, 0]), defended.logits(faces))
     assert table.fingerprint()
@@ -116,7 +116,7 @@ def test_saved_and_loaded_it_gives_the_same_bits(policy, small, images, tmp_path
 
 
 def test_settings_of_actions_are_kept(small, images, tmp_path):
-    actions = ActionSet([*ActionSet.create(["leave"]), Jpeg(quality=10)])
+    actions = TransformSet([*TransformSet.create(["identity"]), Jpeg(quality=10)])
     defended = DefendedDetector(
         small, actions, Thumbnail(side=4), FixedPolicy(1), input_size=32
     ).eval()

@@ -20,10 +20,10 @@ from demagnify.core.errors import BadConfigError
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 ENCODER = Thumbnail(side=2)
-NAMES = ["leave", "mask-center", "median"]
+NAMES = ["identity", "mask-center", "median"]
 
 
 def noisy_table(count=2000, seed=0):
@@ -34,7 +34,7 @@ def noisy_table(count=2000, seed=0):
     right = random.random(count) < 1 / (1 + np.exp(-3 * margin))
     images = np.full((count, 3, SIDE, SIDE), 100, dtype=np.uint8)
     table = LogitTable(
-        FaceDataset.from_arrays(images, labels), ToyDetector(), ActionSet.create(NAMES)
+        FaceDataset.from_arrays(images, labels), ToyDetector(), TransformSet.create(NAMES)
     )
     leave = np.where(labels == 1, 1, -1) * np.where(right, margin, -margin)
     others = leave[:, None] * np.where(
@@ -124,7 +124,7 @@ def test_a_trained_defence_is_unsure_alike_on_tables_images_and_after_loading(tm
     faces = FaceDataset.from_arrays(images, light.ravel() > random.integers(60, 140, size=100))
     detector = wrap(Brightness(), name="brightness")
     config = DefenseTraining(
-        actions=("leave", "mask-center"),
+        actions=("identity", "mask-center"),
         state="thumbnail-8",
         learner=FullInformationConfig(hidden=16, epochs=3),
         abstain=AbstainConfig(coverage=0.6, held_out=0.4),

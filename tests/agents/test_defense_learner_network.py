@@ -25,7 +25,7 @@ from demagnify.agents.q_network import QNetwork
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.data.subsample import hold_out
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 ALL = [
     (FullInformation, FullInformationConfig),
@@ -36,9 +36,9 @@ ALL = [
 ids = [learner.name for learner, _ in ALL]
 
 
-def filled(count=160, seed=0, actions=("leave", "mask-center", "median")):
+def filled(count=160, seed=0, actions=("identity", "mask-center", "median")):
     faces, _ = toy_faces(count, seed=seed)
-    table = LogitTable(faces, ToyDetector(), ActionSet.create(list(actions)))
+    table = LogitTable(faces, ToyDetector(), TransformSet.create(list(actions)))
     table.fill()
     return table
 
@@ -117,7 +117,7 @@ def test_of_equally_valued_actions_top_k_takes_the_first(encoder):
 
 def test_more_best_actions_than_there_are_is_refused_before_anyone_is_asked(encoder):
     faces, _ = toy_faces(20)
-    table = LogitTable(faces, ToyDetector(), ActionSet.create(["leave", "mask-center"]))
+    table = LogitTable(faces, ToyDetector(), TransformSet.create(["identity", "mask-center"]))
     with pytest.raises(BadConfigError, match="best 3 of 2"):
         TopK().fit(table, encoder)
     assert table.calls == 0
@@ -201,7 +201,7 @@ def test_weight_moves_to_the_condition_in_which_the_policy_falls_short():
 def test_the_worst_case_is_served_where_the_mean_forgets_it(encoder):
     """One attacked face in ten wants the mask; the agent sees nothing that tells which."""
     faces, _ = toy_faces(200)
-    table = LogitTable(faces, ToyDetector(), ActionSet.create(["leave", "mask-center"]))
+    table = LogitTable(faces, ToyDetector(), TransformSet.create(["identity", "mask-center"]))
     rare = np.arange(200) % 10 == 0
     margin = (
         np.where(rare[:, None], [-4.0, 4.0], [1.0, -1.0]) * np.where(table.labels, 1, -1)[:, None]

@@ -26,7 +26,7 @@ from demagnify.core.errors import BadConfigError
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 STOP, ABSTAIN = 3, 4
 ANSWERS = torch.tensor([[1.0, 5.0, -3.0], [2.0, -1.0, 0.5]])
@@ -138,7 +138,9 @@ def two_looks(count=120):
     which = random.integers(0, 2, size=count)
     sign = np.where(labels, 1.0, -1.0)
     faces = FaceDataset.from_arrays(np.full((count, 3, 32, 32), 100, dtype=np.uint8), labels)
-    table = LogitTable(faces, ToyDetector(), ActionSet.create(["leave", "mask-center", "median"]))
+    table = LogitTable(
+        faces, ToyDetector(), TransformSet.create(["identity", "mask-center", "median"])
+    )
     pointer = np.where(which, 2.0, -2.0)
     table.logits[:] = np.stack(
         [pointer, np.where(which, -9, 9) * sign, np.where(which, 9, -9) * sign], axis=1
@@ -179,7 +181,7 @@ def test_saved_and_loaded_it_decides_alike_without_stable_baselines3(tmp_path):
     faces, _ = toy_faces(40)
     encoder = Thumbnail(side=4)
     detector = wrap(_Mean(), name="mean")
-    actions = ActionSet.create(["leave", "mask-center", "median"])
+    actions = TransformSet.create(["identity", "mask-center", "median"])
     table = LogitTable(faces, detector, actions)
     config = CONFIG.model_copy(update={"steps": 512, "abstain": 0.0})
     policy = Sequential(config).fit(table, encoder).policy

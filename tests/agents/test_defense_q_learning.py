@@ -21,7 +21,7 @@ from demagnify.agents.q_network import QNetwork
 from demagnify.agents.state import FaceStates, FlatImage, Thumbnail
 from demagnify.core.errors import BadArtifactError
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 
 def greedy_reward(policy, table, encoder):
@@ -174,7 +174,7 @@ def test_the_learning_curve_tells_what_happened(table, encoder):
         assert sum(point.actions) == pytest.approx(1)
     assert history[0].epsilon == pytest.approx(0.995**99)
     assert history[-1].learning_rate < history[0].learning_rate
-    assert history[0].row(["leave", "mask-center"])["share leave"] == history[0].actions[0]
+    assert history[0].row(["identity", "mask-center"])["share leave"] == history[0].actions[0]
 
 
 def test_states_are_standardised_by_the_training_faces(table):
@@ -208,7 +208,7 @@ def test_another_training_is_refused(faces, detector, actions, encoder, tmp_path
         (config, faces, actions, FlatImage(), 0),
         (config, toy_faces(seed=3)[0], actions, encoder, 0),
         (config, swapped, actions, encoder, 0),
-        (config, faces, ActionSet.create(["leave", "median"]), encoder, 0),
+        (config, faces, TransformSet.create(["identity", "median"]), encoder, 0),
     ]
     for other, their_faces, their_actions, their_encoder, seed in others:
         table = LogitTable(their_faces, detector, their_actions)
@@ -251,13 +251,13 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 from toy_world import ToyDetector, toy_faces
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 from demagnify.agents.learners import QLearning, QLearningConfig, q_learning
 from demagnify.scores import RewardTable
 from demagnify.agents.state import FlatImage
 q_learning.SAVE_EVERY_SECONDS = 0.0
 faces, _ = toy_faces()
-actions = ActionSet.create(["leave", "mask-center"])
+actions = TransformSet.create(["identity", "mask-center"])
 table = LogitTable(faces, ToyDetector(), actions)
 config = QLearningConfig(episodes=1200, hidden=16)
 path = Path(sys.argv[2])

@@ -14,9 +14,15 @@ from demagnify.agents.learned import Learned
 from demagnify.agents.policy import FixedPolicy, Policy
 from demagnify.detectors import wrap
 from demagnify.scores import LiveRewards, LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
-ACTIONS = ("leave", "shift-fake-2", "mask-center", "shift-real", "mask-center+shift-fake-0.75")
+TRANSFORMS = (
+    "identity",
+    "shift-fake-2",
+    "mask-center",
+    "shift-real",
+    "mask-center+shift-fake-0.75",
+)
 
 
 class ByTurns(Policy):
@@ -25,7 +31,7 @@ class ByTurns(Policy):
     name = "by-turns"
 
     def forward(self, states):
-        return (states.sum(1) * 1000).long().abs() % len(ACTIONS)
+        return (states.sum(1) * 1000).long().abs() % len(TRANSFORMS)
 
     def settings(self):
         return {}
@@ -46,7 +52,7 @@ def _network():
 
 @pytest.fixture(name="shifting")
 def _shifting():
-    return ActionSet.create(ACTIONS)
+    return TransformSet.create(TRANSFORMS)
 
 
 def test_lookup_fill_and_live_answers_agree(faces, network, shifting):
@@ -85,7 +91,7 @@ def test_the_defended_detector_says_what_the_table_says(spec, faces, network, sh
     table = LogitTable(faces, detector, shifting)
     table.fill()
     judgement = Learned(ByTurns(), encoder).judge(table)
-    assert set(judgement.actions.tolist()) == set(range(len(ACTIONS)))
+    assert set(judgement.actions.tolist()) == set(range(len(TRANSFORMS)))
     np.testing.assert_array_equal(decisions.actions, judgement.actions)
     np.testing.assert_array_equal(decisions.logits, judgement.logits)
     np.testing.assert_array_equal(decisions.calls, judgement.calls)

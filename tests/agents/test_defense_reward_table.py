@@ -13,8 +13,8 @@ from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LiveRewards, LogitTable, rewards_of
-from demagnify.transforms.corrections import ActionSet
-from demagnify.transforms.corrections.mask import MaskCenter
+from demagnify.transforms import TransformSet
+from demagnify.transforms.mask import MaskCenter
 
 
 class Recorder(ToyNetwork):
@@ -123,7 +123,7 @@ def other_pixels(faces, detector, actions):
 
 
 def other_actions(faces, detector, actions):
-    return faces, detector, ActionSet([actions[0], MaskCenter(share=0.5)])
+    return faces, detector, TransformSet([actions[0], MaskCenter(share=0.5)])
 
 
 def other_weights(faces, detector, actions):
@@ -187,7 +187,7 @@ def test_progress_counts_what_the_detector_is_asked(faces, monkeypatch):
 
     monkeypatch.setattr("demagnify.scores.progress.bar", bar)
     network = Recorder()
-    actions = ActionSet.create(["leave", "shift-fake-1", "flip", "shift-real-1"])
+    actions = TransformSet.create(["identity", "shift-fake-1", "flip", "shift-real-1"])
     table = LogitTable(faces, wrap(network, name="toy"), actions)
     table.lookup([0, 1], [0, 0])
     network.calls.clear()

@@ -20,7 +20,7 @@ from demagnify.core.errors import BadConfigError, UnknownNameError
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LiveRewards, LogitTable
-from demagnify.transforms.corrections.resize import DownUp
+from demagnify.transforms.resize import DownUp
 
 
 def noise(count=6, size=64):

@@ -14,7 +14,7 @@ from demagnify.agents.policy import RandomPolicy
 from demagnify.agents.state import Thumbnail
 from demagnify.core import progress
 from demagnify.core.images import to_batch
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 SIZE = 64
 
@@ -77,7 +77,7 @@ def photos(tmp_path):
 def defense(tmp_path_factory) -> Path:
     """A saved defence with a small network of random weights, whose verdicts are of both kinds."""
     detector = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=1)
-    actions = ActionSet.create(["leave", "mask-center", "median"])
+    actions = TransformSet.create(["identity", "mask-center", "median"])
     defended = DefendedDetector(
         detector, actions, Thumbnail(side=4), RandomPolicy(3, seed=1), input_size=SIZE
     ).eval()

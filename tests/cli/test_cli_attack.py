@@ -7,7 +7,7 @@ from PIL import Image
 from toy_photos import ToyFinder, photograph
 
 from demagnify.core import images
-from demagnify.transforms import attacks
+from demagnify.transforms import ATTACKS
 
 
 def rows(path):
@@ -72,7 +72,7 @@ def test_running_again_attacks_nothing_anew(attack, labelled, tmp_path, monkeypa
     def forbidden(self, batch):
         raise AssertionError("attacked again")
 
-    monkeypatch.setattr("demagnify.transforms.attacks.controls.BicubicAttack.run", forbidden)
+    monkeypatch.setattr("demagnify.transforms.resize.Bicubic.apply", forbidden)
     again = attack(labelled)
     assert (again.code, again.out) == (0, first.out)
     assert [path.stat().st_mtime_ns for path in files] == stamps
@@ -117,7 +117,7 @@ def test_faces_too_small_for_the_scale_are_skipped(attack, photos):
 def test_the_list_names_what_can_be_asked_for(run):
     ended = run("attack", "--list")
     assert ended.code == 0
-    assert ended.lines == attacks.names()
+    assert ended.lines == list(ATTACKS)
     assert {"srgan-x4", "bicubic-x2"} <= set(ended.lines)
 
 

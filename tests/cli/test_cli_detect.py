@@ -33,7 +33,7 @@ def test_every_face_gets_a_line(detect, photos):
     for line in ended.lines:
         assert "score 0." in line
         assert ": fake, " in line or ": real, " in line
-        assert line.split("action ")[1] in ("leave", "mask-center", "median")
+        assert line.split("action ")[1] in ("identity", "mask-center", "median")
 
 
 def test_json_is_one_object_a_line_and_keeps_its_word(detect, photos):
@@ -50,7 +50,7 @@ def test_json_is_one_object_a_line_and_keeps_its_word(detect, photos):
         assert 0 <= y < y + height <= 60
         assert 0 <= face["score"] <= 1
         assert (face["score"] > 0.5) == (face["verdict"] == "fake")
-        assert face["action"] in ("leave", "mask-center", "median")
+        assert face["action"] in ("identity", "mask-center", "median")
     assert {face["verdict"] for face in faces} == {"real", "fake"}
     assert all(one["problem"] is None for one in photographs)
 
@@ -78,7 +78,7 @@ def test_a_bare_detector_judges_and_leaves_every_face(detect, defense, photos):
     folder = photos("a.png")
     ended = detect("--json", folder, "--defense", defense / "detector")
     faces = json.loads(ended.out)["faces"]
-    assert [face["action"] for face in faces] == ["leave", "leave"]
+    assert [face["action"] for face in faces] == ["identity", "identity"]
 
 
 def test_saved_pictures_have_the_photographs_names(detect, photos, tmp_path):

@@ -15,7 +15,7 @@ from demagnify.evaluation import load_result
 PRESET = """
 face_size: 64
 defense:
-  actions: [leave, mask-center]
+  actions: [identity, mask-center]
   state: thumbnail
   seed: 7
   learner: {episodes: 64, environments: 8, hidden: 8}
@@ -114,7 +114,7 @@ def test_a_detector_is_trained_and_told_of(detector, faces):
 def test_a_defence_is_trained_with_the_presets_settings_and_what_is_set(defense):
     output, ended = defense
     card = json.loads((output / "card.json").read_text())
-    assert card["training"]["actions"] == ["leave", "mask-center"]
+    assert card["training"]["actions"] == ["identity", "mask-center"]
     assert card["training"]["learner"]["episodes"] == 64
     assert card["training"]["learner"]["hidden"] == 4
     assert card["training"]["seed"] == 7

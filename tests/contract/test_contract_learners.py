@@ -22,7 +22,7 @@ from demagnify.agents.state import Thumbnail
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 CONFIGS = {
     "q-learning": QLearningConfig(episodes=600, hidden=16),
@@ -55,7 +55,9 @@ def new_table():
     images = colours[kinds][:, :, None, None] + random.integers(-4, 5, size=(60, 3, 32, 32))
     faces = FaceDataset.from_arrays(images.astype(np.uint8), kinds != 0)
     return LogitTable(
-        faces, wrap(Brightness(), name="brightness"), ActionSet.create(["leave", "mask-center"])
+        faces,
+        wrap(Brightness(), name="brightness"),
+        TransformSet.create(["identity", "mask-center"]),
     )
 
 

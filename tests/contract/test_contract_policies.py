@@ -17,22 +17,22 @@ from demagnify.agents.policy import (
 )
 from demagnify.agents.q_network import QNetwork
 
-STATE, ACTIONS = 12, 3
+STATE, TRANSFORMS = 12, 3
 
 
 def make(name):
     made = {
         "fixed": FixedPolicy(2),
-        "random": RandomPolicy(ACTIONS, seed=5),
-        "greedy-q": GreedyQPolicy(QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
-        "top-k": TopKPolicy(2, QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
+        "random": RandomPolicy(TRANSFORMS, seed=5),
+        "greedy-q": GreedyQPolicy(QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
+        "top-k": TopKPolicy(2, QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
         "sequential": SequentialPolicy(
-            2, True, QNetwork(STATE + 2 * ACTIONS, ACTIONS + 2, hidden=4, seed=1)
+            2, True, QNetwork(STATE + 2 * TRANSFORMS, TRANSFORMS + 2, hidden=4, seed=1)
         ),
         "abstaining": AbstainingPolicy(
-            GreedyQPolicy(QNetwork(STATE, ACTIONS, hidden=4, seed=1)),
+            GreedyQPolicy(QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
             doubt="disagreement",
-            actions=ACTIONS,
+            actions=TRANSFORMS,
             limit=0.6,
         ),
     }
@@ -43,7 +43,7 @@ class Detector:
     """Has an answer ready for every state and action, and keeps count of what it was asked."""
 
     def __init__(self, states):
-        weights = torch.randn(STATE, ACTIONS, generator=torch.Generator().manual_seed(3))
+        weights = torch.randn(STATE, TRANSFORMS, generator=torch.Generator().manual_seed(3))
         self.answers = states @ weights
         self.asked = torch.zeros(len(states), dtype=torch.int64)
 
@@ -63,7 +63,7 @@ def test_one_known_action_per_state(name, states):
     actions = make(name)(states)
     assert actions.shape == (64,)
     assert actions.dtype == torch.int64
-    assert 0 <= actions.min() <= actions.max() < ACTIONS
+    assert 0 <= actions.min() <= actions.max() < TRANSFORMS
     assert not actions.requires_grad
 
 
@@ -87,7 +87,7 @@ def test_verdicts_tell_what_they_cost(name, states):
     assert verdicts.logits.dtype == torch.float32
     assert torch.isfinite(verdicts.logits).all()
     assert torch.equal(verdicts.calls, detector.asked)
-    assert 0 <= verdicts.actions.min() <= verdicts.actions.max() < ACTIONS
+    assert 0 <= verdicts.actions.min() <= verdicts.actions.max() < TRANSFORMS
 
 
 @pytest.mark.parametrize("name", list(POLICIES))
@@ -115,14 +115,14 @@ def test_settings_and_weights_make_it_again(name, states):
 
 def test_random_is_uniform_and_follows_its_seed(states):
     many = torch.rand(3000, STATE, generator=torch.Generator().manual_seed(1))
-    counts = torch.bincount(RandomPolicy(ACTIONS, seed=0)(many), minlength=ACTIONS)
+    counts = torch.bincount(RandomPolicy(TRANSFORMS, seed=0)(many), minlength=TRANSFORMS)
     assert counts.min() > 900
-    one, other = RandomPolicy(ACTIONS, seed=0)(states), RandomPolicy(ACTIONS, seed=1)(states)
+    one, other = RandomPolicy(TRANSFORMS, seed=0)(states), RandomPolicy(TRANSFORMS, seed=1)(states)
     assert not torch.equal(one, other)
 
 
 def test_greedy_takes_the_first_of_equals(states):
-    network = QNetwork(STATE, ACTIONS, hidden=4)
+    network = QNetwork(STATE, TRANSFORMS, hidden=4)
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
     assert (GreedyQPolicy(network)(states) == 0).all()

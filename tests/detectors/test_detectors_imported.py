@@ -11,7 +11,7 @@ from demagnify.agents.policy import FixedPolicy
 from demagnify.agents.shipped import load_defended
 from demagnify.agents.state import Thumbnail
 from demagnify.core.errors import BadArtifactError, BadConfigError
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 BATCH = torch.arange(4 * 3 * 8 * 8, dtype=torch.float32).remainder(251).to(torch.uint8)
 BATCH = BATCH.view(4, 3, 8, 8)
@@ -176,7 +176,7 @@ def test_the_weights_of_a_network_belong_to_its_fingerprint(module):
 def defend(detector):
     return DefendedDetector(
         detector,
-        ActionSet.create(["leave", "mask-center"]),
+        TransformSet.create(["identity", "mask-center"]),
         Thumbnail(side=4),
         FixedPolicy(1),
         input_size=8,

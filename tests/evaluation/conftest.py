@@ -11,9 +11,9 @@ from demagnify.agents.judgement import Defense, Judgement
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation import AttackEntry, Context, Faced, Settings, SkippedFile
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
-ACTIONS = ("leave", "mask-center", "jpeg", "gaussian-blur")
+TRANSFORMS = ("identity", "mask-center", "jpeg", "gaussian-blur")
 DAMAGE = {"none": 0.0, "srgan-x4": 2.2, "edsr-x2": 1.1, "bicubic-x2": 0.4}
 HELP = (0.0, -0.3, 0.5, 0.9)  # how much of the damage to fakes each action mends
 
@@ -60,7 +60,7 @@ def make_faced(clean: FaceDataset, seed: int, attack: str) -> Faced:
     random = np.random.default_rng([seed, 7])  # the same noise under every attack: paired faces
     damage = DAMAGE[attack]
     pixels = clean.images if attack == "none" else 255 - (255 - clean.images) // 8 * 8
-    table = LogitTable(clean.with_images(pixels), Silent(), ActionSet.create(list(ACTIONS)))
+    table = LogitTable(clean.with_images(pixels), Silent(), TransformSet.create(list(TRANSFORMS)))
     truth = 2.0 * clean.labels - 0.6
     _, owner = np.unique(clean.groups, return_inverse=True)
     base = truth + random.normal(0, 0.7, owner.max() + 1)[owner] + random.normal(0, 1, len(clean))
@@ -93,7 +93,7 @@ def make_context() -> Context:
         data="Made-up faces: 3 per photograph.",
         skipped={"test": (SkippedFile(name="faces/bad & <odd>.png", reason="the file is empty"),)},
         detector={"backbone": "resnet50", "image_size": 224},
-        configuration={"actions": list(ACTIONS), "learning_rate": 0.001},
+        configuration={"actions": list(TRANSFORMS), "learning_rate": 0.001},
         attack_quality=tuple(
             AttackEntry.of(name, random.normal(34, 2, 120), random.normal(0.94, 0.02, 120))
             for name in DAMAGE

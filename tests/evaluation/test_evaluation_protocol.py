@@ -415,7 +415,7 @@ def test_examples_are_kept_with_their_pictures(evaluation, faceds, tmp_path):
         wrong_before = (example.score_before > 0) != (example.label == 1)
         assert wrong_before == (example.outcome in ("mended", "wrong"))
         changed = (pictures.corrected != pictures.attacked).any()
-        assert changed == (example.action != "leave")
+        assert changed == (example.action != "identity")
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ def plan(loop):
     base = DEFENSE.model_copy(update={"learner": QUICK})
     variants = {
         "base": base,
-        "two actions": base.model_copy(update={"actions": ("leave", "median")}),
+        "two actions": base.model_copy(update={"actions": ("identity", "median")}),
         "spectrum": DefenseTraining(
-            actions=("leave", "shift-fake-1"), state="spectrum", learner=QUICK
+            actions=("identity", "shift-fake-1"), state="spectrum", learner=QUICK
         ),
     }
     return Ablation(

@@ -29,8 +29,8 @@ from demagnify.evaluation.adaptive import (
     tell,
 )
 from demagnify.scores import LogitTable
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
+from demagnify.transforms.base import Transform
 
 SIZE = 32
 REALS = (60, 70, 80, 92, 96, 104)  # the last is misjudged without any attack
@@ -38,7 +38,7 @@ FAKES = (140, 130, 120, 108, 105, 99)
 THRESHOLD = 100.0
 
 
-class Shift(Attack):
+class Shift(Transform):
     """Makes every pixel brighter by so many levels."""
 
     def __init__(self, levels):
@@ -218,7 +218,7 @@ def test_a_defence_stands_beside_its_detector(plan, tmp_path, defended):
 @pytest.fixture
 def defended(plan):
     """Blackens every face's centre, so that the detector takes it for darker than it is."""
-    actions = ActionSet.create(["leave", "mask-center"])
+    actions = TransformSet.create(["identity", "mask-center"])
     return DefendedDetector(
         plan.target, actions, Thumbnail(side=4), FixedPolicy(1), input_size=SIZE
     ).eval()

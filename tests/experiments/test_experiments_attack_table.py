@@ -23,14 +23,14 @@ from demagnify.evaluation.attack_table import (
     to_markdown,
 )
 from demagnify.evaluation.attack_table.fill import family
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.controls import BicubicAttack
+from demagnify.transforms.base import Transform
+from demagnify.transforms.resize import Bicubic
 
 SIZE = 32
 PAIRS = 40
 
 
-class Shift(Attack):
+class Shift(Transform):
     """Makes every pixel brighter by so many levels."""
 
     def __init__(self, levels, *, name=None, fails=None):
@@ -186,7 +186,7 @@ def test_it_grows_row_by_row(plan, tmp_path):
 
 def test_what_cannot_be_attacked_is_left_out_or_strict(plan, fill):
     broken = Shift(1, fails=AssetError("no network within reach"))
-    table = fill(replace(plan, attacks=[broken, BicubicAttack(16), *plan.attacks]))
+    table = fill(replace(plan, attacks=[broken, Bicubic(16), *plan.attacks]))
     assert [one.attack for one in table.left_out] == ["shift+1", "bicubic-x16"]
     assert len(table.cells) == 5
     assert "- shift+1 on grey: no network within reach" in to_markdown(table)

@@ -14,7 +14,9 @@ from demagnify.laundering.conditions import (
     pooled,
     under_attacks,
 )
-from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
+from demagnify.transforms import from_callable
+from demagnify.transforms.base import Identity
+from demagnify.transforms.resize import Bicubic
 from tiny_faces import SIZE, write_faces
 
 COUNTS = {"train": 2, "val": 1, "test": 1}
@@ -120,28 +122,26 @@ def test_an_unknown_attack_is_refused():
 
 def test_two_attacks_of_one_name_are_refused(monkeypatch):
     def create(name, **_):
-        attack = BicubicAttack(2)
-        attack.name = name.rpartition("/")[2].removesuffix(".pth")
-        return attack
+        return from_callable(lambda x: x, 1, name.rpartition("/")[2].removesuffix(".pth"))
 
-    monkeypatch.setattr("demagnify.transforms.attacks.create", create)
+    monkeypatch.setattr("demagnify.laundering.conditions.create_attack", create)
     with pytest.raises(BadConfigError, match="two attacks are called 'net'"):
         create_attacks(["mine/net.pth", "yours/net.pth"])
 
 
 def test_conditions_are_the_clean_faces_and_the_attacked(source, tmp_path):
     faces = open_split([source], "train", size=SIZE)
-    conditions = under_attacks(faces, [BicubicAttack(2)], cache=tmp_path / "cache")
+    conditions = under_attacks(faces, [Bicubic(2)], cache=tmp_path / "cache")
     assert list(conditions) == ["none", "bicubic-x2"]
     assert conditions["none"] is faces
     everything = range(len(faces))
-    expected = BicubicAttack(2)(faces.batch(everything))
+    expected = Bicubic(2)(faces.batch(everything))
     assert torch.equal(conditions["bicubic-x2"].batch(everything), expected)
 
 
 def test_pooled_faces_tell_their_attack_and_keep_their_group(source, tmp_path):
     faces = open_split([source], "train", size=SIZE)
-    conditions = under_attacks(faces, [BicubicAttack(2)], cache=tmp_path / "cache")
+    conditions = under_attacks(faces, [Bicubic(2)], cache=tmp_path / "cache")
     pool = pooled(conditions)
     assert pool.names == [
         *(f"{name} (none)" for name in faces.names),
@@ -155,7 +155,7 @@ def test_pooled_faces_tell_their_attack_and_keep_their_group(source, tmp_path):
 
 def test_quality_is_measured_against_the_clean_faces(source, tmp_path):
     faces = open_split([source], "train", size=SIZE)
-    attacks = [BicubicAttack(2), BicubicAttack(4)]
+    attacks = [Bicubic(2), Bicubic(4)]
     conditions = under_attacks(faces, attacks, cache=tmp_path / "cache")
     light, heavy = measure_quality(conditions)
     assert (light.name, heavy.name) == ("bicubic-x2", "bicubic-x4")
@@ -166,7 +166,7 @@ def test_quality_is_measured_against_the_clean_faces(source, tmp_path):
 
 def test_faces_that_an_attack_leaves_alone_have_no_psnr(source):
     faces = open_split([source], "train", size=SIZE)
-    same = faces.with_images(NoAttack()(faces.batch(range(len(faces)))))
+    same = faces.with_images(Identity()(faces.batch(range(len(faces)))))
     (entry,) = measure_quality({"none": faces, "nothing": same})
     assert entry.psnr_mean is None
     assert entry.ssim_mean == pytest.approx(1.0)

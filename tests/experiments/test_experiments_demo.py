@@ -14,7 +14,7 @@ from tiny_faces import write_faces
 
 PRESET = """
 defense:
-  actions: [leave, mask-center]
+  actions: [identity, mask-center]
   state: thumbnail
   learner: {episodes: 96, environments: 16, hidden: 8}
 """
@@ -73,7 +73,7 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
     assert result.split_entry("test").n == 8
 
     monkeypatch.setattr("demagnify.agents.learners.q_learning.QLearning.fit", forbidden)
-    monkeypatch.setattr("demagnify.transforms.attacks.controls.BicubicAttack.run", forbidden)
+    monkeypatch.setattr("demagnify.transforms.resize.Bicubic.apply", forbidden)
     monkeypatch.setattr(Detector, "forward", forbidden)
     again = small().run()
     assert again.cells == result.cells

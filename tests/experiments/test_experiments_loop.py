@@ -24,8 +24,8 @@ from demagnify.detectors.train import train_detector_on
 from demagnify.evaluation.named import load_groups
 from demagnify.evaluation.report.words import percent
 from demagnify.evaluation.run import evaluate_on
-from demagnify.transforms.attacks.controls import BicubicAttack
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
+from demagnify.transforms.resize import Bicubic
 from tiny_faces import SIZE, write_faces
 
 
@@ -89,7 +89,7 @@ def test_a_verdict_follows_from_its_logit(predictions):
 def test_predictions_are_what_the_saved_defence_says(loop, predictions):
     defended = DefendedDetector.load(loop.folder / "defense", device="cpu", precision="float32")
     clean = FaceDataset.open(Manifest.load(loop.source).split("test"), size=SIZE)
-    for attack in (None, BicubicAttack(4)):
+    for attack in (None, Bicubic(4)):
         images = clean.batch(range(len(clean)))
         decisions = defended.decide(images if attack is None else attack(images))
         name = attack.name if attack else "none"
@@ -225,7 +225,7 @@ def changed(loop, part):
     other.threshold = first.threshold
     moved = Detector.load(loop.folder / "detector", device="cpu", precision="float32")
     moved.threshold += 0.5
-    swapped = ActionSet.create(["leave", "median", "mask-center"])
+    swapped = TransformSet.create(["identity", "median", "mask-center"])
     parts = {"detector": {"detector": other}, "threshold": {"detector": moved}}
     return another(first, **parts.get(part, {"actions": swapped}))
 
@@ -475,7 +475,7 @@ def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, 
     clean, attacked = (faced[name].table.faces for name in ("none", "bicubic-x2"))
     assert clean.size == attacked.size == SIZE
     small = FaceDataset.open(Manifest.load(loop.source).split("test"), size=SIZE // 2)
-    expected = BicubicAttack(2)(small.batch([0]))[0].permute(1, 2, 0).numpy()
+    expected = Bicubic(2)(small.batch([0]))[0].permute(1, 2, 0).numpy()
     assert np.array_equal(
         attacked.batch([0])[0].permute(1, 2, 0).numpy(), images.fit(expected, SIZE)
     )

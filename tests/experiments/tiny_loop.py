@@ -17,7 +17,7 @@ DETECTOR = DetectorTraining(
     epochs=3, batch_size=8, learning_rate=3e-3, augmentation=0.0, seed=4, precision="float32"
 )
 DEFENSE = DefenseTraining(
-    actions=("leave", "mask-center", "median"),
+    actions=("identity", "mask-center", "median"),
     state="thumbnail",
     fill_table=True,
     learner=QLearningConfig(episodes=256, environments=16, hidden=16, epsilon_decay=0.98),

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from demagnify.hardening.attack_pool import AttackedFace, AttackPool
+from demagnify.hardening.degrader import Degrader, registered
 from demagnify.hardening.delivery import Delivery, magnified, resize
-from demagnify.transforms.attacks import create
-from demagnify.transforms.degradations import Degrader, registered
+from demagnify.transforms import create
 
 
 def rng(seed=0):

@@ -13,11 +13,11 @@ from demagnify.hardening import harden as harden_module
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, degrading
 from demagnify.hardening.config import HardeningConfig, SurrogateConfig
+from demagnify.hardening.degrader import Degrader, registered
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.harden import harden
 from demagnify.hardening.validation import Round
-from demagnify.transforms.attacks import create
-from demagnify.transforms.degradations import Degrader, registered
+from demagnify.transforms import create
 
 FILTERS_USED = ("blurred", "resampled", "crisp")
 POOL = AttackPool((registered(FILTERS_USED),))
@@ -220,7 +220,7 @@ def test_surrogate_networks_and_given_attacks_take_part(trained, faces, tmp_path
     result = harden(data, config, output, detector=trained, attacks=attacks, log=told.append)
     names = [*FILTERS_USED, "faithful-x2-1", "restoring-x4-2", "bicubic-x2"]
     assert list(result.rounds[0].degradations) == names
-    assert list(result.rounds[1].choices) == ["leave", *names]
+    assert list(result.rounds[1].choices) == ["identity", *names]
     assert told[0].startswith("2 surrogate networks; look at ")
     assert (tmp_path / "hard.rounds" / "surrogates" / "surrogates.png").stat().st_size > 1000
     again = harden(data, config, output, detector=trained, attacks=attacks, log=told.append)

@@ -18,7 +18,7 @@ from demagnify.core.errors import BadConfigError, BadImageError
 from demagnify.data.face_finding import Face, crop
 from demagnify.detectors import wrap
 from demagnify.inference import detect, draw_verdict, verdicts
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 SIZE = 32
 
@@ -33,7 +33,7 @@ class Redness(torch.nn.Module):
 def defended():
     return DefendedDetector(
         wrap(Redness(), name="redness"),
-        ActionSet.create(["leave", "mask-center", "jpeg"]),
+        TransformSet.create(["identity", "mask-center", "jpeg"]),
         Thumbnail(side=4),
         RandomPolicy(3, seed=5),
         input_size=SIZE,

@@ -14,12 +14,12 @@ from demagnify.core.errors import BadOutputError
 from demagnify.data.dataset import FaceDataset
 from demagnify.laundering import attacked_faces as attacked_module
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.transforms import attacks
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
+from demagnify.transforms import create_attack
+from demagnify.transforms.base import Transform
+from demagnify.transforms.resize import Bicubic, Identity
 
 
-class Inverting(Attack):
+class Inverting(Transform):
     """Counts what it is asked for, and stops after a number of batches."""
 
     def __init__(self, name: str = "inverting", stop_after: int = 1000) -> None:
@@ -96,7 +96,7 @@ def test_other_faces_and_other_attacks_are_kept_apart(faces, tmp_path):
 
 
 def test_a_note_says_what_is_kept(faces, tmp_path):
-    attack = attacks.create("bicubic-x2")
+    attack = create_attack("bicubic-x2")
     attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
     (note,) = tmp_path.glob("*.json")
     content = json.loads(note.read_text())
@@ -140,10 +140,10 @@ import os, signal, sys
 import numpy as np
 from pathlib import Path
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.transforms.attacks.controls import BicubicAttack
+from demagnify.transforms.resize import Bicubic
 from demagnify.data.dataset import FaceDataset
 
-class Killed(BicubicAttack):
+class Killed(Bicubic):
     calls = 0
     def run(self, images):
         Killed.calls += 1
@@ -161,14 +161,14 @@ attacked_faces(faces, Killed(2), cache=Path(sys.argv[1]), batch_size=2)
     faces = FaceDataset.from_arrays(images, [0, 1] * 3 + [1])
     counts = []
 
-    class Counting(BicubicAttack):
+    class Counting(Bicubic):
         def run(self, images: torch.Tensor) -> torch.Tensor:
             counts.append(len(images))
             return super().run(images)
 
     result = attacked_faces(faces, Counting(2), cache=tmp_path, batch_size=2)
     assert counts == [2, 1], "four faces were done before the kill"
-    assert torch.equal(result.batch(range(7)), BicubicAttack(2)(faces.batch(range(7))))
+    assert torch.equal(result.batch(range(7)), Bicubic(2)(faces.batch(range(7))))
 
 
 def test_large_sets_stay_on_disk(faces, tmp_path, monkeypatch):
@@ -179,11 +179,11 @@ def test_large_sets_stay_on_disk(faces, tmp_path, monkeypatch):
 
 
 def test_no_attack_and_no_faces_cost_nothing(faces, tmp_path):
-    assert attacked_faces(faces, NoAttack(), cache=tmp_path) is faces
+    assert attacked_faces(faces, Identity(), cache=tmp_path) is faces
     assert not list(tmp_path.iterdir())
 
 
 def test_a_cache_that_cannot_be_written_is_named(faces, tmp_path):
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(BadOutputError, match="cache"):
-        attacked_faces(faces, BicubicAttack(2), cache=tmp_path / "file" / "cache")
+        attacked_faces(faces, Bicubic(2), cache=tmp_path / "file" / "cache")

@@ -22,13 +22,13 @@ from demagnify.data.manifest import Manifest
 from demagnify.laundering import photographs
 from demagnify.laundering.attack import attack as attack_files
 from demagnify.laundering.config import AttackConfig
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
+from demagnify.transforms.base import Transform
+from demagnify.transforms.resize import Bicubic, Identity
 
 CROPS = AttackConfig(content="crops")
 
 
-class Counting(BicubicAttack):
+class Counting(Bicubic):
     """Notes the batches that it is given."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def labelled(tmp_path):
 
 def test_a_manifest_is_carried_along(labelled, tmp_path):
     output = tmp_path / "out"
-    summary = attack_crops(labelled, output, BicubicAttack(2))
+    summary = attack_crops(labelled, output, Bicubic(2))
     table = rows(output / "metadata.csv")
     assert [row["file_name"] for row in table] == [
         "train/real/1.png",
@@ -87,7 +87,7 @@ def test_a_manifest_is_carried_along(labelled, tmp_path):
     attacked = Manifest.load(output)
     assert [record.group for record in attacked] == ["p1", "p1", "p2"]
     original = images.to_batch([images.load(labelled / "train/real/1.png")])
-    expected = images.from_batch(BicubicAttack(2)(original))[0]
+    expected = images.from_batch(Bicubic(2)(original))[0]
     np.testing.assert_array_equal(images.load(output / "train/real/1.png"), expected)
 
     assert (summary.quality.count, summary.photos, summary.unattacked) == (3, 3, 0)
@@ -99,8 +99,8 @@ def test_a_manifest_is_carried_along(labelled, tmp_path):
 
 
 def test_an_attacked_folder_can_be_attacked_again(labelled, tmp_path):
-    attack_crops(labelled, tmp_path / "once", BicubicAttack(2))
-    attack_crops(tmp_path / "once", tmp_path / "twice", BicubicAttack(3))
+    attack_crops(labelled, tmp_path / "once", Bicubic(2))
+    attack_crops(tmp_path / "once", tmp_path / "twice", Bicubic(3))
     first, second = (rows(tmp_path / name / "metadata.csv") for name in ("once", "twice"))
     assert list(first[0]) == list(second[0])
     assert first[0]["psnr"] != second[0]["psnr"]
@@ -110,7 +110,7 @@ def test_an_attacked_folder_can_be_attacked_again(labelled, tmp_path):
 def test_a_folder_without_labels_is_attacked_too(tmp_path):
     for name in ("b/photo.jpg", "b/photo.png", "a.webp"):
         picture(tmp_path / "in" / name)
-    attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     table = rows(tmp_path / "out" / "metadata.csv")
     assert {row["original"]: row["file_name"] for row in table} == {
         "a.webp": "a.png",
@@ -138,7 +138,7 @@ def test_images_of_one_size_are_attacked_together(tmp_path, monkeypatch):
 
 def test_only_the_chosen_label_is_attacked_and_all_are_written_alike(labelled, tmp_path):
     config = AttackConfig(content="crops", faces="fakes")
-    summary = attack_crops(labelled, tmp_path / "out", BicubicAttack(2), config=config)
+    summary = attack_crops(labelled, tmp_path / "out", Bicubic(2), config=config)
     assert (summary.quality.count, summary.photos, summary.unattacked) == (2, 3, 1)
     table = rows(tmp_path / "out" / "metadata.csv")
     assert [row["attacked"] for row in table] == ["0", "1", "1"]
@@ -154,14 +154,14 @@ def test_labels_are_needed_to_choose_by_them(tmp_path):
     picture(tmp_path / "in" / "a.png")
     config = AttackConfig(content="crops", faces="reals")
     with pytest.raises(BadConfigError, match="has no labels"):
-        attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2), config=config)
+        attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2), config=config)
 
 
 def test_bad_images_are_skipped_with_their_reason(tmp_path):
     picture(tmp_path / "in" / "good.png")
     picture(tmp_path / "in" / "small.png", height=12, width=12)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
-    summary = attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    summary = attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     assert summary.quality.count == 1
     reasons = {line.where: line.reason for line in summary.skipped}
     assert set(reasons) == {"small.png", "broken.jpg"}
@@ -179,9 +179,9 @@ def test_strict_stops_at_a_bad_image_and_goes_on_when_it_is_mended(tmp_path, nam
     else:
         bad.write_bytes(b"no picture")
     with pytest.raises(BadImageError, match=name):
-        attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2), strict=True)
+        attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2), strict=True)
     picture(bad)
-    summary = attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2), strict=True)
+    summary = attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2), strict=True)
     assert summary.quality.count == 2
 
 
@@ -189,12 +189,12 @@ def test_nothing_but_bad_images_is_an_error(tmp_path):
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(BadImageError, match="broken"):
-        attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+        attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
 
 
 def test_what_is_done_is_not_done_again(labelled, tmp_path):
     output = tmp_path / "out"
-    attack_crops(labelled, output, BicubicAttack(2))
+    attack_crops(labelled, output, Bicubic(2))
     table = (output / "metadata.csv").read_bytes()
 
     attack = Counting()
@@ -212,7 +212,7 @@ def test_what_is_done_is_not_done_again(labelled, tmp_path):
 @pytest.mark.parametrize("damage", ["emptied", "changed", "missing"])
 def test_a_damaged_copy_is_made_again_with_a_line(labelled, tmp_path, damage):
     output = tmp_path / "out"
-    attack_crops(labelled, output, BicubicAttack(2))
+    attack_crops(labelled, output, Bicubic(2))
     copy = output / "train/real/1.png"
     whole = copy.read_bytes()
     if damage == "missing":
@@ -228,7 +228,7 @@ def test_a_damaged_copy_is_made_again_with_a_line(labelled, tmp_path, damage):
 
 
 def test_a_file_that_was_only_touched_is_known_by_its_content(labelled, tmp_path):
-    attack_crops(labelled, tmp_path / "out", BicubicAttack(2))
+    attack_crops(labelled, tmp_path / "out", Bicubic(2))
     for path in labelled.rglob("*.png"):
         os.utime(path, (1, 1))
     attack = Counting()
@@ -238,7 +238,7 @@ def test_a_file_that_was_only_touched_is_known_by_its_content(labelled, tmp_path
 
 def test_images_with_another_label_are_chosen_anew(labelled, tmp_path):
     config = AttackConfig(content="crops", faces="fakes")
-    attack_crops(labelled, tmp_path / "out", BicubicAttack(2), config=config)
+    attack_crops(labelled, tmp_path / "out", Bicubic(2), config=config)
     table = labelled / "metadata.csv"
     table.write_text(table.read_text().replace("1.png,real", "1.png,fake"))
     attack = Counting()
@@ -265,26 +265,26 @@ def test_a_run_that_stops_half_way_goes_on(labelled, tmp_path):
 
 def test_an_output_of_another_attack_or_other_settings_is_refused(labelled, tmp_path):
     output = tmp_path / "out"
-    attack_crops(labelled, output, BicubicAttack(2))
+    attack_crops(labelled, output, Bicubic(2))
     assert json.loads((output / "attack.json").read_text())["attack"] == "bicubic-x2"
     with pytest.raises(BadOutputError, match="another attack"):
-        attack_crops(labelled, output, BicubicAttack(3))
+        attack_crops(labelled, output, Bicubic(3))
     for config in (AttackConfig(content="crops", faces="fakes"), AttackConfig(content="photos")):
         with pytest.raises(BadOutputError, match="other settings"):
-            attack_crops(labelled, output, BicubicAttack(2), config=config)
+            attack_crops(labelled, output, Bicubic(2), config=config)
 
 
 def test_an_output_with_other_things_is_refused(labelled, tmp_path):
     picture(tmp_path / "out" / "holiday.png")
     with pytest.raises(BadOutputError, match="not empty"):
-        attack_crops(labelled, tmp_path / "out", BicubicAttack(2))
+        attack_crops(labelled, tmp_path / "out", Bicubic(2))
 
 
 def test_two_runs_at_once_do_not_write_to_one_folder(labelled, tmp_path):
     class Nested(Counting):
         def run(self, batch: torch.Tensor) -> torch.Tensor:
             with pytest.raises(BadOutputError, match="wait for the other run"):
-                attack_crops(labelled, tmp_path / "out", BicubicAttack(2))
+                attack_crops(labelled, tmp_path / "out", Bicubic(2))
             return super().run(batch)
 
     assert attack_crops(labelled, tmp_path / "out", Nested()).quality.count == 3
@@ -293,21 +293,21 @@ def test_two_runs_at_once_do_not_write_to_one_folder(labelled, tmp_path):
 @pytest.mark.parametrize("output", [".", "attacked", ".."])
 def test_an_output_inside_the_source_or_around_it_is_refused(labelled, output):
     with pytest.raises(BadOutputError, match="in one another"):
-        attack_crops(labelled, labelled / output, BicubicAttack(2))
+        attack_crops(labelled, labelled / output, Bicubic(2))
 
 
 def test_a_source_without_images_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
     with pytest.raises(BadManifestError, match="no image"):
-        attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+        attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     with pytest.raises(BadManifestError):
-        attack_crops(tmp_path / "nowhere", tmp_path / "out", BicubicAttack(2))
+        attack_crops(tmp_path / "nowhere", tmp_path / "out", Bicubic(2))
     assert not (tmp_path / "out").exists()
 
 
 def test_no_attack_gives_equal_pixels(tmp_path):
     pixels = picture(tmp_path / "in" / "a.png")
-    summary = attack_crops(tmp_path / "in", tmp_path / "out", NoAttack())
+    summary = attack_crops(tmp_path / "in", tmp_path / "out", Identity())
     np.testing.assert_array_equal(images.load(tmp_path / "out" / "a.png"), pixels)
     assert summary.quality.unchanged == 1
     assert math.isnan(summary.quality.psnr)
@@ -315,7 +315,7 @@ def test_no_attack_gives_equal_pixels(tmp_path):
 
 
 def test_an_attack_that_breaks_its_contract_is_not_passed_over(tmp_path):
-    class Broken(Attack):
+    class Broken(Transform):
         def run(self, batch: torch.Tensor) -> torch.Tensor:
             return batch[..., 1:]
 
@@ -335,12 +335,12 @@ def test_small_squares_are_taken_for_crops(tmp_path, height, width, content):
     picture(tmp_path / "in" / "b.png", height, width)
     config = AttackConfig()
     if content == "crops":
-        summary = attack_crops(tmp_path / "in", tmp_path / "out", NoAttack(), config=config)
+        summary = attack_crops(tmp_path / "in", tmp_path / "out", Identity(), config=config)
         assert summary.content == "crops"
     else:
         with pytest.raises(BadImageError, match="no face was found"):
             attack_files(
-                tmp_path / "in", tmp_path / "out", transform=NoAttack(), find_faces=lambda _: []
+                tmp_path / "in", tmp_path / "out", transform=Identity(), find_faces=lambda _: []
             )
     assert json.loads((tmp_path / "out" / "attack.json").read_text())["content"] == content
 
@@ -348,6 +348,6 @@ def test_small_squares_are_taken_for_crops(tmp_path, height, width, content):
 def test_a_figure_of_the_first_images_stands_beside_the_folder(tmp_path):
     for seed, width in enumerate((48, 64, 48)):
         picture(tmp_path / "in" / f"{seed}.png", width=width, seed=seed)
-    summary = attack_crops(tmp_path / "in", tmp_path / "out", BicubicAttack(2))
+    summary = attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     assert summary.figure == tmp_path / "out.png"
     assert images.load(summary.figure).shape[2] == 3

@@ -24,9 +24,9 @@ from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.journal import Journal
 from demagnify.laundering.photographs import Reader
 from demagnify.laundering.sources import Source
-from demagnify.transforms.attacks.controls import BicubicAttack, NoAttack
+from demagnify.transforms.resize import Bicubic, Identity
 
-ATTACK = BicubicAttack(2)
+ATTACK = Bicubic(2)
 
 
 def noise(height=120, width=160, seed=0):
@@ -149,7 +149,7 @@ def test_faces_at_the_border_and_tiny_ones(tmp_path):
 def test_faces_of_many_photographs_go_through_the_network_together(tmp_path):
     shapes = []
 
-    class Noting(BicubicAttack):
+    class Noting(Bicubic):
         def run(self, batch: torch.Tensor) -> torch.Tensor:
             shapes.append(tuple(batch.shape))
             return super().run(batch)
@@ -309,7 +309,7 @@ def test_a_format_that_cannot_be_written_is_skipped(tmp_path):
 
 def test_no_attack_publishes_the_same_pixels(tmp_path):
     write(tmp_path / "in" / "a.jpg", noise())
-    summary = attack(tmp_path / "in", tmp_path / "out", NoAttack(), find=finder((0, 0, 5, 5)))
+    summary = attack(tmp_path / "in", tmp_path / "out", Identity(), find=finder((0, 0, 5, 5)))
     assert summary.quality.unchanged == 1
     assert np.array_equal(
         images.load(tmp_path / "out" / "a.png"), images.load(tmp_path / "in" / "a.jpg")
@@ -322,11 +322,11 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
     script = textwrap.dedent("""
         import os, signal, sys
         from pathlib import Path
-        from demagnify.transforms.attacks.controls import BicubicAttack
+        from demagnify.transforms.resize import Bicubic
         from demagnify.laundering.attack import attack
         from demagnify.laundering.config import AttackConfig
 
-        class Killed(BicubicAttack):
+        class Killed(Bicubic):
             calls = 0
             def run(self, batch):
                 Killed.calls += 1
@@ -350,7 +350,7 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
     stamps = {path: path.stat().st_mtime_ns for path in output.glob("*.png")}
     attacked = []
 
-    class Noting(BicubicAttack):
+    class Noting(Bicubic):
         def run(self, batch: torch.Tensor) -> torch.Tensor:
             attacked.append(len(batch))
             return super().run(batch)

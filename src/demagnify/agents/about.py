@@ -13,8 +13,7 @@ from demagnify.agents.policy import Policy
 from demagnify.agents.state import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
-from demagnify.transforms import corrections as actions
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet, create
 
 
 class Part(BaseModel):
@@ -32,13 +31,13 @@ class DefenseAbout(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     input_size: int = Field(ge=1, description="Side in pixels of the faces that the agent knows")
-    actions: tuple[Part, ...] = Field(description="What it can do; leave is the first")
+    actions: tuple[Part, ...] = Field(description="What it can do; identity is the first")
     state: Part = Field(description="What it sees")
     policy: Part = Field(description="How it decides")
 
     @classmethod
     def of(
-        cls, chosen: ActionSet, encoder: StateEncoder, policy: Policy, input_size: int
+        cls, chosen: TransformSet, encoder: StateEncoder, policy: Policy, input_size: int
     ) -> DefenseAbout:
         """Describes a defence."""
         return cls(
@@ -65,9 +64,9 @@ class DefenseAbout(BaseModel):
                 hint="use the demagnify that wrote it, or train again",
             ) from error
 
-    def make_actions(self) -> ActionSet:
+    def make_actions(self) -> TransformSet:
         """Makes the actions."""
-        return ActionSet([actions.create(part.name, part.settings) for part in self.actions])
+        return TransformSet([create(part.name, part.settings) for part in self.actions])
 
     def make_encoder(self) -> StateEncoder:
         """Makes the state encoder, yet to be bound to its detector."""

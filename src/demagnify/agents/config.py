@@ -17,7 +17,8 @@ class DefenseTraining(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     actions: tuple[str, ...] = Field(
-        default=("leave", "mask-center"), description="What the agent can do; leave is the first"
+        default=("identity", "mask-center"),
+        description="What the agent can do; identity is the first",
     )
     state: str = Field(default="flat-image", description="What the agent sees of an image")
     learner: LearnerConfig = Field(

@@ -26,7 +26,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector, batched_logits, check_finite
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.wrapped import WrappedDetector
-from demagnify.transforms.corrections import LEAVE, ActionSet
+from demagnify.transforms import IDENTITY, TransformSet
 
 KIND: Final = "defense"
 DETECTOR: Final = "detector"
@@ -89,7 +89,7 @@ class DefendedDetector(nn.Module):
     def __init__(
         self,
         detector: Detector,
-        actions: ActionSet,
+        actions: TransformSet,
         encoder: StateEncoder,
         policy: Policy,
         *,
@@ -264,7 +264,7 @@ def undefended(detector: Detector) -> DefendedDetector:
     """Returns a detector whose agent leaves every image as it is."""
     return DefendedDetector(
         detector,
-        ActionSet.create([LEAVE]),
+        TransformSet.create([IDENTITY]),
         Thumbnail(),
         FixedPolicy(0),
         input_size=detector.input_size or FACE_SIZE,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from demagnify.agents.state import FaceStates, StateEncoder
 from demagnify.scores import RewardSource, rewards_of
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 Integers = NDArray[np.int64]
 
@@ -58,14 +58,13 @@ class Episodes:
         device: torch.device | None = None,
     ) -> None:
         self.source = source
-        self.actions: ActionSet = source.actions
+        self.actions: TransformSet = source.actions
         self.encoder = encoder.bind(source.detector)
         self.max_steps = max_steps
         self.device = device or torch.device("cpu")
         self.faces: Integers = np.zeros(slots, dtype=np.int64)
         self.face_states = FaceStates(source, self.encoder, self.device)
         self._steps: Integers = np.zeros(slots, dtype=np.int64)
-        self._shifts = np.zeros(slots, dtype=np.float32)
         side = source.faces.size
         self._images = torch.zeros(
             (slots if max_steps > 1 else 0, 3, side, side), dtype=torch.uint8
@@ -75,7 +74,6 @@ class Episodes:
         """Starts new episodes in `slots` with the faces of these numbers."""
         self.faces[slots] = faces
         self._steps[slots] = 0
-        self._shifts[slots] = 0.0
         if self.max_steps > 1:
             self._images[torch.from_numpy(slots)] = self.source.faces.batch(faces)
 
@@ -102,12 +100,10 @@ class Episodes:
         where = torch.from_numpy(slots)
         images = self.actions.apply(self._images[where], torch.from_numpy(actions))
         self._images[where] = images
-        self._shifts[slots] += self.actions.shifts[actions]
         logits = np.full(len(slots), np.nan, dtype=np.float32)
         rewards = np.zeros(len(slots), dtype=np.float32)
         if ended.any():
-            seen = self.source.judge(images[torch.from_numpy(ended)])
-            logits[ended] = seen + self._shifts[slots[ended]]
+            logits[ended] = self.source.judge(images[torch.from_numpy(ended)])
             rewards[ended] = rewards_of(logits[ended], labels[ended], self.source.threshold)
         return Outcome(rewards, ended, logits)
 

@@ -9,7 +9,7 @@ import torch
 from demagnify.agents.state import Opinion
 from demagnify.detectors.detector import Detector
 from demagnify.scores import Integers, LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 
 class Questions(ABC):
@@ -29,11 +29,11 @@ class Questions(ABC):
     """
 
     def __init__(
-        self, actions: ActionSet, count: int, *, looked: bool, device: torch.device
+        self, actions: TransformSet, count: int, *, looked: bool, device: torch.device
     ) -> None:
         self.actions = actions
         self._looked = looked
-        self._leaving = torch.from_numpy(actions.leaving).to(device)
+        self._leaving = torch.from_numpy(actions.identity).to(device)
         self.calls = torch.full((count,), int(looked), dtype=torch.int64, device=device)
 
     def __call__(self, rows: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -65,7 +65,11 @@ class LiveQuestions(Questions):
     """
 
     def __init__(
-        self, detector: Detector, actions: ActionSet, faces: torch.Tensor, opinion: Opinion | None
+        self,
+        detector: Detector,
+        actions: TransformSet,
+        faces: torch.Tensor,
+        opinion: Opinion | None,
     ) -> None:
         super().__init__(actions, len(faces), looked=opinion is not None, device=faces.device)
         self._detector = detector
@@ -86,11 +90,11 @@ class LiveQuestions(Questions):
         self, rows: torch.Tensor, actions: torch.Tensor, known: torch.Tensor
     ) -> torch.Tensor:
         if self._untouched is None or not known.any():
-            return self.actions.shift(self._ask(rows, actions), actions)
+            return self._ask(rows, actions)
         logits = self._untouched[rows]
         if not known.all():
             logits[~known] = self._ask(rows[~known], actions[~known])
-        return self.actions.shift(logits, actions)
+        return logits
 
     def _ask(self, rows: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         faces = self._faces if len(rows) == len(self._faces) else self._faces[rows]

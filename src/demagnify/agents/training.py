@@ -26,7 +26,7 @@ from demagnify.data.subsample import hold_out
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.state import check_same
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def train_defense(
         BadArtifactError: If `output` belongs to a training with other settings, faces or detector.
         BadOutputError: If `output` holds other things, or cannot be written to.
     """
-    actions = ActionSet.create(config.actions)
+    actions = TransformSet.create(config.actions)
     encoder = create_state(config.state).bind(detector)
     identity = _identity(faces, config, detector, conditions)
     unfinished = output.with_name(output.name + ".training")
@@ -111,7 +111,7 @@ class _Work:
 
     config: DefenseTraining
     detector: Detector
-    actions: ActionSet
+    actions: TransformSet
     encoder: StateEncoder
     folder: Path
     answers: Path | None

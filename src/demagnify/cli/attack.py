@@ -76,10 +76,10 @@ def run(
     beside the folder a picture of a few faces. What is done is not done again.
     """
     from demagnify.core.errors import BadConfigError
-    from demagnify.transforms import attacks
+    from demagnify.transforms import ATTACKS
 
     if list_names:
-        for name in attacks.names():
+        for name in ATTACKS:
             typer.echo(name)
         return
     if source is None:

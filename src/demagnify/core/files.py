@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from demagnify.core.errors import BadOutputError
 
@@ -130,3 +132,20 @@ _UMASK = _read_umask()
 def _adopt_permissions(path: Path) -> None:
     """Gives a temporary file, made for its owner only, the rights of an ordinary new file."""
     path.chmod(0o666 & ~_UMASK)
+
+
+def file_name(name: str) -> str:
+    """Returns any name, such as an attack's spec, as the name of a file or folder.
+
+    Letters, digits, `.`, `_`, `-`, `+` and `@` stay. Where anything else was replaced, or the name
+    is long, a few digits of its SHA-256 keep two names apart.
+    """
+    safe = _UNSAFE.sub("-", name)
+    if safe == name and len(name) <= _LONGEST and not name.startswith("."):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{safe.lstrip('.')[: _LONGEST - 9]}-{digest}"
+
+
+_UNSAFE: Final = re.compile(r"[^\w.+@-]+")
+_LONGEST: Final = 100

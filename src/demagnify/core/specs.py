@@ -127,25 +127,31 @@ def make(registry: Registry[type[T]], spec: str, settings: Mapping[str, Any] | N
         UnknownNameError: If nothing is registered under the name.
         BadConfigError: If a setting is unknown or out of its range.
     """
-    family = family_of(registry, spec)
-    kind = registry.get(family)
+    return make_from(registry.get(family_of(registry, spec)), spec, settings, noun=registry.noun)
+
+
+def make_from(
+    kind: type[T], spec: str, settings: Mapping[str, Any] | None = None, *, noun: str = "transform"
+) -> T:
+    """Makes one of `kind` from the values that follow its family in `spec`; see `make`."""
+    family = kind.family
     values = spec[len(family) + 1 :].split("-") if spec != family else []
     known = [one.name for one in fields(kind)]
     if len(values) > len(known):
         raise BadConfigError(
-            f"the {registry.noun} {spec!r} has more settings than {family!r} takes",
+            f"the {noun} {spec!r} has more settings than {family!r} takes",
             hint=f"they are {', '.join(known)}" if known else f"write {family!r}",
         )
     given = {**dict(zip(known, map(_value, values), strict=False)), **(settings or {})}
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise BadConfigError(f"the {registry.noun} {family!r} has no setting {unknown[0]!r}")
+        raise BadConfigError(f"the {noun} {family!r} has no setting {unknown[0]!r}")
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"][:1]))
-        raise BadConfigError(f"the {registry.noun} {spec!r}: {where}: {first['msg']}") from error
+        raise BadConfigError(f"the {noun} {spec!r}: {where}: {first['msg']}") from error
 
 
 def family_of(registry: Registry[Any], spec: str) -> str:

@@ -31,7 +31,7 @@ from demagnify.evaluation import (
 from demagnify.evaluation.baselines.cached_state import Remembered
 from demagnify.laundering.conditions import Conditions, pooled
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ def ablate(
         tell: Gets a line about each variant.
     """
     say = tell or (lambda _line: None)
-    together = ActionSet.create(_together(plan.variants.values()))
+    together = TransformSet.create(_together(plan.variants.values()))
     faces = pooled(plan.train)
     answers = _filled(faces, plan.detector, together, folder / "train.safetensors")
     judged = {
@@ -82,7 +82,7 @@ def ablate(
     for place, (name, config) in enumerate(plan.variants.items()):
         say(f"training {name}")
         encoder = encoders.setdefault(config.state, _encoder(config.state, plan.detector, faces))
-        actions = ActionSet.create(config.actions)
+        actions = TransformSet.create(config.actions)
         table = _part(answers, actions)
         learner = LEARNERS.get(config.learner.name)(config.learner)
         faceds = {
@@ -115,13 +115,15 @@ def _together(variants: Iterable[DefenseTraining]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _filled(faces: FaceDataset, detector: Detector, actions: ActionSet, path: Path) -> LogitTable:
+def _filled(
+    faces: FaceDataset, detector: Detector, actions: TransformSet, path: Path
+) -> LogitTable:
     table = LogitTable(faces, detector, actions)
     table.fill(path)
     return table
 
 
-def _part(whole: LogitTable, actions: ActionSet) -> LogitTable:
+def _part(whole: LogitTable, actions: TransformSet) -> LogitTable:
     """Returns the table of some of the actions, every answer known."""
     names = whole.actions.names
     columns = [names.index(name) for name in actions.names]

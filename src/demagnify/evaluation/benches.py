@@ -13,6 +13,7 @@ from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.learned import Learned
 from demagnify.agents.state import StateEncoder
 from demagnify.core.errors import BadConfigError
+from demagnify.core.files import file_name
 from demagnify.data import FaceDataset
 from demagnify.detectors import Detector
 from demagnify.evaluation import Board, Contender, Faced, Member, learned_contender
@@ -21,8 +22,7 @@ from demagnify.evaluation.baselines.simple import AlwaysAction
 from demagnify.evaluation.results import DefenseEntry
 from demagnify.laundering.conditions import Conditions, PartlyAttacked
 from demagnify.scores import LogitTable
-from demagnify.transforms.attacks.spec import file_name
-from demagnify.transforms.corrections import LEAVE
+from demagnify.transforms import IDENTITY
 
 Group = Sequence[DefendedDetector]
 """One defence, or the same trained with several seeds."""
@@ -196,7 +196,7 @@ class Benches:
 
 def is_bare(defended: DefendedDetector) -> bool:
     """Returns whether a detector stands alone, without an agent that could act."""
-    return list(defended.actions.names) == [LEAVE]
+    return list(defended.actions.names) == [IDENTITY]
 
 
 def _detectors(name: str, benches: Sequence[Bench]) -> Contender:
@@ -204,7 +204,7 @@ def _detectors(name: str, benches: Sequence[Bench]) -> Contender:
     note = f"Detectors without an agent; mean of {len(benches)} trainings."
     entry = DefenseEntry(name=name, role="detector", note=note, detector=name, seeds=len(benches))
     return Contender(
-        entry, tuple(Member(AlwaysAction(0, LEAVE), bench.faceds) for bench in benches)
+        entry, tuple(Member(AlwaysAction(0, IDENTITY), bench.faceds) for bench in benches)
     )
 
 

@@ -93,9 +93,7 @@ def _measured(faces: FaceDataset, defended: DefendedDetector) -> dict[str, float
     images = faces.batch(np.arange(min(_FACES, len(faces)))).to(defended.device or "cpu")
     one = _seconds(lambda: defended.detector.logits(images))
     return {
-        action.name: 0.0
-        if action.leaves_pixels
-        else round(_seconds(_task(action, images)) / one, 4)
+        action.name: 0.0 if action.is_identity else round(_seconds(_task(action, images)) / one, 4)
         for action in defended.actions
     }
 

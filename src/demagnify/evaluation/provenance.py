@@ -7,9 +7,9 @@ from collections.abc import Collection
 from typing import Final
 
 from demagnify.core.errors import BadConfigError
+from demagnify.core.specs import parse
 from demagnify.evaluation.results import ADAPTIVE, Familiarity
 from demagnify.laundering.conditions import CLEAN
-from demagnify.transforms.attacks.spec import parse
 
 _SCALE: Final = re.compile(r"[-_]?x\d+(?:\.\d+)?$", re.IGNORECASE)
 _CODEC: Final = re.compile(r"jpeg-\d+(?:-444)?|none")

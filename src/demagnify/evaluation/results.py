@@ -162,7 +162,7 @@ Documents of version 1 are still read: what they lack stays empty.
 """
 
 UNDEFENDED: Final = "undefended"
-"""The detector alone: action 0 ("leave") for every face, its own threshold."""
+"""The detector alone: action 0 ("identity") for every face, its own threshold."""
 
 ADAPTIVE: Final = "adaptive"
 """The attacker who takes, for each face and each defence, the attack that hurts most."""

@@ -31,7 +31,7 @@ from demagnify.laundering.conditions import (
     under_attacks,
 )
 from demagnify.laundering.quality import quality
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.base import Transform
 
 SPLITS = ("val", "test")
 COSTS = "costs.json"
@@ -175,7 +175,7 @@ def _costs(bench: Bench, output: Path) -> dict[str, float]:
     return action_costs(faces, bench.defended, output / "tables" / COSTS)
 
 
-def _to_choose_by(chosen: Sequence[Attack], seen: Sequence[str]) -> list[Attack]:
+def _to_choose_by(chosen: Sequence[Transform], seen: Sequence[str]) -> list[Transform]:
     """Returns the attacks that those who choose and fit may meet: the seen; all if there is none.
 
     The others would cost as much on val as on test, and nobody may look at them there.

@@ -26,8 +26,8 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.attack_pool import AttackPool, degrading
 from demagnify.hardening.config import HardeningConfig
+from demagnify.hardening.degrader import CLEAN, Degrader, Indices
 from demagnify.scores import LogitTable
-from demagnify.transforms.degradations.degrader import CLEAN, Degrader, Indices
 
 
 @dataclass(frozen=True)

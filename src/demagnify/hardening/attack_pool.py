@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.subsample import draw_by_group
 from demagnify.hardening.config import HardeningConfig
+from demagnify.hardening.degrader import Degrader, content_indices, registered
 from demagnify.hardening.delivery import Delivery
 from demagnify.hardening.surrogate_training import train_surrogates
 from demagnify.hardening.surrogates import Surrogate, draw_surrogates
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.corrections import Action, ActionSet, leave
-from demagnify.transforms.degradations import Degradation, registered
-from demagnify.transforms.degradations.degrader import Degrader, content_indices
-from demagnify.transforms.degradations.kinds import Floats
+from demagnify.transforms import Identity, TransformSet
+from demagnify.transforms.base import Transform
+from demagnify.transforms.degradations import Filter as Degradation
+from demagnify.transforms.degradations import Floats
 
 FIGURE: Final = "surrogates.png"
 
@@ -64,7 +64,7 @@ class AttackedFace:
         attack: Such as a published super-resolution network.
     """
 
-    attack: Attack
+    attack: Transform
 
     def __call__(self, face: Floats, rng: np.random.Generator) -> Floats:  # noqa: ARG002
         """Attacks float32 RGB (H, W, 3), 0-255."""
@@ -74,7 +74,7 @@ class AttackedFace:
 
 
 @dataclass(frozen=True)
-class Degraded(Action):
+class Degraded(Transform):
     """A degradation as an action; what is drawn depends on the image's own pixels and the round.
 
     Attributes:
@@ -98,22 +98,22 @@ class Degraded(Action):
         """The degradation's name."""
         return self.kind
 
-    def apply(self, images: torch.Tensor) -> torch.Tensor:
+    def apply(self, images: torch.Tensor, rngs: object = ()) -> torch.Tensor:  # noqa: ARG002
         """Degrades every image of the batch."""
         numbers = np.ones(len(images), dtype=np.int64)
         return self._degrader(images, numbers, content_indices(images), epoch=self.round_)
 
 
-def degrading(kinds: Mapping[str, Degradation], *, seed: int, round_: int) -> ActionSet:
+def degrading(kinds: Mapping[str, Degradation], *, seed: int, round_: int) -> TransformSet:
     """Returns the actions of the adversary: leaving, and each degradation."""
     degraded = [Degraded(name, seed, round_, kind) for name, kind in kinds.items()]
-    return ActionSet([leave.Leave(), *degraded])
+    return TransformSet([Identity(), *degraded])
 
 
 def build_attack_pool(
     faces: FaceDataset,
     config: HardeningConfig,
-    attacks: Sequence[Attack],
+    attacks: Sequence[Transform],
     *,
     folder: Path,
     device: torch.device,

@@ -9,7 +9,8 @@ from typing import Final
 import cv2
 import numpy as np
 
-from demagnify.transforms.degradations.kinds import Degradation, Floats, compressed
+from demagnify.transforms.degradations import Filter as Degradation
+from demagnify.transforms.degradations import Floats, compressed
 
 _SMALLEST: Final = 8
 """Pixels of the smallest side that a network gets."""

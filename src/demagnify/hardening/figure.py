@@ -79,7 +79,7 @@ def _draw_choices(axes: Axes, rounds: Sequence[Round]) -> None:
     rest = [100 - sum(parts) for parts in zip(*shown.values(), strict=True)]
     at, bottom = [one.number for one in rounds], [0.0] * len(rounds)
     for number, (name, parts) in enumerate([*shown.items(), (_OTHERS, rest)]):
-        grey = name in ("leave", _OTHERS)
+        grey = name in ("identity", _OTHERS)
         colour = "#c5cbd1" if grey else to_hex(_COLOURS(number % _COLOURS.N))
         axes.bar(at, parts, bottom=bottom, width=0.7, color=colour, label=name)
         bottom = [low + part for low, part in zip(bottom, parts, strict=True)]

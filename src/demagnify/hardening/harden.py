@@ -35,12 +35,11 @@ from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, build_attack_pool
 from demagnify.hardening.averaging import best_mean
 from demagnify.hardening.config import HardeningConfig
+from demagnify.hardening.degrader import Degrader, registered
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.validation import VALIDATION, Round, Validation, balanced_accuracy
 from demagnify.laundering.conditions import create_attacks
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.filters import FAMILY
-from demagnify.transforms.degradations import Degrader, registered
+from demagnify.transforms.base import Transform
 
 FIGURE: Final = ".rounds.png"
 """Suffix of the figure beside the output folder."""
@@ -74,7 +73,7 @@ def harden(
     output: Path,
     *,
     detector: Detector | None = None,
-    attacks: Sequence[Attack] = (),
+    attacks: Sequence[Transform] = (),
     about: Mapping[str, Any] | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
@@ -142,7 +141,7 @@ def _open(
 
 
 def _provenance(
-    detector: Detector, sources: Sequence[Path], attacks: Sequence[Attack]
+    detector: Detector, sources: Sequence[Path], attacks: Sequence[Transform]
 ) -> dict[str, Any]:
     """Returns the card's entries on data and attacks: everything seen before stays seen."""
     known = detector.card.get(RECORDED, [])
@@ -163,7 +162,7 @@ class _Loop:
         config: HardeningConfig,
         detector: Detector,
         output: Path,
-        attacks: tuple[Attack, ...],
+        attacks: tuple[Transform, ...],
         card: Mapping[str, Any],
         log: Callable[[str], None],
     ) -> None:
@@ -255,7 +254,7 @@ class _Loop:
         table = self.validation.table(detector, f"{number - 1}")
         under_agent = balanced_accuracy(table, adversary.choose(self.validation.faces))
         chosen = adversary.choose(self.train)
-        names = ("leave", *self.pool.names)
+        names = ("identity", *self.pool.names)
         counts = np.bincount(chosen, minlength=len(names)) / len(chosen)
         shares = dict(zip(names, counts.round(4).tolist(), strict=True))
         return chosen, {"agent": under_agent, "choices": shares}

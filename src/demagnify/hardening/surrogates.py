@@ -25,7 +25,7 @@ from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.delivery import magnified, resize
 from demagnify.laundering.quality import image_quality
-from demagnify.transforms.degradations.kinds import Floats
+from demagnify.transforms.degradations import Floats
 
 Aim = Literal["faithful", "restoring", "painting", "inventing", "enhancing"]
 Activation = Literal["relu", "prelu", "leaky"]

@@ -15,7 +15,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.attack_pool import degrading
 from demagnify.scores import LogitTable, rewards_of
-from demagnify.transforms.degradations import Degradation
+from demagnify.transforms.degradations import Filter as Degradation
 
 VALIDATION: Final = 10**6
 """The round number under which validation faces are degraded: drawn apart from all training."""

@@ -29,8 +29,8 @@ from demagnify.laundering.photographs import (
 from demagnify.laundering.quality import QualitySummary
 from demagnify.laundering.sources import Sources, read_sources
 from demagnify.laundering.tables import finished, write_tables
-from demagnify.transforms import attacks
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms import create_attack
+from demagnify.transforms.base import Transform
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def attack(
     output: Path,
     config: AttackConfig | None = None,
     *,
-    transform: Attack | None = None,
+    transform: Transform | None = None,
     find_faces: FindFaces | None = None,
     log: Callable[[str], None] | None = None,
 ) -> AttackSummary:
@@ -120,8 +120,8 @@ def attack(
         return _summary(source, output, sources, journal, config)
 
 
-def _create(config: AttackConfig) -> Attack:
-    return attacks.create(
+def _create(config: AttackConfig) -> Transform:
+    return create_attack(
         config.attack,
         scale=config.scale,
         device=config.device,
@@ -153,14 +153,16 @@ def _yunet() -> FindFaces:
 
 
 def _outcomes(
-    sources: Sources, reader: Reader, transform: Attack, writer: Writer, batch_size: int
+    sources: Sources, reader: Reader, transform: Transform, writer: Writer, batch_size: int
 ) -> Iterator[Outcome]:
     """Brings every file to its end: some threads read, this one attacks, others write."""
     ready = prefetch(in_batches(in_threads(reader, sources), batch_size))
     return in_threads(writer, _attacked(ready, transform))
 
 
-def _attacked(ready: Iterable[Batch | Job | Outcome], transform: Attack) -> Iterator[Job | Outcome]:
+def _attacked(
+    ready: Iterable[Batch | Job | Outcome], transform: Transform
+) -> Iterator[Job | Outcome]:
     for one in ready:
         if isinstance(one, Batch):
             yield from one.run(transform)

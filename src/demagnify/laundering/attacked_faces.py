@@ -19,15 +19,19 @@ from demagnify.core import progress
 from demagnify.core.errors import BadOutputError
 from demagnify.core.files import write_bytes, write_text
 from demagnify.data.dataset import FaceDataset
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.attacks.controls import NoAttack
+from demagnify.transforms.base import Identity, Transform
 
 MEMORY_LIMIT: Final = 2**30
 """Bytes of attacked pixels that are read into memory; larger sets stay a memory map."""
 
 
 def attacked_faces(
-    faces: FaceDataset, attack: Attack, *, cache: Path, batch_size: int = 16, in_memory: bool = True
+    faces: FaceDataset,
+    attack: Transform,
+    *,
+    cache: Path,
+    batch_size: int = 16,
+    in_memory: bool = True,
 ) -> FaceDataset:
     """Returns `faces` after `attack`, computed once and then read from `cache`.
 
@@ -46,7 +50,7 @@ def attacked_faces(
     Raises:
         BadOutputError: If `cache` cannot be written to.
     """
-    if isinstance(attack, NoAttack) or len(faces) == 0:
+    if isinstance(attack, Identity) or len(faces) == 0:
         return faces
     key = hashlib.sha256(f"{faces.fingerprint()}\n{attack.fingerprint()}".encode()).hexdigest()
     path = cache / f"{key[:32]}.npy"
@@ -79,7 +83,7 @@ def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
     return path.is_file() and path.stat().st_size == len(_npy_header(shape)) + math.prod(shape)
 
 
-def _note(path: Path, faces: FaceDataset, attack: Attack, batch_size: int) -> None:
+def _note(path: Path, faces: FaceDataset, attack: Transform, batch_size: int) -> None:
     """Says in a file beside the pixels what they are; nothing reads it but people."""
     content = {
         "attack": attack.name,
@@ -91,7 +95,7 @@ def _note(path: Path, faces: FaceDataset, attack: Attack, batch_size: int) -> No
     write_text(path.with_suffix(".json"), json.dumps(content, indent=2) + "\n")
 
 
-def _compute(faces: FaceDataset, attack: Attack, path: Path, batch_size: int) -> None:
+def _compute(faces: FaceDataset, attack: Transform, path: Path, batch_size: int) -> None:
     """Appends batch by batch to a partial file, which is moved to `path` when it is whole."""
     partial = path.with_suffix(".partial")
     done = _resume(partial, faces.images.shape, batch_size)

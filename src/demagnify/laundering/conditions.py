@@ -16,8 +16,8 @@ from demagnify.core.images import fit
 from demagnify.data import FaceDataset
 from demagnify.data.dataset import Joined
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.transforms import attacks
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms import create_attack
+from demagnify.transforms.base import Transform
 
 Conditions = dict[str, FaceDataset]
 """Name of the attack -> faces; the first, "none", are the clean ones."""
@@ -31,8 +31,8 @@ Attacked = Literal["all", "fakes", "reals"]
 
 def create_attacks(
     names: Sequence[str], *, device: str = "auto", precision: Precision = "float32"
-) -> list[Attack]:
-    """Returns the attacks called `names`, each once and in their order, without "none".
+) -> list[Transform]:
+    """Returns the attacks called `names`, each once and in their order, without the identity.
 
     Args:
         names: Registered names, or files of super-resolution networks.
@@ -44,13 +44,15 @@ def create_attacks(
         BadConfigError: If two files would have one name in the tables.
     """
     chosen = [
-        attacks.create(name, device=device, precision=precision) for name in dict.fromkeys(names)
+        create_attack(name, device=device, precision=precision)
+        for name in dict.fromkeys(names)
+        if name != CLEAN
     ]
     found = [attack.name for attack in chosen]
     for name in found:
         if found.count(name) > 1:
             raise BadConfigError(f"two attacks are called {name!r}", hint="rename one of the files")
-    return [attack for attack in chosen if attack.name != CLEAN]
+    return [attack for attack in chosen if not attack.is_identity]
 
 
 def default_cache() -> Path:
@@ -59,7 +61,11 @@ def default_cache() -> Path:
 
 
 def under_attacks(
-    faces: FaceDataset, chosen: Sequence[Attack], *, cache: Path | None = None, batch_size: int = 16
+    faces: FaceDataset,
+    chosen: Sequence[Transform],
+    *,
+    cache: Path | None = None,
+    batch_size: int = 16,
 ) -> Conditions:
     """Returns the faces clean and under each attack; attacked ones are computed once and cached.
 

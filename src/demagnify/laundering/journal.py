@@ -19,7 +19,7 @@ from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.sources import Source
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.base import Transform
 
 SETTINGS: Final = "attack.json"
 FINISHED: Final = "attack.jsonl"
@@ -114,7 +114,7 @@ class Journal:
             cannot be written to.
     """
 
-    def __init__(self, output: Path, attack: Attack, config: AttackConfig) -> None:
+    def __init__(self, output: Path, attack: Transform, config: AttackConfig) -> None:
         settings = {"attack": attack.name, "fingerprint": attack.fingerprint(), **config.identity()}
         _claim(output, json.dumps(settings, indent=2) + "\n", attack.name)
         self._lock = threading.Lock()

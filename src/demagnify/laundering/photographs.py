@@ -25,7 +25,7 @@ from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.journal import FaceRecord, Journal, PhotoRecord, Region, stamp_of
 from demagnify.laundering.quality import image_quality
 from demagnify.laundering.sources import Source
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.base import Transform
 
 FindFaces = Callable[[Pixels], list[Face]]
 Size = tuple[int, int]
@@ -196,7 +196,7 @@ class Batch:
     images: torch.Tensor
     faces: tuple[tuple[Job, PhotoFace], ...]
 
-    def run(self, attack: Attack) -> list[Job]:
+    def run(self, attack: Transform) -> list[Job]:
         """Attacks the faces; returns the photographs in which no face is pending any more.
 
         Faces that are too small for the attack get a note that says so.

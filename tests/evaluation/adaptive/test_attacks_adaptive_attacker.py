@@ -16,8 +16,8 @@ from demagnify.evaluation.adaptive import (
 )
 from demagnify.evaluation.adaptive import attack as answers_module
 from demagnify.evaluation.adaptive.search import ORIGINAL
-from demagnify.transforms import attacks
-from demagnify.transforms.attacks.controls import NoAttack
+from demagnify.transforms import create_attack
+from demagnify.transforms.base import Identity
 
 REAL, FAKE = 0, 1
 LEVELS = [90, 105, 125, 110, 95, 99]
@@ -175,10 +175,10 @@ def test_two_attacks_of_one_name_are_refused(faces, tmp_path):
 
 
 def test_the_usual_attacks_exist_and_differ():
-    made = [attacks.create(spec, device="cpu") for spec in FAST_ATTACKS]
+    made = [create_attack(spec, device="cpu") for spec in FAST_ATTACKS]
     assert [attack.name for attack in made] == list(FAST_ATTACKS)
     assert len({attack.fingerprint() for attack in made}) == len(made) >= 12
-    assert not any(isinstance(attack, NoAttack) for attack in made)
+    assert not any(isinstance(attack, Identity) for attack in made)
     assert len(made) + 1 == AdaptiveSettings().budget  # by default all of them are tried
     networks = [attack for attack in made if not attack.name.startswith("bicubic")]
     assert len(networks) >= 6

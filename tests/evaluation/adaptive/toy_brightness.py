@@ -4,10 +4,10 @@ import numpy as np
 import torch
 
 from demagnify.data import FaceDataset
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.base import Transform
 
 
-class Shift(Attack):
+class Shift(Transform):
     """Makes every pixel brighter by so many levels; counts what it does."""
 
     def __init__(self, levels, name=None):

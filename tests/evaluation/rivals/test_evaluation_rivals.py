@@ -18,7 +18,7 @@ from demagnify.evaluation.baselines.fitted import (
 from demagnify.evaluation.baselines.pool import Pool
 from demagnify.evaluation.baselines.simple import AverageActions, Constant
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
+from demagnify.transforms import TransformSet
 
 COUNT = 80
 
@@ -37,8 +37,8 @@ def table_of(pixels, logits, labels=None):
     labels = np.tile([0, 1], COUNT // 2) if labels is None else labels
     groups = np.array([f"g{number // 2}" for number in range(COUNT)])
     faces = FaceDataset.from_arrays(pixels, labels, groups=groups)
-    actions = ["leave", "mask-center", "shift-fake"]
-    table = LogitTable(faces, Mute(), ActionSet.create(actions))
+    actions = ["identity", "mask-center", "shift-fake"]
+    table = LogitTable(faces, Mute(), TransformSet.create(actions))
     table.logits[:] = logits
     return table
 

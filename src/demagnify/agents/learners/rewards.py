@@ -74,7 +74,7 @@ class RewardConfig(BaseModel):
             clean: Whether no attack has touched the face.
 
         Raises:
-            ValueError: If `leave` is needed and missing.
+            ValueError: If `identity` is needed and missing.
         """
         worth = self._worth(logits, labels, threshold)
         if not self.compares:

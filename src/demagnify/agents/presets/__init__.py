@@ -37,7 +37,8 @@ def load(source: str | Path = "default", overrides: Sequence[str] = ()) -> Prese
         source: The name of a preset, or a YAML file with the same keys; what it leaves out keeps
             its default.
         overrides: What to set on top, as "key=value" with dots into sections and a YAML value:
-            "defense.learner.episodes=300", "defense.actions=[leave, median]". Setting the name of
+            "defense.learner.episodes=300", "defense.actions=[identity, median]". Setting the name
+            of
             a section, "defense.learner.name=full-information", comes first and lets go of the
             settings of what was called otherwise, as they belong to that.
 

@@ -32,8 +32,8 @@ from demagnify.evaluation.adaptive.search import (
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import Conditions
 from demagnify.laundering.quality import psnr
-from demagnify.transforms.attacks.base import Attack
-from demagnify.transforms.corrections import LEAVE
+from demagnify.transforms import IDENTITY
+from demagnify.transforms.base import Transform
 
 SAVE_EVERY_SECONDS: Final = 20.0
 
@@ -194,7 +194,7 @@ class Candidates:
     """
 
     def __init__(
-        self, faces: FaceDataset, attacks: Sequence[Attack], *, cache: Path, batch_size: int = 16
+        self, faces: FaceDataset, attacks: Sequence[Transform], *, cache: Path, batch_size: int = 16
     ) -> None:
         self.names = [attack.name for attack in attacks]
         if not attacks:
@@ -360,7 +360,7 @@ def load_target(
         BadArtifactError: If there is none, or it is damaged.
     """
     defended = load_defended(source, device=device, precision=precision)
-    return defended.detector if list(defended.actions.names) == [LEAVE] else defended
+    return defended.detector if list(defended.actions.names) == [IDENTITY] else defended
 
 
 def undefended_part(target: Target) -> Detector | None:

@@ -35,7 +35,7 @@ from demagnify.evaluation.adaptive.results import RESULT, AdaptiveResult
 from demagnify.evaluation.adaptive.search import AdaptiveSettings
 from demagnify.evaluation.results import SkippedFile
 from demagnify.laundering.conditions import default_cache
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.base import Transform
 
 CHUNK = 64
 
@@ -142,7 +142,7 @@ class AdaptivePlan:
 
     source: Path
     target: Target
-    attacks: Sequence[Attack]
+    attacks: Sequence[Transform]
     split: str = "test"
     limit: int | None = None
     size: int = 224

@@ -42,7 +42,7 @@ from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.statistics import Measured
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN
-from demagnify.transforms.attacks.base import Attack
+from demagnify.transforms.base import Transform
 
 CONFIDENCE: Final = 0.95
 CHAINS: Final = "chains"
@@ -80,7 +80,7 @@ class TablePlan:
 
     data: Sequence[DataSet]
     detectors: Mapping[str, Target]
-    attacks: Sequence[Attack]
+    attacks: Sequence[Transform]
     precisions: Mapping[str, str] = field(default_factory=dict)
     settings: AdaptiveSettings = field(default_factory=AdaptiveSettings)
     split: str = "test"
@@ -190,7 +190,7 @@ class _Part:
         unchanged = np.full(len(self._faces), np.inf), np.ones(len(self._faces))
         self._quality: dict[str, tuple[Floats, Floats]] = {CLEAN: unchanged}
         self._clean: dict[str, Measured] = {}
-        self.added: list[Attack] = []
+        self.added: list[Transform] = []
 
     def describe(self) -> TableData:
         fake = int(self._faces.labels.sum())
@@ -205,7 +205,7 @@ class _Part:
             fingerprint=self._faces.fingerprint(),
         )
 
-    def add(self, attack: Attack) -> None:
+    def add(self, attack: Transform) -> None:
         """Attacks the faces and compares them with the originals."""
         attacked = attacked_faces(self._faces, attack, cache=self._cache, in_memory=False)
         fingerprint = attack.fingerprint()

@@ -157,7 +157,7 @@ class GreedySearch(Defense):
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
         """Judges every face of `table` by the mean chance after the chosen actions."""
         mean = _chances(table)[:, list(self.actions)].mean(axis=1)
-        passes = set(np.where(table.actions.leaving[list(self.actions)], 0, self.actions).tolist())
+        passes = set(np.where(table.actions.identity[list(self.actions)], 0, self.actions).tolist())
         return Judgement(
             logits=_logit(mean).astype(np.float32),
             actions=None,

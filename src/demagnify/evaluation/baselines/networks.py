@@ -23,9 +23,9 @@ from demagnify.agents.state import create as create_state
 from demagnify.core import rng as randomness
 from demagnify.evaluation.baselines.pool import Pool
 from demagnify.scores import LogitTable
-from demagnify.transforms.corrections import ActionSet
-from demagnify.transforms.corrections.leave import Leave
-from demagnify.transforms.corrections.shift import ShiftFake
+from demagnify.transforms import TransformSet
+from demagnify.transforms.base import Identity
+from demagnify.transforms.geometry import Flip
 
 K: Final = 3
 _SHORT: Final = {"epochs": 40, "patience": 6}
@@ -53,7 +53,7 @@ class DirectDetector(Defense):
         real and the second in fake.
         """
         verdicts = LogitTable(
-            pool.table.faces, pool.table.detector, ActionSet([Leave(), ShiftFake()])
+            pool.table.faces, pool.table.detector, TransformSet([Identity(), Flip()])
         )
         verdicts.logits[:] = verdicts.threshold + np.array([-1.0, 1.0], dtype=np.float32)
         learner = CostSensitive(CostSensitiveConfig(**_SHORT))

@@ -19,7 +19,7 @@ Labels = NDArray[np.int64]
 
 
 class AlwaysAction(Defense):
-    """Does the same to every face; action 0, "leave", is the undefended detector.
+    """Does the same to every face; action 0, "identity", is the undefended detector.
 
     Args:
         action: The action's number.
@@ -122,7 +122,7 @@ class Constant(Defense):
 
 def asked_all(table: LogitTable) -> Integers:
     """Returns how often the detector is asked about each face by who wants every answer: (N,)."""
-    leaving = table.actions.leaving
+    leaving = table.actions.identity
     passes = int((~leaving).sum()) + int(leaving.any())
     return np.full(len(table.labels), passes, dtype=np.int64)
 

@@ -18,6 +18,7 @@ from torch.nn import functional
 from demagnify.core.errors import AssetError
 from demagnify.transforms.super_resolution.edsr import ResidualBlock, conv
 from demagnify.transforms.super_resolution.network import Network
+from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
 
 FEATURES: Final = 64
 BLOCKS: Final = 16
@@ -28,6 +29,8 @@ POINTS_AT_ONCE: Final = 2**15
 _TIE: Final = 1e-4  # a point between two cells belongs to the later one, as in the published code
 _NO_AREA: Final = 1e-9
 _LINEAR = ("weight", "bias")
+
+_DEFAULT_SCALE: Final = 2
 
 
 class Encoder(nn.Module):
@@ -152,3 +155,10 @@ def load(path: Path, scale: int) -> Network:
     except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
         raise AssetError(f"{path} does not hold the weights of EDSR-baseline-LIIF") from error
     return Network(network.eval(), scale=scale)
+
+
+def _read(path: Path, /, *, scale: int | None, device: str) -> Loaded:  # noqa: ARG001
+    return Loaded(load(path, scale or _DEFAULT_SCALE), (path,))
+
+
+READERS.add("liif", Reader(_read))

@@ -20,6 +20,7 @@ from demagnify.core.imports import brief
 from demagnify.transforms.super_resolution import ncnn_chain, spandrel
 from demagnify.transforms.super_resolution.ncnn_format import Layer, read_bin, read_param
 from demagnify.transforms.super_resolution.network import Network
+from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
 
 _CHAIN: Final = frozenset({"Input", "Convolution", "Deconvolution", "PixelShuffle"})
 _KNOWN: Final = frozenset({"BinaryOp", "Concat", "Eltwise", "Interp", "PReLU", "Split"})
@@ -39,16 +40,6 @@ class Shrunk(nn.Module):
         enlarged = self.module(images).float()
         size = [round(side * self.factor) for side in enlarged.shape[-2:]]
         return functional.interpolate(enlarged, size=size, mode="bicubic", align_corners=False)
-
-
-def load(folder: Path) -> Network:
-    """Reads the network in `folder`, which holds one `.param` and one `.bin` file.
-
-    Raises:
-        AssetError: If the files are damaged.
-        BadArtifactError: If they hold an architecture that is not known.
-    """
-    return read(next(folder.glob("*.param")), next(folder.glob("*.bin")))
 
 
 def read(param: Path, binary: Path) -> Network:
@@ -120,3 +111,14 @@ def _rrdb_names(count: int) -> list[str]:
         for convolution in range(1, 6)
     ]
     return ["conv_first", *blocks, "conv_body", "conv_up1", "conv_up2", "conv_hr", "conv_last"]
+
+
+def _read(path: Path, /, *, scale: int | None, device: str) -> Loaded:  # noqa: ARG001
+    if path.is_dir():
+        param, binary = next(path.glob("*.param")), next(path.glob("*.bin"))
+    else:
+        param, binary = path, path.with_suffix(".bin")
+    return Loaded(read(param, binary), (param, binary))
+
+
+READERS.add("ncnn", Reader(_read, (".param",)))

@@ -1,4 +1,4 @@
-"""What the attack needs of a super-resolution network."""
+"""A super-resolution network as the attack calls it, and wrappers for unusual ones."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ from torch import nn
 
 from demagnify.core.errors import BadConfigError, DemagnifyError, ImageContractError
 from demagnify.core.imports import brief
+from demagnify.transforms.resampling import enlarge
+
+FACE_SIDE: Final = 512
+"""Side of the faces that face restorers such as GFPGAN are trained on."""
+
+TILE: Final = 512
+"""Side of a tile of the result, in pixels."""
+
+MARGIN: Final = 16
+"""Pixels of the small image around a tile that the network sees and whose result is dropped."""
+
+WHOLE_UP_TO: Final = 2**20
+"""Pixels of a result that is computed in one piece: 1024x1024."""
 
 PROBE: Final = (48, 64)
 """Height and width of the image that tells by how much a network enlarges."""
@@ -105,3 +118,84 @@ def scale_of(result: object, name: str) -> int:
             "grow by the same whole number"
         )
     return scale
+
+
+def enlarge_in_tiles(network: Network, images: torch.Tensor) -> torch.Tensor:
+    """Enlarges a batch, float32 (N, 3, H, W) in [0, 1], in one piece or, if large, in tiles.
+
+    Tiles overlap, so that seams are far from what a network sees of its surroundings. A network
+    that looks at the image as a whole gets it in one piece.
+    """
+    scale = network.scale
+    count, channels, height, width = images.shape
+    if not network.tiles or height * width * scale**2 <= WHOLE_UP_TO:
+        return network(images)
+    result = images.new_empty(count, channels, height * scale, width * scale)
+    for top, bottom, upper, lower in _cuts(height, TILE // scale):
+        for start, end, left, right in _cuts(width, TILE // scale):
+            piece = network(images[..., upper:lower, left:right])
+            rows = slice((top - upper) * scale, (bottom - upper) * scale)
+            columns = slice((start - left) * scale, (end - left) * scale)
+            target = result[..., top * scale : bottom * scale, start * scale : end * scale]
+            target.copy_(piece[..., rows, columns])
+    return result
+
+
+def _cuts(side: int, tile: int) -> list[tuple[int, int, int, int]]:
+    """Cuts a side into (first, end) of each tile and (first, end) of the same with its margin."""
+    return [
+        (first, min(first + tile, side), max(first - MARGIN, 0), min(first + tile + MARGIN, side))
+        for first in range(0, side, tile)
+    ]
+
+
+class Alone(nn.Module):
+    """Calls a network for each image alone, where its code mixes up or refuses a batch.
+
+    Args:
+        module: Maps images (1, 3, H, W) to images.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (N, 3, H, W) to what the module gives."""
+        return torch.cat([self._call(image[None]) for image in images])
+
+    def _call(self, image: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.module(image)
+        return result
+
+
+class Seeded(Alone):
+    """The same, with noise that is drawn anew from the same seed for each image.
+
+    An image has one result, whatever stands beside it and how often it is asked for; torch's
+    global generator is left as it was.
+    """
+
+    def _call(self, image: torch.Tensor) -> torch.Tensor:
+        devices = [image.device] if image.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(0)
+            return super()._call(image)
+
+
+class FaceRestorer(nn.Module):
+    """Shows a network each face at 512x512 and gives the result the face's own size.
+
+    Args:
+        module: Maps images (N, 3, 512, 512) in [0, 1] to the same.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps faces (N, 3, H, W) in [0, 1] to faces of the same size."""
+        height, width = images.shape[-2:]
+        fitted = enlarge(images, FACE_SIDE, FACE_SIDE).clamp(0, 1)
+        return enlarge(self.module(fitted).float(), height, width)

@@ -10,8 +10,8 @@ from torch import nn
 
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.onnx_session import OnnxSession
-from demagnify.transforms.super_resolution.network import PROBE, Network, scale_of
-from demagnify.transforms.super_resolution.seeded import Alone
+from demagnify.transforms.super_resolution.network import PROBE, Alone, Network, scale_of
+from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
 
 _DTYPES: Final = {"tensor(float)": torch.float32, "tensor(float16)": torch.float16}
 _RGB: Final = 3
@@ -58,11 +58,8 @@ class OnnxNetwork(nn.Module):
         return torch.from_numpy(answer).to(images.device)
 
 
-def load(path: Path, *, device: str = "auto") -> tuple[Network, list[Path]]:
+def load(path: Path, *, device: str = "auto") -> Loaded:
     """Opens an ONNX file, and finds out by how much its network enlarges.
-
-    Returns:
-        The network, and the files that it is in.
 
     Raises:
         BadArtifactError: If it is no network that enlarges RGB images of any size.
@@ -76,4 +73,12 @@ def load(path: Path, *, device: str = "auto") -> tuple[Network, list[Path]]:
         )
     module: nn.Module = network if network.batch is None else Alone(network)
     scale = scale_of(module(torch.full((1, _RGB, *PROBE), 0.5)), str(path))
-    return Network(module.eval(), scale, bfloat16=False, channels_last=False), session.files()
+    made = Network(module.eval(), scale, bfloat16=False, channels_last=False)
+    return Loaded(made, tuple(session.files()))
+
+
+def _read(path: Path, /, *, scale: int | None, device: str) -> Loaded:  # noqa: ARG001
+    return load(path, device=device)
+
+
+READERS.add("onnx", Reader(_read, (".onnx",)))

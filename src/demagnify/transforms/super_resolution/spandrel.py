@@ -20,9 +20,8 @@ from torch.nn import functional
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.imports import brief
 from demagnify.transforms.super_resolution import edsr, weights_file
-from demagnify.transforms.super_resolution.faces import FaceRestorer
-from demagnify.transforms.super_resolution.network import Network
-from demagnify.transforms.super_resolution.seeded import Alone, Seeded
+from demagnify.transforms.super_resolution.network import Alone, FaceRestorer, Network, Seeded
+from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
 from demagnify.transforms.super_resolution.weights_file import Weights
 
 _RANDOM: Final = frozenset({"AuraSR", "GFPGAN"})
@@ -160,3 +159,10 @@ def recognise(weights: Weights, *, name: str) -> Descriptor:
             "a network for RGB images is needed"
         )
     return descriptor
+
+
+def _read(path: Path, /, *, scale: int | None, device: str) -> Loaded:  # noqa: ARG001
+    return Loaded(load(path), (path,))
+
+
+READERS.add("spandrel", Reader(_read, tuple(sorted(weights_file.SUFFIXES))))

@@ -16,6 +16,7 @@ from torch import nn
 
 from demagnify.core.errors import AssetError
 from demagnify.transforms.super_resolution.network import Network
+from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
 
 _KERAS_EPSILON = 1e-3  # Keras' batch normalisation; PyTorch's default is 1e-5
 _BLOCKS = 16
@@ -134,3 +135,10 @@ def _torch_shuffle_order(channels: int) -> np.ndarray:
     """
     numbers = np.arange(channels).reshape(_SHUFFLE, _SHUFFLE, channels // _SHUFFLE**2)
     return numbers.transpose(2, 0, 1).reshape(-1)
+
+
+def _read(path: Path, /, *, scale: int | None, device: str) -> Loaded:  # noqa: ARG001
+    return Loaded(load(path), (path,))
+
+
+READERS.add("keras", Reader(_read))
