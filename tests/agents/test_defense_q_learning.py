@@ -174,7 +174,7 @@ def test_the_learning_curve_tells_what_happened(table, encoder):
         assert sum(point.actions) == pytest.approx(1)
     assert history[0].epsilon == pytest.approx(0.995**99)
     assert history[-1].learning_rate < history[0].learning_rate
-    assert history[0].row(["identity", "mask-center"])["share leave"] == history[0].actions[0]
+    assert history[0].row(["identity", "mask-center"])["share identity"] == history[0].actions[0]
 
 
 def test_states_are_standardised_by_the_training_faces(table):

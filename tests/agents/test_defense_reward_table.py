@@ -187,7 +187,9 @@ def test_progress_counts_what_the_detector_is_asked(faces, monkeypatch):
 
     monkeypatch.setattr("demagnify.scores.progress.bar", bar)
     network = Recorder()
-    actions = TransformSet.create(["identity", "shift-fake-1", "flip", "shift-real-1"])
+    actions = TransformSet.create(
+        ["identity", "identity+identity", "flip", "identity+identity+identity"]
+    )
     table = LogitTable(faces, wrap(network, name="toy"), actions)
     table.lookup([0, 1], [0, 0])
     network.calls.clear()

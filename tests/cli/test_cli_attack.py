@@ -130,7 +130,7 @@ def test_no_faces_are_told_with_a_hint(run):
 @pytest.mark.parametrize(
     ("model", "told"),
     [
-        (["srgan-x3"], "no attack is called 'srgan-x3' (did you mean srgan-x4"),
+        (["srgan-x3"], "no transform is called 'srgan-x3' (did you mean srgan-x4"),
         (["bicubic-x2", "--scale", "4"], "bicubic-x2 enlarges by 2, not by 4"),
         (["networks/none.pth"], "none.pth"),
         (["srgan-x4", "--device", "abacus"], "the device 'abacus' is not available"),

@@ -109,4 +109,4 @@ def test_an_action_that_this_version_does_not_know(told, folder):
     card = json.loads((folder / artifacts.CARD).read_text())
     text = json.dumps(card).replace("mask-center", "mask-centre")
     (folder / artifacts.CARD).write_text(text)
-    assert "no action is called 'mask-centre-" in told(folder)
+    assert "no transform is called 'mask-centre-" in told(folder)

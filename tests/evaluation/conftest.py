@@ -13,7 +13,7 @@ from demagnify.evaluation import AttackEntry, Context, Faced, Settings, SkippedF
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
 
-TRANSFORMS = ("identity", "mask-center", "jpeg", "gaussian-blur")
+TRANSFORMS = ("identity", "mask-center", "jpeg-75", "gaussian-blur")
 DAMAGE = {"none": 0.0, "srgan-x4": 2.2, "edsr-x2": 1.1, "bicubic-x2": 0.4}
 HELP = (0.0, -0.3, 0.5, 0.9)  # how much of the damage to fakes each action mends
 

@@ -54,7 +54,7 @@ def test_every_cell_of_the_grid_is_filled(result, faceds):
     assert set(cells) == expected
     assert set(cells.values()) == {1}
     names = {entry.name for entry in result.defenses}
-    assert {"undefended", "always jpeg", "random action", "oracle", "dqn"} <= names
+    assert {"undefended", "always jpeg-75", "random action", "oracle", "dqn"} <= names
     assert {"re-tuned threshold", "average of actions", "router", "stacking"} <= names
     assert {"greedy policy search", "top-k average", "agent's network as detector"} <= names
     assert {"sees only the logit", "shuffled rewards", "constant verdict"} <= names
@@ -62,7 +62,7 @@ def test_every_cell_of_the_grid_is_filled(result, faceds):
 
 def test_a_cell_holds_what_scikit_learn_finds(result, faceds):
     table = faceds["test"]["srgan-x4"].table
-    cell = result.cell("test", "srgan-x4", "always jpeg")
+    cell = result.cell("test", "srgan-x4", "always jpeg-75")
     logits = table.logits[:, 2]
     assert cell.metrics["auc"].value == pytest.approx(sk.roc_auc_score(table.labels, logits))
     balanced = sk.balanced_accuracy_score(table.labels, logits > 0)
@@ -230,7 +230,7 @@ def test_learned_defences_meet_every_rival_and_holm_sees_all_of_them(result):
     mine = [one for one in result.comparisons if (one.split, one.defense) == ("test", "dqn")]
     met = {one.reference for one in mine}
     assert met >= {"undefended", "router", "stacking", "shuffled rewards", "re-tuned threshold"}
-    assert met & {"always jpeg", "always mask-center", "always gaussian-blur"} == {
+    assert met & {"always jpeg-75", "always mask-center", "always gaussian-blur"} == {
         result.best_fixed
     }
     assert "oracle" not in met
@@ -255,7 +255,7 @@ def test_another_detector_is_measured_against_the_base(faceds, faceds_of, guided
     def reached(attack, name):
         return result.cell("test", attack, name).metrics["balanced_accuracy"].value
 
-    for name in ("hard", "b, no agent", "always jpeg (b)", "dqn"):
+    for name in ("hard", "b, no agent", "always jpeg-75 (b)", "dqn"):
         found = result.recovery("test", "srgan-x4", name)
         damage = reached("none", "undefended") - reached("srgan-x4", "undefended")
         gain = reached("srgan-x4", name) - reached("srgan-x4", "undefended")
@@ -330,7 +330,7 @@ def test_a_policy_is_judged_as_what_it_does(faceds_of, settings):
     policy = Learned(FixedPolicy(2), STATES.get("flat-image")(), name="fixed")
     result = evaluate(faceds, [policy], settings=settings).result
     for attack in faceds["val"]:
-        learned, always = (result.cell("val", attack, name) for name in ("fixed", "always jpeg"))
+        learned, always = (result.cell("val", attack, name) for name in ("fixed", "always jpeg-75"))
         assert learned.metrics == always.metrics
 
 

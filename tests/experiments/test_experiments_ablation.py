@@ -22,9 +22,7 @@ def plan(loop):
     variants = {
         "base": base,
         "two actions": base.model_copy(update={"actions": ("identity", "median")}),
-        "spectrum": DefenseTraining(
-            actions=("identity", "shift-fake-1"), state="spectrum", learner=QUICK
-        ),
+        "spectrum": DefenseTraining(actions=("identity", "flip"), state="spectrum", learner=QUICK),
     }
     return Ablation(
         variants=variants,

@@ -42,10 +42,14 @@ class Shift(Transform):
     """Makes every pixel brighter by so many levels."""
 
     def __init__(self, levels):
-        super().__init__(f"shift{levels:+d}")
+        self.label = f"shift{levels:+d}"
         self.levels = levels
 
-    def run(self, images):
+    @property
+    def name(self):
+        return self.label
+
+    def apply(self, images, rngs=()):
         return (images.int() + self.levels).clamp(0, 255).to(torch.uint8)
 
     def fingerprint(self):

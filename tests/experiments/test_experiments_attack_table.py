@@ -34,11 +34,15 @@ class Shift(Transform):
     """Makes every pixel brighter by so many levels."""
 
     def __init__(self, levels, *, name=None, fails=None):
-        super().__init__(name or f"shift{levels:+d}")
+        self.label = name or f"shift{levels:+d}"
         self.levels, self.fails = levels, fails
         self.images = 0
 
-    def run(self, images):
+    @property
+    def name(self):
+        return self.label
+
+    def apply(self, images, rngs=()):
         if self.fails:
             raise self.fails
         self.images += len(images)

@@ -117,7 +117,7 @@ def test_attacks_come_once_in_order_and_without_none():
 
 def test_an_unknown_attack_is_refused():
     with pytest.raises(UnknownNameError, match="did you mean"):
-        create_attacks(["bicubic-xx2"], device="cpu")
+        create_attacks(["bicubik-x2"], device="cpu")
 
 
 def test_two_attacks_of_one_name_are_refused(monkeypatch):

@@ -123,7 +123,7 @@ def test_the_record_tells_how_it_came_about(document, loop):
     assert context["detector"]["input_size"] == SIZE
     assert len(context["detector_history"]) == len(loop.detector.history)
     assert len(context["learner_history"]) == len(loop.defense.history)
-    assert context["learner_history"][-1].keys() >= {"share of leave", "share of median"}
+    assert context["learner_history"][-1].keys() >= {"share of identity", "share of median"}
     assert set(context["timings"]) == {
         f"{stage} {split}" for stage in ("attacking", "detector on") for split in ("val", "test")
     }

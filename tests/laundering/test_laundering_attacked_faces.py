@@ -15,19 +15,23 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.laundering import attacked_faces as attacked_module
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import create_attack
-from demagnify.transforms.base import Transform
-from demagnify.transforms.resize import Bicubic, Identity
+from demagnify.transforms.base import Identity, Transform
+from demagnify.transforms.resize import Bicubic
 
 
 class Inverting(Transform):
     """Counts what it is asked for, and stops after a number of batches."""
 
     def __init__(self, name: str = "inverting", stop_after: int = 1000) -> None:
-        super().__init__(name)
+        self.label = name
         self.counts: list[int] = []
         self.stop_after = stop_after
 
-    def run(self, images: torch.Tensor) -> torch.Tensor:
+    @property
+    def name(self):
+        return self.label
+
+    def apply(self, images, rngs=()):
         if len(self.counts) == self.stop_after:
             raise KeyboardInterrupt
         self.counts.append(len(images))
@@ -145,11 +149,11 @@ from demagnify.data.dataset import FaceDataset
 
 class Killed(Bicubic):
     calls = 0
-    def run(self, images):
+    def apply(self, images, rngs=()):
         Killed.calls += 1
         if Killed.calls == 3:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().run(images)
+        return super().apply(images)
 
 images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
 faces = FaceDataset.from_arrays(images, [0, 1] * 3 + [1])
@@ -162,9 +166,9 @@ attacked_faces(faces, Killed(2), cache=Path(sys.argv[1]), batch_size=2)
     counts = []
 
     class Counting(Bicubic):
-        def run(self, images: torch.Tensor) -> torch.Tensor:
+        def apply(self, images, rngs=()):
             counts.append(len(images))
-            return super().run(images)
+            return super().apply(images)
 
     result = attacked_faces(faces, Counting(2), cache=tmp_path, batch_size=2)
     assert counts == [2, 1], "four faces were done before the kill"

@@ -7,7 +7,6 @@ import os
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from demagnify.core import images
@@ -22,8 +21,8 @@ from demagnify.data.manifest import Manifest
 from demagnify.laundering import photographs
 from demagnify.laundering.attack import attack as attack_files
 from demagnify.laundering.config import AttackConfig
-from demagnify.transforms.base import Transform
-from demagnify.transforms.resize import Bicubic, Identity
+from demagnify.transforms.base import Identity, Transform
+from demagnify.transforms.resize import Bicubic
 
 CROPS = AttackConfig(content="crops")
 
@@ -35,9 +34,9 @@ class Counting(Bicubic):
         super().__init__(2)
         self.shapes: list[tuple[int, ...]] = []
 
-    def run(self, batch: torch.Tensor) -> torch.Tensor:
-        self.shapes.append(tuple(batch.shape))
-        return super().run(batch)
+    def apply(self, images, rngs=()):
+        self.shapes.append(tuple(images.shape))
+        return super().apply(images)
 
 
 def attack_crops(source, output, transform, *, config=CROPS, log=None, **settings):
@@ -249,10 +248,10 @@ def test_images_with_another_label_are_chosen_anew(labelled, tmp_path):
 
 def test_a_run_that_stops_half_way_goes_on(labelled, tmp_path):
     class Dying(Counting):
-        def run(self, batch: torch.Tensor) -> torch.Tensor:
+        def apply(self, images, rngs=()):
             if self.shapes:
                 raise KeyboardInterrupt
-            return super().run(batch)
+            return super().apply(images)
 
     output = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
@@ -282,10 +281,10 @@ def test_an_output_with_other_things_is_refused(labelled, tmp_path):
 
 def test_two_runs_at_once_do_not_write_to_one_folder(labelled, tmp_path):
     class Nested(Counting):
-        def run(self, batch: torch.Tensor) -> torch.Tensor:
+        def apply(self, images, rngs=()):
             with pytest.raises(BadOutputError, match="wait for the other run"):
                 attack_crops(labelled, tmp_path / "out", Bicubic(2))
-            return super().run(batch)
+            return super().apply(images)
 
     assert attack_crops(labelled, tmp_path / "out", Nested()).quality.count == 3
 
@@ -316,15 +315,14 @@ def test_no_attack_gives_equal_pixels(tmp_path):
 
 def test_an_attack_that_breaks_its_contract_is_not_passed_over(tmp_path):
     class Broken(Transform):
-        def run(self, batch: torch.Tensor) -> torch.Tensor:
-            return batch[..., 1:]
+        def apply(self, images, rngs=()):
+            return images[..., 1:]
 
-        def fingerprint(self) -> str:
-            return "broken"
+        family = "broken"
 
     picture(tmp_path / "in" / "a.png")
-    with pytest.raises((BadImageError, ImageContractError), match="made"):
-        attack_crops(tmp_path / "in", tmp_path / "out", Broken("broken"))
+    with pytest.raises((BadImageError, ImageContractError), match="turned"):
+        attack_crops(tmp_path / "in", tmp_path / "out", Broken())
 
 
 @pytest.mark.parametrize(

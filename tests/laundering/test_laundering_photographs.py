@@ -11,7 +11,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from demagnify.core import images
@@ -24,7 +23,8 @@ from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.journal import Journal
 from demagnify.laundering.photographs import Reader
 from demagnify.laundering.sources import Source
-from demagnify.transforms.resize import Bicubic, Identity
+from demagnify.transforms.base import Identity
+from demagnify.transforms.resize import Bicubic
 
 ATTACK = Bicubic(2)
 
@@ -150,9 +150,9 @@ def test_faces_of_many_photographs_go_through_the_network_together(tmp_path):
     shapes = []
 
     class Noting(Bicubic):
-        def run(self, batch: torch.Tensor) -> torch.Tensor:
-            shapes.append(tuple(batch.shape))
-            return super().run(batch)
+        def apply(self, images, rngs=()):
+            shapes.append(tuple(images.shape))
+            return super().apply(images)
 
     for seed in range(6):
         write(tmp_path / "in" / f"{seed}.png", noise(120, 140 + seed, seed))
@@ -328,13 +328,13 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
 
         class Killed(Bicubic):
             calls = 0
-            def run(self, batch):
+            def apply(self, images, rngs=()):
                 Killed.calls += 1
                 if Killed.calls == 4:
                     while len(list(Path(sys.argv[2]).glob("*.png"))) < 3:
                         pass
                     os.kill(os.getpid(), signal.SIGKILL)
-                return super().run(batch)
+                return super().apply(images)
 
         config = AttackConfig(content="crops", batch_size=1)
         attack(Path(sys.argv[1]), Path(sys.argv[2]), config, transform=Killed(2))
@@ -351,9 +351,9 @@ def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
     attacked = []
 
     class Noting(Bicubic):
-        def run(self, batch: torch.Tensor) -> torch.Tensor:
-            attacked.append(len(batch))
-            return super().run(batch)
+        def apply(self, images, rngs=()):
+            attacked.append(len(images))
+            return super().apply(images)
 
     config = AttackConfig(content="crops", batch_size=1)
     summary = attack_files(tmp_path / "in", output, config, transform=Noting(2))

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from demagnify.core.errors import BadConfigError
+from demagnify.core.errors import BadConfigError, ImageContractError
 from demagnify.transforms import TransformSet, create_attack
 from demagnify.transforms.base import Chain
 from demagnify.transforms.jpeg import Jpeg
@@ -196,5 +196,6 @@ def test_jpeg_of_full_colour_is_closer():
     assert error("jpeg-75-444") < error("jpeg-75") < error("jpeg-20")
 
 
-def test_jpeg_takes_images_of_any_size():
-    assert create_attack("jpeg-75")(noise(1, 3, 7, 40)).shape == (1, 3, 7, 40)
+def test_jpeg_refuses_what_is_too_small():
+    with pytest.raises(ImageContractError, match="too small"):
+        create_attack("jpeg-75")(noise(1, 3, 7, 40))

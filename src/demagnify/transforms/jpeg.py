@@ -11,6 +11,7 @@ from pydantic import Field
 from demagnify.core.images import decode, encode_jpeg
 from demagnify.transforms import kernels
 from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
+from demagnify.transforms.resampling import check_size
 
 
 @TRANSFORMS.register("jpeg")
@@ -43,6 +44,7 @@ class Jpeg(Transform):
 
     def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
         """Returns the compressed copy."""
+        check_size(images, 1)
         sampling: Literal["4:2:0", "4:4:4"] = "4:2:0" if self.chroma == 420 else "4:4:4"
         return kernels.each(
             images,

@@ -11,11 +11,15 @@ class Shift(Transform):
     """Makes every pixel brighter by so many levels; counts what it does."""
 
     def __init__(self, levels, name=None):
-        super().__init__(name or f"shift{levels:+d}")
+        self.label = name or f"shift{levels:+d}"
         self.levels = levels
         self.images = 0
 
-    def run(self, images):
+    @property
+    def name(self):
+        return self.label
+
+    def apply(self, images, rngs=()):
         self.images += len(images)
         return (images.int() + self.levels).clamp(0, 255).to(torch.uint8)
 

@@ -111,7 +111,7 @@ class Geometry:
         if match is None:
             known = ", ".join(("k2", *VARIANTS, *FEEDINGS))
             raise BadConfigError(f"{base}: no option is called {flag!r}", hint=f"known: {known}")
-        return "shrink", check_shrink(float(match[1]), base)
+        return "shrink", check_shrink(float(match[1]), f"{base}@{flag}")
 
     def __str__(self) -> str:
         """Returns the options as a spec has them, "@k2@up-then-down"; defaults are left out."""
