@@ -145,7 +145,7 @@ def _provenance(
 ) -> dict[str, Any]:
     """Returns the card's entries on data and attacks: everything seen before stays seen."""
     known = detector.card.get(RECORDED, [])
-    seen = (*detector.card.get("seen_attacks", ()), FAMILY, *(one.name for one in attacks))
+    seen = (*detector.card.get("seen_attacks", ()), "filters", *(one.name for one in attacks))
     return {
         RECORDED: [*known, *(one for one in identify(sources) if one not in known)],
         "seen_attacks": list(dict.fromkeys(seen)),
