@@ -11,16 +11,15 @@ from demagnify.detectors import Detector, DetectorTraining, train_detector
 from demagnify.hardening import averaging
 from demagnify.hardening import harden as harden_module
 from demagnify.hardening.adversary import Adversary, Mixture
-from demagnify.hardening.attack_pool import AttackPool, degrading
+from demagnify.hardening.attack_pool import AttackPool
 from demagnify.hardening.config import HardeningConfig, SurrogateConfig
-from demagnify.hardening.degrader import Degrader, registered
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.harden import harden
 from demagnify.hardening.validation import Round
 from demagnify.transforms import create
 
 FILTERS_USED = ("blurred", "resampled", "crisp")
-POOL = AttackPool((registered(FILTERS_USED),))
+POOL = AttackPool((tuple(map(create, FILTERS_USED)),))
 QUICK = HardeningConfig(
     rounds=2,
     agent_faces=60,
@@ -172,10 +171,10 @@ def test_the_agent_finds_the_degradation_under_which_the_detector_fails(faces, t
 
 def test_degradations_as_actions_depend_on_the_pixels_alone(faces):
     images = faces(12, 3).batch(range(12))
-    action = degrading(POOL.degradations, seed=0, round_=2)[1]
+    action = POOL.seeded(seed=0, round_=2)[1]
     assert torch.equal(action(images), torch.cat([action(one[None]) for one in images]))
     assert torch.equal(action(images.flip(0)).flip(0), action(images))
-    other = degrading(POOL.degradations, seed=0, round_=3)[1]
+    other = POOL.seeded(seed=0, round_=3)[1]
     assert not torch.equal(action(images), other(images))
     assert repr(action) != repr(other)
 
@@ -184,16 +183,16 @@ def test_the_mixture_keeps_its_shares():
     count = 4000
     config = QUICK.model_copy(update={"clean": 0.25, "explore": 0.4})
     mixture = Mixture(np.full(count, 2), config, POOL, round_=1)
-    numbers = mixture._numbers(0)
+    numbers = mixture.numbers(0)
     assert (numbers == 0).mean() == pytest.approx(0.25, abs=0.03)
     assert (numbers == 2).mean() == pytest.approx(0.75 * (0.6 + 0.4 / 3), abs=0.03)
-    assert not np.array_equal(numbers, mixture._numbers(1))
-    assert np.array_equal(numbers, Mixture(np.full(count, 2), config, POOL, round_=1)._numbers(0))
+    assert not np.array_equal(numbers, mixture.numbers(1))
+    assert np.array_equal(numbers, Mixture(np.full(count, 2), config, POOL, round_=1).numbers(0))
 
 
 def test_without_an_agent_every_degradation_is_as_likely():
     config = QUICK.model_copy(update={"clean": 0.0, "explore": 1.0})
-    numbers = Mixture(np.zeros(3000, np.int64), config, POOL, round_=1)._numbers(0)
+    numbers = Mixture(np.zeros(3000, np.int64), config, POOL, round_=1).numbers(0)
     assert np.allclose(np.bincount(numbers, minlength=4)[1:] / 3000, 1 / 3, atol=0.04)
 
 
@@ -204,7 +203,7 @@ def test_the_mixture_degrades_as_it_says(faces):
     indices = np.arange(10)
     images = some.batch(indices)
     got = Mixture(chosen, config, POOL, round_=2)(images, indices, epoch=1)
-    assert torch.equal(got, Degrader(FILTERS_USED, seed=0)(images, chosen, indices, epoch=5))
+    assert torch.equal(got, POOL.degrade(images, chosen, indices, seed=0, epoch=5))
 
 
 def test_surrogate_networks_and_given_attacks_take_part(trained, faces, tmp_path):

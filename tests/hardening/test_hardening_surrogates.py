@@ -10,7 +10,7 @@ from demagnify.hardening import surrogate_training
 from demagnify.hardening.config import SurrogateConfig
 from demagnify.hardening.surrogate_training import draw_pair, train_surrogate, train_surrogates
 from demagnify.hardening.surrogates import AIMS, Surrogate, SurrogateNetwork, draw_design
-from demagnify.transforms import TRANSFORMS
+from demagnify.transforms import create
 
 CPU = torch.device("cpu")
 
@@ -181,8 +181,8 @@ def test_a_killed_training_of_surrogates_continues_with_the_next(
 def test_a_surrogate_is_a_degradation_like_any_other(photographs):
     surrogate = Surrogate(draw_design(0, 2), SurrogateNetwork(draw_design(0, 2)).eval())
     face = photographs.batch([0])[0].permute(1, 2, 0).numpy().astype(np.float32)
-    for degrade in (surrogate, TRANSFORMS.get("painted").filter):
-        result = degrade(face, np.random.default_rng(1))
+    for one in (surrogate, create("painted")):
+        result = one.degrade(face, np.random.default_rng(1))
         assert (result.shape, result.dtype) == (face.shape, np.float32)
-        assert np.array_equal(result, degrade(face, np.random.default_rng(1)))
+        assert np.array_equal(result, one.degrade(face, np.random.default_rng(1)))
         assert not np.array_equal(result, face)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from demagnify.agents.learners.full_information import FullInformation
 from demagnify.agents.policy import Policy
@@ -24,9 +22,8 @@ from demagnify.core import progress
 from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
-from demagnify.hardening.attack_pool import AttackPool, degrading
+from demagnify.hardening.attack_pool import AttackPool, Integers
 from demagnify.hardening.config import HardeningConfig
-from demagnify.hardening.degrader import CLEAN, Degrader, Indices
 from demagnify.scores import LogitTable
 
 
@@ -64,7 +61,7 @@ class Adversary:
             folder: Where logits and agent are saved, so that a killed training continues.
         """
         exchanged = FaceDataset(faces.images, 1 - faces.labels, faces.groups, faces.names)
-        actions = degrading(pool.degradations, seed=config.seed, round_=round_)
+        actions = pool.seeded(seed=config.seed, round_=round_)
         table = LogitTable(exchanged, detector, actions)
         table.fill(folder / "logits.safetensors")
         encoder = create_state(config.state).bind(detector)
@@ -73,7 +70,7 @@ class Adversary:
         )
         return cls(trained.policy, encoder)
 
-    def choose(self, faces: FaceDataset) -> Indices:
+    def choose(self, faces: FaceDataset) -> Integers:
         """Returns the number of the agent's choice for each face, int64 (N,)."""
         chosen = np.empty(len(faces), dtype=np.int64)
         with progress.bar("choosing degradations", len(faces)) as advance, torch.inference_mode():
@@ -96,15 +93,20 @@ class Mixture:
         round_: Number of the round.
     """
 
-    chosen: NDArray[np.int64]
+    chosen: Integers
     config: HardeningConfig
     pool: AttackPool
     round_: int
 
-    def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, indices: Integers, *, epoch: int) -> torch.Tensor:
         """Returns the degraded faces of a batch."""
-        turn = self.round_ * self.config.training.epochs + epoch
-        return self._degrader(images, self._numbers(epoch)[indices], indices, epoch=turn)
+        return self.pool.degrade(
+            images,
+            self.numbers(epoch)[indices],
+            indices,
+            seed=self.config.seed,
+            epoch=self.round_ * self.config.training.epochs + epoch,
+        )
 
     def identity(self) -> dict[str, Any]:
         """Returns everything on which the mixture depends."""
@@ -117,14 +119,11 @@ class Mixture:
             "round": self.round_,
         }
 
-    @cached_property
-    def _degrader(self) -> Degrader:
-        return Degrader(self.pool.degradations, seed=self.config.seed)
-
-    def _numbers(self, epoch: int) -> Indices:
+    def numbers(self, epoch: int) -> Integers:
+        """Returns the number of each training face's degradation in an epoch, int64 (N,)."""
         rng = generator(self.config.seed, "hardening", self.round_, epoch)
         count = len(self.chosen)
         clean, explored = rng.random(count), rng.random(count)
         random = self.pool.draw(rng, count)
         numbers = np.where(explored < self.config.explore, random, self.chosen)
-        return np.where(clean < self.config.clean, CLEAN, numbers)
+        return np.where(clean < self.config.clean, 0, numbers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +13,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.subsample import draw_by_group
 from demagnify.hardening.config import HardeningConfig
-from demagnify.hardening.degrader import Degrader, content_indices, registered
 from demagnify.hardening.delivery import Delivery
 from demagnify.hardening.surrogate_training import train_surrogates
 from demagnify.hardening.surrogates import Surrogate, draw_surrogates
-from demagnify.transforms import Identity, TransformSet
-from demagnify.transforms.base import Transform
-from demagnify.transforms.degradations import Filter as Degradation
-from demagnify.transforms.degradations import Floats
+from demagnify.transforms.base import Identity, Rngs, Transform, content_numbers, create
+from demagnify.transforms.catalogue import DEGRADATIONS
+from demagnify.transforms.transform_set import TransformSet
 
 FIGURE: Final = "surrogates.png"
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -32,82 +34,103 @@ class AttackPool:
     """Everything that may be done to a face, in families.
 
     Attributes:
-        families: Degradations by name, by family; empty families are left out.
+        families: The transforms of each family; empty families are left out.
     """
 
-    families: tuple[Mapping[str, Degradation], ...]
+    families: tuple[tuple[Transform, ...], ...]
 
-    @property
-    def degradations(self) -> dict[str, Degradation]:
-        """All of them by name, in the order of their numbers from 1."""
-        return {name: one for family in self.families for name, one in family.items()}
+    @cached_property
+    def transforms(self) -> TransformSet:
+        """The identity, and all of them, by number from 1."""
+        return TransformSet([Identity(), *(one for family in self.families for one in family)])
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Their names."""
-        return tuple(self.degradations)
+        """Their names, without the identity."""
+        return self.transforms.names[1:]
 
-    def draw(self, rng: np.random.Generator, count: int) -> NDArray[np.int64]:
+    def draw(self, rng: np.random.Generator, count: int) -> Integers:
         """Draws numbers from 1, int64 (count,), uniformly over families and then within one."""
         sizes = np.array([len(family) for family in self.families])
         family = rng.integers(0, len(sizes), count)
         within = (rng.random(count) * sizes[family]).astype(np.int64)
-        numbers: NDArray[np.int64] = 1 + (np.cumsum(sizes) - sizes)[family] + within
+        numbers: Integers = 1 + (np.cumsum(sizes) - sizes)[family] + within
         return numbers
 
+    def degrade(
+        self, images: torch.Tensor, numbers: Integers, indices: Integers, *, seed: int, epoch: int
+    ) -> torch.Tensor:
+        """Applies to each image its own transform; the draws do not depend on the batch.
+
+        Args:
+            images: Image batch, uint8 RGB (N, 3, H, W).
+            numbers: int64 (N,), the number of each image's transform.
+            indices: int64 (N,), which images of a data set they are.
+            seed: Seed of all settings.
+            epoch: The pass over the data; another one draws other settings.
+        """
+
+        def work(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+            rows = np.flatnonzero(numbers == number)
+            rngs = [generator(seed, "degradation", epoch, int(i), number) for i in indices[rows]]
+            where = torch.from_numpy(rows)
+            return where, _run(self.transforms[number], images[where], rngs)
+
+        result = images.clone()
+        with ThreadPoolExecutor() as threads:  # few images share a transform
+            for where, degraded in threads.map(work, np.unique(numbers[numbers > 0]).tolist()):
+                result[where] = degraded
+        return result
+
+    def seeded(self, *, seed: int, round_: int) -> TransformSet:
+        """Returns the transforms as the agent's actions: the draws depend on image and round."""
+        return TransformSet(
+            [Identity(), *(Seeded(one, seed, round_) for one in self.transforms[1:])]
+        )
+
 
 @dataclass(frozen=True)
-class AttackedFace:
-    """An attack as a degradation.
+class Seeded(Transform):
+    """A random transform whose draws depend on each image's own pixels and a round.
 
     Attributes:
-        attack: Such as a published super-resolution network.
+        inner: The transform.
+        seed: Seed of the draws.
+        round_: Number of the round; another round draws other settings.
     """
 
-    attack: Transform
-
-    def __call__(self, face: Floats, rng: np.random.Generator) -> Floats:  # noqa: ARG002
-        """Attacks float32 RGB (H, W, 3), 0-255."""
-        rounded = np.clip(np.rint(face), 0, 255).astype(np.uint8)
-        image = torch.from_numpy(np.ascontiguousarray(rounded.transpose(2, 0, 1)))[None]
-        return self.attack(image)[0].permute(1, 2, 0).cpu().numpy().astype(np.float32)
-
-
-@dataclass(frozen=True)
-class Degraded(Transform):
-    """A degradation as an action; what is drawn depends on the image's own pixels and the round.
-
-    Attributes:
-        kind: Its name.
-        seed: Of the draws.
-        round_: Another round draws other settings.
-        degradation: What it does.
-    """
-
-    kind: str
-    seed: int
-    round_: int
-    degradation: Degradation = field(repr=False, compare=False)
-
-    @cached_property
-    def _degrader(self) -> Degrader:
-        return Degrader({self.kind: self.degradation}, seed=self.seed)
+    family = "seeded"
+    uses = ()
+    inner: Transform = field(default_factory=Identity)
+    seed: int = 0
+    round_: int = 0
 
     @property
     def name(self) -> str:
-        """The degradation's name."""
-        return self.kind
+        """The name of the transform."""
+        return self.inner.name
 
-    def apply(self, images: torch.Tensor, rngs: object = ()) -> torch.Tensor:  # noqa: ARG002
-        """Degrades every image of the batch."""
-        numbers = np.ones(len(images), dtype=np.int64)
-        return self._degrader(images, numbers, content_indices(images), epoch=self.round_)
+    @property
+    def spec(self) -> str:
+        """The spec of the transform."""
+        return self.inner.spec
+
+    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
+        """Returns the transformed images."""
+        rngs = [
+            generator(self.seed, "degradation", self.round_, number, 1)
+            for number in content_numbers(images)
+        ]
+        return _run(self.inner, images, rngs)
+
+    def fingerprint(self) -> str:
+        """Returns the fingerprint of the transform, with seed and round."""
+        settings = f"{self.seed} {self.round_}"
+        return f"{self.family} v{self.version} {settings} [{self.inner.fingerprint()}]"
 
 
-def degrading(kinds: Mapping[str, Degradation], *, seed: int, round_: int) -> TransformSet:
-    """Returns the actions of the adversary: leaving, and each degradation."""
-    degraded = [Degraded(name, seed, round_, kind) for name, kind in kinds.items()]
-    return TransformSet([Identity(), *degraded])
+def _run(transform: Transform, images: torch.Tensor, rngs: Rngs) -> torch.Tensor:
+    return transform(images, rngs=rngs if transform.random else None)
 
 
 def build_attack_pool(
@@ -134,7 +157,7 @@ def build_attack_pool(
     Raises:
         UnknownNameError: If a filter is not registered.
     """
-    filters = registered(config.degradations or None)
+    filters = [create(name) for name in config.degradations or DEGRADATIONS]
     some = faces.subset(draw_by_group(faces, config.surrogates.faces, config.seed, "sparring"))
     trained = train_surrogates(
         some, config.surrogates, seed=config.seed, folder=folder, device=device
@@ -143,13 +166,5 @@ def build_attack_pool(
     if surrogates:
         draw_surrogates(some, surrogates, folder / FIGURE)
         log(f"{len(surrogates)} surrogate networks; look at {folder / FIGURE}")
-    families: tuple[Mapping[str, Degradation], ...] = (
-        filters,
-        {surrogate.name: surrogate for surrogate in surrogates},
-        {attack.name: AttackedFace(attack) for attack in attacks},
-    )
-    return AttackPool(
-        tuple(
-            {name: Delivery(one) for name, one in family.items()} for family in families if family
-        )
-    )
+    families: tuple[Sequence[Transform], ...] = (filters, surrogates, attacks)
+    return AttackPool(tuple(tuple(map(Delivery, family)) for family in families if family))

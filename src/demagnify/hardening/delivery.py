@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
-from demagnify.transforms.degradations import Filter as Degradation
-from demagnify.transforms.degradations import Floats, compressed
+from demagnify.core.images import from_batch, to_batch
+from demagnify.transforms.base import Identity, Rngs, Transform
+from demagnify.transforms.degradations import Degradation, Floats, compressed, threads
 
 _SMALLEST: Final = 8
 """Pixels of the smallest side that a network gets."""
@@ -27,27 +31,77 @@ _STORED: Final = 0.3
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A degradation of a face in its own size, finished as attackers do.
+class Delivery(Transform):
+    """A transform of a face in its own size, finished as attackers do; runs on the CPU.
+
+    The size of the face in its photograph, blending and JPEG are drawn. Nothing is rounded between
+    the steps, except for transforms that take 8-bit images.
 
     Attributes:
-        rebuild: Degrades the face: a filter, or shrinking and rebuilding by a network.
+        rebuild: A filter, a surrogate network, or any attack.
     """
 
-    rebuild: Degradation
+    family = "delivery"
+    uses = ()
+    random = True
+    rebuild: Transform = field(default_factory=Identity)
 
-    def __call__(self, pixels: Floats, rng: np.random.Generator) -> Floats:
-        """Degrades float32 RGB (H, W, 3), 0-255; size, blending and JPEG are drawn."""
-        height, width = pixels.shape[:2]
-        part = rng.uniform(0.45, 0.95) if rng.random() < _SMALLER else 1.0
-        part = min(1.0, max(part, _SMALLEST_FACE / min(height, width)))
-        face = resize(pixels, round(width * part), round(height * part))
-        rebuilt = self.rebuild(face, rng)
-        if rng.random() < _BLENDED:
-            rebuilt = face + np.float32(rng.uniform(0.5, 0.95)) * (rebuilt - face)
-        if rng.random() < _STORED:
-            rebuilt = compressed(rebuilt, rng)
-        return resize(rebuilt, width, height)
+    @property
+    def name(self) -> str:
+        """The name of the transform."""
+        return self.rebuild.name
+
+    @property
+    def spec(self) -> str:
+        """The spec of the transform."""
+        return self.rebuild.spec
+
+    def fingerprint(self) -> str:
+        """Returns the fingerprint of the transform, delivered."""
+        return f"{self.family} v{self.version} [{self.rebuild.fingerprint()}]"
+
+    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
+        """Returns the delivered faces."""
+        pixels = [face.astype(np.float32) for face in from_batch(images)]
+        faces = list(threads().map(_at_own_size, pixels, rngs))
+        rebuilt = list(self._rebuilt(faces, rngs))
+        delivered = list(threads().map(_finished, rebuilt, faces, pixels, rngs))
+        return to_batch(delivered).to(images.device)
+
+    def _rebuilt(self, faces: Sequence[Floats], rngs: Rngs) -> Iterable[Floats]:
+        if isinstance(self.rebuild, Degradation):
+            return threads().map(self.rebuild.degrade, faces, rngs)
+        rebuilt: list[Floats] = list(faces)
+        sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for number, face in enumerate(faces):
+            sizes[face.shape].append(number)
+        for numbers in sizes.values():
+            batch = to_batch([_rounded(faces[number]) for number in numbers])
+            own = [rngs[number] for number in numbers] if self.rebuild.random else None
+            for number, one in zip(numbers, from_batch(self.rebuild(batch, rngs=own)), strict=True):
+                rebuilt[number] = one.astype(np.float32)
+        return rebuilt
+
+
+def _at_own_size(pixels: Floats, rng: np.random.Generator) -> Floats:
+    height, width = pixels.shape[:2]
+    part = rng.uniform(0.45, 0.95) if rng.random() < _SMALLER else 1.0
+    part = min(1.0, max(part, _SMALLEST_FACE / min(height, width)))
+    return resize(pixels, round(width * part), round(height * part))
+
+
+def _finished(
+    rebuilt: Floats, face: Floats, pixels: Floats, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    if rng.random() < _BLENDED:
+        rebuilt = face + np.float32(rng.uniform(0.5, 0.95)) * (rebuilt - face)
+    if rng.random() < _STORED:
+        rebuilt = compressed(rebuilt, rng)
+    return _rounded(resize(rebuilt, pixels.shape[1], pixels.shape[0]))
+
+
+def _rounded(pixels: Floats) -> NDArray[np.uint8]:
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def magnified(

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from demagnify import detectors
 from demagnify.core import artifacts
@@ -32,14 +31,14 @@ from demagnify.detectors.state import check_same
 from demagnify.detectors.train import SPLITS, open_splits
 from demagnify.detectors.training import train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
-from demagnify.hardening.attack_pool import AttackPool, build_attack_pool
+from demagnify.hardening.attack_pool import AttackPool, Integers, build_attack_pool
 from demagnify.hardening.averaging import best_mean
 from demagnify.hardening.config import HardeningConfig
-from demagnify.hardening.degrader import Degrader, registered
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.validation import VALIDATION, Round, Validation, balanced_accuracy
 from demagnify.laundering.conditions import create_attacks
-from demagnify.transforms.base import Transform
+from demagnify.transforms.base import Transform, create
+from demagnify.transforms.catalogue import DEGRADATIONS
 
 FIGURE: Final = ".rounds.png"
 """Suffix of the figure beside the output folder."""
@@ -171,7 +170,7 @@ class _Loop:
                 f"the detector {detector.name!r} cannot be trained here, so it cannot be hardened",
                 hint="harden one that train-detector made",
             )
-        filters = tuple(registered(config.degradations or None))
+        filters = tuple(create(name).name for name in config.degradations or DEGRADATIONS)
         self.config = config.model_copy(update={"degradations": filters})
         self.train, self.val = train, val
         self.detector, self.output, self.attacks = detector, output, attacks
@@ -215,25 +214,24 @@ class _Loop:
         """Scores every round."""
         chosen = draw_by_group(self.val, self.config.validation_faces, self.config.seed, "judged")
         faces = self.val.subset(chosen)
-        return Validation(faces, self.pool.degradations, self.config.seed, self.rounds_folder)
+        return Validation(faces, self.pool, self.config.seed, self.rounds_folder)
 
     @cached_property
     def degraded_val(self) -> FaceDataset:
         """Validation faces, clean and each under one random degradation, for the training."""
-        degrader = Degrader(self.pool.degradations, seed=self.config.seed)
         rng = generator(self.config.seed, "hardening", VALIDATION)
         numbers = self.pool.draw(rng, len(self.val))
         pixels = np.empty((len(self.val), *self.val.images.shape[1:]), dtype=np.uint8)
         for indices, images in self.val.batches(256):
-            part = degrader(images, numbers[indices], indices, epoch=VALIDATION)
+            part = self.pool.degrade(
+                images, numbers[indices], indices, seed=self.config.seed, epoch=VALIDATION
+            )
             pixels[indices] = part.numpy()
         degraded = self.val.with_images(pixels)
         names = [f"{name} (degraded)" for name in self.val.names]
         return FaceDataset.concatenate([self.val, degraded.renamed(names)])
 
-    def _train_adversary(
-        self, detector: Detector, number: int
-    ) -> tuple[NDArray[np.int64], dict[str, Any]]:
+    def _train_adversary(self, detector: Detector, number: int) -> tuple[Integers, dict[str, Any]]:
         """Trains the agent against the detector and lets it choose for every training face.
 
         Returns:
@@ -259,9 +257,7 @@ class _Loop:
         shares = dict(zip(names, counts.round(4).tolist(), strict=True))
         return chosen, {"agent": under_agent, "choices": shares}
 
-    def _train_detector(
-        self, detector: Detector, chosen: NDArray[np.int64], number: int
-    ) -> Detector:
+    def _train_detector(self, detector: Detector, chosen: Integers, number: int) -> Detector:
         """Fine-tunes a copy of the detector on faces degraded as the agent chose."""
         copy = self.rounds_folder / f"{number}-start"  # training changes a detector in place
         detector.save(copy, detector.card)

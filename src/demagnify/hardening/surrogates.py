@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -25,7 +25,7 @@ from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.delivery import magnified, resize
 from demagnify.laundering.quality import image_quality
-from demagnify.transforms.degradations import Floats
+from demagnify.transforms.degradations import Degradation, Floats
 
 Aim = Literal["faithful", "restoring", "painting", "inventing", "enhancing"]
 Activation = Literal["relu", "prelu", "leaky"]
@@ -177,7 +177,7 @@ def _tail(design: Design) -> nn.Module:
 
 
 @dataclass(frozen=True)
-class Surrogate:
+class Surrogate(Degradation):
     """A surrogate network as an attacker would use it: shrinks a face and rebuilds it.
 
     Attributes:
@@ -185,15 +185,22 @@ class Surrogate:
         network: On the CPU.
     """
 
-    design: Design
-    network: SurrogateNetwork
+    family = "surrogate"
+    uses = ()
+    design: Design = field(default_factory=lambda: draw_design(0, 1))
+    network: SurrogateNetwork | None = field(default=None, repr=False, compare=False)
 
     @property
     def name(self) -> str:
         """The name of its design."""
         return self.design.name
 
-    def __call__(self, face: Floats, rng: np.random.Generator) -> Floats:
+    @property
+    def spec(self) -> str:
+        """The name of its design."""
+        return self.design.name
+
+    def degrade(self, pixels: Floats, rng: np.random.Generator) -> Floats:
         """Shrinks and rebuilds float32 RGB (H, W, 3), 0-255."""
         passes = 2 if rng.random() < _TWICE else 1
         gain = rng.uniform(1.0, 2.5) if rng.random() < _EXAGGERATED else 1.0
@@ -204,8 +211,8 @@ class Surrogate:
             return plain + np.float32(gain) * (rebuilt - plain)
 
         for _ in range(passes):
-            face = magnified(face, enlarge, self.design.scale, rng)
-        return face
+            pixels = magnified(pixels, enlarge, self.design.scale, rng)
+        return pixels
 
     def enlarge(self, pixels: Floats) -> Floats:
         """Enlarges float32 RGB (H, W, 3), 0-255."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
-from demagnify.hardening.attack_pool import degrading
+from demagnify.hardening.attack_pool import AttackPool, Integers
 from demagnify.scores import LogitTable, rewards_of
-from demagnify.transforms.degradations import Filter as Degradation
 
 VALIDATION: Final = 10**6
 """The round number under which validation faces are degraded: drawn apart from all training."""
@@ -59,13 +56,13 @@ class Validation:
 
     Attributes:
         faces: Validation faces.
-        degradations: By name.
+        pool: The degradations.
         seed: Seed of their settings.
         folder: Where logits are cached.
     """
 
     faces: FaceDataset
-    degradations: Mapping[str, Degradation]
+    pool: AttackPool
     seed: int
     folder: Path
 
@@ -76,7 +73,7 @@ class Validation:
             detector: The detector, which computes what is not cached.
             place: The subfolder of its logits.
         """
-        actions = degrading(self.degradations, seed=self.seed, round_=VALIDATION)
+        actions = self.pool.seeded(seed=self.seed, round_=VALIDATION)
         table = LogitTable(self.faces, detector, actions)
         table.fill(self.folder / place / "validation.safetensors")
         return table
@@ -97,11 +94,11 @@ class Validation:
             clean=clean,
             degraded=float(np.mean(degraded)),
             worst=min(degraded),
-            degradations=dict(zip(self.degradations, degraded, strict=True)),
+            degradations=dict(zip(self.pool.names, degraded, strict=True)),
         )
 
 
-def balanced_accuracy(table: LogitTable, columns: NDArray[np.int64]) -> float:
+def balanced_accuracy(table: LogitTable, columns: Integers) -> float:
     """Returns the balanced accuracy where each face is in one of the columns, int64 (N,)."""
     logits = table.logits[np.arange(len(columns)), columns]
     right = rewards_of(logits, table.labels, table.threshold) > 0

@@ -62,11 +62,15 @@ class Degradation(Transform):
         pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
         def work(place: int) -> NDArray[np.uint8]:
-            changed = type(self).filter(pixels[place].astype(np.float32), rngs[place])
+            changed = self.degrade(pixels[place].astype(np.float32), rngs[place])
             return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
-        done = np.stack(list(_pool().map(work, range(len(pixels)))))
+        done = np.stack(list(threads().map(work, range(len(pixels)))))
         return torch.from_numpy(done).permute(0, 3, 1, 2).to(images.device)
+
+    def degrade(self, pixels: Floats, rng: Rng) -> Floats:
+        """Degrades one image, float32 RGB (H, W, 3) in 0-255; values may overshoot."""
+        return type(self).filter(pixels, rng)
 
 
 def degradation(name: str) -> Callable[[Filter], Filter]:
@@ -344,5 +348,6 @@ def _shuffle(channels: Floats, step: int) -> Floats:
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
+def threads() -> ThreadPoolExecutor:
+    """Returns the threads that filter images; OpenCV releases the interpreter meanwhile."""
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="degradation")
