@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.core.errors import BadOutputError
+from demagnify.core.errors import BadOutputError, DemagnifyWarning
 from demagnify.data.dataset import FaceDataset
 from demagnify.laundering import attacked_faces as attacked_module
 from demagnify.laundering.attacked_faces import attacked_faces
@@ -99,7 +99,7 @@ def test_other_faces_and_other_attacks_are_kept_apart(faces, tmp_path):
     assert len(list(tmp_path.glob("*.npy"))) == 4
 
 
-def test_a_note_says_what_is_kept(faces, tmp_path):
+def test_a_note_names_the_content(faces, tmp_path):
     attack = create_attack("bicubic-x2")
     attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
     (note,) = tmp_path.glob("*.json")
@@ -109,15 +109,28 @@ def test_a_note_says_what_is_kept(faces, tmp_path):
     assert (content["shape"], content["batch_size"]) == ([7, 3, 16, 16], 3)
 
 
-def test_kept_faces_that_were_cut_off_are_done_again(faces, tmp_path):
+@pytest.mark.parametrize("damage", [b"", None])
+def test_damaged_cached_faces_are_computed_again_with_a_line(faces, tmp_path, damage):
     attacked_faces(faces, Inverting(), cache=tmp_path)
-    (kept,) = tmp_path.glob("*.npy")
-    kept.write_bytes(kept.read_bytes()[:-5])
-    result = attacked_faces(faces, Inverting(), cache=tmp_path)
+    (cached,) = tmp_path.glob("*.npy")
+    whole = cached.read_bytes()
+    cached.write_bytes(damage if damage is not None else whole[:-5] + bytes(5))
+    with pytest.warns(DemagnifyWarning, match="is damaged; its faces are attacked again"):
+        result = attacked_faces(faces, Inverting(), cache=tmp_path)
+    np.testing.assert_array_equal(result.images, 255 - faces.images)
+    assert cached.read_bytes() == whole
+
+
+def test_cached_faces_that_were_cut_off_are_computed_again(faces, tmp_path):
+    attacked_faces(faces, Inverting(), cache=tmp_path)
+    (cached,) = tmp_path.glob("*.npy")
+    cached.write_bytes(cached.read_bytes()[:-5])
+    with pytest.warns(DemagnifyWarning):
+        result = attacked_faces(faces, Inverting(), cache=tmp_path)
     np.testing.assert_array_equal(result.images, 255 - faces.images)
 
 
-def test_a_full_disk_is_told_and_what_is_done_is_kept(faces, tmp_path):
+def test_a_full_disk_is_named_and_finished_batches_stay(faces, tmp_path):
     attack = Inverting(stop_after=1)
     with pytest.raises(KeyboardInterrupt):
         attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
@@ -127,7 +140,7 @@ def test_a_full_disk_is_told_and_what_is_done_is_kept(faces, tmp_path):
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
-        with pytest.raises(BadOutputError, match="what is done is kept"):
+        with pytest.raises(BadOutputError, match="finished batches stay"):
             attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -1,4 +1,4 @@
-"""Attacked face sets, computed once and kept."""
+"""Attacked face sets, computed once and cached."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,10 @@ import numpy as np
 from filelock import FileLock
 
 from demagnify.core import progress
-from demagnify.core.errors import BadOutputError
-from demagnify.core.files import write_bytes, write_text
+from demagnify.core.errors import BadOutputError, DemagnifyWarning
+from demagnify.core.files import sha256, write_bytes, write_text
 from demagnify.data.dataset import FaceDataset
-from demagnify.transforms.base import Identity, Transform
+from demagnify.transforms.base import Transform
 
 MEMORY_LIMIT: Final = 2**30
 """Bytes of attacked pixels that are read into memory; larger sets stay a memory map."""
@@ -35,28 +36,30 @@ def attacked_faces(
 ) -> FaceDataset:
     """Returns `faces` after `attack`, computed once and then read from `cache`.
 
-    The pixels are kept losslessly in one file per set of faces, attack and settings, with a note
-    beside it that says which these are. A run that was killed goes on where it was; two runs at
-    once compute them once. Memory stays bounded however many faces there are.
+    The pixels are cached losslessly in one file per set of faces and attack, with a note beside it:
+    its content and its checksum. A killed run continues; two runs at once compute the faces once.
+    Memory stays bounded however many faces there are.
 
     Args:
         faces: The faces; all are attacked.
-        attack: The attack; "none" gives `faces` back.
-        cache: The folder of the kept files.
+        attack: The attack; the identity gives `faces` back.
+        cache: The folder of the cached files.
         batch_size: How many faces are attacked at once.
         in_memory: Whether a set of less than `MEMORY_LIMIT` is read into memory; many sets side by
-            side are better left on disk.
+            side are better as memory maps.
 
     Raises:
         BadOutputError: If `cache` cannot be written to.
+
+    Warns:
+        DemagnifyWarning: If cached faces are damaged; they are computed again.
     """
-    if isinstance(attack, Identity) or len(faces) == 0:
+    if attack.is_identity or len(faces) == 0:
         return faces
     key = hashlib.sha256(f"{faces.fingerprint()}\n{attack.fingerprint()}".encode()).hexdigest()
     path = cache / f"{key[:32]}.npy"
     with _locked(path):
-        if not _is_whole(path, faces.images.shape):
-            _note(path, faces, attack, batch_size)
+        if not _is_whole(path):
             _compute(faces, attack, path, batch_size)
     small = in_memory and path.stat().st_size <= MEMORY_LIMIT
     return faces.with_images(np.load(path, mmap_mode=None if small else "r"))
@@ -70,7 +73,7 @@ def _locked(path: Path) -> Iterator[None]:
         lock.acquire()
     except OSError as error:
         raise BadOutputError(
-            f"cannot keep attacked faces in {path.parent}: {error.strerror or error}",
+            f"cannot cache attacked faces in {path.parent}: {error.strerror or error}",
             hint="choose another cache folder",
         ) from error
     try:
@@ -79,20 +82,21 @@ def _locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
-def _is_whole(path: Path, shape: tuple[int, ...]) -> bool:
-    return path.is_file() and path.stat().st_size == len(_npy_header(shape)) + math.prod(shape)
-
-
-def _note(path: Path, faces: FaceDataset, attack: Transform, batch_size: int) -> None:
-    """Says in a file beside the pixels what they are; nothing reads it but people."""
-    content = {
-        "attack": attack.name,
-        "fingerprint": attack.fingerprint(),
-        "faces": faces.fingerprint(),
-        "shape": list(faces.images.shape),
-        "batch_size": batch_size,
-    }
-    write_text(path.with_suffix(".json"), json.dumps(content, indent=2) + "\n")
+def _is_whole(path: Path) -> bool:
+    """Whether the cached faces have the checksum of their note; warns if they differ."""
+    note = path.with_suffix(".json")
+    if not path.is_file() or not note.is_file():
+        return False
+    try:
+        expected = json.loads(note.read_text(encoding="utf-8"))["sha256"]
+    except (ValueError, KeyError, TypeError):
+        expected = ""
+    if sha256(path) == expected:
+        return True
+    warnings.warn(
+        f"{path} is damaged; its faces are attacked again", DemagnifyWarning, stacklevel=3
+    )
+    return False
 
 
 def _compute(faces: FaceDataset, attack: Transform, path: Path, batch_size: int) -> None:
@@ -109,24 +113,33 @@ def _compute(faces: FaceDataset, attack: Transform, path: Path, batch_size: int)
             advance(len(indices))
     with _writing(partial) as file:
         os.fsync(file.fileno())
+    note = {
+        "attack": attack.name,
+        "fingerprint": attack.fingerprint(),
+        "faces": faces.fingerprint(),
+        "shape": list(faces.images.shape),
+        "batch_size": batch_size,
+        "sha256": sha256(partial),
+    }
+    write_text(path.with_suffix(".json"), json.dumps(note, indent=2) + "\n")
     partial.replace(path)
 
 
 @contextmanager
 def _writing(path: Path) -> Iterator[BinaryIO]:
-    """Opens `path` to append to it, and says in one line what stands against it."""
+    """Opens `path` for appending; a full disk becomes one line."""
     try:
         with path.open("ab") as file:
             yield file
     except OSError as error:
         raise BadOutputError(
-            f"cannot keep attacked faces in {path.parent}: {error.strerror or error}",
-            hint="run again with more room on the disk; what is done is kept",
+            f"cannot cache attacked faces in {path.parent}: {error.strerror or error}",
+            hint="run again with more room on the disk; finished batches stay",
         ) from error
 
 
 def _resume(partial: Path, shape: tuple[int, ...], batch_size: int) -> int:
-    """Makes `partial` hold a header and whole batches only; returns how many faces these are."""
+    """Cuts `partial` to a header and whole batches; returns how many faces these are."""
     header = _npy_header(shape)
     if not partial.is_file() or _head(partial, len(header)) != header:
         write_bytes(partial, header)
