@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -101,9 +101,9 @@ class Seeded(Transform):
 
     family = "seeded"
     uses = ()
-    inner: Transform = field(default_factory=Identity)
-    seed: int = 0
-    round_: int = 0
+    inner: Transform
+    seed: int
+    round_: int
 
     @property
     def name(self) -> str:

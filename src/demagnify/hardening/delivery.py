@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify.core.images import from_batch, to_batch
-from demagnify.transforms.base import Identity, Rngs, Transform
+from demagnify.transforms.base import Rngs, Transform
 from demagnify.transforms.degradations import Degradation, Floats, compressed, threads
 
 _SMALLEST: Final = 8
@@ -44,7 +44,7 @@ class Delivery(Transform):
     family = "delivery"
     uses = ()
     random = True
-    rebuild: Transform = field(default_factory=Identity)
+    rebuild: Transform
 
     @property
     def name(self) -> str:

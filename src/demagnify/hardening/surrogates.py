@@ -6,6 +6,7 @@ network's traces, and no published network need be seen for that.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -187,8 +188,8 @@ class Surrogate(Degradation):
 
     family = "surrogate"
     uses = ()
-    design: Design = field(default_factory=lambda: draw_design(0, 1))
-    network: SurrogateNetwork | None = field(default=None, repr=False, compare=False)
+    design: Design
+    network: SurrogateNetwork = field(repr=False, compare=False)
 
     @property
     def name(self) -> str:
@@ -199,6 +200,13 @@ class Surrogate(Degradation):
     def spec(self) -> str:
         """The name of its design."""
         return self.design.name
+
+    def fingerprint(self) -> str:
+        """Returns a text that differs with design and weights."""
+        digest = hashlib.sha256(self.design.model_dump_json().encode())
+        for weights in self.network.state_dict().values():
+            digest.update(weights.contiguous().numpy().data)
+        return f"{self.family} v{self.version} {digest.hexdigest()}"
 
     def degrade(self, pixels: Floats, rng: np.random.Generator) -> Floats:
         """Shrinks and rebuilds float32 RGB (H, W, 3), 0-255."""
