@@ -187,7 +187,6 @@ class Surrogate(Degradation):
     """
 
     family = "surrogate"
-    uses = ()
     design: Design
     network: SurrogateNetwork = field(repr=False, compare=False)
 
