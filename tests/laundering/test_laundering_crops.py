@@ -226,6 +226,18 @@ def test_a_damaged_copy_is_made_again_with_a_line(labelled, tmp_path, damage):
     assert lines == [f"{copy} {what}; it is made again"]
 
 
+def test_half_a_line_of_a_killed_run_is_done_again(labelled, tmp_path):
+    output = tmp_path / "out"
+    attack_crops(labelled, output, Bicubic(2), batch_size=1)
+    journal = output / "attack.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])
+    for remade in (1, 0):
+        attack = Counting()
+        assert attack_crops(labelled, output, attack).quality.count == 3
+        assert len(attack.shapes) == remade
+
+
 def test_a_file_that_was_only_touched_is_known_by_its_content(labelled, tmp_path):
     attack_crops(labelled, tmp_path / "out", Bicubic(2))
     for path in labelled.rglob("*.png"):

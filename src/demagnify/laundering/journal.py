@@ -7,7 +7,10 @@ line is written once the copy is in place; a killed run loses only unfinished ph
 from __future__ import annotations
 
 import json
+import os
 import threading
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -76,6 +79,7 @@ class PhotoRecord(_Record):
     """A finished photograph.
 
     Attributes:
+        target: The name of its copy.
         stamp: `stamp_of` of the file that was read.
         digest: SHA-256 of its content.
         request: `Source.request` at the time.
@@ -84,6 +88,7 @@ class PhotoRecord(_Record):
         faces: Its faces, in order.
     """
 
+    target: str
     stamp: str
     digest: str
     request: str
@@ -125,14 +130,8 @@ class Journal:
             raise BadOutputError(
                 f"{output}: another run writes there", hint="wait for the other run"
             ) from error
-        path = output / FINISHED
-        self._lines: dict[str, str] = {}
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                target, found, record = line.partition("\t")
-                if found:
-                    self._lines[json.loads(target)] = record
-        self._file = path.open("a", encoding="utf-8")
+        self._lines = dict(_whole_lines(output / FINISHED))
+        self._file = (output / FINISHED).open("a", encoding="utf-8")
 
     def __enter__(self) -> Journal:
         return self
@@ -144,21 +143,28 @@ class Journal:
     def find(self, source: Source) -> PhotoRecord | None:
         """Returns the record of a photograph if it was finished with the present request."""
         line = self._lines.get(source.target)
-        if line is None:
-            return None
-        try:
-            record = PhotoRecord.model_validate_json(line)
-        except ValidationError:  # the last line of a killed run
-            return None
-        return record if record.request == source.request else None
+        record = None if line is None else PhotoRecord.model_validate_json(line)
+        return record if record is not None and record.request == source.request else None
 
-    def add(self, source: Source, record: PhotoRecord) -> None:
+    def add(self, record: PhotoRecord) -> None:
         """Records a photograph as finished; its copy is in place."""
         line = record.model_dump_json()
         with self._lock:
-            self._lines[source.target] = line
-            self._file.write(f"{json.dumps(source.target)}\t{line}\n")
+            self._lines[record.target] = line
+            self._file.write(f"{line}\n")
             self._file.flush()
+
+
+def _whole_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields target and line of every record; half a line at the end is cut off."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    if not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)
+    for line in data.decode(errors="replace").split("\n"):
+        with suppress(ValidationError):
+            yield PhotoRecord.model_validate_json(line).target, line
 
 
 def _claim(output: Path, settings: str, name: str) -> None:

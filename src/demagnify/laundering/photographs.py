@@ -133,7 +133,7 @@ class Reader:
             data = _read(source)
             digest = hashlib.sha256(data).hexdigest()
             if done is not None and done.digest == digest:
-                self._journal.add(source, done.model_copy(update={"stamp": stamp}))
+                self._journal.add(done.model_copy(update={"stamp": stamp}))
                 return Outcome(source)
             photo = Photograph.decode(data, name=str(source.path))
         except BadImageError as error:
@@ -305,6 +305,7 @@ class Writer:
             return Outcome(job.source, BadImageError(f"{name}: {error.message}", hint=error.hint))
         write_bytes(self._output / job.source.target, data)
         record = PhotoRecord(
+            target=job.source.target,
             stamp=job.stamp,
             digest=job.digest,
             request=job.source.request,
@@ -312,7 +313,7 @@ class Writer:
             note=job.note,
             faces=tuple(_record(face, job.photo.pixels, pixels) for face in job.faces),
         )
-        self._journal.add(job.source, record)
+        self._journal.add(record)
         return Outcome(job.source)
 
     def _paste(self, job: Job) -> Pixels:
