@@ -43,7 +43,7 @@ from demagnify.transforms.catalogue import DEGRADATIONS
 FIGURE: Final = ".rounds.png"
 """Suffix of the figure beside the output folder."""
 
-Data = Sequence[Path] | tuple[FaceDataset, FaceDataset]
+Data = Sequence[Path | str] | tuple[FaceDataset, FaceDataset]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Hardened:
 def harden(
     data: Data,
     config: HardeningConfig,
-    output: Path,
+    output: Path | str,
     *,
     detector: Detector | None = None,
     attacks: Sequence[Transform] = (),
@@ -104,10 +104,11 @@ def harden(
 
     Example:
         >>> config = HardeningConfig(rounds=1, detector="light")
-        >>> hardened = harden([Path("faces")], config, Path("runs/hard"))  # doctest: +SKIP
+        >>> hardened = harden(["faces"], config, "runs/hard")  # doctest: +SKIP
         >>> hardened.best.degraded  # doctest: +SKIP
         0.81
     """
+    output = Path(output)
     start = detector or detectors.load_detector(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
     pool = (*named, *attacks)

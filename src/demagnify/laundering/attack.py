@@ -57,8 +57,8 @@ class AttackSummary:
 
 
 def attack(
-    source: Path,
-    output: Path,
+    source: Path | str,
+    output: Path | str,
     config: AttackConfig | None = None,
     *,
     transform: Transform | None = None,
@@ -92,10 +92,11 @@ def attack(
         BadImageError: When strict, at the first bad file; or if no face could be attacked.
 
     Example:
-        >>> summary = attack(Path("photos"), Path("attacked"))  # doctest: +SKIP
+        >>> summary = attack("photos", "attacked")  # doctest: +SKIP
         >>> summary.quality.psnr  # doctest: +SKIP
         31.4
     """
+    source, output = Path(source), Path(output)
     config = config or AttackConfig()
     transform = transform or _create(config)
     sources = read_sources(
