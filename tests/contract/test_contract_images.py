@@ -8,8 +8,7 @@ from demagnify.core import images
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.face_finding import Face, Square, crop, paste
 from demagnify.data.manifest import Manifest
-from demagnify.data.sample.self_blend import self_blend
-from demagnify.data.sample.swap import swap_face
+from demagnify.data.sample.fakes import self_blend, swap_face
 
 MARKS = np.array([[45.0, 60], [85, 60], [65, 83], [48, 101], [82, 101]])
 FACE = Face((30.0, 30.0, 70.0, 90.0), MARKS.astype(np.float32), 0.9)

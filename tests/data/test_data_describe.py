@@ -13,10 +13,9 @@ from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError
 from demagnify.data import Box, Manifest, Record
 from demagnify.data.describe import Description, describe
-from demagnify.data.describe.crossings import like_crossings
-from demagnify.data.describe.looks import appearance, look_at, read_size
-from demagnify.data.describe.near import hamming, near_pairs
-from demagnify.data.describe.plots import save_picture
+from demagnify.data.describe.crossings import hamming, like_crossings, near_pairs
+from demagnify.data.describe.figure import save_figure
+from demagnify.data.describe.statistics import appearance, read_size, read_statistics
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +172,7 @@ def test_faces_without_an_appearance_are_like_no_other(tmp_path):
         Record(tmp_path / "2.png", 0, "train", "c", {}, tiny[0]),
         Record(tmp_path / "2.png", 1, "test", "d", {}, tiny[1]),
     ]
-    looks = look_at(Manifest(records, root=tmp_path))
+    looks = read_statistics(Manifest(records, root=tmp_path))
     assert looks.rows["appearance"].tolist() == [0, 0, 0, 0]
     assert (looks.rows["pixels"] != 0).all()
     assert describe(Manifest(records, root=tmp_path), distance=8).near == ()
@@ -267,7 +266,7 @@ def test_crossings_are_those_of_comparing_all(images_of, distance):
 
 def test_a_picture_and_the_json_are_written(leaky, tmp_path):
     found = describe(leaky)
-    save_picture(found, tmp_path / "out" / "description.png")
+    save_figure(found, tmp_path / "out" / "description.png")
     with Image.open(tmp_path / "out" / "description.png") as picture:
         assert min(picture.size) > 400
     assert Description.model_validate_json(found.model_dump_json()) == found
@@ -286,5 +285,10 @@ def test_a_set_without_any_readable_image_is_described(tmp_path):
     manifest = Manifest([Record(tmp_path / "a.png", 1, "all", "g")], root=tmp_path)
     found = describe(manifest)
     assert (found.splits[0].sizes, found.splits[0].imbalance, found.hashed) == (None, None, 0)
-    assert len(look_at(manifest).skipped) == 1
-    save_picture(found, tmp_path / "description.png")
+    assert len(read_statistics(manifest).skipped) == 1
+    save_figure(found, tmp_path / "description.png")
+
+
+def test_the_perceptual_hash_is_that_of_the_package_imagehash():
+    expected = ["fed818c8f313d4c4", "8ce7f058b83a27ca", "bd4c9b8d075b9524"]
+    assert [f"{appearance(photo(seed)):016x}" for seed in range(3)] == expected

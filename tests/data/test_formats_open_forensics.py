@@ -10,8 +10,8 @@ from field_sets import CATEGORIES, coco, open_forensics, picture, write_json
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data import FAKE, REAL, Manifest
+from demagnify.data.describe import count_repeats
 from demagnify.data.labels import named_label
-from demagnify.data.prepare import count_repeats
 
 
 @pytest.fixture

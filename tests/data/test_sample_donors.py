@@ -9,8 +9,7 @@ from drawn_faces import EYES, draw_face
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
 from demagnify.data.face_finding import Face
-from demagnify.data.sample import donors
-from demagnify.data.sample.portraits import find_portrait
+from demagnify.data.sample.portraits import METHODS, choose_donors, find_portrait, rng_for
 
 
 @pytest.fixture
@@ -27,18 +26,18 @@ def portrait(tmp_path, finder):
 
 def test_nobody_is_their_own_donor_and_each_gets_one_recipe(portrait):
     portraits = [portrait(seed) for seed in range(20)]
-    recipes = donors.choose(portraits, seed=0)
+    recipes = choose_donors(portraits, seed=0)
     assert [recipe.target for recipe in recipes] == portraits
     assert all(recipe.donor is not recipe.target for recipe in recipes)
     assert all((recipe.donor is None) == (recipe.method == "self-blend") for recipe in recipes)
-    assert {recipe.method for recipe in recipes} == set(donors.METHODS)
+    assert {recipe.method for recipe in recipes} == set(METHODS)
 
 
 def test_the_seed_chooses(portrait):
     portraits = [portrait(seed) for seed in range(20)]
 
     def chosen(seed):
-        recipes = donors.choose(portraits, seed=seed)
+        recipes = choose_donors(portraits, seed=seed)
         return [(recipe.method, recipe.donor and recipe.donor.name) for recipe in recipes]
 
     assert chosen(1) == chosen(1)
@@ -47,27 +46,27 @@ def test_the_seed_chooses(portrait):
 
 def test_one_photograph_alone_becomes_a_self_blend(portrait):
     for seed in range(8):
-        (recipe,) = donors.choose([portrait(3)], seed=seed)
+        (recipe,) = choose_donors([portrait(3)], seed=seed)
         assert (recipe.method, recipe.donor) == ("self-blend", None)
-    assert donors.choose([], seed=0) == []
+    assert choose_donors([], seed=0) == []
 
 
 def test_donors_are_turned_like_their_targets(portrait):
     left = [portrait(seed, turn=-0.2) for seed in range(8)]
     right = [portrait(100 + seed, turn=0.2) for seed in range(8)]
-    recipes = [r for seed in range(4) for r in donors.choose(left + right, seed=seed) if r.donor]
+    recipes = [r for seed in range(4) for r in choose_donors(left + right, seed=seed) if r.donor]
     assert len(recipes) > 10
     assert all((recipe.target in left) == (recipe.donor in left) for recipe in recipes)
 
 
 def test_a_face_turned_far_away_becomes_a_self_blend(portrait):
     turned = [portrait(seed, turn=0.8) for seed in range(6)]
-    assert {recipe.method for recipe in donors.choose(turned, seed=0)} == {"self-blend"}
+    assert {recipe.method for recipe in choose_donors(turned, seed=0)} == {"self-blend"}
 
 
 def test_generators_depend_on_all_that_names_them():
     draws = {
-        donors.generator(seed, purpose, name).random()
+        rng_for(seed, purpose, name).random()
         for seed in (0, 1)
         for purpose in ("fake", "recipe")
         for name in ("a", "b")

@@ -5,9 +5,8 @@ import pytest
 from drawn_faces import draw_face
 
 from demagnify.core import images
-from demagnify.data.sample import blending
-from demagnify.data.sample.self_blend import self_blend
-from demagnify.data.sample.swap import swap_face
+from demagnify.data.sample import fakes
+from demagnify.data.sample.fakes import self_blend, swap_face
 
 
 def swapped(blend, seed=0, donor_seed=2):
@@ -90,9 +89,9 @@ def test_colours_are_matched_inside_the_mask():
     target[:, 40:] = 255
     mask = np.zeros((60, 60), dtype=np.float32)
     mask[:, :40] = 1
-    matched = blending.match_colours(source, target, mask)
+    matched = fakes.match_colours(source, target, mask)
     assert np.abs(matched[:, :40].mean((0, 1)) - target[:, :40].mean((0, 1))).max() < 8
-    unchanged = blending.match_colours(source, target, mask, strength=0.0)
+    unchanged = fakes.match_colours(source, target, mask, strength=0.0)
     assert np.abs(unchanged.astype(int) - source).max() <= 1
 
 
@@ -100,7 +99,7 @@ def test_colours_are_matched_inside_the_mask():
 def test_a_softened_mask_stays_inside_the_old_one(width):
     mask = np.zeros((80, 80), dtype=np.float32)
     mask[10:70, 10:70] = 1
-    soft = blending.soften(mask, width)
+    soft = fakes.soften(mask, width)
     assert (soft <= mask).all()
     assert soft[40, 40] == pytest.approx(1.0, abs=0.01)
     rising = soft[40, 9:40]
@@ -113,12 +112,12 @@ def test_cloning_a_photograph_into_itself_moves_nothing():
     for height in (60, 61):
         mask = np.zeros(target.shape[:2], dtype=np.float32)
         mask[80 : 80 + height, 50:121] = 1
-        cloned = blending.clone(target, target, mask)
+        cloned = fakes.clone(target, target, mask)
         assert np.abs(cloned.astype(int) - target).max() <= 2
 
 
 def test_cloning_at_the_border_or_with_nothing_to_clone_is_fine():
     target, _ = draw_face(3)
     everywhere = np.ones(target.shape[:2], dtype=np.float32)
-    assert blending.clone(target, target, everywhere).shape == target.shape
-    assert np.array_equal(blending.clone(target, target, 0 * everywhere), target)
+    assert fakes.clone(target, target, everywhere).shape == target.shape
+    assert np.array_equal(fakes.clone(target, target, 0 * everywhere), target)

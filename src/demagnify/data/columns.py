@@ -163,6 +163,11 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
     return whole if pa.types.is_dictionary(whole.type) else pc.dictionary_encode(whole)
 
 
+def input_keys(table: pa.Table) -> list[str]:
+    """Returns the columns that tell one input of a network from another: file, box and frame."""
+    return [name for name in ("file_name", *BOX, "frame") if name in table.column_names]
+
+
 def first_places(numbers: pa.Array) -> list[int]:
     """Returns the distinct numbers in the order in which they first appear."""
     found: list[int] = pc.unique(numbers).to_pylist()

@@ -63,14 +63,14 @@ def run(
     from demagnify.core.files import write_text
     from demagnify.data import Manifest
     from demagnify.data.describe import describe
-    from demagnify.data.describe.plots import save_picture
+    from demagnify.data.describe.figure import save_figure
 
     chosen = _parse_settings(settings or [])
     manifest = Manifest.load(source, format=format_name, strict=strict, **chosen)
     description = describe(manifest, hashes=hashes, distance=distance)
     if out is not None:
         write_text(out / "description.json", description.model_dump_json(indent=2) + "\n")
-        save_picture(description, out / "description.png")
+        save_figure(description, out / "description.png")
     if as_json:
         typer.echo(description.model_dump_json(indent=2))
     else:

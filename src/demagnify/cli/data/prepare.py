@@ -94,7 +94,8 @@ def run(
     `skipped.csv`. What is done is not done again.
     """
     from demagnify.data import Manifest, formats
-    from demagnify.data.prepare import PrepareSettings, count_repeats, prepare
+    from demagnify.data.describe import count_repeats
+    from demagnify.data.prepare import PrepareSettings, prepare
 
     given: dict[str, Any] = {
         "fraction": fraction,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,10 +12,16 @@ from numpy.typing import NDArray
 
 from demagnify.core.errors import BadConfigError
 from demagnify.data import columns
-from demagnify.data.describe.conflicts import conflicts_of_names, conflicts_of_pixels
-from demagnify.data.describe.crossings import check_count, group_crossings, like_crossings
-from demagnify.data.describe.description import SIZE_EDGES, Description, LeftOut, Sizes, Split
-from demagnify.data.describe.looks import Looks, look_at
+from demagnify.data.describe.crossings import EXAMPLES, check_count, group_crossings, like_crossings
+from demagnify.data.describe.description import (
+    SIZE_EDGES,
+    Conflict,
+    Description,
+    LeftOut,
+    Sizes,
+    Split,
+)
+from demagnify.data.describe.statistics import Statistics, read_statistics
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import BOX
 
@@ -30,7 +37,7 @@ def describe(
 
     Args:
         manifest: The data set.
-        hashes: Whether to look for images that are in several splits, which decodes everything.
+        hashes: Whether to search for images that are in several splits, which decodes everything.
         distance: In how many of the 64 bits of the perceptual hash near duplicates may differ. Of
             faces saved again at JPEG quality 40, at half or at 1.5 times their size, 2 bits find
             98 % and more; at 4 bits aligned faces of different people begin to look alike.
@@ -46,22 +53,24 @@ def describe(
     order = [counts.split for counts in manifest.describe()]
     check_count(order)
     splits = _split_numbers(manifest, order)
-    looks = look_at(manifest, hashes=hashes, workers=workers)
-    rows = looks.rows[looks.rows["pixels"] != 0]
-    places = looks.kept[looks.rows["pixels"] != 0]
+    seen = read_statistics(manifest, hashes=hashes, workers=workers)
+    rows = seen.rows[seen.rows["pixels"] != 0]
+    places = seen.kept[seen.rows["pixels"] != 0]
     names = manifest.table["file_name"].take(pa.array(places))
     shown = names.to_pylist()
-    seen = rows["appearance"] != 0
-    faces = [name for name, has_one in zip(shown, seen, strict=True) if has_one]
+    alike = rows["appearance"] != 0
+    faces = [name for name, has_one in zip(shown, alike, strict=True) if has_one]
     return Description(
         source=str(manifest.root),
         images=len(manifest),
-        splits=_splits(manifest, looks, splits),
+        splits=_splits(manifest, seen, splits),
         hashed=len(rows),
         distance=distance,
         torn_groups=group_crossings(manifest.table["group"], splits, order),
         identical=like_crossings(rows["pixels"], splits[places], order, 0, shown),
-        near=like_crossings(rows["appearance"][seen], splits[places][seen], order, distance, faces),
+        near=like_crossings(
+            rows["appearance"][alike], splits[places][alike], order, distance, faces
+        ),
         conflicts=(
             *conflicts_of_names(manifest),
             *conflicts_of_pixels(rows["pixels"], manifest.labels[places], names),
@@ -69,7 +78,7 @@ def describe(
         unprepared=_count_unprepared(manifest),
         left_out=tuple(
             LeftOut(where=one.where, reason=one.reason)
-            for one in (*manifest.skipped, *looks.skipped)
+            for one in (*manifest.skipped, *seen.skipped)
         ),
     )
 
@@ -83,9 +92,9 @@ def _split_numbers(manifest: Manifest, order: list[str]) -> NDArray[np.int64]:
     return np.asarray(np.array(numbers, dtype=np.int64)[np.asarray(found.indices)])
 
 
-def _splits(manifest: Manifest, looks: Looks, splits: NDArray[np.int64]) -> tuple[Split, ...]:
-    shorter = np.minimum(looks.rows["width"], looks.rows["height"])
-    homes = splits[looks.kept]
+def _splits(manifest: Manifest, seen: Statistics, splits: NDArray[np.int64]) -> tuple[Split, ...]:
+    shorter = np.minimum(seen.rows["width"], seen.rows["height"])
+    homes = splits[seen.kept]
     return tuple(
         Split(
             name=counts.split,
@@ -124,3 +133,92 @@ def _count_unprepared(manifest: Manifest) -> int:
     for name in known:
         uncut |= ~np.asarray(pc.is_null(manifest.table[name]))
     return int(uncut.sum())
+
+
+def conflicts_of_names(manifest: Manifest) -> list[Conflict]:
+    """Returns files that are listed as real and as fake, with the same box and frame.
+
+    Those, too, of which all lines but the first were left out on reading.
+    """
+    table = manifest.table
+    keys = columns.input_keys(table)
+    left_out = [one.contradicts for one in manifest.skipped if one.contradicts]
+    return _conflicts("name", table.select([*keys, "label"]), keys) or _left_out(left_out)
+
+
+def conflicts_of_pixels(
+    digests: NDArray[np.uint64], labels: NDArray[np.int64], names: pa.ChunkedArray
+) -> list[Conflict]:
+    """Returns images whose pixels stand under both labels, under whatever names.
+
+    Args:
+        digests: What tells the pixels of each image from others, uint64 (n,).
+        labels: Label of each image.
+        names: File name of each image.
+    """
+    columns = {"pixels": pa.array(digests), "label": pa.array(labels), "file_name": names}
+    return _conflicts("pixels", pa.table(columns), ["pixels"])
+
+
+def _left_out(names: list[str]) -> list[Conflict]:
+    if not names:
+        return []
+    files = list(dict.fromkeys(names))
+    count = len(files) + len(names)
+    return [
+        Conflict(kind="name", inputs=len(files), images=count, examples=tuple(files[:EXAMPLES]))
+    ]
+
+
+def _conflicts(kind: str, table: pa.Table, keys: list[str]) -> list[Conflict]:
+    wanted = [("label", "min"), ("label", "max"), ("label", "count")]
+    if "file_name" not in keys:
+        wanted.append(("file_name", "min"))
+    inputs = table.group_by(keys).aggregate(wanted)
+    both = inputs.filter(pc.not_equal(inputs["label_min"], inputs["label_max"]))
+    if not len(both):
+        return []
+    names = both["file_name" if "file_name" in keys else "file_name_min"]
+    examples = pc.unique(names.slice(0, 100)).to_pylist()
+    return [
+        Conflict(
+            kind=kind,
+            inputs=len(both),
+            images=pc.sum(both["label_count"]).as_py(),
+            examples=tuple(examples[:EXAMPLES]),
+        )
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How far a data set repeats itself.
+
+    Attributes:
+        rows: How many labelled images it lists.
+        inputs: How many different ones: files, frames of them, and boxes in these.
+        conflicting: How many of the rows have an input that comes with the other label as well.
+    """
+
+    rows: int
+    inputs: int
+    conflicting: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rows} labels for {self.inputs} different images; {self.conflicting} of the "
+            "labels stand beside the opposite label of the same image"
+        )
+
+
+def count_repeats(manifest: Manifest) -> Repeats:
+    """Counts inputs that a network gets more than once, and those under both labels.
+
+    In the "scene" view of OpenForensics every photograph comes back once for each of its faces, so
+    that no network can be right about all of them; in the "face" view nothing repeats.
+    """
+    keys = columns.input_keys(manifest.table)
+    grouped = manifest.table.select([*keys, "label"]).group_by(keys)
+    counts = grouped.aggregate([("label", "min"), ("label", "max"), ("label", "count")])
+    torn = counts.filter(pc.not_equal(counts["label_min"], counts["label_max"]))
+    return Repeats(len(manifest), len(counts), int(pc.sum(torn["label_count"]).as_py() or 0))

@@ -1,22 +1,155 @@
-"""A photograph with everything that its file carries."""
+"""A photograph with everything that its file carries, so that a copy is encoded alike."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.images import Pixels, check_pixels
-from demagnify.data.photographs.codecs import Coding, coding_of, format_of
 from demagnify.data.photographs.metadata import Metadata, read_metadata
-from demagnify.data.photographs.png import encode_png
+
+Coding = Mapping[str, Any]
+"""What Pillow's `save` takes to encode as a file was encoded."""
+
+WEBP_QUALITY: Final = 90
+"""For lossy WebP, whose files do not tell their quality."""
+
+_LOSSLESS_TIFF: Final = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate")
+
+
+def coding_of(image: Image.Image, data: bytes) -> Coding | None:
+    """Returns how a file was encoded; None for formats that demagnify does not write.
+
+    JPEG keeps its quantisation tables, chroma subsampling and progression, TIFF a lossless
+    compression. Lossy WebP is written with `WEBP_QUALITY`.
+
+    Args:
+        image: The photograph as `images.opened` yields it.
+        data: The file's content.
+    """
+    reader = _READERS.get(image.format or "")
+    return None if reader is None else reader(image, data)
+
+
+def format_of(image: Image.Image) -> str:
+    """Returns the format to write: phones' several pictures in one JPEG become a plain one."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _jpeg(image: Image.Image, _data: bytes) -> Coding:
+    if not isinstance(image, JpegImagePlugin.JpegImageFile):
+        return {}
+    coding: dict[str, Any] = {"progressive": bool(image.info.get("progressive"))}
+    # A table for each component, brightness first; the last two share theirs as a rule.
+    numbers = [component[3] for component in image.layer[:3]]
+    while len(numbers) > 1 and numbers[-1] == numbers[-2]:
+        numbers.pop()
+    coding["qtables"] = [image.quantization[number] for number in numbers]
+    subsampling = JpegImagePlugin.get_sampling(image)
+    if subsampling >= 0:
+        coding["subsampling"] = subsampling
+    return coding
+
+
+def _webp(_image: Image.Image, data: bytes) -> Coding:
+    if b"VP8L" in set(_riff_chunks(data)):
+        return {"lossless": True, "exact": True}
+    return {"quality": WEBP_QUALITY}
+
+
+def _riff_chunks(data: bytes) -> Iterator[bytes]:
+    """Yields the names of the chunks of a WebP file; of an animation, those of its frames too."""
+    position = 12
+    while position + 8 <= len(data):
+        name = data[position : position + 4]
+        yield name
+        size = int.from_bytes(data[position + 4 : position + 8], "little")
+        position += 8 + (16 if name == b"ANMF" else size + size % 2)
+
+
+def _tiff(image: Image.Image, _data: bytes) -> Coding:
+    compression = image.info.get("compression")
+    return {"compression": compression if compression in _LOSSLESS_TIFF else "tiff_adobe_deflate"}
+
+
+def _plain(_image: Image.Image, _data: bytes) -> Coding:
+    return {}
+
+
+_READERS: Final[Mapping[str, Callable[[Image.Image, bytes], Coding]]] = {
+    "JPEG": _jpeg,
+    "MPO": _jpeg,
+    "PNG": _plain,
+    "WEBP": _webp,
+    "TIFF": _tiff,
+    "BMP": _plain,
+    "GIF": _plain,
+}
+
+
+# OpenCV writes a photograph two to three times as fast as Pillow, about a tenth larger.
+_FAST: Final = (
+    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
+    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+)
+_TO_OPENCV: Final = {"RGB": cv2.COLOR_RGB2BGR, "RGBA": cv2.COLOR_RGBA2BGRA}
+_SIGNATURE_AND_HEADER: Final = 8 + 25
+
+
+def encode_png(image: Image.Image, metadata: Metadata) -> bytes:
+    """Returns a photograph as a PNG file, losslessly.
+
+    Args:
+        image: Of mode L, LA, RGB or RGBA.
+        metadata: What the file shall say.
+    """
+    if image.mode == "LA":  # OpenCV does not write it
+        return _pillow(image, metadata)
+    pixels = np.asarray(image)
+    if image.mode in _TO_OPENCV:
+        pixels = cv2.cvtColor(pixels, _TO_OPENCV[image.mode])
+    _, encoded = cv2.imencode(".png", pixels, _FAST)
+    written = encoded.tobytes()
+    chunks = b"".join(_metadata_chunks(image.mode, metadata))
+    head, rest = written[:_SIGNATURE_AND_HEADER], written[_SIGNATURE_AND_HEADER:]
+    return head + chunks + rest
+
+
+def _metadata_chunks(mode: str, metadata: Metadata) -> Iterator[bytes]:
+    """Yields the chunks that hold the metadata, as Pillow writes them beside a single pixel."""
+    if metadata == Metadata():
+        return
+    donor = _pillow(Image.new(mode, (1, 1)), metadata)
+    position = _SIGNATURE_AND_HEADER
+    while position < len(donor):
+        size = 12 + int.from_bytes(donor[position : position + 4], "big")
+        if donor[position + 4 : position + 8] not in (b"IDAT", b"IEND"):
+            yield donor[position : position + size]
+        position += size
+
+
+def _pillow(image: Image.Image, metadata: Metadata) -> bytes:
+    options: dict[str, Any] = metadata.options()
+    texts = PngImagePlugin.PngInfo()
+    if xmp := options.pop("xmp", b""):
+        texts.add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    if comment := options.pop("comment", b""):
+        texts.add_text("Comment", comment.decode("latin-1"))
+    for key, value in metadata.text.items():
+        texts.add_itxt(key, value)
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", pnginfo=texts, compress_level=1, **options)
+    return buffer.getvalue()
+
 
 SaveAs = Literal["png", "original"]
 """Lossless PNG, or the format and JPEG tables that the original has."""

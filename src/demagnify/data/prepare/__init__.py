@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from demagnify.data.prepare.cached import open_faces, prepared
 from demagnify.data.prepare.folder import PrepareSummary, prepare
-from demagnify.data.prepare.repeats import Repeats, count_repeats
 from demagnify.data.prepare.settings import PrepareSettings
 
 __all__ = [
     "PrepareSettings",
     "PrepareSummary",
-    "Repeats",
-    "count_repeats",
     "open_faces",
     "prepare",
     "prepared",

@@ -1,4 +1,4 @@
-"""Builds the sample set: face crops of real photographs, and a fake of each."""
+"""Builds the sample set: face crops of real photographs, a fake of each, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
 from demagnify.core import assets, files, images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.core.images import Pixels
@@ -17,11 +20,8 @@ from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.records import Record, Skipped, is_utf8
-from demagnify.data.sample import contact_sheet, donors
-from demagnify.data.sample.donors import Recipe
-from demagnify.data.sample.portraits import Portrait, find_portrait
-from demagnify.data.sample.self_blend import self_blend
-from demagnify.data.sample.swap import swap_face
+from demagnify.data.sample.fakes import self_blend, swap_face
+from demagnify.data.sample.portraits import Portrait, Recipe, choose_donors, find_portrait, rng_for
 from demagnify.data.splits import FRACTIONS, split_of
 
 SIZE: Final = 224
@@ -82,7 +82,7 @@ def build_sample(
     render = partial(_render, output=output, seed=seed)
     pairs = list(in_threads(render, recipes, "making fakes", workers=workers))
     manifest = Manifest((record for pair in pairs for record in pair), root=output, skipped=skipped)
-    contact_sheet.save(manifest, output / CONTACT_SHEET)
+    save_contact_sheet(manifest, output / CONTACT_SHEET)
     manifest.save(output / FILE_NAME)
     return manifest
 
@@ -136,7 +136,7 @@ def _recipes(portraits: Sequence[Portrait], seed: int) -> list[Recipe]:
     return [
         recipe
         for split in FRACTIONS
-        for recipe in donors.choose([p for p in portraits if split_of(p.name) == split], seed=seed)
+        for recipe in choose_donors([p for p in portraits if split_of(p.name) == split], seed=seed)
     ]
 
 
@@ -166,7 +166,7 @@ def _render(recipe: Recipe, *, output: Path, seed: int) -> tuple[Record, Record]
 
 def make_fake(recipe: Recipe, photo: Pixels, *, seed: int) -> Pixels:
     """Carries out a recipe on the portrait's pixels; returns uint8 RGB of the same shape."""
-    rng = donors.generator(seed, "fake", recipe.target.name)
+    rng = rng_for(seed, "fake", recipe.target.name)
     if recipe.method == "self-blend" or recipe.donor is None:
         return self_blend(photo, recipe.target.landmarks, rng=rng)[0]
     return swap_face(
@@ -183,3 +183,48 @@ def publish(pixels: Pixels, portrait: Portrait) -> Pixels:
     """Returns the face crop (224, 224, 3) of a portrait, real or fake, after its JPEG."""
     published = images.decode(images.encode_jpeg(pixels, quality=JPEG_QUALITY))
     return portrait.crop(published, SIZE)
+
+
+PAIRS: Final = 40
+COLUMNS: Final = 4
+
+_SIDE: Final = 168
+_CAPTION: Final = 36
+_GAP: Final = 10
+
+
+def save_contact_sheet(manifest: Manifest, path: Path, *, pairs: int = PAIRS) -> None:
+    """Draws pairs of a real face and its fake, evenly spread over the set, into a PNG.
+
+    Under each pair stand the photograph and its split, the method, and the donor.
+
+    Args:
+        manifest: A set as `build_sample` makes it.
+        path: The PNG to write.
+        pairs: How many pairs to show at most.
+    """
+    shown = _pick(manifest, pairs)
+    columns = min(COLUMNS, len(shown))
+    rows = -(-len(shown) // columns)
+    cell = (2 * _SIDE + 2 + _GAP, _SIDE + _CAPTION + _GAP)
+    sheet = Image.new("RGB", (columns * cell[0] + _GAP, rows * cell[1] + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=13)
+    for number, (real, fake) in enumerate(shown):
+        x = _GAP + (number % columns) * cell[0]
+        y = _GAP + (number // columns) * cell[1]
+        for offset, record in ((0, real), (_SIDE + 2, fake)):
+            face = images.fit(images.load(record.path), _SIDE)
+            sheet.paste(Image.fromarray(face), (x + offset, y))
+        draw.text((x, y + _SIDE + 2), f"real {real.group} ({real.split})", "black", font)
+        method, donor = fake.extra["method"], fake.extra["donor"]
+        caption = f"fake: {method}, donor {donor}" if donor else f"fake: {method}"
+        draw.text((x, y + _SIDE + 18), caption, "black", font)
+    images.save_png(path, np.asarray(sheet))
+
+
+def _pick(manifest: Manifest, pairs: int) -> list[tuple[Record, Record]]:
+    reals = {record.group: record for record in manifest if record.label == REAL}
+    fakes = [record for record in manifest if record.label == FAKE]
+    chosen = np.unique(np.linspace(0, len(fakes) - 1, pairs).round().astype(int))
+    return [(reals[fakes[index].group], fakes[index]) for index in chosen]

@@ -7,6 +7,7 @@ costs no more than itself.
 
 from __future__ import annotations
 
-from demagnify.data.tables.reading import READERS, TableFile, read_tables
+from demagnify.data.tables.readers import READERS
+from demagnify.data.tables.reading import TableFile, read_tables
 
 __all__ = ["READERS", "TableFile", "read_tables"]

@@ -7,7 +7,6 @@ names, numbers mean nothing by themselves: 0 is fake where fake is the first nam
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,6 @@ import yaml
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data.labels import label_name, named_label
-from demagnify.data.tables.block import Block
 
 LABEL: Final = "label"
 
@@ -49,24 +47,22 @@ class ClassNames:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def applied(self, block: Block) -> Block:
-        """Returns a block with the labels by name, where they are numbers and have names.
+    def apply(self, columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        """Returns columns with the labels by name, where they are numbers and have names.
 
         Raises:
             BadManifestError: If the names cannot be read, or none of them is real or fake.
         """
-        column = block.columns.get(LABEL)
+        column = columns.get(LABEL)
         if column is None or not pc.any(pc.match_substring_regex(column, r"^\s*-?\d")).as_py():
-            return block
-        if self._said is None:
-            return block
-        place, names = self._said
-        return dataclasses.replace(
-            block, columns={**block.columns, LABEL: by_name(column, names, told_by=place)}
-        )
+            return columns
+        if self._found is None:
+            return columns
+        place, names = self._found
+        return {**columns, LABEL: by_name(column, names, source=place)}
 
     @cached_property
-    def _said(self) -> tuple[Path, Names] | None:
+    def _found(self) -> tuple[Path, Names] | None:
         """Returns the nearest file that names the labels, and the names."""
         folder = self._folder.absolute()
         for home in (folder, *folder.parents[:_ABOVE]):
@@ -82,7 +78,7 @@ class ClassNames:
         return None
 
 
-def by_name(column: pa.Array, names: Names, *, told_by: object) -> pa.Array:
+def by_name(column: pa.Array, names: Names, *, source: object) -> pa.Array:
     """Returns labels, texts, with numbers replaced by what they stand for.
 
     A number without a name is no label any more, and neither is one whose name is neither real
@@ -91,7 +87,7 @@ def by_name(column: pa.Array, names: Names, *, told_by: object) -> pa.Array:
     Args:
         column: The labels, texts.
         names: The name of each number.
-        told_by: Who says so, for the message.
+        source: The file that gives the names, for the message.
 
     Raises:
         BadManifestError: If none of the names is real or fake.
@@ -102,7 +98,7 @@ def by_name(column: pa.Array, names: Names, *, told_by: object) -> pa.Array:
     if not set(labels.values()) - {None}:
         told = ", ".join(repr(name) for name in list(names.values())[:_TOLD])
         raise BadManifestError(
-            f"{told_by}: no label is called real or fake; they are called {told:.200}",
+            f"{source}: no label is called real or fake; they are called {told:.200}",
             hint="write real and fake into the column label",
         )
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from demagnify.data.records import is_utf8
-from demagnify.data.tables.block import ROWS
+from demagnify.data.tables.readers import ROWS
 
 # An empty part, "." or ".." anywhere, a slash at either end, or nothing at all.
 _ROUNDABOUT: Final = r"(^|/)\.{0,2}(/|$)"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +14,10 @@ import pyarrow.compute as pc
 from demagnify.core.errors import BadManifestError
 from demagnify.data import columns, splits
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import BOX, Skipped
-from demagnify.data.tables import csv_file, jsonl_file, parquet_file, presence, values
+from demagnify.data.records import Skipped
+from demagnify.data.tables import presence, values
 from demagnify.data.tables.class_names import ClassNames
-
-READERS: Final = MappingProxyType(
-    {
-        ".csv": csv_file.read,
-        ".jsonl": jsonl_file.read,
-        ".ndjson": jsonl_file.read,
-        ".parquet": parquet_file.read,
-    }
-)
+from demagnify.data.tables.readers import READERS, read_csv
 
 Faults = dict[int, str]
 
@@ -78,7 +69,7 @@ def read_tables(
 
 def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, Faults, Faults]:
     """Returns the good rows, what is wrong with the others, and which file is under both labels."""
-    read = READERS.get(file.path.suffix.lower(), csv_file.read)
+    read = READERS.get(file.path.suffix.lower(), read_csv)
     parent = file.path.parent.relative_to(root).as_posix()
     prefix = "" if parent == "." else f"{parent}/"
     faults: Faults = {}
@@ -87,7 +78,7 @@ def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, 
     class_names = ClassNames(file.path.parent)
     try:
         for block in read(file.path):
-            named = class_names.applied(block)
+            named = dataclasses.replace(block, columns=class_names.apply(block.columns))
             part, wrong = values.parse(named, prefix=prefix, split=file.split)
             parts.append(part)
             faults |= wrong
@@ -122,7 +113,7 @@ def _once(table: pa.Table, faults: Faults) -> tuple[pa.Table, dict[int, str]]:
 
     And the files, by the number of the row left out, that stand under both labels.
     """
-    keys = [name for name in ("file_name", *BOX, "frame") if name in table.column_names]
+    keys = columns.input_keys(table)
     numbered = table.select(keys).append_column("place", pa.array(np.arange(len(table))))
     firsts = numbered.group_by(keys).aggregate([("place", "min")])["place_min"]
     if len(firsts) == len(table):

@@ -17,7 +17,7 @@ from demagnify.data import splits
 from demagnify.data.columns import EXTRA
 from demagnify.data.labels import parse_label, parse_truth
 from demagnify.data.records import BOX, COLUMNS, Box
-from demagnify.data.tables.block import Block
+from demagnify.data.tables.readers import Block
 
 T = TypeVar("T")
 Faults = dict[int, str]

@@ -18,7 +18,7 @@ _BLUE: Final = "#0067a5"
 _ORANGE: Final = "#b84a00"
 
 
-def save_picture(description: Description, path: Path) -> None:
+def save_figure(description: Description, path: Path) -> None:
     """Draws labels, sizes and what crosses splits, as a PNG.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A look at every image: how large it is and, where asked for, what it looks like."""
+"""Statistics of every image: its size and, where asked for, hashes of its content."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
+from scipy.fft import dctn
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
@@ -37,17 +38,17 @@ Row = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Looks:
-    """What was seen of a manifest's images.
+class Statistics:
+    """Sizes and hashes of a manifest's images.
 
     Attributes:
-        rows: One for each image that could be seen, (n,): `width` and `height` in pixels, of the
+        rows: One for each image that could be read, (n,): `width` and `height` in pixels, of the
             box where a record has one, 0 where only a video could tell; `appearance`, the
             perceptual hash, and `pixels`, 64 bits of the SHA-256 of the decoded pixels, both 0
             where nothing was hashed; `appearance` alone is 0 of a face without any: under 8
             pixels on a side, or of one colour.
         kept: Which records these are, by number.
-        skipped: The files of which nothing could be seen, and why.
+        skipped: The files that could not be read, and why.
     """
 
     rows: Row
@@ -55,11 +56,13 @@ class Looks:
     skipped: list[Skipped]
 
 
-def look_at(manifest: Manifest, *, hashes: bool = True, workers: int | None = None) -> Looks:
-    """Looks at every image of a manifest.
+def read_statistics(
+    manifest: Manifest, *, hashes: bool = True, workers: int | None = None
+) -> Statistics:
+    """Reads sizes and hashes of every image of a manifest.
 
     Without hashes only the headers of files are read. With them every image is decoded once, and
-    what was seen is kept in the cache folder, so that an interrupted look goes on where it was.
+    the result is kept in the cache folder, so that an interrupted run goes on where it was.
     The perceptual hash is pHash: the signs of the 64 lowest frequencies of a 32x32 grey copy.
 
     Args:
@@ -74,9 +77,9 @@ def look_at(manifest: Manifest, *, hashes: bool = True, workers: int | None = No
     def make(first: int) -> Iterator[Row | Skipped]:
         rest = manifest[first:]
         photos = (list(same) for _, same in groupby(rest, key=lambda record: record.path))
-        look = _look_inside if hashes else _look_at_header
+        read = _read_content if hashes else _read_header
         seen = in_threads(
-            look, photos, "looking at images", workers=workers, total=_count_photos(rest)
+            read, photos, "reading images", workers=workers, total=_count_photos(rest)
         )
         for records, result in seen:
             if isinstance(result, str):
@@ -86,10 +89,10 @@ def look_at(manifest: Manifest, *, hashes: bool = True, workers: int | None = No
                 yield from result
 
     limit = 0 if hashes else storage.MEMORY_LIMIT
-    shelf = storage.Shelf("looks", (), ROW, limit, version=f"2 {_boxes(manifest)}")
+    shelf = storage.Shelf("statistics", (), ROW, limit, version=f"2 {_boxes(manifest)}")
     paths = (str(record.path) for record in manifest)
     stored = storage.filled(shelf, paths, len(manifest), make)
-    return Looks(stored.rows, stored.kept, stored.skipped)
+    return Statistics(stored.rows, stored.kept, stored.skipped)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -112,7 +115,7 @@ def read_size(path: Path) -> tuple[int, int]:
 Seen = tuple[Sequence[Record], list[Row] | str]
 
 
-def _look_at_header(records: Sequence[Record]) -> Seen:
+def _read_header(records: Sequence[Record]) -> Seen:
     """Returns the sizes of the faces of one file: their boxes', else the one in its header."""
     whole = (0, 0)
     if any(record.prepared for record in records):
@@ -123,7 +126,7 @@ def _look_at_header(records: Sequence[Record]) -> Seen:
     return records, [_row(record.box, whole) for record in records]
 
 
-def _look_inside(records: Sequence[Record]) -> Seen:
+def _read_content(records: Sequence[Record]) -> Seen:
     """Returns sizes and hashes of the faces of one file."""
     if any(record.frame is not None for record in records):
         return records, [_row(record.box, (0, 0)) for record in records]
@@ -149,10 +152,13 @@ def _hashed_row(photo: images.Pixels, record: Record) -> Row:
 
 
 def appearance(pixels: images.Pixels) -> int:
-    """Returns the perceptual hash, 64 bits, of a photograph, uint8 RGB (H, W, 3)."""
-    import imagehash
+    """Returns the perceptual hash (pHash), 64 bits, of a photograph, uint8 RGB (H, W, 3).
 
-    bits = imagehash.phash(Image.fromarray(pixels)).hash.ravel()
+    Same bits as `imagehash.phash`.
+    """
+    small = Image.fromarray(pixels).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    frequencies = dctn(np.asarray(small, dtype=np.float64))[:8, :8]
+    bits = frequencies > np.median(frequencies)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
