@@ -120,7 +120,6 @@ def _crossing(
     return Crossing(split=order[one], other=order[other], count=count, examples=tuple(examples))
 
 
-Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]
 
 BITS: Final = 64
