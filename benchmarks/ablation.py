@@ -1,13 +1,13 @@
-"""Which part of a defence brings what: action set, state, learner, reward, one changed at a time.
+"""The part of each choice in a defence: transforms, state, learner, reward, one changed at a time.
 
-All variants stand before one detector, learn from one half of the groups of the split val (every
-face clean and under each --attack) and are judged on the other half (clean and under each --judge),
-as mean over seeds. With --learn-on train they learn from the split train instead, whose faces the
-detector may know by heart, and are judged on all of val. The loop is the fifth part: run it again
-with a hardened --detector. Kept answers make a second run fast. Example:
+All variants use one detector and learn from one half of the groups of the split val (every face
+clean and under each --attack). The other half evaluates them (clean and under each --attack and
+each --unseen), as mean over seeds. With --learn-on train they learn from the split train instead,
+which the detector may know by heart, and all of val evaluates them. The loop is the fifth part: run
+it again with a hardened --detector. Kept logits make a second run fast. Example:
 
     python benchmarks/ablation.py runs/ablation --data FOLDER --attack filters \
-        --judge realesr-compact-x2 --judge srgan-x4 --limit 500
+        --unseen realesr-compact-x2 --unseen srgan-x4 --limit 500
 """
 
 from __future__ import annotations
@@ -15,34 +15,50 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from demagnify import detectors
 from demagnify.agents import presets as configs
 from demagnify.agents.config import DefenseTraining
+from demagnify.agents.learned import Learned
+from demagnify.agents.learners import LEARNERS
+from demagnify.agents.state import StateEncoder
+from demagnify.agents.state import create as create_state
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.files import write_text
 from demagnify.data import FaceDataset
 from demagnify.data.subsample import hold_out
+from demagnify.detectors import Detector
 from demagnify.detectors.train import open_splits
-from demagnify.evaluation import Evaluation, Settings
-from demagnify.evaluation.ablation import Ablation, ablate
+from demagnify.evaluation import (
+    Context,
+    Evaluation,
+    MethodSeed,
+    Settings,
+    evaluate_tables,
+    learned_method,
+)
+from demagnify.evaluation.baselines.cached_state import CachedState
 from demagnify.evaluation.results import UNDEFENDED
-from demagnify.laundering.conditions import CLEAN, create_attacks, under_attacks
+from demagnify.laundering.conditions import CLEAN, Conditions, create_attacks, pooled, under_attacks
+from demagnify.scores import LogitTable
+from demagnify.transforms import TransformSet
 
 DASH = "\N{EN DASH}"
-SHIFTS = tuple(f"shift-{way}-{by}" for way in ("fake", "real") for by in (0.5, 1, 2))
-PIXELS = ("flip", "gaussian-blur", "down-up", "jpeg")
+PIXELS = ("flip", "gaussian-blur", "down-up", "jpeg-75")
 BASE = {
-    "actions": ["identity", *PIXELS, *SHIFTS],
+    "actions": ["identity", *PIXELS],
     "state": "spectrum+residual",
     "learner": {"name": "full-information", "reward": {"kind": "likelihood"}},
 }
 CHANGES: dict[str, dict[str, object]] = {
     "base": {},
     "actions: the paper's two": {"actions": ["identity", "mask-center"]},
-    "actions: pixels only": {"actions": ["identity", *PIXELS]},
-    "actions: shifts only": {"actions": ["identity", *SHIFTS]},
     "state: thumbnail": {"state": "thumbnail"},
     "state: spectrum": {"state": "spectrum"},
     "state: residual": {"state": "residual"},
@@ -71,8 +87,106 @@ CHANGES: dict[str, dict[str, object]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """The variants of a defence, and the faces.
+
+    Attributes:
+        variants: Name in the table -> the settings of a defence.
+        detector: The detector of all variants.
+        train: The faces to learn from, clean and under each training attack.
+        test: The faces of the evaluation, clean and under each attack, by the name of their split.
+        seeds: How many trainings of each variant.
+        settings: Resamples; the selection split must be the one that is evaluated.
+    """
+
+    variants: Mapping[str, DefenseTraining]
+    detector: Detector
+    train: Conditions
+    test: Mapping[str, Conditions]
+    seeds: int = 5
+    settings: Settings = field(default_factory=lambda: Settings(fit_baselines=False))
+
+
+def ablate(plan: Ablation, folder: Path, *, log: Callable[[str], None] | None = None) -> Evaluation:
+    """Trains every variant with every seed and evaluates all of them on the same faces.
+
+    Args:
+        plan: The variants and the faces.
+        folder: Where logits are kept; a killed run goes on.
+        log: Gets a line about each variant.
+    """
+    log = log or (lambda _line: None)
+    together = TransformSet.create(_together(plan.variants.values()))
+    faces = pooled(plan.train)
+    logits = _filled(faces, plan.detector, together, folder / "train.safetensors")
+    evaluated = {
+        split: {
+            name: _filled(part, plan.detector, together, folder / f"{split}-{name}.safetensors")
+            for name, part in conditions.items()
+        }
+        for split, conditions in plan.test.items()
+    }
+    conditions = np.repeat(list(plan.train), [len(part) for part in plan.train.values()])
+    encoders: dict[str, StateEncoder] = {}
+    rows = []
+    for place, (name, config) in enumerate(plan.variants.items()):
+        log(f"training {name}")
+        encoder = encoders.setdefault(config.state, _encoder(config.state, plan.detector, faces))
+        actions = TransformSet.create(config.actions)
+        table = _part(logits, actions)
+        learner = LEARNERS.get(config.learner.name)(config.learner)
+        tables = {
+            split: {name: _part(one, actions) for name, one in filled.items()}
+            for split, filled in evaluated.items()
+        }
+        policies = [
+            learner.fit(
+                table,
+                encoder,
+                seed=config.seed + number,
+                checkpoint=folder / "learning" / f"{place}-{number}.safetensors",
+                conditions=conditions,
+            ).policy
+            for number in range(plan.seeds)
+        ]
+        seeds = [MethodSeed(Learned(one, encoder, name=name), tables) for one in policies]
+        rows.append(learned_method(name, *seeds))
+    seen = tuple(name for name in plan.train if name != "none")
+    return evaluate_tables(
+        evaluated, rows, settings=plan.settings, context=Context(seen_attacks=seen)
+    )
+
+
+def _together(variants: Iterable[DefenseTraining]) -> list[str]:
+    """Returns every action of all variants, each once; the first stays the first."""
+    names = [name for one in variants for name in one.actions]
+    return list(dict.fromkeys(names))
+
+
+def _filled(
+    faces: FaceDataset, detector: Detector, actions: TransformSet, path: Path
+) -> LogitTable:
+    table = LogitTable(faces, detector, actions)
+    table.fill(path)
+    return table
+
+
+def _part(whole: LogitTable, actions: TransformSet) -> LogitTable:
+    """Returns the table of some of the actions, every answer known."""
+    names = whole.actions.names
+    columns = [names.index(name) for name in actions.names]
+    part = LogitTable(whole.faces, whole.detector, actions)
+    part.adopt(torch.from_numpy(whole.logits[:, columns].copy()))
+    return part
+
+
+def _encoder(state: str, detector: Detector, faces: FaceDataset) -> StateEncoder:
+    return CachedState.around(create_state(state).bind(detector), faces.size)
+
+
 def main() -> None:
-    """Trains and judges every variant and writes the table."""
+    """Trains and evaluates every variant and writes the table."""
     options = _parse()
     try:
         evaluation = _run(options)
@@ -89,7 +203,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--data", action="append", required=True, type=Path)
     parser.add_argument("--detector", default="light")
     parser.add_argument("--attack", action="append", help="to learn from; filters if none is named")
-    parser.add_argument("--judge", action="append", default=[], help="to judge under")
+    parser.add_argument(
+        "--unseen", action="append", default=[], help="attacks of the evaluation alone"
+    )
     parser.add_argument("--learn-on", choices=("val", "train"), default="val")
     parser.add_argument("--limit", type=int, help="faces per data set and split")
     parser.add_argument("--seeds", type=int, default=5)
@@ -100,29 +216,29 @@ def _parse() -> argparse.Namespace:
 
 
 def _run(options: argparse.Namespace) -> Evaluation:
-    learn, judge = _faces(options)
+    learn, test = _faces(options)
     learned = create_attacks(options.attack or ["filters"], device=options.device)
-    judged = create_attacks(options.judge, device=options.device, precision="auto")
+    unseen = create_attacks(options.unseen, device=options.device, precision="auto")
     plan = Ablation(
         variants={name: _variant(changes) for name, changes in CHANGES.items()},
         detector=detectors.load_detector(options.detector, device=options.device),
         train=under_attacks(learn, learned),
-        judged={"val": under_attacks(judge, [*learned, *judged])},
+        test={"val": under_attacks(test, [*learned, *unseen])},
         seeds=options.seeds,
-        settings=Settings(rivals=False, resamples=options.resamples),
+        settings=Settings(fit_baselines=False, resamples=options.resamples),
     )
-    return ablate(plan, options.output / "answers", tell=lambda line: print(line, file=sys.stderr))
+    return ablate(plan, options.output / "logits", log=lambda line: print(line, file=sys.stderr))
 
 
 def _faces(options: argparse.Namespace) -> tuple[FaceDataset, FaceDataset]:
-    """Returns the faces to learn from and those to judge on; no group is in both."""
+    """Returns the faces to learn from and those to evaluate on; no group is in both."""
     splits = list(dict.fromkeys([options.learn_on, "val"]))
     opened = open_splits(options.data, splits, size=options.size, limit=options.limit)
     if options.learn_on != "val":
         return opened[options.learn_on], opened["val"]
     both = opened["val"]
-    learn, judge = hold_out(both.groups, 0.5, seed=0, purpose="ablation")
-    return both.subset(learn), both.subset(judge)
+    learn, test = hold_out(both.groups, 0.5, seed=0, purpose="ablation")
+    return both.subset(learn), both.subset(test)
 
 
 def _variant(changes: dict[str, object]) -> DefenseTraining:
@@ -132,22 +248,22 @@ def _variant(changes: dict[str, object]) -> DefenseTraining:
 
 def _table(evaluation: Evaluation, options: argparse.Namespace) -> str:
     result, split = evaluation.result, evaluation.splits["val"]
-    attacks = [name for name in split.faced if name != CLEAN]
+    attacks = [name for name in split.tables if name != CLEAN]
     shown = {
-        (cell.defense, cell.attack): cell.metrics["balanced_accuracy"].value
+        (cell.method, cell.condition): cell.metrics["balanced_accuracy"].value
         for cell in result.cells
-        if cell.attack in split.faced
+        if cell.condition in split.tables
     }
     gains = {
-        one.defense: one.gain
+        one.method: one.gain
         for one in result.mean_gains
-        if one.reference == UNDEFENDED and set(one.attacks) == set(attacks)
+        if one.reference == UNDEFENDED and set(one.conditions) == set(attacks)
     }
     command = shlex.join(["python", *sys.argv])
     described = next(one for one in result.splits if one.name == "val")
     lines = [
         f"```bash\n{command}\n```\n",
-        f"Learned from {options.learn_on}, judged on val. Balanced accuracy in %, "
+        f"Learned from {options.learn_on}, evaluated on val. Balanced accuracy in %, "
         f"n = {described.n} faces in {described.groups} groups; "
         f"mean of {options.seeds} seeds. Gain: over the detector alone, mean over the "
         f"{len(attacks)} attacks, in points, with its 95 % interval over groups.\n",

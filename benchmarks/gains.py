@@ -1,4 +1,4 @@
-"""Draws what attacks cost a detector and what a defence wins back, on several data sets, as PNG.
+"""Draws what attacks cost a detector and what a defence recovers, on several data sets, as PNG.
 
 The command behind the picture in docs/results/hardened.md:
 
@@ -16,8 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from demagnify.core.files import atomic_path
+from demagnify.evaluation import load_result
 from demagnify.evaluation.report import theme
-from demagnify.evaluation.report.words import attack_name
+from demagnify.evaluation.report.words import condition_name
 from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
@@ -38,8 +39,7 @@ def main() -> None:
     results = {}
     for one in options.evaluation:
         data, _, folder = one.partition("=")
-        text = (Path(folder) / "results.json").read_text(encoding="utf-8")
-        results[data] = EvaluationResult.model_validate_json(text)
+        results[data] = load_result(Path(folder))
     draw_gains(results, options.picture, defense=options.defense, base=options.base)
 
 
@@ -64,17 +64,17 @@ def draw_gains(
 
 
 def _hardest_first(result: EvaluationResult) -> list[str]:
-    cells = [one for one in result.cells if (one.split, one.defense) == ("test", UNDEFENDED)]
-    attacked = [one for one in cells if one.attack not in (CLEAN, "adaptive")]
+    cells = [one for one in result.cells if (one.split, one.method) == ("test", UNDEFENDED)]
+    attacked = [one for one in cells if one.condition not in (CLEAN, "adaptive")]
     attacked.sort(key=lambda one: one.metrics["balanced_accuracy"].value or 0.0)
-    return [one.attack for one in attacked]
+    return [one.condition for one in attacked]
 
 
 def _draw(
     axes: Axes, result: EvaluationResult, attacks: list[str], *, defense: str, base: str
 ) -> None:
-    looks = ((UNDEFENDED, base, theme.GREY, "o", -0.13), (defense, defense, theme.BLUE, "D", 0.13))
-    for name, label, colour, mark, aside in looks:
+    styles = ((UNDEFENDED, base, theme.GREY, "o", -0.13), (defense, defense, theme.BLUE, "D", 0.13))
+    for name, label, colour, mark, aside in styles:
         for place, attack in enumerate(attacks):
             figure = result.cell("test", attack, name).metrics["balanced_accuracy"]
             _point(axes, figure, place + aside, colour, mark, None if place else label)
@@ -82,10 +82,10 @@ def _draw(
         if clean is not None:
             axes.axvline(100 * clean, color=colour, linewidth=1.2, linestyle="--")
     axes.plot([], [], color=theme.INK, linewidth=1.2, linestyle="--", label="untouched faces")
-    seen = {one.name: one.seen for one in result.attacks}
+    seen = {one.name: one.seen for one in result.conditions}
     axes.set_yticks(
         range(len(attacks)),
-        [attack_name(one) + (" (seen)" if seen.get(one) else "") for one in attacks],
+        [condition_name(one) + (" (seen)" if seen.get(one) else "") for one in attacks],
     )
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")

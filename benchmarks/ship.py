@@ -19,6 +19,7 @@ from typing import Any, Final
 import torch
 
 from demagnify.core import artifacts
+from demagnify.evaluation import load_result
 from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
@@ -42,9 +43,7 @@ def main() -> None:
     parser.add_argument("--words", type=Path, help="JSON with what else the card shall say")
     options = parser.parse_args()
     results = {
-        data: EvaluationResult.model_validate_json(
-            (Path(folder) / "results.json").read_text(encoding="utf-8")
-        )
+        data: load_result(Path(folder))
         for data, _, folder in (one.partition("=") for one in options.evaluation)
     }
     for data, result in results.items():
@@ -84,13 +83,13 @@ def rows_of(data: str, result: EvaluationResult, defense: str) -> list[dict[str,
     return [
         {
             "data": data,
-            "attack": cell.attack,
+            "attack": cell.condition,
             "faces": cell.n,
             "groups": cell.groups,
             **{name: _percent(cell.metrics[name]) for name in FIGURES},
         }
         for cell in result.cells
-        if (cell.split, cell.defense) == ("test", defense) and cell.attack != "adaptive"
+        if (cell.split, cell.method) == ("test", defense) and cell.condition != "adaptive"
     ]
 
 
@@ -114,20 +113,20 @@ def models_table(figures: list[dict[str, Any]]) -> str:
 def side_by_side(result: EvaluationResult, columns: list[str]) -> str:
     """Returns balanced accuracy and recovered share of several defences under every attack."""
     names = [UNDEFENDED, *columns]
-    attacks = [cell.attack for cell in result.cells if _key(cell) == ("test", UNDEFENDED)]
+    attacks = [cell.condition for cell in result.cells if _key(cell) == ("test", UNDEFENDED)]
     lines = [f"| attack | {' | '.join(names)} |", f"|:--|{'--:|' * len(names)}"]
     for attack in attacks:
         cells = [_cell(result, attack, name) for name in names]
         lines.append(f"| {attack} | {' | '.join(cells)} |")
     for gain in result.mean_gains:
-        if gain.split == "test" and gain.defense in columns and gain.reference in names:
-            said = f"mean of {len(gain.attacks)} attacks: {_range(gain.gain, signed=True)}"
-            lines.append(f"\n{gain.defense} − {gain.reference}, {said}")  # noqa: RUF001
+        if gain.split == "test" and gain.method in columns and gain.reference in names:
+            said = f"mean of {len(gain.conditions)} attacks: {_range(gain.gain, signed=True)}"
+            lines.append(f"\n{gain.method} − {gain.reference}, {said}")  # noqa: RUF001
     return "\n".join(lines)
 
 
 def _key(cell: Any) -> tuple[str, str]:  # noqa: ANN401
-    return cell.split, cell.defense
+    return cell.split, cell.method
 
 
 def _cell(result: EvaluationResult, attack: str, defense: str) -> str:

@@ -12,6 +12,7 @@ def load(name: str) -> ModuleType:
     """Returns a script of benchmarks/ as a module of its own."""
     spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
     return module
 

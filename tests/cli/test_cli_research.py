@@ -219,7 +219,7 @@ def test_bad_files_are_told_by_the_exit_code_of_every_verb(
     how = (*how, "--surrogates", 0)
     ended = run("harden", tmp_path / "b", "--data", damaged, *how)
     assert (ended.code, told_of_skipped(ended)) == (3, ["train/real/0.png", "val/fake/1.png"])
-    how = ("--defense", defense[0], "--resamples", 20, "--no-rivals", *EXACT)
+    how = ("--defense", defense[0], "--resamples", 20, "--no-fit-baselines", *EXACT)
     ended = run("evaluate", tmp_path / "c", "--data", damaged, *how)
     assert (ended.code, told_of_skipped(ended)) == (3, ["val/fake/1.png", "test/fake/1.png"])
 

@@ -9,7 +9,8 @@ import torch
 
 from demagnify.agents.judgement import Defense, Judgement
 from demagnify.data.dataset import FaceDataset
-from demagnify.evaluation import AttackEntry, Context, Faced, Settings, SkippedFile
+from demagnify.evaluation import ConditionEntry, Context, Settings, SkippedFile
+from demagnify.evaluation.methods import Tables
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
 
@@ -29,13 +30,12 @@ class Silent(torch.nn.Module):
 
 
 class Guided(Defense):
-    """Blurs where its one-number state says "attacked", else leaves."""
+    """Blurs where the hint of the table says "attacked", else does nothing."""
 
     name = "dqn"
 
     def judge(self, table, states=None):
-        assert states is not None
-        actions = np.where(states[:, 0].numpy() > 0.5, 3, 0)
+        actions = np.where(table.hint > 0.5, 3, 0)
         logits = table.logits[np.arange(len(actions)), actions]
         return Judgement(logits=logits, actions=actions, threshold=table.threshold)
 
@@ -55,8 +55,8 @@ def make_faces(seed: int, groups: int, size: int = 16) -> FaceDataset:
     )
 
 
-def make_faced(clean: FaceDataset, seed: int, attack: str) -> Faced:
-    """One attack's filled table, with states that tell attacked faces apart, now and then."""
+def make_table(clean: FaceDataset, seed: int, attack: str) -> LogitTable:
+    """One attack's filled table, with a hint that tells attacked faces apart, now and then."""
     random = np.random.default_rng([seed, 7])  # the same noise under every attack: paired faces
     damage = DAMAGE[attack]
     pixels = clean.images if attack == "none" else 255 - (255 - clean.images) // 8 * 8
@@ -69,17 +69,18 @@ def make_faced(clean: FaceDataset, seed: int, attack: str) -> Faced:
     table.logits[:] = base[:, None] + shift + random.normal(0, 0.25, shift.shape)
     table.logits[:, 0] = base - damage * (clean.labels == 1)
     hint = float(attack != "none") + random.normal(0, 0.35, len(clean))
-    return Faced(table, torch.tensor(hint, dtype=torch.float32)[:, None])
+    table.hint = hint.astype(np.float32)
+    return table
 
 
-def make_faceds(groups: int = 40, size: int = 16, seed: int = 0) -> dict[str, dict[str, Faced]]:
+def make_tables(groups: int = 40, size: int = 16, seed: int = 0) -> Tables:
     """The validation split under two attacks and the test split under one more."""
     attacks = {"val": ("none", "srgan-x4", "bicubic-x2"), "test": tuple(DAMAGE)}
-    faceds = {}
+    tables = {}
     for number, (split, names) in enumerate(attacks.items()):
         clean = make_faces(seed + number, groups, size)
-        faceds[split] = {name: make_faced(clean, seed + number, name) for name in names}
-    return faceds
+        tables[split] = {name: make_table(clean, seed + number, name) for name in names}
+    return tables
 
 
 def make_context() -> Context:
@@ -95,7 +96,7 @@ def make_context() -> Context:
         detector={"backbone": "resnet50", "image_size": 224},
         configuration={"actions": list(TRANSFORMS), "learning_rate": 0.001},
         attack_quality=tuple(
-            AttackEntry.of(name, random.normal(34, 2, 120), random.normal(0.94, 0.02, 120))
+            ConditionEntry.of(name, random.normal(34, 2, 120), random.normal(0.94, 0.02, 120))
             for name in DAMAGE
             if name != "none"
         ),
@@ -124,8 +125,8 @@ def make_context() -> Context:
 
 
 @pytest.fixture(scope="session")
-def faceds() -> dict[str, dict[str, Faced]]:
-    return make_faceds()
+def tables() -> Tables:
+    return make_tables()
 
 
 @pytest.fixture(scope="session")
@@ -134,8 +135,8 @@ def settings() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def faceds_of() -> Callable[..., dict[str, dict[str, Faced]]]:
-    return make_faceds
+def tables_of() -> Callable[..., Tables]:
+    return make_tables
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import scripts
-from demagnify.evaluation import evaluate
+from demagnify.evaluation import evaluate_tables
 
 
 @pytest.fixture(scope="module")
@@ -14,8 +14,8 @@ def script():
 
 
 @pytest.fixture
-def judged(faceds, guided, settings, context, tmp_path):
-    evaluate(faceds, [guided], settings=settings, context=context).save(tmp_path / "judged")
+def judged(tables, guided, settings, context, tmp_path):
+    evaluate_tables(tables, [guided], settings=settings, context=context).save(tmp_path / "judged")
     return tmp_path / "judged"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from demagnify.agents.judgement import Defense, Judgement
 from demagnify.core.errors import BadArtifactError
-from demagnify.evaluation import Context, Settings, evaluate
+from demagnify.evaluation import Context, Settings, evaluate_tables
 from demagnify.evaluation.report import all_tables, figures, markup, story, tables, write_report
 from demagnify.evaluation.report.page import render, residual
 from demagnify.evaluation.report.tables import Entry, Table
@@ -28,8 +28,8 @@ VOID = {"meta", "img", "br", "link", "input"}
 
 
 @pytest.fixture(scope="module")
-def evaluation(faceds, guided, settings, context):
-    return evaluate(faceds, [guided], settings=settings, context=context)
+def evaluation(tables, guided, settings, context):
+    return evaluate_tables(tables, [guided], settings=settings, context=context)
 
 
 @pytest.fixture(scope="module")
@@ -102,15 +102,15 @@ def test_the_page_holds_the_figures(page, result):
     assert "n = 120 faces (40 real, 80 fake) in 40 groups" in page.text
     assert "demagnify evaluate runs/demo --seed 0" in page.text
     assert "the file is empty" in page.text
-    quality = next(attack for attack in result.attacks if attack.name == "edsr-x2")
+    quality = next(attack for attack in result.conditions if attack.name == "edsr-x2")
     assert f"{quality.psnr_mean:.1f} ± {quality.psnr_sd:.1f}" in page.text
     assert page.tables == len(all_tables(result)) + 1
 
 
-def test_names_are_escaped(faceds, guided, settings):
+def test_names_are_escaped(tables, guided, settings):
     context = Context(title="<script>alert(1)</script>", command="x && <b>")
-    quick = settings.model_copy(update={"rivals": False})
-    html = render(evaluate(faceds, [guided], settings=quick, context=context).result)
+    quick = settings.model_copy(update={"fit_baselines": False})
+    html = render(evaluate_tables(tables, [guided], settings=quick, context=context).result)
     assert "<script>" not in html
     assert "&lt;script&gt;" in html
 
@@ -130,7 +130,7 @@ def test_the_report_needs_only_results_and_examples(folder, files, tmp_path):
 def test_without_examples_the_strip_is_left_out(folder, tmp_path):
     shutil.copy(folder / "results.json", tmp_path)
     text = write_report(tmp_path, output=tmp_path / "out").html.read_text(encoding="utf-8")
-    assert "What it looks like" not in text
+    assert "<h2>Examples" not in text
 
 
 def test_a_broken_run_gives_one_line(tmp_path):
@@ -230,74 +230,74 @@ class Chosen(Defense):
         return Judgement(logits=logits, actions=actions, threshold=table.threshold)
 
 
-def told(faceds, defenses, seen=("srgan-x4",)):
+def told(tables, defenses, seen=("srgan-x4",)):
     context = Context(seen_attacks=seen)
-    settings = Settings(resamples=200, rivals=False)
-    return story.tell(evaluate(faceds, defenses, settings=settings, context=context).result)
+    settings = Settings(resamples=200, fit_baselines=False)
+    return story.tell(evaluate_tables(tables, defenses, settings=settings, context=context).result)
 
 
 def worst(table):
     return np.where(table.labels[:, None] == 1, table.logits, -table.logits).argmin(axis=1)
 
 
-def test_a_gain_is_called_a_gain(faceds):
-    found = told(faceds, [Knowing()])
+def test_a_gain_is_called_a_gain(tables):
+    found = told(tables, [Knowing()])
     assert found.tone == "gain"
     assert re.fullmatch(r"The defence gains \d+\.\d points under unseen attacks", found.headline)
     assert "a gain of" in found.sentences[1]
     assert "of the damage undone" in found.sentences[1]
 
 
-def test_a_gain_that_a_fixed_action_has_too_is_called_so(faceds):
-    found = told(faceds, [Chosen(lambda table: np.full(len(table.labels), 3))])
+def test_a_gain_that_a_fixed_action_has_too_is_called_so(tables):
+    found = told(tables, [Chosen(lambda table: np.full(len(table.labels), 3))])
     assert found.headline.endswith("but no more than a fixed action does")
 
 
-def test_no_gain_is_called_no_gain(faceds):
-    found = told(faceds, [Chosen(lambda table: np.zeros(len(table.labels), dtype=int))])
+def test_no_gain_is_called_no_gain(tables):
+    found = told(tables, [Chosen(lambda table: np.zeros(len(table.labels), dtype=int))])
     assert found.tone == "even"
     assert found.headline == "The defence brings no clear gain"
     assert "no clear change, 0.0 points (0.0 to 0.0)" in found.sentences[1]
 
 
-def test_harm_is_called_harm(faceds):
-    found = told(faceds, [Chosen(worst)])
+def test_harm_is_called_harm(tables):
+    found = told(tables, [Chosen(worst)])
     assert found.tone == "harm"
     assert found.headline.startswith("The defence costs")
 
 
-def test_unseen_is_not_said_where_nothing_was_seen_or_all_was(faceds):
+def test_unseen_is_not_said_where_nothing_was_seen_or_all_was(tables):
     every = ("srgan-x4", "edsr-x2", "bicubic-x2")
     for seen in ((), every):
-        found = told(faceds, [Knowing()], seen)
+        found = told(tables, [Knowing()], seen)
         assert found.headline.endswith("points under attack")
 
 
-def test_nothing_learned_nothing_claimed(faceds):
-    found = told(faceds, [])
+def test_nothing_learned_nothing_claimed(tables):
+    found = told(tables, [])
     assert found.tone == "none"
-    assert found.headline == "No learned defence was judged"
+    assert found.headline == "No learned defence was evaluated"
 
 
-def test_no_attack_nothing_claimed(faceds, guided):
-    clean = {split: {"none": faced["none"]} for split, faced in faceds.items()}
-    evaluated = evaluate(clean, [guided], settings=Settings(resamples=50))
-    assert story.tell(evaluated.result).headline == "No attack was judged"
-    assert "No attack was judged" in render(evaluated.result)
+def test_no_attack_nothing_claimed(tables, guided):
+    clean = {split: {"none": faced["none"]} for split, faced in tables.items()}
+    evaluated = evaluate_tables(clean, [guided], settings=Settings(resamples=50))
+    assert story.tell(evaluated.result).headline == "No attack was evaluated"
+    assert "No attack was evaluated" in render(evaluated.result)
 
 
-def test_an_attack_without_damage_is_called_so(faceds, guided):
-    harmless = {split: {"none": one["none"], "copy": one["none"]} for split, one in faceds.items()}
+def test_an_attack_without_damage_is_called_so(tables, guided):
+    harmless = {split: {"none": one["none"], "copy": one["none"]} for split, one in tables.items()}
     found = told(harmless, [guided], seen=())
     assert "does no clear damage" in found.sentences[0]
 
 
-def test_one_class_alone_still_gives_a_page(faceds_of, guided):
-    faceds = faceds_of(20)
-    labels = np.ones_like(faceds["test"]["none"].table.labels)
-    for faced in faceds["test"].values():
-        faced.table.labels = labels
-    html = render(evaluate(faceds, [guided], settings=Settings(resamples=50)).result)
+def test_one_class_alone_still_gives_a_page(tables_of, guided):
+    tables = tables_of(20)
+    labels = np.ones_like(tables["test"]["none"].labels)
+    for faced in tables["test"].values():
+        faced.labels = labels
+    html = render(evaluate_tables(tables, [guided], settings=Settings(resamples=50)).result)
     assert "Whether the defence helps cannot be told" in html
     assert "there is no real face" in html
 
@@ -305,12 +305,12 @@ def test_one_class_alone_still_gives_a_page(faceds_of, guided):
 def test_pictures_follow_light_and_dark_and_are_the_same_each_time(result):
     first, again = figures.draw_all(result), figures.draw_all(result)
     assert [plot.title for plot in first] == [
-        "What is won back",
+        "Recovered share",
         "Every attack, with intervals",
-        "What the agent does",
+        "Actions of the agent",
         "ROC curves",
-        "How the agent learned",
-        "How the detector was trained",
+        "Training of the agent",
+        "Training of the detector",
     ]
     for one, other in zip(first, again, strict=True):
         assert one.svg == other.svg

@@ -12,20 +12,22 @@ from hypothesis import strategies as st
 from demagnify.evaluation.selective import Selective, aurc, excess_aurc, risk_coverage
 
 CORRECT = [True, True, False, True, False]
-DOUBT = [0.1, 0.2, 0.3, 0.4, 0.5]
+UNCERTAINTY = [0.1, 0.2, 0.3, 0.4, 0.5]
 
 cases = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=1, max_size=30)
 
 
 def test_the_curve_of_a_known_example():
-    curve = risk_coverage(CORRECT, DOUBT)
+    curve = risk_coverage(CORRECT, UNCERTAINTY)
     np.testing.assert_allclose(curve.coverage, [0.2, 0.4, 0.6, 0.8, 1.0])
     np.testing.assert_allclose(curve.risk, [0, 0, 1 / 3, 1 / 4, 2 / 5])
-    np.testing.assert_allclose(curve.limit, DOUBT)
+    np.testing.assert_allclose(curve.limit, UNCERTAINTY)
     assert curve.at(0.4) == 0
     assert curve.at(0.41) == pytest.approx(1 / 3)
-    assert aurc(CORRECT, DOUBT) == pytest.approx((1 / 3 + 1 / 4 + 2 / 5) / 5)
-    assert excess_aurc(CORRECT, DOUBT) == pytest.approx(aurc(CORRECT, DOUBT) - (1 / 4 + 2 / 5) / 5)
+    assert aurc(CORRECT, UNCERTAINTY) == pytest.approx((1 / 3 + 1 / 4 + 2 / 5) / 5)
+    assert excess_aurc(CORRECT, UNCERTAINTY) == pytest.approx(
+        aurc(CORRECT, UNCERTAINTY) - (1 / 4 + 2 / 5) / 5
+    )
 
 
 def test_equal_doubts_are_one_point_and_count_in_any_order():
@@ -38,12 +40,12 @@ def test_equal_doubts_are_one_point_and_count_in_any_order():
 
 def test_what_is_withheld_counts_apart():
     some = Selective.of(CORRECT, [False, False, True, False, True])
-    assert some == Selective(coverage=0.6, risk=0.0, withheld_risk=1.0)
+    assert some == Selective(coverage=0.6, risk=0.0, rejected_risk=1.0)
     everything = Selective.of(CORRECT, [False] * 5)
     assert (everything.coverage, everything.risk) == (1.0, 0.4)
-    assert math.isnan(everything.withheld_risk)
+    assert math.isnan(everything.rejected_risk)
     nothing = Selective.of(CORRECT, [True] * 5)
-    assert (nothing.coverage, nothing.withheld_risk) == (0.0, 0.4)
+    assert (nothing.coverage, nothing.rejected_risk) == (0.0, 0.4)
     assert math.isnan(nothing.risk)
 
 
@@ -55,9 +57,9 @@ def test_it_ends_at_the_risk_of_all_and_never_beats_the_perfect_doubt(pairs):
     assert curve.risk[-1] == pytest.approx(1 - correct.mean())
     assert (np.diff(curve.coverage) > 0).all()
     assert excess_aurc(correct, doubt) >= -1e-12
-    withheld = Selective.of(correct, doubt > curve.limit[0])
-    assert withheld.coverage == pytest.approx(curve.coverage[0])
-    assert withheld.risk == pytest.approx(curve.risk[0])
+    some = Selective.of(correct, doubt > curve.limit[0])
+    assert some.coverage == pytest.approx(curve.coverage[0])
+    assert some.risk == pytest.approx(curve.risk[0])
 
 
 @given(cases)
@@ -71,7 +73,7 @@ def test_a_doubt_that_says_nothing_has_the_risk_of_all_at_every_coverage(pairs):
     [
         ([], [], "no face"),
         ([True], [0.1, 0.2], "not both"),
-        ([True, False], [0.1, math.nan], "1 of 2 doubts"),
+        ([True, False], [0.1, math.nan], "1 of 2 uncertainties"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(correct, doubt, message):

@@ -8,7 +8,7 @@ import torch
 import scripts
 from demagnify import detectors
 from demagnify.detectors import Detector
-from demagnify.evaluation import evaluate
+from demagnify.evaluation import evaluate_tables
 
 
 @pytest.fixture(scope="module")
@@ -17,9 +17,9 @@ def script():
 
 
 def test_a_detector_is_shipped_with_words_and_figures(
-    script, faceds, guided, settings, context, tmp_path, monkeypatch, capsys
+    script, tables, guided, settings, context, tmp_path, monkeypatch, capsys
 ):
-    evaluate(faceds, [guided], settings=settings, context=context).save(tmp_path / "judged")
+    evaluate_tables(tables, [guided], settings=settings, context=context).save(tmp_path / "judged")
     made = detectors.create("test_efficientnet", input_size=32, device="cpu", seed=1)
     made.threshold = 0.25
     made.save(tmp_path / "made", {"training": {"epochs": 3}})

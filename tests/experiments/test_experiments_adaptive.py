@@ -16,7 +16,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadImageError, BadOutputError
 from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import wrap
-from demagnify.evaluation import Faced, Settings, evaluate
+from demagnify.evaluation import Settings, evaluate_tables
 from demagnify.evaluation.adaptive import (
     AdaptivePlan,
     AdaptiveSettings,
@@ -202,7 +202,7 @@ def contents(folder):
 def test_what_is_written_is_read_again(plan, tmp_path):
     result = attack_adaptively(plan, tmp_path / "out").result
     assert load_adaptive(tmp_path / "out") == result
-    (tmp_path / "out" / "adaptive.json").write_text(json.dumps({"kind": "adaptive"}))
+    (tmp_path / "out" / "adaptive.json").write_text(json.dumps({"kind": "other"}))
     with pytest.raises(BadArtifactError, match="not the result of an adaptive attack"):
         load_adaptive(tmp_path / "out")
 
@@ -234,13 +234,13 @@ def test_an_evaluation_takes_its_rows(plan, tmp_path, defended):
     targets = {"undefended": plan.target, "mask": defended}
     rows = adaptive_conditions(candidates, targets)
     assert list(rows) == ["adaptive-vs-undefended", "adaptive-vs-mask"]
-    faced = {}
+    tables = {}
     for name, condition in {"none": faces, **rows}.items():
         table = LogitTable(condition, plan.target, defended.actions)
         table.fill()
-        faced[name] = Faced(table)
+        tables[name] = table
     settings = Settings(resamples=20, batches=2, batch_size=4, selection_split="test")
-    result = evaluate({"test": faced}, [], settings=settings).result
+    result = evaluate_tables({"test": tables}, [], settings=settings).result
     own = result.cell("test", "adaptive-vs-undefended", "undefended").metrics
     assert own["balanced_accuracy"].value == pytest.approx(5 / 12)
     other = result.cell("test", "adaptive-vs-mask", "always mask-center").metrics

@@ -8,7 +8,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, UnknownNameError
 from demagnify.data import FaceDataset
 from demagnify.detectors.train import open_split, open_splits
-from demagnify.evaluation.run import measure_quality
+from demagnify.evaluation.evaluate import measure_quality
 from demagnify.laundering.conditions import (
     create_attacks,
     pooled,

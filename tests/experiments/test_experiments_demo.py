@@ -8,7 +8,7 @@ import pytest
 from demagnify import detectors
 from demagnify.detectors import TrainedDetector
 from demagnify.detectors.detector import Detector
-from demagnify.evaluation import Settings, demo
+from demagnify.evaluation import EvaluationConfig, demo
 from demagnify.evaluation.demo import Demo
 from tiny_faces import write_faces
 
@@ -38,8 +38,10 @@ def small(monkeypatch, tmp_path):
     monkeypatch.setattr(demo, "PAPER", str(tmp_path / "tiny.yaml"))
     monkeypatch.setattr(demo, "SEEN", ("bicubic-x2",))
     monkeypatch.setattr(demo, "UNSEEN", ("bicubic-x4",))
-    monkeypatch.setattr(demo, "Settings", partial(Settings, resamples=20, batches=5))
-    monkeypatch.setattr(demo.detectors, "load", load)
+    monkeypatch.setattr(
+        demo, "EvaluationConfig", partial(EvaluationConfig, resamples=20, batches=5)
+    )
+    monkeypatch.setattr(demo.detectors, "load_detector", load)
     return lambda: Demo(tmp_path / "demo", seed=3, device="cpu", precision="float32")
 
 
@@ -55,12 +57,12 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
     for agent, attack in (("defense", "filters"), ("paper", "bicubic-x2")):
         card = json.loads((folder / agent / "card.json").read_text())
         assert card["seen_attacks"] == [attack]
-    rows = {entry.name: entry.role for entry in result.defenses}
+    rows = {entry.name: entry.role for entry in result.methods}
     assert rows["undefended"] == "undefended"
     assert rows["hardened"] == "detector"
     assert rows["default"] == rows["the paper's"] == "learned"
     assert [line[:3] for line in told if line[1:2] == "/"] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
-    assert {attack.name: attack.seen for attack in result.attacks} == {
+    assert {attack.name: attack.seen for attack in result.conditions} == {
         "none": True,
         "filters": True,
         "bicubic-x2": True,
@@ -89,11 +91,11 @@ def test_the_detector_can_be_trained_on_the_sample_set(small, tmp_path, monkeypa
         return TrainedDetector(detector=detector, history=(), metrics={})
 
     monkeypatch.setattr(demo, "train_detector_on", train_detector_on)
-    monkeypatch.setattr(demo.detectors, "load", forbidden)
+    monkeypatch.setattr(demo.detectors, "load_detector", forbidden)
     result = small().run(train_detector=True)
     assert asked["sources"] == [tmp_path / "demo" / "sample"]
     assert asked["config"].seed == 3
     assert asked["output"] == tmp_path / "demo" / "detector"
     assert asked["backbone"] == "light"
-    assert "hardened" not in {entry.name for entry in result.defenses}
+    assert "hardened" not in {entry.name for entry in result.methods}
     assert result.context.command.endswith(" --train-detector")

@@ -4,13 +4,12 @@ import csv
 import json
 import re
 from collections import defaultdict
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
-from tiny_loop import DEFENSE, DETECTOR, SETTINGS, training
+from tiny_loop import DEFENSE, DETECTOR, training
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
@@ -21,9 +20,8 @@ from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.train import train_detector_on
-from demagnify.evaluation.named import load_groups
+from demagnify.evaluation import load_methods
 from demagnify.evaluation.report.words import percent
-from demagnify.evaluation.run import evaluate_on
 from demagnify.transforms import TransformSet
 from demagnify.transforms.resize import Bicubic
 from tiny_faces import SIZE, write_faces
@@ -67,10 +65,10 @@ def test_it_tells_what_it_trains_on(loop):
 def test_balanced_accuracy_follows_from_the_predictions(document, predictions):
     faces = defaultdict(list)
     for row in predictions:
-        faces[row["split"], row["attack"], row["defense"]].append(row)
+        faces[row["split"], row["condition"], row["method"]].append(row)
     assert len(faces) == len(document["cells"])
     for cell in document["cells"]:
-        rows = faces[cell["split"], cell["attack"], cell["defense"]]
+        rows = faces[cell["split"], cell["condition"], cell["method"]]
         assert cell["n"] == len(rows) == 12
         right = balanced_accuracy_score(
             [row["label"] for row in rows], [row["verdict"] for row in rows]
@@ -96,7 +94,7 @@ def test_predictions_are_what_the_saved_defence_says(loop, predictions):
         rows = [
             row
             for row in predictions
-            if (row["split"], row["attack"], row["defense"]) == ("test", name, "learned")
+            if (row["split"], row["condition"], row["method"]) == ("test", name, "learned")
         ]
         assert [row["name"] for row in rows] == clean.names
         assert [row["group"] for row in rows] == clean.groups.tolist()
@@ -110,9 +108,9 @@ def test_seen_and_unseen_attacks_are_told_apart(loop, document):
     card = json.loads((loop.folder / "defense" / "card.json").read_text())
     assert card["seen_attacks"] == ["bicubic-x2"]
     assert document["context"]["seen_attacks"] == ["bicubic-x2"]
-    seen = {attack["name"]: attack["seen"] for attack in document["attacks"]}
+    seen = {attack["name"]: attack["seen"] for attack in document["conditions"]}
     assert seen == {"none": True, "bicubic-x2": True, "bicubic-x4": False, "adaptive": False}
-    known = {attack["name"]: attack["familiarity"] for attack in document["attacks"]}
+    known = {attack["name"]: attack["familiarity"] for attack in document["conditions"]}
     assert known["bicubic-x4"] == "other-setting"
 
 
@@ -127,7 +125,7 @@ def test_the_record_tells_how_it_came_about(document, loop):
     assert set(context["timings"]) == {
         f"{stage} {split}" for stage in ("attacking", "detector on") for split in ("val", "test")
     }
-    quality = {attack["name"]: attack["psnr_mean"] for attack in document["attacks"]}
+    quality = {attack["name"]: attack["psnr_mean"] for attack in document["conditions"]}
     assert quality["none"] is None
     assert quality["bicubic-x2"] > quality["bicubic-x4"] > 5
 
@@ -157,12 +155,12 @@ def test_another_time_nobody_asks_the_detector(loop, monkeypatch):
         return forward(self, images)
 
     monkeypatch.setattr(Detector, "forward", counted)
-    again = evaluate_on(loop.plan, loop.run)
+    again = loop.plan.evaluate(loop.run)
     assert calls == []
     assert again.result.cells == loop.evaluation.result.cells
     assert comparable((loop.run / "results.json").read_text()) == comparable(before)
     (loop.run / "tables" / "test-bicubic-x4.safetensors").unlink()
-    evaluate_on(loop.plan, loop.run)
+    loop.plan.evaluate(loop.run)
     assert sum(calls) == 12 * len(DEFENSE.actions)
 
 
@@ -172,7 +170,7 @@ def test_the_tables_of_another_detector_are_refused(loop, tmp_path):
         (tmp_path / "tables" / table.name).write_bytes(table.read_bytes())
     other = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
     with pytest.raises(BadArtifactError, match="of other faces, actions or another detector"):
-        evaluate_on(replace(loop.plan, defenses={"none": undefended(other)}), tmp_path)
+        loop.plan.change(methods={"none": undefended(other)}).evaluate(tmp_path)
 
 
 def comparable(text):
@@ -233,20 +231,19 @@ def changed(loop, part):
 @pytest.mark.parametrize("part", ["detector", "threshold", "actions"])
 def test_defences_of_other_detectors_and_actions_have_tables_of_their_own(loop, part, tmp_path):
     first, second = loop.defense.defended, changed(loop, part)
-    settings = SETTINGS.model_copy(update={"rivals": False})
-    plan = replace(loop.plan, defenses={"a": first, "b": second}, settings=settings)
-    evaluation = evaluate_on(plan, tmp_path)
+    plan = loop.plan.change(methods={"a": first, "b": second}, fit_baselines=False)
+    evaluation = plan.evaluate(tmp_path)
     result = evaluation.result
     assert (tmp_path / "tables" / "b" / "test-none.safetensors").is_file()
-    rows = {entry.name: entry for entry in result.defenses}
+    rows = {entry.name: entry for entry in result.methods}
     assert rows["b"].detector == "b"
     assert "average of actions (b)" in rows
     assert ("b, no agent" in rows) == (part != "actions")
-    faces = evaluation.splits["test"].faced["bicubic-x4"].table.faces
+    faces = evaluation.splits["test"].tables["bicubic-x4"].faces
     decisions = second.decide(faces.batch(np.arange(len(faces))))
-    judgement = evaluation.splits["test"]["bicubic-x4", "b"].judgement
-    np.testing.assert_allclose(judgement.logits, decisions.logits, rtol=1e-4, atol=1e-4)
-    assert judgement.threshold == second.threshold
+    predictions = evaluation.splits["test"]["bicubic-x4", "b"].predictions
+    np.testing.assert_allclose(predictions.logits, decisions.logits, rtol=1e-4, atol=1e-4)
+    assert predictions.threshold == second.threshold
     share = result.recovery("test", "bicubic-x4", "b")
     values = [
         result.cell("test", attack, name).metrics["balanced_accuracy"].value
@@ -257,24 +254,23 @@ def test_defences_of_other_detectors_and_actions_have_tables_of_their_own(loop, 
 
 def test_faces_of_another_size_are_another_run(loop, tmp_path):
     first = loop.defense.defended
-    plan = replace(loop.plan, defenses={"a": first, "b": another(first, input_size=48)})
+    plan = loop.plan.change(methods={"a": first, "b": another(first, input_size=48)})
     with pytest.raises(BadConfigError, match="faces of different sizes: 48 and 64"):
-        evaluate_on(plan, tmp_path / "run")
+        plan.evaluate(tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_a_bare_detector_is_a_row_of_its_own_and_can_be_the_base(loop, tmp_path):
     first = loop.defense.defended
     other = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
-    plan = replace(
-        loop.plan,
-        defenses={"agent": first, "plain": undefended(first.detector), "other": undefended(other)},
-        settings=SETTINGS.model_copy(update={"rivals": False}),
+    plan = loop.plan.change(
+        methods={"agent": first, "plain": undefended(first.detector), "other": undefended(other)},
+        fit_baselines=False,
     )
-    result = evaluate_on(plan, tmp_path / "one").result
+    result = plan.evaluate(tmp_path / "one").result
     assert result.of_role("detector") == ("other",)
-    assert "plain" not in {entry.name for entry in result.defenses}
-    turned = evaluate_on(replace(plan, base=other), tmp_path / "two").result
+    assert "plain" not in {entry.name for entry in result.methods}
+    turned = plan.change(base=other).evaluate(tmp_path / "two").result
     assert turned.of_role("detector") == ("plain",)
     for attack in ("none", "bicubic-x2"):
         one = result.cell("test", attack, "other").metrics
@@ -286,9 +282,8 @@ def test_a_hardened_detector_is_measured_against_what_it_was_hardened_from(loop,
     hard = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
     hard.card = {"hardening": {"identity": {"start weights": start.detector.fingerprint()}}}
     defenses = {"hard": undefended(hard), "agent": start}
-    settings = SETTINGS.model_copy(update={"rivals": False})
-    plan = replace(loop.plan, defenses=defenses, settings=settings, attacks=[])
-    result = evaluate_on(plan, tmp_path).result
+    plan = loop.plan.change(methods=defenses, fit_baselines=False, attacks=[])
+    result = plan.evaluate(tmp_path).result
     assert result.of_role("detector") == ("hard",)
     assert result.actions == start.actions.names
 
@@ -296,12 +291,10 @@ def test_a_hardened_detector_is_measured_against_what_it_was_hardened_from(loop,
 def test_trainings_with_several_seeds_are_one_row(loop, tmp_path):
     first = loop.defense.defended
     always = another(first, policy=FixedPolicy(2))
-    plan = replace(loop.plan, defenses={"agent": [first, always], "one": first, "two": always})
-    evaluation = evaluate_on(
-        replace(plan, settings=SETTINGS.model_copy(update={"rivals": False})), tmp_path
-    )
+    plan = loop.plan.change(methods={"agent": [first, always], "one": first, "two": always})
+    evaluation = plan.change(fit_baselines=False).evaluate(tmp_path)
     result = evaluation.result
-    rows = {entry.name: entry.seeds for entry in result.defenses}
+    rows = {entry.name: entry.seeds for entry in result.methods}
     assert (rows["agent"], rows["one"]) == (2, 1)
     found = [
         result.cell("test", "bicubic-x4", name).metrics["auc"].value
@@ -309,7 +302,7 @@ def test_trainings_with_several_seeds_are_one_row(loop, tmp_path):
     ]
     assert found[2] == pytest.approx(np.mean(found[:2]))
     with (tmp_path / "predictions.csv").open(newline="") as file:
-        names = {row["defense"] for row in csv.DictReader(file)}
+        names = {row["method"] for row in csv.DictReader(file)}
     assert names >= {"agent #1", "agent #2", "one"}
 
 
@@ -323,13 +316,12 @@ def test_only_one_class_is_attacked_where_that_is_asked(loop, which, left, tmp_p
         return forward(self, images)
 
     monkeypatch.setattr(Detector, "forward", counted)
-    settings = SETTINGS.model_copy(update={"rivals": False})
-    plan = replace(loop.plan, attacked=which, settings=settings, attacks=["bicubic-x2"])
-    evaluation = evaluate_on(plan, tmp_path)
+    plan = loop.plan.change(faces=which, fit_baselines=False, attacks=("bicubic-x2",))
+    evaluation = plan.evaluate(tmp_path)
     assert sum(calls) <= 1.5 * 24 * len(DEFENSE.actions) + 16 * 3 * 2  # and the costs
     split = evaluation.splits["test"]
     clean, attacked = (
-        split[name, "undefended"].judgement.logits for name in ("none", "bicubic-x2")
+        split[name, "undefended"].predictions.logits for name in ("none", "bicubic-x2")
     )
     np.testing.assert_array_equal(clean[split.labels == left], attacked[split.labels == left])
     assert (clean[split.labels != left] != attacked[split.labels != left]).all()
@@ -338,11 +330,10 @@ def test_only_one_class_is_attacked_where_that_is_asked(loop, which, left, tmp_p
 
 def test_what_was_trained_elsewhere_is_said_to_be(loop, tmp_path):
     other = write_faces(tmp_path / "other", seed=8, counts={"train": 1, "val": 7, "test": 3})
-    settings = SETTINGS.model_copy(update={"rivals": False})
-    plan = replace(loop.plan, attacks=[], settings=settings)
-    assert evaluate_on(plan, tmp_path / "same").result.context.training_data == "same"
-    away = replace(plan, sources=[other])
-    assert evaluate_on(away, tmp_path / "away").result.context.training_data == "other"
+    plan = loop.plan.change(attacks=[], fit_baselines=False)
+    assert plan.evaluate(tmp_path / "same").result.context.training_data == "same"
+    away = plan.change(data=[other])
+    assert away.evaluate(tmp_path / "away").result.context.training_data == "other"
 
 
 def test_a_detector_can_be_trained_on_attacked_faces(loop, tmp_path):
@@ -363,13 +354,12 @@ def test_a_detector_can_be_trained_on_attacked_faces(loop, tmp_path):
     assert card["data"]["train"]["real"] == 24
     assert card["data"]["val"]["real"] == 12
     assert "each face clean and under bicubic-x2" in told
-    settings = SETTINGS.model_copy(update={"rivals": False})
     defenses = {"agent": loop.defense.defended, "trained on it": undefended(trained.detector)}
-    plan = replace(loop.plan, defenses=defenses, settings=settings)
-    plan.defenses["agent"].card["seen_attacks"], kept = [], plan.defenses["agent"].card
-    result = evaluate_on(plan, tmp_path / "run").result
+    plan = loop.plan.change(methods=defenses, fit_baselines=False)
+    plan.methods["agent"].card["seen_attacks"], kept = [], plan.methods["agent"].card
+    result = plan.evaluate(tmp_path / "run").result
     kept["seen_attacks"] = ["bicubic-x2"]
-    assert {one.name: one.familiarity for one in result.attacks}["bicubic-x2"] == "seen"
+    assert {one.name: one.familiarity for one in result.conditions}["bicubic-x2"] == "seen"
 
 
 def test_several_seeds_ask_the_detector_once(loop, tmp_path, monkeypatch):
@@ -386,30 +376,30 @@ def test_several_seeds_ask_the_detector_once(loop, tmp_path, monkeypatch):
     assert [one.defended.card["training"]["seed"] for one in trained] == [4, 5, 6]
     names = sorted(path.name for path in (tmp_path / "seeds").iterdir())
     assert names == ["seed-4", "seed-5", "seed-6"]
-    groups = load_groups([f"agent={tmp_path / 'seeds'}"], device="cpu", precision="float32")
+    groups = load_methods([f"agent={tmp_path / 'seeds'}"], device="cpu", precision="float32")
     assert [len(group) for group in groups.values()] == [3]
 
 
 def test_defences_are_named_on_one_line(loop):
     folder = str(loop.folder / "defense")
-    assert list(load_groups([folder], device="cpu")) == ["defense"]
-    groups = load_groups([folder, f"a b={folder}", f"a b={folder}"], device="cpu")
+    assert list(load_methods([folder], device="cpu")) == ["defense"]
+    groups = load_methods([folder, f"a b={folder}", f"a b={folder}"], device="cpu")
     assert {name: len(group) for name, group in groups.items()} == {"defense": 1, "a b": 2}
     with pytest.raises(BadConfigError, match="two defences are called 'defense'"):
-        load_groups([folder, folder], device="cpu")
+        load_methods([folder, folder], device="cpu")
 
 
 def test_without_a_defence_there_is_nothing_to_judge(loop, tmp_path):
     with pytest.raises(BadConfigError, match="there is no defence"):
-        evaluate_on(replace(loop.plan, defenses={}), tmp_path)
+        loop.plan.change(methods={}).evaluate(tmp_path)
 
 
 def test_several_defences_share_one_run(loop, tmp_path):
     first = loop.defense.defended
     second = another(first)
     second.card = {"seen_attacks": ["bicubic-x4"]}
-    plan = replace(loop.plan, defenses={"one": first, "two": second})
-    result = evaluate_on(plan, tmp_path).result
+    plan = loop.plan.change(methods={"one": first, "two": second})
+    result = plan.evaluate(tmp_path).result
     assert result.of_role("learned") == ("one", "two")
     assert result.context.seen_attacks == ("bicubic-x2", "bicubic-x4")
     one, two = (result.cell("test", "none", name) for name in ("one", "two"))
@@ -421,7 +411,7 @@ def test_what_was_left_out_is_counted_once_in_the_record(loop, tmp_path):
     (source / "val/real/00.png").write_bytes(b"no photograph")
     with (source / "metadata.csv").open("a") as file:
         file.write("nowhere.png,real,test,x\n")
-    result = evaluate_on(replace(loop.plan, sources=[source], attacks=[]), tmp_path / "run").result
+    result = loop.plan.change(data=[source], attacks=[]).evaluate(tmp_path / "run").result
     listed = {split.name: [one.name for one in split.skipped] for split in result.splits}
     assert listed == {"val": ["metadata.csv, line 14", "val/real/00.png"], "test": []}
     assert result.split_entry("val").n == 5
@@ -446,7 +436,7 @@ def test_other_attacks_are_another_training(loop):
 
 def test_validation_meets_only_what_somebody_saw(loop, document):
     attacks = {
-        split: {cell["attack"] for cell in document["cells"] if cell["split"] == split}
+        split: {cell["condition"] for cell in document["cells"] if cell["split"] == split}
         for split in ("val", "test")
     }
     assert {"none", "bicubic-x2"} <= attacks["val"]
@@ -454,25 +444,26 @@ def test_validation_meets_only_what_somebody_saw(loop, document):
     assert {"none", "bicubic-x2", "bicubic-x4"} <= attacks["test"]
 
 
-def test_where_no_attack_was_seen_validation_meets_all(loop, tmp_path):
+def test_where_no_attack_was_seen_clean_faces_alone_choose(loop, tmp_path):
     bare = undefended(loop.defense.defended.detector)
-    plan = replace(loop.plan, defenses={"bare": bare}, attacks=["bicubic-x3", "bicubic-x4"])
-    evaluation = evaluate_on(plan, tmp_path / "run")
-    assert set(evaluation.splits["val"].faced) == {"none", "bicubic-x3", "bicubic-x4"}
+    plan = loop.plan.change(methods={"bare": bare}, attacks=["bicubic-x3", "bicubic-x4"])
+    evaluation = plan.evaluate(tmp_path / "run")
+    assert set(evaluation.splits["val"].tables) == {"none"}
+    assert set(evaluation.splits["test"].tables) == {"none", "bicubic-x3", "bicubic-x4"}
 
 
 def test_a_limit_leaves_whole_groups_of_both_classes(loop, tmp_path):
-    evaluation = evaluate_on(replace(loop.plan, limit=6), tmp_path / "run")
+    evaluation = loop.plan.change(subsample=6).evaluate(tmp_path / "run")
     for split in evaluation.splits.values():
-        for faced in split.faced.values():
-            assert np.bincount(faced.table.labels).tolist() == [3, 3]
-            assert len(set(faced.table.faces.groups)) == 3
+        for faced in split.tables.values():
+            assert np.bincount(faced.labels).tolist() == [3, 3]
+            assert len(set(faced.faces.groups)) == 3
 
 
 def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, tmp_path):
-    evaluation = evaluate_on(replace(loop.plan, face_size=SIZE // 2), tmp_path / "run")
-    faced = evaluation.splits["test"].faced
-    clean, attacked = (faced[name].table.faces for name in ("none", "bicubic-x2"))
+    evaluation = loop.plan.change(size=SIZE // 2).evaluate(tmp_path / "run")
+    faced = evaluation.splits["test"].tables
+    clean, attacked = (faced[name].faces for name in ("none", "bicubic-x2"))
     assert clean.size == attacked.size == SIZE
     small = FaceDataset.open(Manifest.load(loop.source).split("test"), size=SIZE // 2)
     expected = Bicubic(2)(small.batch([0]))[0].permute(1, 2, 0).numpy()
@@ -501,7 +492,7 @@ def test_detectors_alone_can_be_compared(loop, tmp_path):
     other = undefended(
         detectors.create("test_efficientnet", weights=None, input_size=SIZE, device="cpu", seed=9)
     )
-    plan = replace(loop.plan, defenses={"other": other}, base=one.detector, attacks=["bicubic-x3"])
-    evaluation = evaluate_on(plan, tmp_path / "run")
-    assert "other" in {curve.defense for curve in evaluation.result.roc_curves}
+    plan = loop.plan.change(methods={"other": other}, base=one.detector, attacks=["bicubic-x3"])
+    evaluation = plan.evaluate(tmp_path / "run")
+    assert "other" in {curve.method for curve in evaluation.result.roc_curves}
     assert (tmp_path / "run" / "report.html").stat().st_size > 10_000

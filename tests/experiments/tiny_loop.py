@@ -1,6 +1,6 @@
 """The research loop on tiny faces, through the functions that the command line calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from demagnify.agents.config import DefenseTraining
@@ -9,8 +9,7 @@ from demagnify.agents.train import DefensePlan, train_defense_on
 from demagnify.agents.training import TrainedDefense
 from demagnify.detectors import DetectorTraining, TrainedDetector
 from demagnify.detectors.train import train_detector_on
-from demagnify.evaluation import Evaluation, Settings
-from demagnify.evaluation.run import EvaluationPlan, evaluate_on
+from demagnify.evaluation import Evaluation, EvaluationConfig, evaluate
 from tiny_faces import SIZE, write_faces
 
 DETECTOR = DetectorTraining(
@@ -24,7 +23,15 @@ DEFENSE = DefenseTraining(
     seed=4,
 )
 ATTACKS = ["bicubic-x2"]
-SETTINGS = Settings(seed=4, resamples=40, batches=5, batch_size=8)
+EVALUATION = EvaluationConfig(
+    attacks=("bicubic-x2", "bicubic-x4"),
+    title="tiny",
+    device="cpu",
+    seed=4,
+    resamples=40,
+    batches=5,
+    batch_size=8,
+)
 
 
 @dataclass(frozen=True)
@@ -47,17 +54,28 @@ class Loop:
         return self.folder / "evaluation"
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of `evaluate`, which tests change one by one."""
+
+    data: list
+    methods: dict
+    config: EvaluationConfig = EVALUATION
+    base: object = None
+
+    def change(self, **changes):
+        own = {key: changes.pop(key) for key in ("data", "methods", "base") if key in changes}
+        return replace(self, config=self.config.model_copy(update=changes), **own)
+
+    def evaluate(self, output):
+        about = {"command": "demagnify evaluate", "about": {"face_size": SIZE}}
+        return evaluate(
+            self.data, self.config, output, methods=self.methods, base=self.base, **about
+        )
+
+
 def plan_for(source, defense):
-    return EvaluationPlan(
-        sources=[source],
-        defenses={"learned": defense.defended},
-        attacks=["bicubic-x2", "bicubic-x4"],
-        settings=SETTINGS,
-        title="tiny",
-        command="demagnify evaluate",
-        configuration={"face_size": SIZE},
-        device="cpu",
-    )
+    return Plan([source], {"learned": defense.defended})
 
 
 def training(loop, **changes):
@@ -89,5 +107,5 @@ def run_loop(folder):
         device="cpu",
     )
     defense = train_defense_on(plan, folder / "defense", tell=told.append)
-    evaluation = evaluate_on(plan_for(source, defense), folder / "evaluation")
+    evaluation = plan_for(source, defense).evaluate(folder / "evaluation")
     return Loop(folder, source, detector, defense, evaluation, tuple(told))

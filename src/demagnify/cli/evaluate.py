@@ -58,8 +58,12 @@ def run(
         ),
     ] = "float32",
     limit: Limit = None,
-    rivals: Annotated[
-        bool, typer.Option(help="Fit the rivals that learn from the split val, too.")
+    baselines: Annotated[
+        bool,
+        typer.Option(
+            "--fit-baselines/--no-fit-baselines",
+            help="Fit the baselines that learn on the split val, too.",
+        ),
     ] = True,
     resamples: Annotated[int, typer.Option(min=20, help="Bootstrap resamples over groups.")] = 1000,
     title: Annotated[str, typer.Option(help="A name for the run, for the report.")] = "",
@@ -68,33 +72,33 @@ def run(
     device: Device = "auto",
     precision: Precision = "auto",
 ) -> None:
-    """Judge defences beside everything they must beat, clean and under each --attack.
+    """Evaluate defences beside all baselines, clean and under each --attack.
 
-    Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines and
-    rivals are chosen on the split val; the split test is only judged.
+    Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines are
+    chosen on the split val, under attacks that some defence has seen; the split test is only
+    evaluated.
     """
-    from demagnify import detectors
-    from demagnify.evaluation import Settings
-    from demagnify.evaluation.named import load_groups
-    from demagnify.evaluation.run import SPLITS, EvaluationPlan, evaluate_on
+    from demagnify.evaluation import EvaluationConfig, evaluate
 
-    plan = EvaluationPlan(
-        sources=data,
-        defenses=load_groups(defense or ["runs/defense"], device=device, precision=precision),
-        attacks=attack or [],
-        base=detectors.load_detector(base, device=device, precision=precision) if base else None,
-        attacked=faces,
+    config = EvaluationConfig(
+        defenses=defense or ("runs/defense",),
+        attacks=attack or (),
+        base=base,
+        faces=faces,
         attack_precision=attack_dtype,
-        face_size=size,
-        limit=limit,
-        settings=Settings(seed=seed, resamples=resamples, selection_split=SPLITS[0], rivals=rivals),
+        size=size,
+        subsample=limit,
+        seed=seed,
+        resamples=resamples,
+        fit_baselines=baselines,
         title=title or output.name,
-        command=shlex.join(["demagnify", *sys.argv[1:]]),
         strict=strict,
         device=device,
+        precision=precision,
     )
     skips = Skips()
-    evaluation = evaluate_on(plan, output, skip=skips)
+    command = shlex.join(["demagnify", *sys.argv[1:]])
+    evaluation = evaluate(data, config, output, command=command, on_skip=skips)
     show_result(evaluation.result)
     typer.echo(f"look at {output / 'report.html'}")
     skips.end()

@@ -1,12 +1,22 @@
-"""Who is right how often: metrics, intervals, the grid of attacks and defences, the report."""
+"""The evaluation of methods: metrics, intervals, baselines, adaptive attacks, the report."""
 
 from __future__ import annotations
 
-from demagnify.evaluation.contender import Board, Contender, Member, learned_contender
-from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.protocol import Evaluation, evaluate
+from demagnify.evaluation.evaluate import (
+    Evaluation,
+    EvaluationConfig,
+    evaluate,
+    evaluate_tables,
+)
+from demagnify.evaluation.methods import (
+    DetectorTables,
+    Method,
+    MethodSeed,
+    learned_method,
+    load_methods,
+)
 from demagnify.evaluation.results import (
-    AttackEntry,
+    ConditionEntry,
     Context,
     EvaluationResult,
     Settings,
@@ -15,17 +25,19 @@ from demagnify.evaluation.results import (
 from demagnify.evaluation.run_folder import load_result
 
 __all__ = [
-    "AttackEntry",
-    "Board",
-    "Contender",
+    "ConditionEntry",
     "Context",
+    "DetectorTables",
     "Evaluation",
+    "EvaluationConfig",
     "EvaluationResult",
-    "Faced",
-    "Member",
+    "Method",
+    "MethodSeed",
     "Settings",
     "SkippedFile",
     "evaluate",
-    "learned_contender",
+    "evaluate_tables",
+    "learned_method",
+    "load_methods",
     "load_result",
 ]

@@ -15,8 +15,8 @@ from demagnify.core.devices import Precision
 from demagnify.data.sample import build_sample
 from demagnify.detectors import Detector, DetectorTraining
 from demagnify.detectors.train import train_detector_on
-from demagnify.evaluation import EvaluationResult, Settings
-from demagnify.evaluation.run import SPLITS, EvaluationPlan, evaluate_on
+from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
+from demagnify.evaluation.results import EvaluationResult
 
 PAPER: Final = "paper-batched"
 PRESET: Final = "default"
@@ -72,19 +72,19 @@ class Demo:
         if train_detector:
             del defenses["hardened"]
         say("4/5 evaluation: every defence under every attack")
-        plan = EvaluationPlan(
-            sources=[sample],
-            defenses=defenses,
+        config = EvaluationConfig(
+            attacks=(FILTERS, *SEEN, *UNSEEN), title="demo", seed=self.seed, device=self.device
+        )
+        evaluation = evaluate(
+            [sample],
+            config,
+            self.folder,
+            methods=defenses,
             base=base,
-            attacks=[FILTERS, *SEEN, *UNSEEN],
-            settings=Settings(seed=self.seed, selection_split=SPLITS[0]),
-            title="demo",
             command=f"demagnify demo --output {self.folder} --seed {self.seed}"
             + (" --train-detector" if train_detector else ""),
-            configuration=settings.model_dump(mode="json", include={"defense", "face_size"}),
-            device=self.device,
+            about=settings.model_dump(mode="json", include={"defense", "face_size"}),
         )
-        evaluation = evaluate_on(plan, self.folder)
         say("5/5 report")
         return evaluation.result
 

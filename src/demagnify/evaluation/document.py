@@ -11,28 +11,98 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.core import rng as randomness
-from demagnify.evaluation.baselines.choose import References, best_rival
-from demagnify.evaluation.baselines.simple import AlwaysAction
-from demagnify.evaluation.grid import JudgedSplit, estimate, none_if_nan
+from demagnify.evaluation.baselines.choose import Baselines, best_baseline
+from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
 from demagnify.evaluation.provenance import familiarity
 from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
-    AttackEntry,
     BatchFigures,
     Comparison,
+    ConditionEntry,
     Context,
-    DefenseEntry,
     EvaluationResult,
     MeanGain,
-    Recovery,
+    MethodEntry,
     Settings,
     SplitEntry,
+    none_if_nan,
 )
 from demagnify.evaluation.statistics import holm, mean_defined
 from demagnify.laundering.conditions import CLEAN
+
+_FEW_GROUPS: Final = 20
+
+
+def worst_attack(result: EvaluationResult, split: str) -> str:
+    """Returns the attack under which the undefended detector is least right, or "none".
+
+    Attacks without a balanced accuracy, for want of one class, come last.
+    """
+    found = {
+        cell.condition: 1.0 if (value := cell.metrics["balanced_accuracy"].value) is None else value
+        for cell in result.cells
+        if cell.split == split
+        and cell.method == UNDEFENDED
+        and cell.condition not in (CLEAN, ADAPTIVE)
+    }
+    return min(found, key=found.__getitem__, default=CLEAN)
+
+
+def make_result(
+    splits: Mapping[str, EvaluatedSplit],
+    entries: tuple[MethodEntry, ...],
+    baselines: Sequence[Baselines],
+    settings: Settings,
+    context: Context,
+) -> EvaluationResult:
+    """Returns the document of evaluated splits.
+
+    Args:
+        splits: The splits by name.
+        entries: The methods in order.
+        baselines: Of the base detector, then of each other one.
+        settings: Seed, resamples, batches.
+        context: The record beside the figures.
+    """
+    evaluated = tuple(splits.values())
+    pairs = _pairs(entries, baselines)
+    base = baselines[0]
+    learned = [entry.name for entry in entries if entry.role == "learned"]
+    detectors = [entry.name for entry in entries if entry.role == "detector"]
+    drawn = list(dict.fromkeys([UNDEFENDED, base.best_fixed, *learned, *detectors]))
+    described = tuple(split.describe(context.skipped.get(split.name, ())) for split in evaluated)
+    recoveries = (
+        split.recoveries(entry.name)
+        for split in evaluated
+        for entry in entries
+        if entry.name != UNDEFENDED
+    )
+    selection = splits[settings.selection_split]
+    return EvaluationResult(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        settings=settings,
+        context=context,
+        versions=describe_versions(),
+        machine=describe_machine(context.device),
+        actions=tuple(evaluated[0].tables[CLEAN].actions.names),
+        best_fixed=base.best_fixed,
+        retuned=base.retuned,
+        best_baseline=best_baseline(baselines),
+        splits=described,
+        conditions=_conditions(evaluated, context),
+        methods=entries,
+        cells=tuple(chain.from_iterable(split.cells() for split in evaluated)),
+        comparisons=tuple(_comparisons(evaluated, pairs)),
+        recoveries=tuple(chain.from_iterable(recoveries)),
+        mean_gains=tuple(_mean_gains(evaluated, pairs, context)),
+        action_counts=tuple(chain.from_iterable(split.action_counts() for split in evaluated)),
+        roc_curves=tuple(chain.from_iterable(split.roc_curves(drawn) for split in evaluated)),
+        batch_figures=tuple(batch_figures(selection, settings, [UNDEFENDED, *learned, *detectors])),
+        warnings=(*context.warnings, *_warnings(described)),
+    )
 
 
 def draw_batches(faces: int, settings: Settings) -> NDArray[np.int64]:
@@ -42,40 +112,37 @@ def draw_batches(faces: int, settings: Settings) -> NDArray[np.int64]:
     its own generator. A split smaller than a batch gives batches of all its faces.
     """
     size = min(settings.batch_size, faces)
-    return np.stack(
-        [
-            randomness.generator(settings.seed, "evaluation-batch", number).permutation(faces)[
-                :size
-            ]
-            for number in range(settings.batches)
-        ]
+    generators = (
+        randomness.generator(settings.seed, "evaluation-batch", number)
+        for number in range(settings.batches)
     )
+    return np.stack([generator.permutation(faces)[:size] for generator in generators])
 
 
 def batch_figures(
-    split: JudgedSplit, settings: Settings, defenses: Sequence[str]
+    split: EvaluatedSplit, settings: Settings, methods: Sequence[str]
 ) -> Iterator[BatchFigures]:
-    """Yields the mean over random batches and the pooled figures.
+    """Yields the paper's protocol: the metrics' mean over random batches, and the pooled figures.
 
     A batch without a face of one class counts only towards the metrics that it defines. Of several
     trainings the first is meant.
 
     Args:
-        split: The judged faces.
+        split: The evaluated faces.
         settings: How many batches, of which size, drawn by which seed.
-        defenses: Whose cells are summed up so; all attacks but the adaptive one.
+        methods: Their cells are summarised, under all conditions but the adaptive one.
     """
     batches = draw_batches(len(split.labels), settings)
     weights = np.zeros((len(batches), len(split.labels)), dtype=np.uint16)
     np.put_along_axis(weights, batches, 1, axis=1)
     for cell in split:
-        if cell.attack == ADAPTIVE or cell.defense not in defenses:
+        if cell.condition == ADAPTIVE or cell.method not in methods:
             continue
         scores = cell.measured.scores
         yield BatchFigures(
             split=split.name,
-            attack=cell.attack,
-            defense=cell.defense,
+            condition=cell.condition,
+            method=cell.method,
             batches=len(batches),
             batch_size=batches.shape[1],
             mean=_by_name(mean_defined(scores.weighted(weights))),
@@ -87,109 +154,30 @@ def _by_name(values: Floats) -> dict[MetricName, float | None]:
     return {name: none_if_nan(value) for name, value in zip(METRICS, values, strict=True)}
 
 
-_FEW_GROUPS: Final = 20
+def _pairs(entries: Sequence[MethodEntry], baselines: Sequence[Baselines]) -> list[tuple[str, str]]:
+    """Every method with the undefended detector; the learned ones with each baseline too.
 
-
-def worst_attack(result: EvaluationResult, split: str) -> str:
-    """Returns the attack under which the undefended detector is least right, or "none".
-
-    Attacks without a balanced accuracy, for want of one class, come last.
+    Of the fixed actions, only the best of each detector is a baseline.
     """
-    found = {
-        cell.attack: 1.0 if (value := cell.metrics["balanced_accuracy"].value) is None else value
-        for cell in result.cells
-        if cell.split == split
-        and cell.defense == UNDEFENDED
-        and cell.attack not in (CLEAN, ADAPTIVE)
-    }
-    return min(found, key=found.__getitem__, default=CLEAN)
-
-
-def make_result(
-    splits: Mapping[str, JudgedSplit],
-    entries: tuple[DefenseEntry, ...],
-    references: Sequence[References],
-    settings: Settings,
-    context: Context,
-) -> EvaluationResult:
-    """Returns the document of judged splits.
-
-    Args:
-        splits: The splits by name.
-        entries: Who was judged, in order.
-        references: Of the base detector, then of each other one.
-        settings: How it was judged.
-        context: What to record beside the figures.
-    """
-    judged = tuple(splits.values())
-    pairs = _pairs(entries, references)
-    learned = [entry.name for entry in entries if entry.role == "learned"]
-    base = references[0]
-    detectors = [entry.name for entry in entries if entry.role == "detector"]
-    drawn = list(dict.fromkeys([UNDEFENDED, base.best_fixed, *learned, *detectors]))
-    described = tuple(split.describe(context.skipped.get(split.name, ())) for split in judged)
-    return EvaluationResult(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=settings,
-        context=context,
-        versions=describe_versions(),
-        machine=describe_machine(context.device),
-        actions=tuple(judged[0].faced[CLEAN].table.actions.names),
-        best_fixed=base.best_fixed,
-        retuned=base.retuned,
-        best_rival=best_rival(references),
-        splits=described,
-        attacks=_attacks(judged, context),
-        defenses=entries,
-        cells=tuple(chain.from_iterable(split.cells() for split in judged)),
-        comparisons=tuple(_comparisons(judged, pairs)),
-        recoveries=tuple(_recoveries(judged, [entry.name for entry in entries])),
-        mean_gains=tuple(_mean_gains(judged, pairs, context)),
-        action_counts=tuple(chain.from_iterable(split.action_counts() for split in judged)),
-        roc_curves=tuple(chain.from_iterable(split.roc_curves(drawn) for split in judged)),
-        batch_figures=tuple(
-            batch_figures(
-                splits[settings.selection_split], settings, [UNDEFENDED, *learned, *detectors]
-            )
-        ),
-        warnings=(*context.warnings, *_warnings(described)),
-    )
-
-
-def _pairs(
-    entries: Sequence[DefenseEntry], references: Sequence[References]
-) -> list[tuple[str, str]]:
-    """Every defence with the undefended detector; the learned ones with each rival too.
-
-    Of the actions that are taken always, only the best of each detector is a rival.
-    """
-    fixed = {one.best_fixed for one in references}
-    always = {
-        contender.name
-        for one in references
-        for contender in one.contenders
-        if isinstance(contender.members[0].defense, AlwaysAction)
-        and contender.entry.role == "baseline"
-    }
-    rivals = [
+    left_out = {name for one in baselines for name in one.fixed if name != one.best_fixed}
+    references = [
         entry.name
         for entry in entries
-        if entry.role in ("baseline", "control", "detector")
-        and (entry.name not in always or entry.name in fixed)
+        if entry.role in ("baseline", "control", "detector") and entry.name not in left_out
     ]
     pairs = [(entry.name, UNDEFENDED) for entry in entries if entry.name != UNDEFENDED]
-    judged = [entry.name for entry in entries if entry.role in ("learned", "detector")]
-    return pairs + [(name, rival) for name in judged for rival in rivals if name != rival]
+    compared = [entry.name for entry in entries if entry.role in ("learned", "detector")]
+    return pairs + [(name, other) for name in compared for other in references if name != other]
 
 
 def _comparisons(
-    judged: Sequence[JudgedSplit], pairs: Sequence[tuple[str, str]]
+    splits: Sequence[EvaluatedSplit], pairs: Sequence[tuple[str, str]]
 ) -> Iterator[Comparison]:
-    for split in judged:
+    for split in splits:
         found = [one for pair in pairs for one in split.compare(*pair)]
         corrected: dict[int, float] = {}
-        for name in dict.fromkeys(one.defense for one in found):
-            mine = [one for one in found if one.defense == name]
+        for name in dict.fromkeys(one.method for one in found):
+            mine = [one for one in found if one.method == name]
             values = holm([one.mcnemar_p for one in mine]).tolist()
             corrected |= {id(one): value for one, value in zip(mine, values, strict=True)}
         for one in found:
@@ -197,40 +185,32 @@ def _comparisons(
 
 
 def _mean_gains(
-    judged: Sequence[JudgedSplit], pairs: Sequence[tuple[str, str]], context: Context
+    splits: Sequence[EvaluatedSplit], pairs: Sequence[tuple[str, str]], context: Context
 ) -> Iterator[MeanGain]:
-    for split in judged:
-        attacks = tuple(attack for attack in split.faced if attack != CLEAN)
+    for split in splits:
+        attacks = tuple(name for name in split.tables if name != CLEAN)
         unseen = tuple(
-            attack
-            for attack in attacks
-            if familiarity(attack, context.seen_attacks) in ("unseen", "control")
+            name
+            for name in attacks
+            if familiarity(name, context.seen_attacks) in ("unseen", "control")
         )
         for chosen in filter(None, dict.fromkeys((attacks, unseen))):
-            for defense, reference in pairs:
-                gain = split.mean_gain(defense, reference, chosen)
+            for method, reference in pairs:
                 yield MeanGain(
                     split=split.name,
-                    attacks=chosen,
-                    defense=defense,
+                    conditions=chosen,
+                    method=method,
                     reference=reference,
-                    gain=estimate(gain),
+                    gain=split.mean_gain(method, reference, chosen),
                 )
 
 
-def _recoveries(judged: Sequence[JudgedSplit], defenses: Sequence[str]) -> Iterator[Recovery]:
-    for split in judged:
-        for defense in defenses:
-            if defense != UNDEFENDED:
-                yield from split.recoveries(defense)
-
-
-def _attacks(judged: Sequence[JudgedSplit], context: Context) -> tuple[AttackEntry, ...]:
+def _conditions(splits: Sequence[EvaluatedSplit], context: Context) -> tuple[ConditionEntry, ...]:
     measured = {entry.name: entry for entry in context.attack_quality}
-    names = dict.fromkeys(chain.from_iterable(split.attacks for split in judged))
+    names = dict.fromkeys(chain.from_iterable(split.conditions for split in splits))
     known = {name: familiarity(name, context.seen_attacks) for name in names}
     return tuple(
-        measured.get(name, AttackEntry(name=name, seen=False)).model_copy(
+        measured.get(name, ConditionEntry(name=name, seen=False)).model_copy(
             update={"seen": known[name] in ("clean", "seen"), "familiarity": known[name]}
         )
         for name in sorted(names, key=lambda name: name == ADAPTIVE)

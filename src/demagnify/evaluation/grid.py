@@ -1,8 +1,7 @@
-"""Every defence on every attack of one split: the judging itself, and what follows from it."""
+"""Every method under every condition of one split, and the figures that follow from that."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -10,10 +9,9 @@ from numpy.typing import NDArray
 
 from demagnify.core import progress
 from demagnify.core.errors import BadConfigError
-from demagnify.evaluation.cells import JudgedCell, judge_adaptive, judge_all
-from demagnify.evaluation.contender import Contender
-from demagnify.evaluation.faced import Faced
-from demagnify.evaluation.metrics import COLUMN, MetricName
+from demagnify.evaluation.cells import EvaluatedCell, evaluate_adaptive, evaluate_cell
+from demagnify.evaluation.methods import Method
+from demagnify.evaluation.metrics import COLUMN
 from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
@@ -27,31 +25,24 @@ from demagnify.evaluation.results import (
     SkippedFile,
     SplitEntry,
 )
-from demagnify.evaluation.statistics import (
-    GroupResamples,
-    Interval,
-    interval,
-    mcnemar,
-    recovered_share,
-)
+from demagnify.evaluation.statistics import GroupResamples, interval, mcnemar, recovered_share
 from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import LogitTable
 
 ROC_POINTS = 200
 
 
-class JudgedSplit:
-    """All contenders on all attacks of one split, on the same faces and the same resamples.
+class EvaluatedSplit:
+    """All methods under all conditions of one split, on the same faces and the same resamples.
 
     Args:
         name: The split.
-        faced: The split's faces under each attack, with the answers of the base detector; must
-            contain the clean ones ("none").
-        contenders: Who judges; must contain the undefended detector.
+        tables: Condition -> logit table of the base detector; must contain the clean faces.
+        methods: The rows; must contain the undefended detector.
         settings: Seed, number of resamples, confidence.
 
     Attributes:
-        attacks: The columns: the attacks, and where there are any the adaptive one.
+        conditions: Clean, the attacks, and with attacks the adaptive one.
 
     Raises:
         BadConfigError: If clean faces are missing or attacks were run on different faces.
@@ -60,44 +51,44 @@ class JudgedSplit:
     def __init__(
         self,
         name: str,
-        faced: Mapping[str, Faced],
-        contenders: Sequence[Contender],
+        tables: Mapping[str, LogitTable],
+        methods: Sequence[Method],
         settings: Settings,
     ) -> None:
-        check_same_faces(name, faced)
+        check_same_faces(name, tables)
         self.name = name
-        self.faced = faced
+        self.tables = tables
         self.confidence = settings.confidence
-        self.faces = faced[CLEAN].table.faces
-        self.labels: NDArray[np.int64] = faced[CLEAN].table.labels
+        self.faces = tables[CLEAN].faces
+        self.labels: NDArray[np.int64] = tables[CLEAN].labels
         resamples = GroupResamples(self.faces.groups, count=settings.resamples, seed=settings.seed)
         self.groups = resamples.groups
         weights = resamples.weights()
-        self.attacks = (*faced, ADAPTIVE) if len(faced) > 1 else tuple(faced)
-        self._cells: dict[tuple[str, str], JudgedCell] = {}
-        for contender in progress.track(contenders, f"judging {name}"):
-            row = [judge_all(name, attack, contender, weights, settings.seed) for attack in faced]
+        self.conditions = (*tables, ADAPTIVE) if len(tables) > 1 else tuple(tables)
+        self._cells: dict[tuple[str, str], EvaluatedCell] = {}
+        for method in progress.track(methods, f"evaluating {name}"):
+            row = [evaluate_cell(name, one, method, weights, settings.seed) for one in tables]
             if len(row) > 1:
-                row.append(judge_adaptive(row, weights, settings.seed))
-            self._cells |= {(cell.attack, cell.defense): cell for cell in row}
-        self._contenders = {contender.name: contender for contender in contenders}
+                row.append(evaluate_adaptive(row, weights, settings.seed))
+            self._cells |= {(cell.condition, cell.method): cell for cell in row}
+        self._methods = {method.name: method for method in methods}
 
-    def __iter__(self) -> Iterator[JudgedCell]:
-        """Yields all cells, attack by attack."""
-        for attack in self.attacks:
-            for name in self._contenders:
-                yield self._cells[attack, name]
+    def __iter__(self) -> Iterator[EvaluatedCell]:
+        """Yields all cells, condition by condition."""
+        for condition in self.conditions:
+            for name in self._methods:
+                yield self._cells[condition, name]
 
-    def __getitem__(self, key: tuple[str, str]) -> JudgedCell:
-        """Returns the cell of (attack, defence)."""
+    def __getitem__(self, key: tuple[str, str]) -> EvaluatedCell:
+        """Returns the cell of (condition, method)."""
         return self._cells[key]
 
-    def table(self, attack: str, defense: str) -> LogitTable:
-        """Returns the answers on which (the first training of) a defence judged an attack."""
-        return self._contenders[defense].members[0].faceds[self.name][attack].table
+    def table(self, condition: str, method: str) -> LogitTable:
+        """Returns the logit table of (the first training of) a method under a condition."""
+        return self._methods[method].seeds[0].tables[self.name][condition]
 
     def describe(self, skipped: Sequence[SkippedFile] = ()) -> SplitEntry:
-        """Returns how many faces there are, and what was left out: `skipped` and undecodable."""
+        """Returns the number of faces, and the files left out: `skipped` and undecodable ones."""
         fake = int(self.labels.sum())
         undecodable = [
             SkippedFile(name=file.where, reason=file.reason) for file in self.faces.skipped
@@ -115,141 +106,120 @@ class JudgedSplit:
         for cell in self:
             yield Cell(
                 split=self.name,
-                attack=cell.attack,
-                defense=cell.defense,
+                condition=cell.condition,
+                method=cell.method,
                 n=len(self.labels),
                 groups=self.groups,
                 threshold=cell.measured.scores.threshold,
-                metrics=_estimates(cell.measured.intervals(self.confidence)),
+                metrics=cell.measured.intervals(self.confidence),
                 passes=cell.passes,
-                withheld=cell.withheld(),
+                abstention=cell.abstention(),
             )
 
-    def compare(self, defense: str, reference: str) -> Iterator[Comparison]:
-        """Yields, per attack, `defense` minus `reference` on the same faces.
+    def compare(self, method: str, reference: str) -> Iterator[Comparison]:
+        """Yields, per condition, `method` minus `reference` on the same faces.
 
         Of several trainings, single faces are counted for the first.
         """
-        for attack in self.attacks:
-            one, two = self[attack, defense].measured, self[attack, reference].measured
+        for condition in self.conditions:
+            one, two = self[condition, method].measured, self[condition, reference].measured
             right, right_before = one.scores.correct, two.scores.correct
             yield Comparison(
                 split=self.name,
-                attack=attack,
-                defense=defense,
+                condition=condition,
+                method=method,
                 reference=reference,
-                metrics=_estimates(one.minus(two, self.confidence)),
+                metrics=one.minus(two, self.confidence),
                 mended=int((right & ~right_before).sum()),
                 broken=int((~right & right_before).sum()),
                 mcnemar_p=mcnemar(right, right_before),
             )
 
-    def recoveries(self, defense: str) -> Iterator[Recovery]:
-        """Yields, per real attack, the share of its damage that `defense` undoes, and the cost."""
+    def recoveries(self, method: str) -> Iterator[Recovery]:
+        """Yields, per attack, the share of its damage that `method` undoes, and the cost."""
         clean = self[CLEAN, UNDEFENDED].measured
-        cost = self[CLEAN, defense].measured.minus(clean, self.confidence)
-        for attack in self.attacks:
-            if attack == CLEAN:
+        cost = self[CLEAN, method].measured.minus(clean, self.confidence)
+        for condition in self.conditions:
+            if condition == CLEAN:
                 continue
-            attacked, defended = self[attack, UNDEFENDED].measured, self[attack, defense].measured
-            damage = clean.minus(attacked, self.confidence)["balanced_accuracy"]
-            change = defended.minus(attacked, self.confidence)["fpr"]
-            risen = defended.minus(clean, self.confidence)["fpr"]
-            share = recovered_share(defended, attacked, clean, self.confidence)
+            attacked = self[condition, UNDEFENDED].measured
+            defended = self[condition, method].measured
             yield Recovery(
                 split=self.name,
-                attack=attack,
-                defense=defense,
-                damage=estimate(damage),
-                share=estimate(share),
-                clean_cost=estimate(cost["balanced_accuracy"]),
-                fpr_change=estimate(change),
-                fpr_over_clean=estimate(risen),
+                condition=condition,
+                method=method,
+                damage=clean.minus(attacked, self.confidence)["balanced_accuracy"],
+                share=recovered_share(defended, attacked, clean, self.confidence),
+                clean_cost=cost["balanced_accuracy"],
+                fpr_change=defended.minus(attacked, self.confidence)["fpr"],
+                fpr_over_clean=defended.minus(clean, self.confidence)["fpr"],
             )
 
-    def mean_gain(self, defense: str, reference: str, attacks: Sequence[str]) -> Interval:
-        """Returns the gain in balanced accuracy over `reference`, averaged over `attacks`."""
+    def mean_gain(self, method: str, reference: str, conditions: Sequence[str]) -> Estimate:
+        """Returns the mean gain in balanced accuracy over `reference` under `conditions`."""
         column = COLUMN["balanced_accuracy"]
-        pairs = [
-            (self[attack, defense].measured, self[attack, reference].measured) for attack in attacks
-        ]
+        pairs = [(self[one, method].measured, self[one, reference].measured) for one in conditions]
         points = [one.point[column] - two.point[column] for one, two in pairs]
         samples = [one.samples[:, column] - two.samples[:, column] for one, two in pairs]
         return interval(float(np.mean(points)), np.mean(samples, axis=0), self.confidence)
 
     def action_counts(self) -> Iterator[ActionCounts]:
-        """Yields how often each defence that chooses actions took each of them."""
+        """Yields how often each method that chooses actions took each of them."""
         for cell in self:
-            actions = cell.judgement.actions
+            actions = cell.predictions.actions
             if actions is None:
                 continue
-            names = cell.parts[0].actions
-            size = len(names)
+            names = cell.seeds[0].actions
+            real, fake = (
+                np.bincount(actions[self.labels == label], minlength=len(names)).tolist()
+                for label in (0, 1)
+            )
             yield ActionCounts(
                 split=self.name,
-                attack=cell.attack,
-                defense=cell.defense,
-                real=tuple(np.bincount(actions[self.labels == 0], minlength=size).tolist()),
-                fake=tuple(np.bincount(actions[self.labels == 1], minlength=size).tolist()),
+                condition=cell.condition,
+                method=cell.method,
+                real=tuple(real),
+                fake=tuple(fake),
                 actions=names,
             )
 
-    def roc_curves(self, defenses: Sequence[str]) -> Iterator[RocCurve]:
-        """Yields the ROC curves of `defenses`, at most 200 points each; none for one class."""
+    def roc_curves(self, methods: Sequence[str]) -> Iterator[RocCurve]:
+        """Yields the ROC curves of `methods`, at most 200 points each; none for one class."""
         if self.labels.min() == self.labels.max():
             return
         for cell in self:
-            if cell.defense in defenses and cell.attack != ADAPTIVE:
+            if cell.method in methods and cell.condition != ADAPTIVE:
                 fpr, tpr = _thinned(*cell.measured.scores.roc())
                 yield RocCurve(
-                    split=self.name, attack=cell.attack, defense=cell.defense, fpr=fpr, tpr=tpr
+                    split=self.name, condition=cell.condition, method=cell.method, fpr=fpr, tpr=tpr
                 )
 
 
-def estimate(figure: Interval) -> Estimate:
-    """Returns `figure` as the document holds it: no NaN, but nothing and a reason."""
-    return Estimate(
-        value=none_if_nan(figure.value),
-        low=none_if_nan(figure.low),
-        high=none_if_nan(figure.high),
-        reason=figure.reason,
-    )
-
-
-def none_if_nan(value: float) -> float | None:
-    """Returns `value`, or None for NaN, which JSON does not know."""
-    return None if math.isnan(value) else float(value)
-
-
-def _estimates(figures: Mapping[MetricName, Interval]) -> dict[MetricName, Estimate]:
-    return {name: estimate(figure) for name, figure in figures.items()}
-
-
-def check_same_faces(split: str, faced: Mapping[str, Faced]) -> None:
+def check_same_faces(split: str, tables: Mapping[str, LogitTable]) -> None:
     """Checks that a split has clean faces, and the same ones under every attack.
 
     Raises:
         BadConfigError: If not.
     """
-    if CLEAN not in faced:
+    if CLEAN not in tables:
         raise BadConfigError(
             f"the split {split!r} has no clean faces", hint=f"add the attack {CLEAN!r}"
         )
-    clean = faced[CLEAN].table
-    for attack, one in faced.items():
-        if list(one.table.faces.names) != list(clean.faces.names):
+    clean = tables[CLEAN]
+    for condition, table in tables.items():
+        if list(table.faces.names) != list(clean.faces.names):
             raise BadConfigError(
-                f"the split {split!r} has other faces under {attack!r} than without attack",
+                f"the split {split!r} has other faces under {condition!r} than without attack",
                 hint="attack the same manifest",
             )
-        if one.table.actions.names != clean.actions.names:
-            raise BadConfigError(f"{split!r} under {attack!r} has other actions than clean")
+        if table.actions.names != clean.actions.names:
+            raise BadConfigError(f"{split!r} under {condition!r} has other actions than clean")
 
 
 def _thinned(
     fpr: NDArray[np.float64], tpr: NDArray[np.float64]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Drops points inside straight runs, then evenly thins out what is left."""
+    """Drops points inside straight runs, then thins out the rest evenly."""
     bends = np.r_[True, (np.diff(fpr, 2) != 0) | (np.diff(tpr, 2) != 0), True]
     kept = np.flatnonzero(bends)
     if len(kept) > ROC_POINTS:

@@ -11,6 +11,7 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
 
 Floats = NDArray[np.float64]
 MetricName = Literal[
@@ -58,7 +59,7 @@ class Scores:
         ranked = self.logits[self._order]
         self._starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self._is_fake = self.labels[self._order] == 1
-        self._errors = np.square(_sigmoid(self.logits) - self.labels)
+        self._errors = np.square(expit(self.logits) - self.labels)
         self._called_fake = int(np.count_nonzero(ranked[self._starts] > self.threshold))
 
     def __len__(self) -> int:
@@ -152,18 +153,13 @@ def _check(labels: NDArray[np.int64], logits: Floats, threshold: float) -> None:
     if logits.ndim != 1 or labels.shape != logits.shape:
         raise ValueError(f"labels {labels.shape} and logits {logits.shape} are not both (N,)")
     if not len(labels):
-        raise ValueError("there is no face to judge")
+        raise ValueError("there is no face to measure")
     if not np.isin(labels, (0, 1)).all():
         raise ValueError("a label is neither 0 (real) nor 1 (fake)")
     if np.isnan(logits).any():
         raise ValueError(f"{int(np.isnan(logits).sum())} of {len(logits)} logits are NaN")
     if np.isnan(threshold):
         raise ValueError("the threshold is NaN")
-
-
-def _sigmoid(logits: Floats) -> Floats:
-    chances: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits))
-    return chances
 
 
 def _cumsum_from_zero(values: NDArray[np.generic]) -> Floats:

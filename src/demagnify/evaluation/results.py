@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from demagnify.core.errors import BadArtifactError
 from demagnify.evaluation.metrics import MetricName
 
 
@@ -27,8 +30,13 @@ Measure = Annotated[float | None, BeforeValidator(_none_if_not_finite)]
 """A figure from elsewhere: JSON knows no NaN and no infinity, so they become nothing."""
 
 
+def none_if_nan(value: float) -> float | None:
+    """Returns `value`, or None for NaN, which JSON does not know."""
+    return None if math.isnan(value) else float(value)
+
+
 Familiarity = Literal["clean", "seen", "other-setting", "unseen", "control", "adaptive"]
-"""How well the defences know an attack; see `demagnify.evaluation.provenance`."""
+"""How well the methods know an attack; see `demagnify.evaluation.provenance`."""
 
 
 class SkippedFile(Record):
@@ -38,13 +46,13 @@ class SkippedFile(Record):
     reason: str
 
 
-class AttackEntry(Record):
-    """An attack as it was judged."""
+class ConditionEntry(Record):
+    """A condition of the evaluation: clean faces, or one attack."""
 
     name: str
-    seen: bool = Field(description="Whether the defence was trained against it")
+    seen: bool = Field(description="Whether a method was trained against it")
     familiarity: Familiarity | None = Field(
-        default=None, description="How well the defences know it; nothing in old documents"
+        default=None, description="How well the methods know it; set by the evaluation"
     )
     n: int | None = Field(default=None, description="Faces on which quality was measured")
     psnr_mean: Measure = Field(default=None, description="dB, attacked against clean")
@@ -53,7 +61,9 @@ class AttackEntry(Record):
     ssim_sd: Measure = None
 
     @classmethod
-    def of(cls, name: str, psnr: ArrayLike, ssim: ArrayLike, *, seen: bool = False) -> AttackEntry:
+    def of(
+        cls, name: str, psnr: ArrayLike, ssim: ArrayLike, *, seen: bool = False
+    ) -> ConditionEntry:
         """Returns an attack with the mean and the standard deviation of its quality.
 
         Args:
@@ -77,7 +87,7 @@ class AttackEntry(Record):
 
 
 class Versions(Record):
-    """What software computed it."""
+    """The software that computed a result."""
 
     demagnify: str
     python: str
@@ -85,7 +95,7 @@ class Versions(Record):
 
 
 class Machine(Record):
-    """What hardware computed it."""
+    """The hardware that computed a result."""
 
     processor: str
     cores: int
@@ -95,7 +105,7 @@ class Machine(Record):
 
 
 class Settings(Record):
-    """How the evaluation was made."""
+    """How figures, intervals and baselines are made."""
 
     seed: int = Field(default=0, ge=0, description="Seed of resamples, batches, random actions")
     resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups")
@@ -105,27 +115,27 @@ class Settings(Record):
     selection_split: str = Field(
         default="val", description="The only split on which anything is chosen"
     )
-    rivals: bool = Field(
-        default=True, description="Whether rivals that learn are fitted on that split"
+    fit_baselines: bool = Field(
+        default=True, description="Whether baselines that learn are fitted on that split."
     )
 
 
 class Context(Record):
-    """What is recorded beside the figures: nothing here is computed by the evaluation."""
+    """The record beside the figures: nothing here is computed by the evaluation."""
 
     command: str = Field(default="", description="The command line that made it")
     title: str = Field(default="", description="A name for the run")
     seen_attacks: tuple[str, ...] = Field(
-        default=(), description="Attacks that any of the defences or detectors was trained against"
+        default=(), description="Attacks that any of the methods was trained against"
     )
     attacked: Literal["all", "fakes", "reals"] = Field(
         default="all", description="Which faces the attacker attacks; the others stay clean"
     )
-    base: str = Field(default="", description="The detector that all are measured against")
+    base: str = Field(default="", description="The detector that all methods are compared with")
     training_data: Literal["", "same", "other", "partly"] = Field(
         default="",
-        description="Whether the training faces came from the data sets judged here; empty: "
-        "nobody recorded it",
+        description="Whether the training faces came from the data sets of this evaluation; "
+        "empty: not recorded",
     )
     costs: dict[str, float] = Field(
         default_factory=dict,
@@ -142,7 +152,7 @@ class Context(Record):
     configuration: dict[str, Any] = Field(
         default_factory=dict, description="The resolved configuration of the run"
     )
-    attack_quality: tuple[AttackEntry, ...] = Field(
+    attack_quality: tuple[ConditionEntry, ...] = Field(
         default=(), description="PSNR and SSIM per attack"
     )
     learner_history: tuple[dict[str, Measure], ...] = Field(
@@ -152,20 +162,16 @@ class Context(Record):
         default=(), description="The detector's training: one row per epoch"
     )
     timings: dict[str, float] = Field(default_factory=dict, description="Seconds per stage")
-    warnings: tuple[str, ...] = Field(default=(), description="What the reader should know")
+    warnings: tuple[str, ...] = Field(default=(), description="Warnings for the reader")
 
 
-SCHEMA_VERSION: Final = 2
-"""2 added rivals that learn, several detectors and seeds, the adaptive attacker, what is withheld.
-
-Documents of version 1 are still read: what they lack stays empty.
-"""
+SCHEMA_VERSION: Final = 1
 
 UNDEFENDED: Final = "undefended"
-"""The detector alone: action 0 ("identity") for every face, its own threshold."""
+"""The detector alone: transform 0 ("identity") for every face, its own threshold."""
 
 ADAPTIVE: Final = "adaptive"
-"""The attacker who takes, for each face and each defence, the attack that hurts most."""
+"""The condition in which each face is under the attack that hurts the method most."""
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 Role = Literal["undefended", "detector", "baseline", "control", "bound", "learned"]
@@ -180,16 +186,18 @@ class Estimate(Record):
     reason: str = Field(default="", description="Why there is no value or no interval")
 
 
-class DefenseEntry(Record):
-    """A defence as it was judged."""
+class MethodEntry(Record):
+    """A method of the evaluation."""
 
     name: str
     role: Role = Field(
         description="undefended, detector (another one, without an agent), baseline, control "
         "(should gain nothing), bound (looks at the labels), or learned"
     )
-    note: str = Field(default="", description="One sentence on what it does or how it was chosen")
-    detector: str = Field(default="", description="Whose answers it uses; empty: the base's")
+    note: str = Field(default="", description="One sentence about it, or how it was chosen")
+    detector: str = Field(
+        default="", description="Whose logits it uses; empty: the base detector's"
+    )
     fitted: bool = Field(default=False, description="Whether it learned from the selection split")
     seeds: int = Field(default=1, description="How many trainings the figures are the mean of")
 
@@ -209,12 +217,14 @@ class SplitEntry(Record):
         return self.real + self.fake
 
 
-class Withheld(Record):
-    """Verdicts of a defence that may say "unsure"; see `demagnify.evaluation.selective`."""
+class Abstention(Record):
+    """Coverage and risk of a method that may abstain; see `demagnify.evaluation.selective`."""
 
     coverage: float = Field(description="Share of the faces that get a verdict")
     risk: float | None = Field(description="Share of those verdicts that are wrong")
-    withheld_risk: float | None = Field(description="Of the withheld ones, were they given")
+    rejected_risk: float | None = Field(
+        description="Share that would have been wrong of the verdicts not given"
+    )
     aurc: float | None = Field(default=None, description="Mean risk over all coverages")
     curve: tuple[tuple[float, float], ...] = Field(
         default=(), description="Risk at rising coverage, thinned out for drawing"
@@ -222,43 +232,43 @@ class Withheld(Record):
 
 
 class Cell(Record):
-    """One defence on the faces of one split under one attack."""
+    """One method on the faces of one split under one condition."""
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     n: int
     groups: int
     threshold: float
     metrics: dict[MetricName, Estimate]
     passes: float | None = Field(default=None, description="Detector passes per face, on average")
-    withheld: Withheld | None = Field(default=None, description="If it may say unsure")
+    abstention: Abstention | None = Field(default=None, description="If it may abstain")
 
 
 class Comparison(Record):
-    """A defence minus a reference on the same faces, same attack, same resamples."""
+    """A method minus a reference on the same faces, same condition, same resamples."""
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     reference: str
-    metrics: dict[MetricName, Estimate] = Field(description="Defence minus reference")
-    mended: int = Field(description="Faces that only the defence judges right")
-    broken: int = Field(description="Faces that only the reference judges right")
+    metrics: dict[MetricName, Estimate] = Field(description="Method minus reference")
+    mended: int = Field(description="Faces that only the method classifies right")
+    broken: int = Field(description="Faces that only the reference classifies right")
     mcnemar_p: float = Field(description="McNemar's exact test, two-sided, faces independent")
     mcnemar_holm: float | None = Field(
         default=None,
-        description="The same after Holm's correction for all comparisons of this defence on this "
+        description="The same after Holm's correction for all comparisons of this method on this "
         "split",
     )
 
 
 class Recovery(Record):
-    """What a defence gives back of an attack's damage, and what it costs."""
+    """The share of an attack's damage that a method undoes, and its cost."""
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     damage: Estimate = Field(description="Balanced accuracy undefended: clean minus attacked")
     share: Estimate = Field(description="Gain under attack divided by the damage")
     clean_cost: Estimate = Field(description="Balanced accuracy clean: defended minus undefended")
@@ -269,21 +279,21 @@ class Recovery(Record):
 
 
 class MeanGain(Record):
-    """A defence minus a reference in balanced accuracy, averaged over attacks."""
+    """A method minus a reference in balanced accuracy, averaged over conditions."""
 
     split: str
-    attacks: tuple[str, ...]
-    defense: str
+    conditions: tuple[str, ...]
+    method: str
     reference: str
     gain: Estimate
 
 
 class ActionCounts(Record):
-    """How often a defence took each action."""
+    """How often a method took each action."""
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     real: tuple[int, ...] = Field(description="On real faces, per action")
     fake: tuple[int, ...] = Field(description="On fake faces, per action")
     actions: tuple[str, ...] = Field(
@@ -295,8 +305,8 @@ class RocCurve(Record):
     """A ROC curve, thinned out for drawing."""
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     fpr: tuple[float, ...]
     tpr: tuple[float, ...]
 
@@ -305,8 +315,8 @@ class BatchFigures(Record):
     """The paper's protocol: random batches of one split."""
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     batches: int
     batch_size: int
     mean: dict[MetricName, float | None] = Field(description="Mean over the batches")
@@ -314,9 +324,9 @@ class BatchFigures(Record):
 
 
 class EvaluationResult(Record):
-    """Everything an evaluation found; see the fields' own classes."""
+    """Every figure of an evaluation; see the fields' own classes."""
 
-    schema_version: Literal[1, 2] = SCHEMA_VERSION
+    schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["evaluation"] = "evaluation"
     created: str = Field(description="When, ISO 8601 in UTC")
     settings: Settings
@@ -325,17 +335,17 @@ class EvaluationResult(Record):
     machine: Machine
     actions: tuple[str, ...]
     best_fixed: str = Field(
-        description="Of the defences that take one action always, the best on validation"
+        description="Of the methods that always take one action, the best on validation"
     )
-    retuned: str = Field(description="The defence that only moves the threshold")
-    best_rival: str = Field(
+    retuned: str = Field(description="The method that only moves the threshold")
+    best_baseline: str = Field(
         default="",
         description="Of everything that is neither learned nor one fixed action, the best on "
         "validation faces that it was not fitted to; empty if nothing was compared",
     )
     splits: tuple[SplitEntry, ...]
-    attacks: tuple[AttackEntry, ...]
-    defenses: tuple[DefenseEntry, ...]
+    conditions: tuple[ConditionEntry, ...]
+    methods: tuple[MethodEntry, ...]
     cells: tuple[Cell, ...]
     comparisons: tuple[Comparison, ...]
     recoveries: tuple[Recovery, ...]
@@ -345,23 +355,23 @@ class EvaluationResult(Record):
     batch_figures: tuple[BatchFigures, ...]
     warnings: tuple[str, ...] = ()
 
-    def cell(self, split: str, attack: str, defense: str) -> Cell:
-        """Returns one cell of the grid; KeyError if it was not judged."""
-        return _find(self.cells, split=split, attack=attack, defense=defense)
+    def cell(self, split: str, condition: str, method: str) -> Cell:
+        """Returns one cell of the grid; KeyError if it was not evaluated."""
+        return _find(self.cells, split=split, condition=condition, method=method)
 
-    def comparison(self, split: str, attack: str, defense: str, reference: str) -> Comparison:
-        """Returns a defence minus a reference; KeyError if they were not compared."""
+    def comparison(self, split: str, condition: str, method: str, reference: str) -> Comparison:
+        """Returns a method minus a reference; KeyError if they were not compared."""
         return _find(
-            self.comparisons, split=split, attack=attack, defense=defense, reference=reference
+            self.comparisons, split=split, condition=condition, method=method, reference=reference
         )
 
-    def recovery(self, split: str, attack: str, defense: str) -> Recovery:
-        """Returns what a defence recovers; KeyError if it was not judged."""
-        return _find(self.recoveries, split=split, attack=attack, defense=defense)
+    def recovery(self, split: str, condition: str, method: str) -> Recovery:
+        """Returns a method's recovery; KeyError if it was not evaluated."""
+        return _find(self.recoveries, split=split, condition=condition, method=method)
 
     def of_role(self, role: Role) -> tuple[str, ...]:
-        """Returns the names of the defences that play `role`, in order."""
-        return tuple(defense.name for defense in self.defenses if defense.role == role)
+        """Returns the names of the methods of `role`, in order."""
+        return tuple(method.name for method in self.methods if method.role == role)
 
     def split_entry(self, name: str) -> SplitEntry:
         """Returns the description of one split; KeyError if there is none."""
@@ -373,3 +383,43 @@ def _find(records: Sequence[AnyRecord], **keys: str) -> AnyRecord:
         if all(getattr(record, key) == value for key, value in keys.items()):
             return record
     raise KeyError(", ".join(keys.values()))
+
+
+def load_record(path: Path, model: type[AnyRecord], what: str, *, hint: str = "") -> AnyRecord:
+    """Reads a result from a JSON file.
+
+    Args:
+        path: The file.
+        model: The record, whose fields `kind` and `schema_version` the file must repeat.
+        what: The name of such a result in messages: "an evaluation".
+        hint: Advice for where the file is not such a result.
+
+    Raises:
+        BadArtifactError: If it is missing, damaged, of another version, or something else.
+    """
+    kind, version = (model.model_fields[name].default for name in ("kind", "schema_version"))
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadArtifactError(f"{path}: there is no such file", hint=hint) from error
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BadArtifactError(f"{path} cannot be read as JSON: {error}", hint=hint) from error
+    if not isinstance(document, dict) or document.get("kind") != kind:
+        raise BadArtifactError(f"{path} is not the result of {what}", hint=hint)
+    found = document.get("schema_version", version)
+    if found != version:
+        raise BadArtifactError(
+            f"{path} has schema version {found}; this demagnify reads {version}",
+            hint="use the demagnify that wrote it, or run it again",
+        )
+    try:
+        return model.model_validate(document)
+    except ValidationError as error:
+        raise BadArtifactError(f"{path} is damaged: {first_finding(error)}", hint=hint) from error
+
+
+def first_finding(error: ValidationError) -> str:
+    """Returns the first of pydantic's findings in one line."""
+    finding = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in finding["loc"]) or "the document"
+    return f"{place}: {finding['msg']}"

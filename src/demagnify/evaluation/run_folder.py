@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -16,20 +17,37 @@ from demagnify.core import rng as randomness
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.files import atomic_folder, atomic_path, write_text
 from demagnify.core.images import Pixels, from_batch, load, save_png
-from demagnify.evaluation.grid import JudgedSplit
-from demagnify.evaluation.results import SCHEMA_VERSION, UNDEFENDED, EvaluationResult, Record
+from demagnify.data.labels import label_name
+from demagnify.evaluation.grid import EvaluatedSplit
+from demagnify.evaluation.results import (
+    UNDEFENDED,
+    EvaluationResult,
+    Record,
+    first_finding,
+    load_record,
+)
 from demagnify.scores import LogitTable
 
-Outcome = Literal["mended", "broken", "right", "wrong"]
+RESULTS: Final = "results.json"
+PREDICTIONS: Final = "predictions.csv"
+EXAMPLES: Final = "examples"
+_INDEX: Final = "examples.json"
+_IMAGES: Final = ("original", "attacked", "corrected")
+_COLUMNS: Final = (
+    *("split", "condition", "method", "name", "group"),
+    *("label", "logit", "threshold", "verdict", "action"),
+)
+_UNSURE: Final = "unsure"
 
+Outcome = Literal["mended", "broken", "right", "wrong"]
 _SHOWN: Final[dict[Outcome, int]] = {"mended": 2, "broken": 2, "right": 1, "wrong": 1}
 
 
 class Example(Record):
-    """One attacked face before and after the defence; its pictures are PNG files beside it.
+    """One attacked face before and after the defence; its images are PNG files beside it.
 
     Attributes:
-        outcome: What the defence did to the verdict: mended or broke it, or left it right or wrong.
+        outcome: The change of the verdict: mended, broken, right before and after, or wrong.
         population: How many faces of the split had this outcome; examples are drawn at random
             among them.
         score_before: Logit of the attacked face.
@@ -37,8 +55,8 @@ class Example(Record):
     """
 
     split: str
-    attack: str
-    defense: str
+    condition: str
+    method: str
     name: str
     label: int
     outcome: Outcome
@@ -50,60 +68,61 @@ class Example(Record):
     threshold_after: float
 
 
+@dataclass(frozen=True, slots=True)
 class Pictures:
-    """The three photographs of an example, each uint8 RGB (H, W, 3).
+    """The three images of an example, each uint8 RGB (H, W, 3).
 
-    Args:
-        original: The face as it was.
+    Attributes:
+        original: The clean face.
         attacked: After the attack.
         corrected: After the attack and the agent's action.
     """
 
-    def __init__(self, original: Pixels, attacked: Pixels, corrected: Pixels) -> None:
-        self.original = original
-        self.attacked = attacked
-        self.corrected = corrected
+    original: Pixels
+    attacked: Pixels
+    corrected: Pixels
 
 
 def pick_examples(
-    split: JudgedSplit, attack: str, defense: str, *, seed: int = 0
+    split: EvaluatedSplit, condition: str, method: str, *, seed: int = 0
 ) -> Iterator[tuple[Example, Pictures]]:
     """Yields a few faces of each outcome, drawn at random within the outcome.
 
     Args:
-        split: The judged split.
-        attack: Under which attack.
-        defense: A defence that chooses actions.
+        split: The evaluated split.
+        condition: Under which attack.
+        method: A method that chooses actions.
         seed: Same seed, same faces.
     """
-    before, after = split[attack, UNDEFENDED].measured, split[attack, defense].measured
-    actions = split[attack, defense].judgement.actions
+    cell = split[condition, method]
+    before, after = split[condition, UNDEFENDED].measured.scores, cell.measured.scores
+    actions = cell.predictions.actions
     if actions is None:
         return
-    outcomes = _outcomes(before.scores.correct, after.scores.correct)
+    outcomes = _outcomes(before.correct, after.correct)
     for number, (outcome, shown) in enumerate(_SHOWN.items()):
         members = np.flatnonzero(outcomes == number)
         order = randomness.generator(seed, "examples", number).permutation(members)
         for face in order[:shown]:
             example = Example(
                 split=split.name,
-                attack=attack,
-                defense=defense,
+                condition=condition,
+                method=method,
                 name=str(split.faces.names[face]),
                 label=int(split.labels[face]),
                 outcome=outcome,
                 population=len(members),
-                action=split[attack, defense].parts[0].actions[actions[face]],
-                score_before=float(before.scores.logits[face]),
-                threshold_before=before.scores.threshold,
-                score_after=float(after.scores.logits[face]),
-                threshold_after=after.scores.threshold,
+                action=cell.seeds[0].actions[actions[face]],
+                score_before=float(before.logits[face]),
+                threshold_before=before.threshold,
+                score_after=float(after.logits[face]),
+                threshold_after=after.threshold,
             )
-            table = split.table(attack, defense)
+            table = split.table(condition, method)
             yield example, _pictures(split, table, int(face), int(actions[face]))
 
 
-def _pictures(split: JudgedSplit, table: LogitTable, face: int, action: int) -> Pictures:
+def _pictures(split: EvaluatedSplit, table: LogitTable, face: int, action: int) -> Pictures:
     attacked = table.faces.batch(np.array([face]))
     return Pictures(
         from_batch(split.faces.batch(np.array([face])))[0],
@@ -115,26 +134,6 @@ def _pictures(split: JudgedSplit, table: LogitTable, face: int, action: int) -> 
 def _outcomes(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Places in `_SHOWN`, for each face."""
     return np.select([~before & after, before & ~after, before & after], [0, 1, 2], default=3)
-
-
-RESULTS: Final = "results.json"
-PREDICTIONS: Final = "predictions.csv"
-EXAMPLES: Final = "examples"
-_INDEX: Final = "examples.json"
-_COLUMNS: Final = (
-    "split",
-    "attack",
-    "defense",
-    "name",
-    "group",
-    "label",
-    "logit",
-    "threshold",
-    "verdict",
-    "action",
-)
-_LABELS: Final = ("real", "fake")
-_UNSURE: Final = "unsure"
 
 
 def save_result(folder: Path, result: EvaluationResult) -> Path:
@@ -152,28 +151,11 @@ def load_result(folder: Path) -> EvaluationResult:
     """
     path = folder / RESULTS if folder.is_dir() else folder
     hint = f"give the folder that `demagnify evaluate` wrote {RESULTS} to"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadArtifactError(f"{path}: there is no such file", hint=hint) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadArtifactError(f"{path} cannot be read as JSON: {error}", hint=hint) from error
-    if not isinstance(document, dict) or document.get("kind") != "evaluation":
-        raise BadArtifactError(f"{path} is not the result of an evaluation", hint=hint)
-    if document.get("schema_version") not in range(1, SCHEMA_VERSION + 1):
-        raise BadArtifactError(
-            f"{path} has schema version {document.get('schema_version')}; "
-            f"this demagnify reads up to {SCHEMA_VERSION}",
-            hint="use the demagnify that wrote it, or evaluate again",
-        )
-    try:
-        return EvaluationResult.model_validate(document)
-    except ValidationError as error:
-        raise BadArtifactError(f"{path} is damaged: {_first(error)}", hint=hint) from error
+    return load_record(path, EvaluationResult, "an evaluation", hint=hint)
 
 
-def save_predictions(folder: Path, splits: Iterable[JudgedSplit]) -> Path:
-    """Writes one line per split, attack, defence and face to predictions.csv in `folder`."""
+def save_predictions(folder: Path, splits: Iterable[EvaluatedSplit]) -> Path:
+    """Writes one line per split, condition, method and face to predictions.csv in `folder`."""
     path = folder / PREDICTIONS
     with (
         atomic_path(path) as temporary,
@@ -186,20 +168,16 @@ def save_predictions(folder: Path, splits: Iterable[JudgedSplit]) -> Path:
     return path
 
 
-def _rows(split: JudgedSplit) -> Iterable[tuple[object, ...]]:
-    labels = [_LABELS[label] for label in split.labels]
-    for attack, part in ((cell.attack, part) for cell in split for part in cell.parts):
-        scores, chosen, unsure = part.scores, part.judgement.actions, part.judgement.unsure
-        names = part.actions
-        actions = [""] * len(labels) if chosen is None else [names[action] for action in chosen]
-        verdicts = [_LABELS[int(fake)] for fake in scores.verdicts]
+def _rows(split: EvaluatedSplit) -> Iterator[tuple[object, ...]]:
+    labels = [label_name(label) for label in split.labels.tolist()]
+    for condition, seed in ((cell.condition, seed) for cell in split for seed in cell.seeds):
+        scores, chosen, unsure = seed.scores, seed.predictions.actions, seed.predictions.unsure
+        actions = [""] * len(labels) if chosen is None else [seed.actions[one] for one in chosen]
+        verdicts = [label_name(int(fake)) for fake in scores.verdicts]
         if unsure is not None:
-            verdicts = [
-                _UNSURE if withheld else verdict
-                for verdict, withheld in zip(verdicts, unsure, strict=True)
-            ]
+            verdicts = np.where(unsure, _UNSURE, verdicts).tolist()
         logits = [f"{logit:.6g}" for logit in scores.logits.tolist()]
-        head, threshold = (split.name, attack, part.name), f"{scores.threshold:.6g}"
+        head, threshold = (split.name, condition, seed.name), f"{scores.threshold:.6g}"
         for name, group, label, logit, verdict, action in zip(
             split.faces.names, split.faces.groups, labels, logits, verdicts, actions, strict=True
         ):
@@ -207,14 +185,14 @@ def _rows(split: JudgedSplit) -> Iterable[tuple[object, ...]]:
 
 
 def save_examples(folder: Path, examples: Iterable[tuple[Example, Pictures]]) -> Path:
-    """Writes examples and their pictures to examples/ in `folder`; returns its path."""
+    """Writes examples and their images to examples/ in `folder`; returns its path."""
     path = folder / EXAMPLES
     with atomic_folder(path) as temporary:
         index = []
         for number, (example, pictures) in enumerate(examples):
             index.append(example.model_dump(mode="json"))
-            for kind, pixels in vars(pictures).items():
-                save_png(temporary / _picture_name(number, kind), pixels)
+            for kind, pixels in asdict(pictures).items():
+                save_png(temporary / _file_name(number, kind), pixels)
         write_text(temporary / _INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
     return path
 
@@ -224,7 +202,7 @@ def load_examples(folder: Path) -> list[tuple[Example, Pictures]]:
 
     Raises:
         BadArtifactError: If the index is damaged.
-        BadImageError: If a picture is missing or damaged.
+        BadImageError: If an image is missing or damaged.
     """
     index = folder / EXAMPLES / _INDEX
     if not index.is_file():
@@ -232,26 +210,12 @@ def load_examples(folder: Path) -> list[tuple[Example, Pictures]]:
     try:
         examples = TypeAdapter(list[Example]).validate_json(index.read_bytes())
     except ValidationError as error:
-        raise BadArtifactError(f"{index} is damaged: {_first(error)}") from error
+        raise BadArtifactError(f"{index} is damaged: {first_finding(error)}") from error
     return [
-        (example, Pictures(**{kind: _picture(folder, number, kind) for kind in _KINDS}))
+        (example, Pictures(*(load(index.parent / _file_name(number, one)) for one in _IMAGES)))
         for number, example in enumerate(examples)
     ]
 
 
-_KINDS: Final = ("original", "attacked", "corrected")
-
-
-def _picture(folder: Path, number: int, kind: str) -> Pixels:
-    return load(folder / EXAMPLES / _picture_name(number, kind))
-
-
-def _picture_name(number: int, kind: str) -> str:
+def _file_name(number: int, kind: str) -> str:
     return f"{number:02d}-{kind}.png"
-
-
-def _first(error: ValidationError) -> str:
-    """The first of pydantic's findings in one line."""
-    finding = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in finding["loc"]) or "the document"
-    return f"{place}: {finding['msg']}"

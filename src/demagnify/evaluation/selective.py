@@ -1,10 +1,10 @@
-"""How good verdicts are where the doubtful ones are withheld: risk against coverage.
+"""Selective classification: risk against coverage where uncertain verdicts are rejected.
 
 **Coverage** is the share of the faces that get a verdict, **selective risk** the share of those
-verdicts that are wrong (El-Yaniv & Wiener, JMLR 2010). Withholding the doubtful verdicts first
-gives a risk at every coverage; **AURC**, the mean of these risks, sums the curve up, and its excess
-over the least that the same number of errors allows says how well the doubt ranks them (Geifman,
-Uziel & El-Yaniv, ICLR 2019). All figures are fractions in [0, 1].
+verdicts that are wrong (El-Yaniv & Wiener, JMLR 2010). Rejecting the most uncertain verdicts first
+gives a risk at every coverage; **AURC**, the mean of these risks, summarises the curve, and its
+excess over the least possible for the same number of errors measures how well the uncertainty
+ranks them (Geifman, Uziel & El-Yaniv, ICLR 2019). All figures are fractions in [0, 1].
 """
 
 from __future__ import annotations
@@ -22,48 +22,48 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selective:
-    """Verdicts of which some are withheld.
+    """Verdicts of which some are rejected.
 
     Attributes:
         coverage: Share of the faces that get a verdict.
         risk: Share of those verdicts that are wrong; NaN if there is none.
-        withheld_risk: Share of the verdicts withheld that would have been wrong; NaN if there is
-            none. Withholding is worth something where it is above `risk`.
+        rejected_risk: Share of the rejected verdicts that would have been wrong; NaN if there is
+            none. Abstaining is worth something where it is above `risk`.
     """
 
     coverage: float
     risk: float
-    withheld_risk: float
+    rejected_risk: float
 
     @classmethod
-    def of(cls, correct: ArrayLike, unsure: ArrayLike) -> Selective:
+    def of(cls, correct: ArrayLike, rejected: ArrayLike) -> Selective:
         """Measures verdicts.
 
         Args:
             correct: bool (N,), where the verdict is, or would be, right.
-            unsure: bool (N,), where it is withheld.
+            rejected: bool (N,), where no verdict is given.
 
         Raises:
             ValueError: If there is no face, or the lengths differ.
         """
         right = np.asarray(correct, dtype=np.bool_)
-        withheld = np.asarray(unsure, dtype=np.bool_)
-        _check(right, withheld)
+        left_out = np.asarray(rejected, dtype=np.bool_)
+        _check(right, left_out)
         return cls(
-            coverage=float(np.mean(~withheld)),
-            risk=_share(~right[~withheld]),
-            withheld_risk=_share(~right[withheld]),
+            coverage=float(np.mean(~left_out)),
+            risk=_share(~right[~left_out]),
+            rejected_risk=_share(~right[left_out]),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RiskCoverage:
-    """The curve of risk against coverage; faces of equal doubt get their verdicts together.
+    """The curve of risk against coverage; faces of equal uncertainty get their verdicts together.
 
     Attributes:
         coverage: float64 (P,), rising to 1.
         risk: float64 (P,), the selective risk at each.
-        limit: float64 (P,), the doubt up to which verdicts are given there.
+        limit: float64 (P,), the uncertainty up to which verdicts are given there.
     """
 
     coverage: Floats
@@ -75,61 +75,61 @@ class RiskCoverage:
         return float(self.risk[np.searchsorted(self.coverage, coverage - 1e-12)])
 
 
-def risk_coverage(correct: ArrayLike, doubt: ArrayLike) -> RiskCoverage:
-    """Returns the curve that withholding the most doubtful verdicts first walks along.
+def risk_coverage(correct: ArrayLike, uncertainty: ArrayLike) -> RiskCoverage:
+    """Returns the curve that rejecting the most uncertain verdicts first gives.
 
     Args:
         correct: bool (N,), where the verdict is right.
-        doubt: (N,), the larger, the sooner withheld; infinities are allowed, NaN is not.
+        uncertainty: (N,), the larger, the sooner rejected; infinities are allowed, NaN is not.
 
     Raises:
-        ValueError: If there is no face, the lengths differ, or a doubt is NaN.
+        ValueError: If there is no face, the lengths differ, or an uncertainty is NaN.
     """
-    wrong, ranked = _ranked(correct, doubt)
+    wrong, ranked = _ranked(correct, uncertainty)
     ends = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True])
     risks = np.cumsum(wrong) / np.arange(1, len(wrong) + 1)
     return RiskCoverage(coverage=(ends + 1) / len(wrong), risk=risks[ends], limit=ranked[ends])
 
 
-def aurc(correct: ArrayLike, doubt: ArrayLike) -> float:
+def aurc(correct: ArrayLike, uncertainty: ArrayLike) -> float:
     """Returns the area under the risk-coverage curve: the mean risk over the coverages 1/N to 1.
 
-    Faces of equal doubt are taken in random order, in expectation. 0 means that every verdict is
-    right. For arguments and errors see `risk_coverage`.
+    Faces of equal uncertainty are taken in random order, in expectation. 0 means that every
+    verdict is right. For arguments and errors see `risk_coverage`.
     """
-    wrong, ranked = _ranked(correct, doubt)
+    wrong, ranked = _ranked(correct, uncertainty)
     starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
     sizes = np.diff(np.r_[starts, len(wrong)])
     shared = np.repeat(np.add.reduceat(wrong, starts) / sizes, sizes)
     return float(np.mean(np.cumsum(shared) / np.arange(1, len(wrong) + 1)))
 
 
-def excess_aurc(correct: ArrayLike, doubt: ArrayLike) -> float:
-    """Returns by how much AURC is above the least, with all wrong verdicts doubted most.
+def excess_aurc(correct: ArrayLike, uncertainty: ArrayLike) -> float:
+    """Returns AURC minus the least possible, in which all wrong verdicts are the most uncertain.
 
-    0 means that the doubt could not rank the errors better. For arguments and errors see
+    0 means that the uncertainty could not rank the errors better. For arguments and errors see
     `risk_coverage`.
     """
     right = np.asarray(correct, dtype=np.bool_)
-    return aurc(right, doubt) - aurc(right, (~right).astype(np.float64))
+    return aurc(right, uncertainty) - aurc(right, (~right).astype(np.float64))
 
 
-def _ranked(correct: ArrayLike, doubt: ArrayLike) -> tuple[Floats, Floats]:
-    """Returns where verdicts are wrong (1 or 0) and their doubts, the least doubtful first."""
+def _ranked(correct: ArrayLike, uncertainty: ArrayLike) -> tuple[Floats, Floats]:
+    """Where verdicts are wrong (1 or 0) and their uncertainty, the least uncertain first."""
     right = np.asarray(correct, dtype=np.bool_)
-    doubts = np.asarray(doubt, dtype=np.float64)
-    _check(right, doubts)
-    if np.isnan(doubts).any():
-        raise ValueError(f"{int(np.isnan(doubts).sum())} of {len(doubts)} doubts are NaN")
-    order = np.argsort(doubts, kind="stable")
-    return (~right[order]).astype(np.float64), doubts[order]
+    values = np.asarray(uncertainty, dtype=np.float64)
+    _check(right, values)
+    if np.isnan(values).any():
+        raise ValueError(f"{int(np.isnan(values).sum())} of {len(values)} uncertainties are NaN")
+    order = np.argsort(values, kind="stable")
+    return (~right[order]).astype(np.float64), values[order]
 
 
 def _check(right: Bools, other: NDArray[Any]) -> None:
     if right.ndim != 1 or right.shape != other.shape:
-        raise ValueError(f"verdicts {right.shape} and doubts {other.shape} are not both (N,)")
+        raise ValueError(f"verdicts {right.shape} and uncertainty {other.shape} are not both (N,)")
     if not len(right):
-        raise ValueError("there is no face to judge")
+        raise ValueError("there is no face to measure")
 
 
 def _share(marked: Bools) -> float:

@@ -1,9 +1,9 @@
-"""How sure a figure is: bootstrap over groups, paired differences, McNemar's test.
+"""Confidence intervals by a bootstrap over groups, paired differences, McNemar's test.
 
-Faces of one group (a photograph, a video, a pair) resemble one another, so resampling single
-faces would claim too narrow an interval. Whole groups are drawn with replacement instead, and
-every cell of a split sees the same draws: a difference between two cells is then the difference
-of paired resamples.
+Faces of one group (a photograph, a video, a pair) resemble one another, so that resampling single
+faces would give too narrow an interval. Whole groups are drawn with replacement instead, and every
+cell of a split sees the same draws: a difference between two cells is then the difference of
+paired resamples.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import binomtest
 
 from demagnify.core import rng as randomness
 from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
+from demagnify.evaluation.results import Estimate, none_if_nan
 
 _MIN_SHARE_DEFINED: Final = 0.5
 _NO_DAMAGE: Final = 1e-9
-"""Less than this is what rounding leaves between two means of the same verdicts."""
+"""A smaller difference is what rounding leaves between two means of the same verdicts."""
 
 
 class GroupResamples:
@@ -49,23 +51,6 @@ class GroupResamples:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure with its confidence interval.
-
-    Attributes:
-        value: The figure over all faces; NaN if it has none.
-        low: Lower end; NaN if it cannot be told.
-        high: Upper end; NaN if it cannot be told.
-        reason: Why there is no value or no interval; empty if there are both.
-    """
-
-    value: float
-    low: float
-    high: float
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Measured:
     """All metrics of one cell, over all faces and in every resample.
 
@@ -86,7 +71,7 @@ class Measured:
 
     @classmethod
     def averaged(cls, parts: Sequence[Measured], seed: int) -> Measured:
-        """Returns the mean over several trainings of one thing, measured on the same faces.
+        """Returns the mean over several trainings of one method, measured on the same faces.
 
         Each resample draws as many trainings as there are, with replacement, beside its groups, so
         that the intervals hold both kinds of chance. The scores are those of the first training.
@@ -104,31 +89,27 @@ class Measured:
         point = np.mean([part.point for part in parts], axis=0)
         return cls(parts[0].scores, point, taken.mean(axis=1))
 
-    def intervals(self, confidence: float) -> dict[MetricName, Interval]:
+    def intervals(self, confidence: float) -> dict[MetricName, Estimate]:
         """Returns every metric with its percentile interval."""
-        reasons = self.scores.undefined()
-        return {
-            name: interval(
-                self.point[column], self.samples[:, column], confidence, reasons.get(name, "")
-            )
-            for name, column in COLUMN.items()
-        }
+        return _intervals(self.point, self.samples, confidence, self.scores.undefined())
 
-    def minus(self, other: Measured, confidence: float) -> dict[MetricName, Interval]:
+    def minus(self, other: Measured, confidence: float) -> dict[MetricName, Estimate]:
         """Returns this cell's metrics minus those of `other`, paired by face and resample."""
         reasons = self.scores.undefined() | other.scores.undefined()
-        return {
-            name: interval(
-                self.point[column] - other.point[column],
-                self.samples[:, column] - other.samples[:, column],
-                confidence,
-                reasons.get(name, ""),
-            )
-            for name, column in COLUMN.items()
-        }
+        point, samples = self.point - other.point, self.samples - other.samples
+        return _intervals(point, samples, confidence, reasons)
 
 
-def interval(value: float, samples: Floats, confidence: float, reason: str = "") -> Interval:
+def _intervals(
+    point: Floats, samples: Floats, confidence: float, reasons: dict[MetricName, str]
+) -> dict[MetricName, Estimate]:
+    return {
+        name: interval(point[column], samples[:, column], confidence, reasons.get(name, ""))
+        for name, column in COLUMN.items()
+    }
+
+
+def interval(value: float, samples: Floats, confidence: float, reason: str = "") -> Estimate:
     """Returns `value` with the percentile interval of its resamples.
 
     Resamples without a value (no fake was drawn) are left out; if they are the majority there is
@@ -141,24 +122,24 @@ def interval(value: float, samples: Floats, confidence: float, reason: str = "")
         reason: Why `value` is NaN, if it is.
     """
     if math.isnan(value):
-        return Interval(math.nan, math.nan, math.nan, reason or "it has no value here")
+        return _without_interval(value, reason or "it has no value here")
     defined = samples[~np.isnan(samples)]
     if len(defined) <= _MIN_SHARE_DEFINED * len(samples):
-        return Interval(value, math.nan, math.nan, "too few groups for an interval")
+        return _without_interval(value, "too few groups for an interval")
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(defined, (tail, 1.0 - tail))
-    return Interval(float(value), float(low), float(high))
+    return Estimate(value=float(value), low=float(low), high=float(high))
 
 
 def recovered_share(
     defended: Measured, attacked: Measured, clean: Measured, confidence: float
-) -> Interval:
+) -> Estimate:
     """Returns how much of an attack's damage a defence undoes.
 
     (defended under attack - undefended under attack) / (undefended clean - undefended under
     attack), all balanced accuracy: 1 = all damage undone, 0 = none, negative = more damage.
     There is no value when the attack did no damage, and no interval when the interval of the
-    damage reaches nought: a share of next to nothing can be anything.
+    damage reaches zero: a share of almost no damage can be anything.
 
     Args:
         defended: The defence under attack.
@@ -170,38 +151,39 @@ def recovered_share(
     damage = clean.point[column] - attacked.point[column]
     if np.isnan(damage):
         reason = clean.scores.undefined().get("balanced_accuracy", "it has no value here")
-        return Interval(math.nan, math.nan, math.nan, reason)
+        return _without_interval(math.nan, reason)
     if damage <= _NO_DAMAGE:
-        return Interval(math.nan, math.nan, math.nan, "the attack did no damage")
+        return _without_interval(math.nan, "the attack did no damage")
     damages = clean.samples[:, column] - attacked.samples[:, column]
     gains = defended.samples[:, column] - attacked.samples[:, column]
     value = (defended.point[column] - attacked.point[column]) / damage
-    if not interval(damage, damages, confidence).low > 0.0:
-        reason = "the damage is not clear of nought, so the share has no interval"
-        return Interval(float(value), math.nan, math.nan, reason)
+    lowest = interval(damage, damages, confidence).low
+    if lowest is None or lowest <= 0.0:
+        reason = "the damage is not clear of zero, so the share has no interval"
+        return _without_interval(value, reason)
     shares = np.divide(gains, damages, out=np.full_like(gains, np.nan), where=damages > _NO_DAMAGE)
     return interval(value, shares, confidence)
+
+
+def _without_interval(value: float, reason: str) -> Estimate:
+    return Estimate(value=none_if_nan(value), low=None, high=None, reason=reason)
 
 
 def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """Returns the two-sided p-value of McNemar's exact test for paired verdicts.
 
-    It asks whether two judges of the same faces are right equally often. It treats faces as
+    It tests whether two classifiers of the same faces are right equally often. It takes faces for
     independent; with several faces per group it is too sure, unlike the intervals.
 
     Args:
-        first: (N,) bool, where the first judge is right.
-        second: (N,) bool, where the second judge is right.
+        first: (N,) bool, where the first classifier is right.
+        second: (N,) bool, where the second classifier is right.
     """
     one, two = np.asarray(first, dtype=bool), np.asarray(second, dtype=bool)
     only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
-    disagreements = only_first + only_second
-    if disagreements == 0:
+    if only_first + only_second == 0:
         return 1.0
-    # log C(n, k) for k = 0 .. min, through C(n, k) = C(n, k - 1) * (n - k + 1) / k.
-    k = np.arange(1, min(only_first, only_second) + 1)
-    logs = np.r_[0.0, np.cumsum(np.log((disagreements - k + 1) / k))] - disagreements * math.log(2)
-    return min(1.0, 2.0 * float(np.exp(logs).sum()))
+    return float(binomtest(only_first, only_first + only_second).pvalue)
 
 
 def holm(p_values: ArrayLike) -> Floats:

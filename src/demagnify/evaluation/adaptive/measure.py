@@ -21,10 +21,9 @@ from demagnify.evaluation.adaptive.results import (
     Tried,
 )
 from demagnify.evaluation.adaptive.search import ORIGINAL, AdaptiveSettings, Flags
-from demagnify.evaluation.grid import estimate
-from demagnify.evaluation.metrics import Floats, MetricName, Scores
+from demagnify.evaluation.metrics import Floats, Scores
 from demagnify.evaluation.results import Estimate
-from demagnify.evaluation.statistics import GroupResamples, Interval, Measured, interval
+from demagnify.evaluation.statistics import GroupResamples, Measured, interval
 from demagnify.laundering.quality import quality
 
 CHUNK = 64
@@ -100,11 +99,11 @@ class Mean:
         np.divide(counts @ chosen, totals, out=samples, where=totals > 0)
         return cls(float(chosen.mean()) if len(chosen) else float("nan"), samples)
 
-    def interval(self, confidence: float) -> Interval:
+    def interval(self, confidence: float) -> Estimate:
         """Returns it with its percentile interval."""
         return interval(self.point, self.samples, confidence, NOBODY)
 
-    def minus(self, other: Mean, confidence: float) -> Interval:
+    def minus(self, other: Mean, confidence: float) -> Estimate:
         """Returns this mean minus another, paired by resample."""
         difference = self.point - other.point
         return interval(difference, self.samples - other.samples, confidence, NOBODY)
@@ -132,17 +131,7 @@ class Yardstick:
 
     def mean(self, values: ArrayLike, among: Flags) -> Estimate:
         """Returns the mean of `values` (N,) over the faces `among` (N,)."""
-        return estimate(Mean.over(values, among, self.weights).interval(self.confidence))
-
-    def metrics(self, measured: Measured) -> dict[MetricName, Estimate]:
-        """Returns every metric of a cell."""
-        found = measured.intervals(self.confidence)
-        return {name: estimate(value) for name, value in found.items()}
-
-    def difference(self, one: Measured, other: Measured) -> dict[MetricName, Estimate]:
-        """Returns every metric of one cell minus another's, on the same faces."""
-        found = one.minus(other, self.confidence)
-        return {name: estimate(value) for name, value in found.items()}
+        return Mean.over(values, among, self.weights).interval(self.confidence)
 
 
 def measure_against(
@@ -163,9 +152,9 @@ def measure_against(
         curve=_curve(adapted, settings, yardstick),
         attacks=_tried(candidates, adapted),
         cost=cost,
-        before=yardstick.metrics(before),
-        after=yardstick.metrics(after),
-        change=yardstick.difference(after, before),
+        before=before.intervals(yardstick.confidence),
+        after=after.intervals(yardstick.confidence),
+        change=after.minus(before, yardstick.confidence),
     )
 
 
@@ -177,7 +166,7 @@ def measure_gain(
     return DefenseGain(
         success=_differ(defended, undefended, "succeeded", yardstick),
         queries=_differ(defended, undefended, "queries", yardstick),
-        attacked=yardstick.difference(after, bare),
+        attacked=after.minus(bare, yardstick.confidence),
     )
 
 
@@ -189,7 +178,7 @@ def _differ(
         Mean.over(getattr(each.search, column), each.search.attackable, yardstick.weights)
         for each in (one, other)
     )
-    return estimate(first.minus(second, yardstick.confidence))
+    return first.minus(second, yardstick.confidence)
 
 
 def _cells(faces: FaceDataset, adapted: Adapted, yardstick: Yardstick) -> tuple[Measured, Measured]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from demagnify.core.errors import BadArtifactError
 from demagnify.evaluation.adaptive.search import AdaptiveSettings
 from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.report.words import (
@@ -19,7 +17,7 @@ from demagnify.evaluation.report.words import (
     with_point_span,
     with_span,
 )
-from demagnify.evaluation.results import Estimate, Measure, Record, SkippedFile
+from demagnify.evaluation.results import Estimate, Measure, Record, SkippedFile, load_record
 
 SCHEMA_VERSION: Final = 1
 RESULT: Final = "adaptive.json"
@@ -126,20 +124,7 @@ def load_adaptive(folder: Path) -> AdaptiveResult:
     Raises:
         BadArtifactError: If it is missing, damaged, of another version, or something else.
     """
-    path = folder / RESULT
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        return AdaptiveResult.model_validate(document)
-    except FileNotFoundError as error:
-        raise BadArtifactError(f"{path}: there is no such file") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadArtifactError(f"{path} cannot be read as JSON: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
-        raise BadArtifactError(
-            f"{path} is not the result of an adaptive attack: {place}: {first['msg']}"
-        ) from error
+    return load_record(folder / RESULT, AdaptiveResult, "an adaptive attack")
 
 
 NAMED: Final = 4

@@ -268,8 +268,8 @@ class _Part:
             precision=self._plan.precisions.get(attack, ""),
             psnr_mean=float(changed.mean()) if len(changed) else None,
             ssim_mean=float(ssim.mean()),
-            metrics=self._yardstick.metrics(measured),
-            change=self._yardstick.difference(measured, clean),
+            metrics=measured.intervals(CONFIDENCE),
+            change=measured.minus(clean, CONFIDENCE),
         )
 
     def _published_quality(self, candidates: Candidates, adapted: Adapted) -> tuple[Floats, Floats]:

@@ -16,7 +16,7 @@ from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.report.words import (
     NOTHING,
     SHORT,
-    attack_name,
+    condition_name,
     count,
     listed,
     sign,
@@ -145,7 +145,7 @@ def _grid(cells: Sequence[TableCell], data: TableData) -> str:
     for cell in cells:
         mark = f" {MARK}" if cell.precision == "bfloat16" else ""
         row = [
-            f"{attack_name(cell.attack)}{mark}",
+            f"{condition_name(cell.attack)}{mark}",
             *(with_span(cell.metrics[name]) for name in SHOWN),
             NOTHING if cell.psnr_mean is None else f"{cell.psnr_mean:.2f}",
             NOTHING if cell.ssim_mean is None else f"{cell.ssim_mean:.4f}",
@@ -176,7 +176,7 @@ def _adaptive_note(cell: TableCell, table: AttackTable) -> str:
         return ""
     queries = found.queries.value
     best = sorted(found.published.items(), key=lambda pair: -pair[1])
-    mostly = listed([f"{attack_name(name)} {often:,}" for name, often in best[:4] if often])
+    mostly = listed([f"{condition_name(name)} {often:,}" for name, often in best[:4] if often])
     whom = {"all": "all faces", "fakes": "fakes", "reals": "real faces"}[settings.targets]
     return (
         f"Adaptive: the best of all rows for each face by this detector's score ({whom}, at most "

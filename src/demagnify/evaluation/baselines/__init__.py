@@ -1,3 +1,3 @@
-"""What stands beside a learned defence, because its figure means nothing without it."""
+"""The baselines beside a learned method: its figures mean nothing without them."""
 
 from __future__ import annotations

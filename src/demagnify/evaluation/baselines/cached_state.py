@@ -16,65 +16,65 @@ if TYPE_CHECKING:
 
 
 MOST: Final = 4096
-"""Numbers per state above which nothing is kept: such a state is the image itself, or nearly."""
+"""Numbers per state above which nothing is cached: such a state is the image itself, or nearly."""
 _LIMIT_BYTES: Final = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class Remembered(StateEncoder):
-    """Another encoder, whose states are kept by the images' content.
+class CachedState(StateEncoder):
+    """Another encoder, whose states are cached by the images' content.
 
-    Rivals, folds and learned defences look at the same faces many times; a digest of a face costs a
-    tenth of its spectrum.
+    Baselines, folds and learned defences encode the same faces many times; a digest of a face costs
+    a tenth of its spectrum.
 
     Attributes:
         inner: The encoder; bound to its detector where it needs one.
     """
 
-    family = "remembered"
+    family = "cached"
     inner: StateEncoder
     _known: dict[bytes, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def around(cls, inner: StateEncoder, image_size: int) -> StateEncoder:
-        """Returns `inner` with a memory where its states are small enough to be kept."""
+        """Returns `inner` with a cache where its states are small enough."""
         return cls(inner) if inner.size(image_size) <= MOST else inner
 
     @property
     def name(self) -> str:
-        """That of the encoder inside."""
+        """That of the inner encoder."""
         return self.inner.name
 
     @property
     def spec(self) -> str:
-        """That of the encoder inside."""
+        """That of the inner encoder."""
         return self.inner.spec
 
     @property
     def low(self) -> float:
-        """That of the encoder inside."""
+        """That of the inner encoder."""
         return self.inner.low
 
     @property
     def high(self) -> float:
-        """That of the encoder inside."""
+        """That of the inner encoder."""
         return self.inner.high
 
     @property
     def needs(self) -> Need:
-        """That of the encoder inside."""
+        """That of the inner encoder."""
         return self.inner.needs
 
     def bind(self, detector: DetectorLike) -> Self:  # noqa: ARG002
-        """Returns itself: the encoder inside is bound already."""
+        """Returns itself: the inner encoder is bound already."""
         return self
 
     def size(self, image_size: int) -> int:
-        """That of the encoder inside."""
+        """That of the inner encoder."""
         return self.inner.size(image_size)
 
     def encode(self, images: torch.Tensor, opinion: Opinion | None) -> torch.Tensor:
-        """Returns the states, computing those of images that were never seen."""
+        """Returns the states, computing only those of new images."""
         pixels = images.cpu().contiguous().flatten(1).numpy()
         keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
         new = [place for place, key in enumerate(keys) if key not in self._known]

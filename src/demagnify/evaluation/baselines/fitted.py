@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -16,13 +17,13 @@ from sklearn.preprocessing import StandardScaler
 from demagnify.agents.judgement import Defense, Judgement
 from demagnify.agents.state import FaceStates, StateEncoder
 from demagnify.evaluation.baselines.pool import Pool
-from demagnify.evaluation.baselines.simple import asked_all, best_cut
+from demagnify.evaluation.baselines.simple import best_cut, passes_for_all
 from demagnify.scores import Floats, LogitTable
 
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What is done to the faces of one branch.
+    """The action and the threshold of one branch.
 
     Attributes:
         action: The number of the action.
@@ -34,13 +35,13 @@ class Branch:
 
 
 class Router(Defense):
-    """A probe of the spectrum tells attacked faces; each branch has an action and a threshold.
+    """A probe of the spectrum finds attacked faces; each branch has an action and a threshold.
 
     Scores are moved so that both branches share the detector's threshold.
 
     Args:
         probe: States to 1 (attacked) or 0.
-        encoder: What the probe sees.
+        encoder: The state that the probe reads.
         branches: For faces called clean, and called attacked.
     """
 
@@ -59,17 +60,15 @@ class Router(Defense):
 
         Args:
             pool: Clean and attacked faces.
-            encoder: What the probe sees.
+            encoder: The state that the probe reads.
         """
-        probe = make_pipeline(
-            StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
-        )
+        probe = _logistic_regression()
         probe.fit(_states(pool.table, encoder), pool.attacked)
         clean, attacked = (_branch(pool, rows) for rows in (~pool.attacked, pool.attacked))
         return cls(probe, encoder, (clean, attacked))
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Routes and judges every face of `table`."""
+        """Routes and classifies every face of `table`."""
         attacked = self.probe.predict(_states(table, self.encoder)).astype(np.int64)
         actions = np.array([branch.action for branch in self.branches])[attacked]
         cuts = np.array([branch.threshold for branch in self.branches], dtype=np.float32)[attacked]
@@ -92,7 +91,7 @@ def _branch(pool: Pool, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Bra
 
 
 class Stacking(Defense):
-    """Weighs all answers of the detector; what the table knows at most, linearly (Wolpert 1992).
+    """A linear classifier of all logits of a face (Wolpert 1992).
 
     Args:
         model: Logits after every action to the chance of a fake.
@@ -106,19 +105,16 @@ class Stacking(Defense):
     @classmethod
     def fit(cls, pool: Pool) -> Stacking:
         """Fits the weights; both classes count alike."""
-        model = make_pipeline(
-            StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
-        )
-        return cls(model.fit(pool.table.logits, pool.table.labels))
+        return cls(_logistic_regression().fit(pool.table.logits, pool.table.labels))
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` by all its logits."""
+        """Classifies every face of `table` by all its logits."""
         logits = self.model.decision_function(table.logits).astype(np.float32)
-        return Judgement(logits=logits, actions=None, threshold=0.0, calls=asked_all(table))
+        return Judgement(logits=logits, actions=None, threshold=0.0, calls=passes_for_all(table))
 
 
 MOST: Final = 5
-"""Answers that are averaged at most."""
+"""At most so many probabilities are averaged."""
 _ENDS: Final = 1e-6
 _TEMPERATURES: Final = np.exp(np.linspace(-3.0, 3.0, 61))
 
@@ -126,7 +122,7 @@ Chances = NDArray[np.float64]
 
 
 class GreedySearch(Defense):
-    """Averages the chances of a fake after a few actions, the same for every face.
+    """Averages the probability of a fake after a few actions, the same for every face.
 
     Args:
         actions: Numbers of the actions; one may come more than once.
@@ -155,7 +151,7 @@ class GreedySearch(Defense):
         return cls(chosen)
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` by the mean chance after the chosen actions."""
+        """Classifies every face of `table` by the mean probability after the chosen actions."""
         mean = _chances(table)[:, list(self.actions)].mean(axis=1)
         passes = set(np.where(table.actions.identity[list(self.actions)], 0, self.actions).tolist())
         return Judgement(
@@ -182,12 +178,16 @@ def calibrated_likelihood(chances: Chances, labels: NDArray[np.int64]) -> float:
 
 
 def _chances(table: LogitTable) -> Chances:
-    above = table.logits.astype(np.float64) - table.threshold
-    chances: Chances = 0.5 * (1.0 + np.tanh(0.5 * above))
+    chances: Chances = expit(table.logits.astype(np.float64) - table.threshold)
     return chances
 
 
 def _logit(chances: Chances) -> Chances:
-    inside = np.clip(chances, _ENDS, 1.0 - _ENDS)
-    logits: Chances = np.log(inside / (1.0 - inside))
+    logits: Chances = logit(np.clip(chances, _ENDS, 1.0 - _ENDS))
     return logits
+
+
+def _logistic_regression() -> Pipeline:
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
+    )

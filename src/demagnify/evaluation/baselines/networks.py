@@ -1,4 +1,4 @@
-"""Rivals and controls that learn as the agent does: its network, with something else to go by."""
+"""Baselines and controls with the agent's network, trained on something else."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _SHORT: Final = {"epochs": 40, "patience": 6}
 
 
 class DirectDetector(Defense):
-    """The agent's network trained to tell real from fake itself: no detector, no action.
+    """The agent's network trained as a classifier of real and fake: no detector, no action.
 
     Args:
         policy: Whose first action stands for real and whose second for fake.
-        encoder: What it sees.
+        encoder: Its state.
     """
 
     name = "agent's network as detector"
@@ -62,7 +62,7 @@ class DirectDetector(Defense):
 
     @torch.no_grad()
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` by its state alone."""
+        """Classifies every face of `table` by its state alone."""
         weights = next(self.policy.parameters())
         seen = FaceStates(table, self.encoder, weights.device).all()
         values = self.policy.network(seen)
@@ -73,17 +73,16 @@ class DirectDetector(Defense):
 
 
 def best_of_logit(pool: Pool, seed: int) -> Defense:
-    """Trains an agent that sees only the detector's logit of the face as it came.
+    """Trains an agent whose state is the detector's logit of the unchanged face.
 
-    The control p(1 - p): what can be won by knowing how sure the detector is, without looking at
-    the image.
+    The control p(1 - p): the gain from the detector's certainty alone, without the image.
     """
-    sees = create_state("logit").bind(pool.table.detector)
-    return _agent(pool.table, sees, seed, "sees only the logit")
+    state = create_state("logit").bind(pool.table.detector)
+    return _agent(pool.table, state, seed, "sees only the logit")
 
 
 def shuffled_reward(pool: Pool, encoder: StateEncoder, seed: int) -> Defense:
-    """Trains an agent whose rewards belong to other faces, so that looking cannot help it."""
+    """Trains an agent whose rewards belong to other faces, so that the state cannot help it."""
     order = randomness.generator(seed, "shuffled-reward").permutation(len(pool.table.labels))
     return _agent(pool.rewarded_as(order), encoder, seed, "shuffled rewards")
 

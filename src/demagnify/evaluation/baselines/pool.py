@@ -1,4 +1,4 @@
-"""What rivals learn from: the selection split under every attack that the learner knew."""
+"""The training data of baselines: the selection split under every seen attack."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from demagnify.data.dataset import FaceDataset, PixelSource
-from demagnify.evaluation.faced import Faced
 from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import Floats, Integers, LogitTable
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Faces under several conditions as one filled reward table.
+    """Faces under several conditions as one filled logit table.
 
     Attributes:
         table: The faces of all conditions, one after the other.
@@ -27,9 +27,8 @@ class Pool:
     conditions: NDArray[np.str_]
 
     @classmethod
-    def of(cls, faced: Mapping[str, Faced]) -> Pool:
+    def of(cls, tables: Mapping[str, LogitTable]) -> Pool:
         """Puts the conditions of one split together; no pixel is copied."""
-        tables = {name: one.table for name, one in faced.items()}
         faces = FaceDataset.concatenate([table.faces for table in tables.values()])
         labels = np.concatenate([table.labels for table in tables.values()])
         logits = np.concatenate([table.logits for table in tables.values()])
@@ -61,7 +60,7 @@ class Pool:
         return Pool(_table(self.table, part, logits), self.conditions[indices])
 
     def rewarded_as(self, order: Integers) -> LogitTable:
-        """Returns a table in which each face has the answers and the label of another one."""
+        """Returns a table in which each face has the logits and the label of another one."""
         labels = self.table.labels[order]
         faces = _labelled(self.table.faces, labels)
         return _table(self.table, faces, self.table.logits[order])
@@ -98,5 +97,5 @@ def _labelled(faces: FaceDataset, labels: Integers) -> FaceDataset:
 
 def _table(like: LogitTable, faces: FaceDataset, logits: Floats) -> LogitTable:
     table = LogitTable(faces, like.detector, like.actions, batch_size=like.batch_size)
-    table.logits[:] = logits
+    table.adopt(torch.from_numpy(logits))
     return table

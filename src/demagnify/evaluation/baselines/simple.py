@@ -1,4 +1,4 @@
-"""Defences that learn nothing: what a learned one must beat, and a bound that it cannot."""
+"""Baselines that learn nothing, an upper bound, and choices by balanced accuracy."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
-class AlwaysAction(Defense):
-    """Does the same to every face; action 0, "identity", is the undefended detector.
+class FixedTransform(Defense):
+    """Applies one transform to every face; number 0, the identity, is the undefended detector.
 
     Args:
         action: The action's number.
@@ -31,7 +31,7 @@ class AlwaysAction(Defense):
         self._action = action
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` after the one action."""
+        """Classifies every face of `table` after the one transform."""
         return _after(table, np.full(len(table.labels), self._action))
 
 
@@ -48,7 +48,7 @@ class RandomAction(Defense):
         self._seed = seed
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` after a random action."""
+        """Classifies every face of `table` after a random action."""
         draw = randomness.generator(self._seed, "random-action")
         return _after(table, draw.integers(table.logits.shape[1], size=len(table.labels)))
 
@@ -59,7 +59,7 @@ class Oracle(Defense):
     name = "oracle"
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` after its best action; the first of equals."""
+        """Classifies every face of `table` after its best action; the first of equals."""
         towards_label = np.where(table.labels[:, None] == 1, table.logits, -table.logits)
         return _after(table, towards_label.argmax(axis=1))
 
@@ -70,15 +70,15 @@ class AverageActions(Defense):
     name = "average of actions"
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` by its mean logit."""
+        """Classifies every face of `table` by its mean logit."""
         logits = table.logits.mean(axis=1)
         return Judgement(
-            logits=logits, actions=None, threshold=table.threshold, calls=asked_all(table)
+            logits=logits, actions=None, threshold=table.threshold, calls=passes_for_all(table)
         )
 
 
 class MovedThreshold(Defense):
-    """Leaves every face alone and moves only the detector's threshold.
+    """Changes no face and moves only the detector's threshold.
 
     Args:
         threshold: The threshold to use.
@@ -90,7 +90,7 @@ class MovedThreshold(Defense):
         self.threshold = threshold
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table`, unchanged, by the moved threshold."""
+        """Classifies every face of `table`, unchanged, by the moved threshold."""
         left = np.zeros(len(table.labels), dtype=np.int64)
         return Judgement(
             logits=table.logits[:, 0],
@@ -101,10 +101,10 @@ class MovedThreshold(Defense):
 
 
 class Constant(Defense):
-    """Says the same of every face, whatever it looks like.
+    """Gives every face the same verdict.
 
     Args:
-        label: What it says: 0 real, 1 fake.
+        label: The verdict: 0 real, 1 fake.
     """
 
     name = "constant verdict"
@@ -113,17 +113,17 @@ class Constant(Defense):
         self.label = label
 
     def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
-        """Judges every face of `table` without looking."""
+        """Classifies every face of `table` alike."""
         count = len(table.labels)
         logits = np.full(count, 1.0 if self.label else -1.0, dtype=np.float32)
         calls = np.zeros(count, dtype=np.int64)
         return Judgement(logits=logits, actions=None, threshold=0.0, calls=calls)
 
 
-def asked_all(table: LogitTable) -> Integers:
-    """Returns how often the detector is asked about each face by who wants every answer: (N,)."""
-    leaving = table.actions.identity
-    passes = int((~leaving).sum()) + int(leaving.any())
+def passes_for_all(table: LogitTable) -> Integers:
+    """Returns the detector passes per face that all logits of a row take: (N,)."""
+    identity = table.actions.identity
+    passes = int((~identity).sum()) + int(identity.any())
     return np.full(len(table.labels), passes, dtype=np.int64)
 
 
@@ -140,7 +140,7 @@ def _after(table: LogitTable, actions: Integers) -> Judgement:
 def choose_action(tables: Sequence[LogitTable]) -> int:
     """Returns the action with the best balanced accuracy, averaged over `tables`.
 
-    Of equals the one with the smallest number, so that leaving alone wins a tie.
+    Of equals the one with the smallest number, so that the identity wins a tie.
     """
     scores = [
         balanced(table.logits > np.float32(table.threshold), table.labels) for table in tables
@@ -149,7 +149,7 @@ def choose_action(tables: Sequence[LogitTable]) -> int:
 
 
 def choose_threshold(tables: Sequence[LogitTable]) -> float:
-    """Returns the threshold with the best balanced accuracy, averaged over `tables`, leaving alone.
+    """Returns the best threshold for unchanged faces, by balanced accuracy averaged over `tables`.
 
     Candidates are the detector's own threshold and the midpoints between neighbouring scores; of
     equals the nearest to the detector's.

@@ -57,9 +57,9 @@ def all_tables(result: EvaluationResult) -> list[Table]:
     optional = (
         summary.recovery_table(result),
         summary.alarm_table(result),
-        summary.unsure_table(result),
+        summary.abstention_table(result),
         summary.summary_table(result),
-        summary.wins_table(result),
+        summary.pairwise_table(result),
         tables.paired_table(result),
         tables.quality_table(result),
     )

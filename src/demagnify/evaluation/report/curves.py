@@ -11,7 +11,7 @@ from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.summary import abstaining_cells
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
+from demagnify.evaluation.report.words import condition_name, listed, percent, split_name
 from demagnify.evaluation.results import EvaluationResult
 
 History = Sequence[dict[str, float | None]]
@@ -23,7 +23,7 @@ _SHARE: Final = "share "
 _MOST_PANELS: Final = 4
 _LINE_COLOURS: Final = (theme.BLUE, theme.ORANGE, theme.GREEN, theme.PURPLE, theme.GREY)
 _LINE_STYLES: Final = ("-", "--", ":")
-_LOOKS: Final = (
+_STYLES: Final = (
     (theme.BLUE, "-"),
     (theme.ORANGE, "--"),
     (theme.GREEN, "-."),
@@ -35,13 +35,13 @@ _LOOKS: Final = (
 def learning(history: History) -> Plot | None:
     """Draws the agent's learning curve; None if it has fewer than two points."""
     caption = "Mean reward: +1 for a right verdict, \N{MINUS SIGN}1 for a wrong one."
-    return _draw(history, "How the agent learned", caption)
+    return _draw(history, "Training of the agent", caption)
 
 
 def training(history: History) -> Plot | None:
     """Draws the detector's training; None if it has fewer than two points."""
     caption = "The detector's training, epoch by epoch."
-    return _draw(history, "How the detector was trained", caption)
+    return _draw(history, "Training of the detector", caption)
 
 
 def _draw(history: History, title: str, caption: str) -> Plot | None:
@@ -65,7 +65,7 @@ def _draw(history: History, title: str, caption: str) -> Plot | None:
 
 def _fill(panel: Axes, name: str, lines: dict[str, Line]) -> None:
     for number, (label, (x, y)) in enumerate(lines.items()):
-        colour, dashes = _LOOKS[number % len(_LOOKS)]
+        colour, dashes = _STYLES[number % len(_STYLES)]
         text = _words(label.removeprefix(_SHARE))
         panel.plot(x, y, color=colour, linestyle=dashes, linewidth=1.6, label=text)
     panel.set_title(_words(name))
@@ -103,33 +103,35 @@ def _words(name: str) -> str:
 def risk_curves(result: EvaluationResult, focus: Focus) -> Plot | None:
     """Share of wrong verdicts against the share given; None if every verdict is given."""
     found = [
-        cell for cell in abstaining_cells(result, focus) if cell.withheld and cell.withheld.curve
+        cell
+        for cell in abstaining_cells(result, focus)
+        if cell.abstention and cell.abstention.curve
     ]
     if not found:
         return None
-    mine = [cell for cell in found if cell.defense == found[0].defense]
+    mine = [cell for cell in found if cell.method == found[0].method]
     figure = theme.new_figure(3.4)
     axes = figure.add_subplot()
     for number, cell in enumerate(mine):
-        curve = cell.withheld.curve if cell.withheld else ()
+        curve = cell.abstention.curve if cell.abstention else ()
         colour = _LINE_COLOURS[number % len(_LINE_COLOURS)]
         style = _LINE_STYLES[number // len(_LINE_COLOURS) % len(_LINE_STYLES)]
         given, wrong = ([100 * x for x in column] for column in zip(*curve, strict=True))
-        axes.plot(given, wrong, style, color=colour, label=attack_name(cell.attack))
+        axes.plot(given, wrong, style, color=colour, label=condition_name(cell.condition))
     axes.set_xlabel("Faces that get a verdict (%)")
     axes.set_ylabel("Wrong verdicts (%)")
     axes.set_xlim(0, 100)
     axes.set_ylim(bottom=0)
     figure.legend(loc="outside upper left", ncols=2)
     ends = [
-        f"{attack_name(cell.attack)} {percent(cell.withheld.risk)}"
+        f"{condition_name(cell.condition)} {percent(cell.abstention.risk)}"
         for cell in mine
-        if cell.withheld
+        if cell.abstention
     ]
     return Plot(
         title="Risk and coverage",
         svg=theme.to_svg(figure),
         alt=f"Share of wrong verdicts among those given, in percent: {listed(ends)}.",
-        caption=f"{found[0].defense}, {split_name(focus.split)} split; the most doubtful verdicts "
-        "are withheld first.",
+        caption=f"{found[0].method}, {split_name(focus.split)} split; the most uncertain verdicts "
+        "are rejected first.",
     )

@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.curves import learning, risk_curves, training
 from demagnify.evaluation.report.story import Focus
-from demagnify.evaluation.report.tables import attacks_of, column_name, main_defenses
+from demagnify.evaluation.report.tables import column_name, conditions_of, main_methods
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.report.words import attack_name, listed, percent, split_name
+from demagnify.evaluation.report.words import condition_name, listed, percent, split_name
 from demagnify.evaluation.results import (
     UNDEFENDED,
     Estimate,
@@ -24,7 +24,7 @@ from demagnify.evaluation.results import (
 )
 from demagnify.laundering.conditions import CLEAN
 
-_LOOKS: Final = {  # several of one role are told apart by shape
+_STYLES: Final = {  # several of one role are told apart by shape
     "undefended": (theme.ORANGE, "o"),
     "baseline": (theme.GREY, "sv^Pp"),
     "learned": (theme.BLUE, "D*Hd<"),
@@ -35,7 +35,7 @@ _LOOKS: Final = {  # several of one role are told apart by shape
 
 
 def draw_all(result: EvaluationResult) -> list[Plot]:
-    """Draws every picture for which `result` holds the figures."""
+    """Draws every figure for which `result` holds the figures."""
     focus = Focus(result)
     drawers: tuple[Callable[[EvaluationResult, Focus], Plot | None], ...] = (
         recovered_shares,
@@ -53,23 +53,23 @@ def draw_all(result: EvaluationResult) -> list[Plot]:
 
 def forest(result: EvaluationResult, focus: Focus) -> Plot:
     """Balanced accuracy with intervals: a block per attack, a mark per defence."""
-    shown = main_defenses(result)
-    roles = {entry.name: entry.role for entry in result.defenses}
-    attacks = attacks_of(result, focus.split)
-    lines = len(attacks) * (len(shown) + 1)
+    shown = main_methods(result)
+    roles = {entry.name: entry.role for entry in result.methods}
+    conditions = conditions_of(result, focus.split)
+    lines = len(conditions) * (len(shown) + 1)
     figure = theme.new_figure(0.17 * lines + 1.1)
     axes = figure.add_subplot()
-    shapes = {role: cycle(look[1]) for role, look in _LOOKS.items()}
-    for number, defense in enumerate(shown):
-        colour, shape = _LOOKS[roles[defense]][0], next(shapes[roles[defense]])
-        label = column_name(result, defense)
-        for block, attack in enumerate(attacks):
-            figures = result.cell(focus.split, attack, defense).metrics["balanced_accuracy"]
+    shapes = {role: cycle(look[1]) for role, look in _STYLES.items()}
+    for number, method in enumerate(shown):
+        colour, shape = _STYLES[roles[method]][0], next(shapes[roles[method]])
+        label = column_name(result, method)
+        for block, condition in enumerate(conditions):
+            figures = result.cell(focus.split, condition, method).metrics["balanced_accuracy"]
             row = block * (len(shown) + 1) + number
             _mark(axes, row, figures, colour, shape, "" if block else label)
     middle = (len(shown) - 1) / 2
-    ticks = [block * (len(shown) + 1) + middle for block in range(len(attacks))]
-    axes.set_yticks(ticks, [attack_name(attack) for attack in attacks])
+    ticks = [block * (len(shown) + 1) + middle for block in range(len(conditions))]
+    axes.set_yticks(ticks, [condition_name(condition) for condition in conditions])
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.invert_yaxis()
@@ -79,7 +79,7 @@ def forest(result: EvaluationResult, focus: Focus) -> Plot:
     return Plot(
         title="Every attack, with intervals",
         svg=theme.to_svg(figure),
-        alt=_forest_alt(result, focus, attacks),
+        alt=_forest_alt(result, focus, conditions),
         caption=f"{split_name(focus.split).capitalize()} split; bars: "
         f"{100 * result.settings.confidence:g} % intervals over groups.",
     )
@@ -93,54 +93,56 @@ def _mark(axes: Axes, row: int, figure: Estimate, colour: str, shape: str, label
         axes.hlines(row, 100 * figure.low, 100 * figure.high, color=colour, linewidth=1.6)
 
 
-def _forest_alt(result: EvaluationResult, focus: Focus, attacks: Sequence[str]) -> str:
+def _forest_alt(result: EvaluationResult, focus: Focus, conditions: Sequence[str]) -> str:
     parts = []
-    for attack in attacks:
+    for condition in conditions:
         said = []
-        for defense in main_defenses(result):
-            figure = result.cell(focus.split, attack, defense).metrics["balanced_accuracy"]
-            said.append(f"{column_name(result, defense)} {percent(figure.value)}")
-        parts.append(f"{attack_name(attack)}: {listed(said)}")
+        for method in main_methods(result):
+            figure = result.cell(focus.split, condition, method).metrics["balanced_accuracy"]
+            said.append(f"{column_name(result, method)} {percent(figure.value)}")
+        parts.append(f"{condition_name(condition)}: {listed(said)}")
     return f"Balanced accuracy in percent. {'; '.join(parts)}."
 
 
 def roc(result: EvaluationResult, focus: Focus) -> Plot | None:
     """A small ROC panel per attack: undefended against learned, clean as reference."""
     curves = {
-        (curve.attack, curve.defense): curve
+        (curve.condition, curve.method): curve
         for curve in result.roc_curves
         if curve.split == focus.split
     }
-    attacks = [
-        attack for attack in attacks_of(result, focus.split) if (attack, UNDEFENDED) in curves
+    conditions = [
+        condition
+        for condition in conditions_of(result, focus.split)
+        if (condition, UNDEFENDED) in curves
     ]
-    if not attacks:
+    if not conditions:
         return None
-    rows = math.ceil(len(attacks) / 2)
+    rows = math.ceil(len(conditions) / 2)
     figure = theme.new_figure(2.45 * rows + 0.6)
     panels = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False).ravel()
     reference = curves[CLEAN, UNDEFENDED]
-    for panel, attack in zip(panels, attacks, strict=False):
+    for panel, condition in zip(panels, conditions, strict=False):
         panel.plot((0, 100), (0, 100), color=theme.RULE, linewidth=1)
-        if attack != CLEAN:
+        if condition != CLEAN:
             _curve(panel, reference, theme.GREY, ":", "Clean, no defence")
-        _curve(panel, curves[attack, UNDEFENDED], theme.ORANGE, "--", "No defence")
-        if focus.defense is not None:
-            _curve(panel, curves[attack, focus.defense], theme.BLUE, "-", focus.defense)
-        panel.set_title(attack_name(attack))
+        _curve(panel, curves[condition, UNDEFENDED], theme.ORANGE, "--", "No defence")
+        if focus.method is not None:
+            _curve(panel, curves[condition, focus.method], theme.BLUE, "-", focus.method)
+        panel.set_title(condition_name(condition))
         panel.set_aspect("equal")
         panel.set_xticks((0, 50, 100))
         panel.set_yticks((0, 50, 100))
-    for panel in panels[len(attacks) :]:
+    for panel in panels[len(conditions) :]:
         panel.set_visible(False)
     figure.supxlabel("Real faces called fake, FPR (%)", fontsize=10)
     figure.supylabel("Fake faces called fake, TPR (%)", fontsize=10)
-    handles, labels = panels[len(attacks) - 1].get_legend_handles_labels()
+    handles, labels = panels[len(conditions) - 1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3)
     return Plot(
         title="ROC curves",
         svg=theme.to_svg(figure),
-        alt=_roc_alt(result, focus, attacks),
+        alt=_roc_alt(result, focus, conditions),
         caption="The score after the chosen action; the nearer to the upper left the better.",
     )
 
@@ -150,30 +152,30 @@ def _curve(panel: Axes, curve: RocCurve, colour: str, line: str, label: str) -> 
     panel.plot(fpr, tpr, color=colour, linestyle=line, linewidth=1.6, label=label)
 
 
-def _roc_alt(result: EvaluationResult, focus: Focus, attacks: Sequence[str]) -> str:
+def _roc_alt(result: EvaluationResult, focus: Focus, conditions: Sequence[str]) -> str:
     parts = []
-    for attack in attacks:
-        alone = result.cell(focus.split, attack, UNDEFENDED).metrics["auc"].value
-        text = f"{attack_name(attack)}: no defence {percent(alone)}"
-        if focus.defense is not None:
-            defended = result.cell(focus.split, attack, focus.defense).metrics["auc"].value
-            text += f", {focus.defense} {percent(defended)}"
+    for condition in conditions:
+        alone = result.cell(focus.split, condition, UNDEFENDED).metrics["auc"].value
+        text = f"{condition_name(condition)}: no defence {percent(alone)}"
+        if focus.method is not None:
+            defended = result.cell(focus.split, condition, focus.method).metrics["auc"].value
+            text += f", {focus.method} {percent(defended)}"
         parts.append(text)
     return f"ROC curves. Area under the curve in percent: {'; '.join(parts)}."
 
 
 def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
-    """What the agent does: share of each action, per attack and label."""
-    if focus.defense is None:
+    """Actions of the agent: share of each action, per attack and label."""
+    if focus.method is None:
         return None
     found = {
-        item.attack: item
+        item.condition: item
         for item in result.action_counts
-        if item.split == focus.split and item.defense == focus.defense
+        if item.split == focus.split and item.method == focus.method
     }
     rows = [
-        (f"{attack_name(item.attack)}, {label}", numbers)
-        for item in map(found.get, attacks_of(result, focus.split))
+        (f"{condition_name(item.condition)}, {label}", numbers)
+        for item in map(found.get, conditions_of(result, focus.split))
         if item is not None
         for label, numbers in (("real", item.real), ("fake", item.fake))
         if sum(numbers)
@@ -199,10 +201,10 @@ def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
     for spine in axes.spines.values():
         spine.set_visible(False)
     return Plot(
-        title="What the agent does",
+        title="Actions of the agent",
         svg=theme.to_svg(figure),
         alt=_actions_alt(names, rows),
-        caption=f"Share of faces (%) that get each action from {focus.defense}, "
+        caption=f"Share of faces (%) that get each action from {focus.method}, "
         f"{split_name(focus.split)} split.",
     )
 
@@ -224,27 +226,27 @@ _SHADES: Final = (1.0, 0.7, 0.45, 0.25)
 def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
     """Bars with intervals; None if no attack has a share."""
     bounds = result.of_role("bound")
-    shown = [name for name in main_defenses(result) if name not in (UNDEFENDED, *bounds)]
-    attacks = [
-        attack
-        for attack in attacks_of(result, focus.split)
-        if attack != CLEAN and _share(result, focus, attack, shown) is not None
+    shown = [name for name in main_methods(result) if name not in (UNDEFENDED, *bounds)]
+    conditions = [
+        condition
+        for condition in conditions_of(result, focus.split)
+        if condition != CLEAN and _share(result, focus, condition, shown) is not None
     ]
-    if not shown or not attacks:
+    if not shown or not conditions:
         return None
-    figure = theme.new_figure((0.2 * len(shown) + 0.14) * len(attacks) + 1.3)
+    figure = theme.new_figure((0.2 * len(shown) + 0.14) * len(conditions) + 1.3)
     axes = figure.add_subplot()
-    roles = {entry.name: entry.role for entry in result.defenses}
+    roles = {entry.name: entry.role for entry in result.methods}
     height = 0.84 / len(shown)
     drawn: dict[str, int] = {}
-    for number, defense in enumerate(shown):
-        colour = _COLOURS.get(roles[defense], theme.GREY)
+    for number, method in enumerate(shown):
+        colour = _COLOURS.get(roles[method], theme.GREY)
         shade = _SHADES[min(drawn.get(colour, 0), len(_SHADES) - 1)]
         drawn[colour] = drawn.get(colour, 0) + 1
-        for place, attack in enumerate(attacks):
+        for place, condition in enumerate(conditions):
             row = place + (number - (len(shown) - 1) / 2) * height
-            share = result.recovery(focus.split, attack, defense).share
-            label = None if place else column_name(result, defense)
+            share = result.recovery(focus.split, condition, method).share
+            label = None if place else column_name(result, method)
             value = 0.0 if share.value is None else 100 * share.value
             axes.barh(
                 row, _cut(value), 0.86 * height, color=colour, alpha=shade, label=label, linewidth=0
@@ -254,26 +256,26 @@ def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
                 axes.hlines(row, *ends, color=theme.INK, linewidth=1)
     axes.axvline(0, color=theme.INK, linewidth=1)
     axes.axvline(100, color=theme.GREEN, linewidth=1.2, linestyle="--")
-    axes.set_yticks(range(len(attacks)), [attack_name(attack) for attack in attacks])
+    axes.set_yticks(range(len(conditions)), [condition_name(condition) for condition in conditions])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("Recovered share of the damage (%); dashed: all of it")
     figure.legend(loc="outside lower left", ncols=2)
     return Plot(
-        title="What is won back",
+        title="Recovered share",
         svg=theme.to_svg(figure),
-        alt=_alt(result, focus, attacks, shown),
-        caption=f"{split_name(focus.split).capitalize()} split; below nought the defence adds to "
+        alt=_alt(result, focus, conditions, shown),
+        caption=f"{split_name(focus.split).capitalize()} split; below zero the defence adds to "
         f"the damage. Cut off at \N{PLUS-MINUS SIGN}{_MOST:g} %.",
     )
 
 
 def _share(
-    result: EvaluationResult, focus: Focus, attack: str, shown: list[str]
+    result: EvaluationResult, focus: Focus, condition: str, shown: list[str]
 ) -> Recovery | None:
     """Any defence's recovery under an attack that did damage."""
-    found = (result.recovery(focus.split, attack, defense) for defense in shown)
+    found = (result.recovery(focus.split, condition, method) for method in shown)
     return next((one for one in found if one.share.value is not None), None)
 
 
@@ -281,13 +283,13 @@ def _cut(value: float) -> float:
     return max(-_MOST, min(_MOST, value))
 
 
-def _alt(result: EvaluationResult, focus: Focus, attacks: list[str], shown: list[str]) -> str:
+def _alt(result: EvaluationResult, focus: Focus, conditions: list[str], shown: list[str]) -> str:
     parts = []
-    for attack in attacks:
+    for condition in conditions:
         said = [
-            f"{column_name(result, defense)} "
-            f"{percent(result.recovery(focus.split, attack, defense).share.value)}"
-            for defense in shown
+            f"{column_name(result, method)} "
+            f"{percent(result.recovery(focus.split, condition, method).share.value)}"
+            for method in shown
         ]
-        parts.append(f"{attack_name(attack)}: {listed(said)}")
+        parts.append(f"{condition_name(condition)}: {listed(said)}")
     return f"Recovered share in percent. {'; '.join(parts)}."

@@ -35,7 +35,7 @@ _OUTCOMES: Final[dict[Outcome, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of the strip."""
+    """One image of an example."""
 
     title: str
     uri: str
@@ -73,7 +73,7 @@ def _panel(example: Example, pictures: Pictures) -> Panel:
     label = _LABELS[example.label]
     frames = [
         ("Original", pictures.original, f"A {label} face, unchanged"),
-        ("Attacked", pictures.attacked, f"The same face after {example.attack}"),
+        ("Attacked", pictures.attacked, f"The same face after {example.condition}"),
         (
             f"What changed, \N{MULTIPLICATION SIGN}{AMPLIFY}",
             residual(pictures.original, pictures.attacked),
@@ -146,9 +146,9 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         recovered=summary.recovery_table(result),
         alarms=summary.alarm_table(result),
         paired=tables.paired_table(result),
-        wins=summary.wins_table(result),
+        pairwise=summary.pairwise_table(result),
         summary=summary.summary_table(result),
-        unsure=summary.unsure_table(result),
+        abstention=summary.abstention_table(result),
         known=_known_of_training(result),
         paper=tables.paper_tables(result),
         grids=tables.grid_tables(result),
@@ -178,9 +178,9 @@ def _known_of_training(result: EvaluationResult) -> list[str]:
 
 
 _DATA: Final = {
-    "same": "The defences were trained on other splits of the data judged here.",
-    "other": "No defence was trained on the data judged here.",
-    "partly": "Some of the training faces are of the data judged here (other splits), some not.",
+    "same": "The defences were trained on other splits of the data evaluated here.",
+    "other": "No defence was trained on the data evaluated here.",
+    "partly": "Some of the training faces are of the data evaluated here (other splits), some not.",
 }
 
 
@@ -202,8 +202,8 @@ def _populations(examples: Sequence[Example]) -> str:
     found = {example.outcome: example.population for example in examples}
     counts = [f"{found[name]:,} {word}" for name, word in words.items() if name in found]
     return (
-        f"Faces of the {split_name(first.split)} split under {first.attack}, defended by "
-        f"{first.defense}, drawn at random within each outcome. Of all faces: {listed(counts)}."
+        f"Faces of the {split_name(first.split)} split under {first.condition}, defended by "
+        f"{first.method}, drawn at random within each outcome. Of all faces: {listed(counts)}."
     )
 
 

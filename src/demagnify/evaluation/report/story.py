@@ -9,8 +9,8 @@ from typing import Final, Literal
 from demagnify.evaluation.document import worst_attack
 from demagnify.evaluation.report.words import (
     count,
-    defense_name,
     listed,
+    method_name,
     percent,
     point_span,
     points,
@@ -22,14 +22,14 @@ from demagnify.evaluation.report.words import (
 from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
-    AttackEntry,
     Cell,
+    ConditionEntry,
     Estimate,
     EvaluationResult,
 )
 from demagnify.laundering.conditions import CLEAN
 
-_FEW_RIVALS: Final = 3
+_FEW_BASELINES: Final = 3
 _NAMED: Final = 4
 
 Tone = Literal["gain", "even", "harm", "none"]
@@ -76,25 +76,19 @@ class Focus:
     def __init__(self, result: EvaluationResult) -> None:
         names = [split.name for split in result.splits]
         self.split = "test" if "test" in names else names[-1]
-        self.attack = worst_attack(result, self.split)
-        judged = [entry for entry in result.attacks if entry.name not in (CLEAN, ADAPTIVE)]
-        here = {cell.attack for cell in result.cells if cell.split == self.split}
-        judged = [entry for entry in judged if entry.name in here]
-        unseen = [entry for entry in judged if _is_unseen(entry)]
-        self.some_seen = len(unseen) < len(judged)
-        self.attacks = _names(unseen) or _names(judged)
-        self.all_seen = bool(judged) and not unseen
+        self.condition = worst_attack(result, self.split)
+        evaluated = [entry for entry in result.conditions if entry.name not in (CLEAN, ADAPTIVE)]
+        here = {cell.condition for cell in result.cells if cell.split == self.split}
+        evaluated = [entry for entry in evaluated if entry.name in here]
+        unseen = [entry for entry in evaluated if entry.familiarity in ("unseen", "control")]
+        self.some_seen = len(unseen) < len(evaluated)
+        self.conditions = _names(unseen) or _names(evaluated)
+        self.all_seen = bool(evaluated) and not unseen
         learned = (*result.of_role("learned"), *result.of_role("detector"))
-        self.defense = learned[0] if learned else None
+        self.method = learned[0] if learned else None
 
 
-def _is_unseen(entry: AttackEntry) -> bool:
-    if entry.familiarity is None:  # a document of version 1
-        return not entry.seen
-    return entry.familiarity in ("unseen", "control")
-
-
-def _names(entries: list[AttackEntry]) -> tuple[str, ...]:
+def _names(entries: list[ConditionEntry]) -> tuple[str, ...]:
     return tuple(entry.name for entry in entries)
 
 
@@ -111,20 +105,20 @@ def tell(result: EvaluationResult) -> Story:
 
 
 def mean_gain(
-    result: EvaluationResult, focus: Focus, defense: str, reference: str
+    result: EvaluationResult, focus: Focus, method: str, reference: str
 ) -> Estimate | None:
-    """Returns the gain over `reference` averaged over the focus's attacks; None if not judged."""
+    """Returns the gain over `reference`, mean over the focus's conditions; None if unknown."""
     for gain in result.mean_gains:
-        key = (gain.split, set(gain.attacks), gain.defense, gain.reference)
-        if key == (focus.split, set(focus.attacks), defense, reference):
+        key = (gain.split, set(gain.conditions), gain.method, gain.reference)
+        if key == (focus.split, set(focus.conditions), method, reference):
             return gain.gain
     return None
 
 
 def _tone(result: EvaluationResult, focus: Focus) -> Tone:
-    if focus.defense is None or focus.attack == CLEAN:
+    if focus.method is None or focus.condition == CLEAN:
         return "none"
-    gain = mean_gain(result, focus, focus.defense, UNDEFENDED)
+    gain = mean_gain(result, focus, focus.method, UNDEFENDED)
     if gain is None or gain.value is None:
         return "none"
     tones: dict[int, Tone] = {1: "gain", 0: "even", -1: "harm"}
@@ -132,11 +126,11 @@ def _tone(result: EvaluationResult, focus: Focus) -> Tone:
 
 
 def _headline(result: EvaluationResult, focus: Focus, tone: Tone) -> str:
-    if focus.defense is None:
-        return "No learned defence was judged"
-    if focus.attack == CLEAN:
-        return "No attack was judged"
-    gain = mean_gain(result, focus, focus.defense, UNDEFENDED)
+    if focus.method is None:
+        return "No learned defence was evaluated"
+    if focus.condition == CLEAN:
+        return "No attack was evaluated"
+    gain = mean_gain(result, focus, focus.method, UNDEFENDED)
     if tone == "none" or gain is None or gain.value is None:
         return "Whether the defence helps cannot be told"
     if tone == "even":
@@ -145,28 +139,30 @@ def _headline(result: EvaluationResult, focus: Focus, tone: Tone) -> str:
     where = "under unseen attacks" if focus.some_seen and not focus.all_seen else "under attack"
     if tone == "harm":
         return f"The defence costs {size} points {where}"
-    if not _beats(result, focus, focus.defense, result.best_fixed):
+    if not _beats(result, focus, focus.method, result.best_fixed):
         return f"The defence gains {size} points {where}, but no more than a fixed action does"
-    if result.best_rival and not _beats(result, focus, focus.defense, result.best_rival):
-        rival = result.best_rival
-        return f"The defence gains {size} points {where}, but no more than its best rival, {rival}"
+    if result.best_baseline and not _beats(result, focus, focus.method, result.best_baseline):
+        best = result.best_baseline
+        return (
+            f"The defence gains {size} points {where}, but no more than the best baseline, {best}"
+        )
     return f"The defence gains {size} points {where}"
 
 
-def _beats(result: EvaluationResult, focus: Focus, defense: str, rival: str) -> bool:
-    if rival in (UNDEFENDED, defense):
+def _beats(result: EvaluationResult, focus: Focus, method: str, baseline: str) -> bool:
+    if baseline in (UNDEFENDED, method):
         return True
-    gain = mean_gain(result, focus, defense, rival)
+    gain = mean_gain(result, focus, method, baseline)
     return gain is not None and sign(gain) == 1
 
 
 def _sentences(result: EvaluationResult, focus: Focus) -> Iterator[str]:
     yield _damage(result, focus)
-    if focus.defense is not None and focus.attack != CLEAN:
-        yield _rescue(result, focus, focus.defense)
-        yield _beyond(result, focus, focus.defense)
-        yield _standing(result, focus, focus.defense)
-        yield _adaptive(result, focus, focus.defense)
+    if focus.method is not None and focus.condition != CLEAN:
+        yield _rescue(result, focus, focus.method)
+        yield _beyond(result, focus, focus.method)
+        yield _standing(result, focus, focus.method)
+        yield _adaptive(result, focus, focus.method)
 
 
 def _damage(result: EvaluationResult, focus: Focus) -> str:
@@ -177,93 +173,95 @@ def _damage(result: EvaluationResult, focus: Focus) -> str:
         return f"On the {faces} no balanced accuracy can be told: {clean.reason}."
     text = f"On the {faces}, the detector alone is right in {_rate(clean)} of clean faces"
     text += " (balanced accuracy)"
-    if focus.attack == CLEAN:
+    if focus.condition == CLEAN:
         return f"{text}."
-    attacked = _balanced(result.cell(focus.split, focus.attack, UNDEFENDED))
+    attacked = _balanced(result.cell(focus.split, focus.condition, UNDEFENDED))
     if sign(_damage_of(result, focus)) < 1:
         return (
-            f"{text}; even the worst attack, {focus.attack}, does no clear damage: "
+            f"{text}; even the worst attack, {focus.condition}, does no clear damage: "
             f"{_rate(attacked)}."
         )
-    return f"{text}; the worst attack, {focus.attack}, brings it down to {_rate(attacked)}."
+    return f"{text}; the worst attack, {focus.condition}, brings it down to {_rate(attacked)}."
 
 
 def _damage_of(result: EvaluationResult, focus: Focus) -> Estimate:
     for recovery in result.recoveries:
-        if (recovery.split, recovery.attack) == (focus.split, focus.attack):
+        if (recovery.split, recovery.condition) == (focus.split, focus.condition):
             return recovery.damage
-    return Estimate(value=None, low=None, high=None, reason="not judged")
+    return Estimate(value=None, low=None, high=None, reason="not evaluated")
 
 
-def _rescue(result: EvaluationResult, focus: Focus, defense: str) -> str:
-    comparison = result.comparison(focus.split, focus.attack, defense, UNDEFENDED)
+def _rescue(result: EvaluationResult, focus: Focus, method: str) -> str:
+    comparison = result.comparison(focus.split, focus.condition, method, UNDEFENDED)
     change = comparison.metrics["balanced_accuracy"]
     if change.value is None:
         return ""
-    defended = _balanced(result.cell(focus.split, focus.attack, defense))
+    defended = _balanced(result.cell(focus.split, focus.condition, method))
     verb = {1: "a gain of", 0: "no clear change,", -1: "a loss:"}[sign(change)]
     size = points(change.value).lstrip("+") if sign(change) == 1 else points(change.value)
-    learned = defense in result.of_role("learned")
+    learned = method in result.of_role("learned")
     kind = "learned defence" if learned else "other detector"
-    text = f"With the {kind} ({defense}) it is {percent(defended.value)} %: "
+    text = f"With the {kind} ({method}) it is {percent(defended.value)} %: "
     text += f"{verb} {size} points ({point_span(change)})"
-    share = result.recovery(focus.split, focus.attack, defense).share
+    share = result.recovery(focus.split, focus.condition, method).share
     if sign(change) == 1 and share.value is not None and share.low is not None:
         text += f", {percent(share.value)} % of the damage undone"
     return f"{text}."
 
 
-def _beyond(result: EvaluationResult, focus: Focus, defense: str) -> str:
-    cost = result.comparison(focus.split, CLEAN, defense, UNDEFENDED).metrics["balanced_accuracy"]
+def _beyond(result: EvaluationResult, focus: Focus, method: str) -> str:
+    cost = result.comparison(focus.split, CLEAN, method, UNDEFENDED).metrics["balanced_accuracy"]
     parts = []
     if cost.value is not None:
         effect = {1: "gains", 0: "changes nothing clearly", -1: "costs"}[sign(cost)]
         parts.append(f"on clean faces it {effect}: {_change(cost)}")
-    gain = mean_gain(result, focus, defense, UNDEFENDED)
-    if gain is not None and gain.value is not None and len(focus.attacks) > 1:
-        whom = "unseen attacks" if focus.some_seen and not focus.all_seen else "attacks"
-        parts.append(f"over the {len(focus.attacks)} {whom} the mean change is {_change(gain)}")
-    for what, name in (("fixed action", result.best_fixed), ("rival", result.best_rival)):
-        rival = mean_gain(result, focus, defense, name)
-        if rival is not None and rival.value is not None and name != UNDEFENDED:
-            outcome = {1: "beats", 0: "does not clearly beat", -1: "does worse than"}[sign(rival)]
-            parts.append(f"it {outcome} the best {what} ({defense_name(name)}): {_change(rival)}")
+    gain = mean_gain(result, focus, method, UNDEFENDED)
+    if gain is not None and gain.value is not None and len(focus.conditions) > 1:
+        which = "unseen attacks" if focus.some_seen and not focus.all_seen else "attacks"
+        parts.append(f"over the {len(focus.conditions)} {which} the mean change is {_change(gain)}")
+    for what, name in (("fixed action", result.best_fixed), ("baseline", result.best_baseline)):
+        baseline = mean_gain(result, focus, method, name)
+        if baseline is not None and baseline.value is not None and name != UNDEFENDED:
+            outcome = {1: "beats", 0: "does not clearly beat", -1: "does worse than"}[
+                sign(baseline)
+            ]
+            parts.append(f"it {outcome} the best {what} ({method_name(name)}): {_change(baseline)}")
     text = "; ".join(parts)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _standing(result: EvaluationResult, focus: Focus, defense: str) -> str:
-    """How many rivals it beats, and who beats it."""
-    roles = {entry.name: entry.role for entry in result.defenses}
-    rivals = [name for name, role in roles.items() if role in ("baseline", "detector")]
-    gains = {name: mean_gain(result, focus, defense, name) for name in rivals}
+def _standing(result: EvaluationResult, focus: Focus, method: str) -> str:
+    """How many baselines it beats, and which beat it."""
+    roles = {entry.name: entry.role for entry in result.methods}
+    baselines = [name for name, role in roles.items() if role in ("baseline", "detector")]
+    gains = {name: mean_gain(result, focus, method, name) for name in baselines}
     known = {name: gain for name, gain in gains.items() if gain is not None}
-    if len(known) < _FEW_RIVALS:
+    if len(known) < _FEW_BASELINES:
         return ""
-    better = [defense_name(name) for name, gain in known.items() if sign(gain) == -1]
+    better = [method_name(name) for name, gain in known.items() if sign(gain) == -1]
     wins = sum(sign(gain) == 1 for gain in known.values())
-    text = f"Of {len(known)} rivals it beats {wins}"
+    text = f"Of {len(known)} baselines it beats {wins}"
     if not better:
         return f"{text}; none is clearly better."
     named = listed(better[:_NAMED] + ["others"] * (len(better) > _NAMED))
     return f"{text}; clearly better {'is' if len(better) == 1 else 'are'} {named}."
 
 
-def _adaptive(result: EvaluationResult, focus: Focus, defense: str) -> str:
-    """What an attacker who knows whom he faces does to either."""
-    cells = {(cell.split, cell.attack, cell.defense): cell for cell in result.cells}
+def _adaptive(result: EvaluationResult, focus: Focus, method: str) -> str:
+    """The adaptive attacker against the defence and the detector alone."""
+    cells = {(cell.split, cell.condition, cell.method): cell for cell in result.cells}
     alone = cells.get((focus.split, ADAPTIVE, UNDEFENDED))
     if alone is None:
         return ""
-    clean = result.cell(focus.split, CLEAN, defense)
-    attacked = result.cell(focus.split, ADAPTIVE, defense)
+    clean = result.cell(focus.split, CLEAN, method)
+    attacked = result.cell(focus.split, ADAPTIVE, method)
     before, after = _balanced(clean).value, _balanced(attacked).value
     bare = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED)).value
     bare_after = _balanced(alone).value
     if before is None or after is None or bare is None or bare_after is None:
         return ""
     return (
-        "An attacker who knows whom he faces, and takes the best attack for each face, brings the "
+        "An adaptive attacker, who takes the best attack for each face, brings the "
         f"defence from {percent(before)} to {percent(after)} % and the detector alone from "
         f"{percent(bare)} to {percent(bare_after)} %."
     )
@@ -272,14 +270,14 @@ def _adaptive(result: EvaluationResult, focus: Focus, defense: str) -> str:
 def _tiles(result: EvaluationResult, focus: Focus) -> Iterator[Tile]:
     clean = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED))
     yield Tile("Clean", percent(clean.value), span(clean), "detector alone, no attack")
-    if focus.attack == CLEAN:
+    if focus.condition == CLEAN:
         return
-    attacked = _balanced(result.cell(focus.split, focus.attack, UNDEFENDED))
-    yield Tile("Under attack", percent(attacked.value), span(attacked), focus.attack)
-    if focus.defense is None:
+    attacked = _balanced(result.cell(focus.split, focus.condition, UNDEFENDED))
+    yield Tile("Under attack", percent(attacked.value), span(attacked), focus.condition)
+    if focus.method is None:
         return
-    defended = _balanced(result.cell(focus.split, focus.attack, focus.defense))
-    yield Tile("Defended", percent(defended.value), span(defended), f"{focus.defense}, same attack")
+    defended = _balanced(result.cell(focus.split, focus.condition, focus.method))
+    yield Tile("Defended", percent(defended.value), span(defended), f"{focus.method}, same attack")
 
 
 def _balanced(cell: Cell) -> Estimate:

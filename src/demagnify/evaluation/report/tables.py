@@ -12,9 +12,9 @@ from demagnify.evaluation.report.words import (
     KNOWN,
     MINUS,
     SHORT,
-    attack_name,
-    defense_name,
+    condition_name,
     mean_and_sd,
+    method_name,
     p_value,
     percent,
     point_span,
@@ -24,7 +24,6 @@ from demagnify.evaluation.report.words import (
     split_name,
 )
 from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
-from demagnify.laundering.conditions import CLEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Entry:
     """One field of a table.
 
     Attributes:
-        value: What it says.
+        value: Its text.
         span: The interval, if there is one.
         tone: 1 where a difference is clearly for the better, -1 for the worse, 0 else.
         reason: Why there is no value or no interval.
@@ -60,7 +59,7 @@ class Table:
 
     Attributes:
         name: A short name for anchors and labels.
-        caption: What it shows, with units and n.
+        caption: Its title, with units and n.
         head: The columns' headings; the first is that of the rows' headings.
         rows: The rows; the first entry of each is its heading.
         notes: What must be known to read it.
@@ -99,18 +98,18 @@ _MOST_SHOWN: Final = 4
 def main_table(result: EvaluationResult) -> Table:
     """Balanced accuracy of the telling defences under each attack, with the gain."""
     focus = Focus(result)
-    shown = main_defenses(result)
+    shown = main_methods(result)
     head = ["Attack", *(column_name(result, name) for name in shown)]
-    if focus.defense is not None:
-        head.append(f"Gain of {focus.defense}")
+    if focus.method is not None:
+        head.append(f"Gain of {focus.method}")
     rows = []
-    for attack in attacks_of(result, focus.split):
-        row = [attack_heading(result, attack)]
-        for defense in shown:
-            cell = result.cell(focus.split, attack, defense)
+    for condition in conditions_of(result, focus.split):
+        row = [condition_heading(result, condition)]
+        for method in shown:
+            cell = result.cell(focus.split, condition, method)
             row.append(rate(cell.metrics["balanced_accuracy"]))
-        if focus.defense is not None:
-            gain = result.comparison(focus.split, attack, focus.defense, UNDEFENDED)
+        if focus.method is not None:
+            gain = result.comparison(focus.split, condition, focus.method, UNDEFENDED)
             row.append(change(gain.metrics["balanced_accuracy"]))
         rows.append(tuple(row))
     return Table(
@@ -122,8 +121,8 @@ def main_table(result: EvaluationResult) -> Table:
     )
 
 
-def main_defenses(result: EvaluationResult) -> tuple[str, ...]:
-    """Returns the defences that the first table and the pictures show, undefended first.
+def main_methods(result: EvaluationResult) -> tuple[str, ...]:
+    """Returns the defences of the first table and the figures, undefended first.
 
     Of many learned ones and other detectors these are the first four; the table of all rows has
     the rest.
@@ -131,19 +130,19 @@ def main_defenses(result: EvaluationResult) -> tuple[str, ...]:
     bounds = result.of_role("bound")
     learned = result.of_role("learned")[:_MOST_SHOWN]
     others = result.of_role("detector")[: _MOST_SHOWN - len(learned)]
-    rival = (result.best_rival or result.retuned,)
-    names = (UNDEFENDED, result.best_fixed, *rival, *others, *learned, *bounds[:1])
+    baseline = (result.best_baseline or result.retuned,)
+    names = (UNDEFENDED, result.best_fixed, *baseline, *others, *learned, *bounds[:1])
     return tuple(dict.fromkeys(names))
 
 
-def column_name(result: EvaluationResult, defense: str) -> str:
-    """Returns a defence's name with what it stands for."""
-    name = defense_name(defense)
-    if defense == result.best_fixed and defense != UNDEFENDED:
+def column_name(result: EvaluationResult, method: str) -> str:
+    """Returns a method's name with its part in the table."""
+    name = method_name(method)
+    if method == result.best_fixed and method != UNDEFENDED:
         return f"{name} (best fixed)"
-    if defense == result.best_rival:
-        return f"{name} (best rival)"
-    return name[:1].upper() + name[1:] if defense == UNDEFENDED else name
+    if method == result.best_baseline:
+        return f"{name} (best baseline)"
+    return name[:1].upper() + name[1:] if method == UNDEFENDED else name
 
 
 def _main_notes(result: EvaluationResult, shown: Sequence[str]) -> Iterator[str]:
@@ -157,16 +156,16 @@ def _main_notes(result: EvaluationResult, shown: Sequence[str]) -> Iterator[str]
     if result.best_fixed != UNDEFENDED:
         yield f"Best fixed action and threshold: chosen on {selection} faces."
     else:
-        yield f"No single action was better than leaving faces alone on {selection} faces."
-    if result.best_rival:
+        yield f"No fixed action was better than the identity on {selection} faces."
+    if result.best_baseline:
         yield (
-            f"Best rival: of everything neither learned nor fixed, the best on {selection} faces "
-            "that it was not fitted to. All rows are below."
+            f"Best baseline: of all neither learned nor fixed, the best on {selection} faces "
+            "to which it was not fitted. All rows are below."
         )
     for bound in result.of_role("bound"):
         if bound in shown:
             yield f"{bound}: picks the best action knowing the label; no choice of one beats it."
-    if any(entry.familiarity == "adaptive" for entry in result.attacks):
+    if any(entry.familiarity == "adaptive" for entry in result.conditions):
         yield (
             "Adaptive attacker: for each face, and for each column anew, the attack of this run "
             "that hurts that defence most."
@@ -178,17 +177,15 @@ def paper_tables(result: EvaluationResult) -> tuple[Table, ...]:
     focus = Focus(result)
     validation = result.settings.selection_split
     tables = [_batch_table(result, 1, "the detector alone", UNDEFENDED)]
-    if focus.defense is not None:
-        tables.append(
-            _batch_table(result, 2, f"after the defence ({focus.defense})", focus.defense)
-        )
+    if focus.method is not None:
+        tables.append(_batch_table(result, 2, f"after the defence ({focus.method})", focus.method))
         if focus.split != validation:
-            tables.append(_test_table(result, focus.split, focus.defense))
+            tables.append(_test_table(result, focus.split, focus.method))
     return tuple(tables)
 
 
-def _batch_table(result: EvaluationResult, number: int, who: str, defense: str) -> Table:
-    found = [figures for figures in result.batch_figures if figures.defense == defense]
+def _batch_table(result: EvaluationResult, number: int, who: str, method: str) -> Table:
+    found = [figures for figures in result.batch_figures if figures.method == method]
     first = found[0]
     return Table(
         name=f"paper-{number}",
@@ -197,7 +194,7 @@ def _batch_table(result: EvaluationResult, number: int, who: str, defense: str) 
             f"mean over {first.batches} random batches of {first.batch_size} faces, drawn from "
             f"{result.split_entry(first.split).n:,}, in %."
         ),
-        head=("Metric", *(attack_name(figures.attack) for figures in found)),
+        head=("Metric", *(condition_name(figures.condition) for figures in found)),
         rows=tuple(
             (Entry(SHORT[name]), *(Entry(percent(figures.mean[name])) for figures in found))
             for name in _PAPER_METRICS
@@ -205,15 +202,15 @@ def _batch_table(result: EvaluationResult, number: int, who: str, defense: str) 
     )
 
 
-def _test_table(result: EvaluationResult, split: str, defense: str) -> Table:
-    cells = [result.cell(split, attack, defense) for attack in attacks_of(result, split)]
+def _test_table(result: EvaluationResult, split: str, method: str) -> Table:
+    cells = [result.cell(split, condition, method) for condition in conditions_of(result, split)]
     return Table(
         name="paper-3",
         caption=(
-            f"Table 3. After the defence ({defense}), all faces once, in %, "
+            f"Table 3. After the defence ({method}), all faces once, in %, "
             f"{population(result, split)}."
         ),
-        head=("Metric", *(attack_name(cell.attack) for cell in cells)),
+        head=("Metric", *(condition_name(cell.condition) for cell in cells)),
         rows=tuple(
             (Entry(SHORT[name]), *(rate(cell.metrics[name]) for cell in cells))
             for name in _PAPER_METRICS
@@ -225,18 +222,18 @@ def paired_table(result: EvaluationResult) -> Table | None:
     """The learned defences against their references, face by face; None without any."""
     focus = Focus(result)
     learned = result.of_role("learned")
-    order = attacks_of(result, focus.split)
-    against = (UNDEFENDED, result.best_fixed, result.retuned, result.best_rival)
+    order = conditions_of(result, focus.split)
+    against = (UNDEFENDED, result.best_fixed, result.retuned, result.best_baseline)
     found = [
         item
         for item in result.comparisons
-        if item.split == focus.split and item.defense in learned and item.reference in against
+        if item.split == focus.split and item.method in learned and item.reference in against
     ]
     if not found:
         return None
     return Table(
         name="paired",
-        caption=f"The same faces judged by two: {population(result, focus.split)}.",
+        caption=f"The same faces under two methods: {population(result, focus.split)}.",
         head=(
             "Attack",
             "Defence",
@@ -249,22 +246,22 @@ def paired_table(result: EvaluationResult) -> Table | None:
         ),
         rows=tuple(
             (
-                Entry(attack_name(item.attack)),
-                Entry(item.defense),
-                Entry(defense_name(item.reference)),
+                Entry(condition_name(item.condition)),
+                Entry(item.method),
+                Entry(method_name(item.reference)),
                 change(item.metrics["balanced_accuracy"]),
                 Entry(f"{item.mended:,}"),
                 Entry(f"{item.broken:,}"),
                 Entry(p_value(item.mcnemar_p)),
                 Entry("" if item.mcnemar_holm is None else p_value(item.mcnemar_holm)),
             )
-            for item in sorted(found, key=lambda item: order.index(item.attack))
+            for item in sorted(found, key=lambda item: order.index(item.condition))
         ),
         notes=(
             "Mended: wrong by the reference, right by the defence; broken: the other way round.",
             "McNemar's exact test takes faces for independent; the intervals do not. Holm: the "
             "same p after Holm's correction for all comparisons of the defence on this split, "
-            "those with every other rival among them.",
+            "those with every other baseline among them.",
         ),
     )
 
@@ -282,8 +279,8 @@ def _grid_table(result: EvaluationResult, split: str) -> Table:
         head=("Attack", "Defence", *(SHORT[name] for name in METRICS if name in measured)),
         rows=tuple(
             (
-                Entry(attack_name(cell.attack)),
-                Entry(defense_name(cell.defense)),
+                Entry(condition_name(cell.condition)),
+                Entry(method_name(cell.method)),
                 *(rate(cell.metrics[name]) for name in METRICS if name in cell.metrics),
             )
             for cell in result.cells
@@ -293,19 +290,21 @@ def _grid_table(result: EvaluationResult, split: str) -> Table:
 
 
 def quality_table(result: EvaluationResult) -> Table | None:
-    """How much each attack changes the pictures; None if that was not measured."""
+    """How much each attack changes the images; None if that was not measured."""
     rows = []
-    for attack in result.attacks:
-        if attack.n:
-            psnr = mean_and_sd(attack.psnr_mean, attack.psnr_sd, 1)
-            ssim = mean_and_sd(attack.ssim_mean, attack.ssim_sd, 3)
-            rows.append((Entry(attack.name), Entry(psnr), Entry(ssim), Entry(f"{attack.n:,}")))
+    for condition in result.conditions:
+        if condition.n:
+            psnr = mean_and_sd(condition.psnr_mean, condition.psnr_sd, 1)
+            ssim = mean_and_sd(condition.ssim_mean, condition.ssim_sd, 3)
+            rows.append(
+                (Entry(condition.name), Entry(psnr), Entry(ssim), Entry(f"{condition.n:,}"))
+            )
     if not rows:
         return None
     return Table(
         name="quality",
-        caption="How little the attacks change the pictures: mean ± standard deviation.",
-        head=("Attack", "PSNR (dB)", "SSIM", "FaceDataset"),
+        caption="How little the attacks change the images: mean ± standard deviation.",
+        head=("Attack", "PSNR (dB)", "SSIM", "Faces"),
         rows=tuple(rows),
     )
 
@@ -315,7 +314,7 @@ def data_table(result: EvaluationResult) -> Table:
     return Table(
         name="data",
         caption="Faces per split.",
-        head=("Split", "FaceDataset", "Real", "Fake", "Fake share (%)", "Groups", "Skipped files"),
+        head=("Split", "Faces", "Real", "Fake", "Fake share (%)", "Groups", "Skipped files"),
         rows=tuple(
             (
                 Entry(split_name(split.name)),
@@ -331,21 +330,16 @@ def data_table(result: EvaluationResult) -> Table:
     )
 
 
-def attacks_of(result: EvaluationResult, split: str) -> tuple[str, ...]:
+def conditions_of(result: EvaluationResult, split: str) -> tuple[str, ...]:
     """Returns the attacks on a split in the order of the result, "none" included."""
-    here = {cell.attack for cell in result.cells if cell.split == split}
-    return tuple(attack.name for attack in result.attacks if attack.name in here)
+    here = {cell.condition for cell in result.cells if cell.split == split}
+    return tuple(condition.name for condition in result.conditions if condition.name in here)
 
 
-def attack_heading(result: EvaluationResult, attack: str) -> Entry:
-    """Returns an attack's name with how well the defences know it."""
-    entry = next(entry for entry in result.attacks if entry.name == attack)
-    if entry.familiarity is not None:
-        return Entry(attack_name(attack), KNOWN[entry.familiarity])
-    some_seen = any(one.seen and one.name != CLEAN for one in result.attacks)
-    if attack == CLEAN or not some_seen:
-        return Entry(attack_name(attack))
-    return Entry(attack, KNOWN["seen" if entry.seen else "unseen"])
+def condition_heading(result: EvaluationResult, condition: str) -> Entry:
+    """Returns a condition's name with how well the methods know it."""
+    entry = next(entry for entry in result.conditions if entry.name == condition)
+    return Entry(condition_name(condition), KNOWN[entry.familiarity or "clean"])
 
 
 def population(result: EvaluationResult, split: str) -> str:

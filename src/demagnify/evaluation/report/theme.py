@@ -39,12 +39,12 @@ _WIDTH: Final = 5.2  # inches: text stays readable when a phone shrinks it to it
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture of the report.
+    """A figure of the report.
 
     Attributes:
         title: Its heading.
-        svg: The picture.
-        alt: What it shows, for those who cannot see it.
+        svg: The figure.
+        alt: The same in words, for readers who cannot see it.
         caption: How to read it.
     """
 

@@ -29,7 +29,7 @@ MEANING: Final[dict[MetricName, str]] = {
     "fpr": "False positive rate: share of real faces called fake",
     "tnr": "True negative rate: share of real faces called real (specificity)",
     "fnr": "False negative rate: share of fake faces called real",
-    "accuracy": "Share of all faces judged right",
+    "accuracy": "Share of all faces classified right",
     "balanced_accuracy": "Mean of the true positive and the true negative rate",
     "auc": "Area under the ROC curve, whatever the threshold",
     "eer": "Equal error rate: where FPR and FNR meet; lower is better",
@@ -48,12 +48,12 @@ KNOWN: Final[dict[Familiarity, str]] = {
 }
 
 
-def attack_name(name: str) -> str:
+def condition_name(name: str) -> str:
     """Returns what the reader calls an attack: "clean" where there is none."""
     return {CLEAN: "clean", ADAPTIVE: "adaptive attacker"}.get(name, name)
 
 
-def defense_name(name: str) -> str:
+def method_name(name: str) -> str:
     """Returns what the reader calls a defence."""
     return "no defence" if name == UNDEFENDED else name
 
@@ -114,7 +114,7 @@ def p_value(p: float) -> str:
 
 
 def sign(figure: Estimate) -> int:
-    """Returns 1 or -1 where the whole interval is above or below nought, else 0."""
+    """Returns 1 or -1 where the whole interval is above or below zero, else 0."""
     if figure.low is None or figure.high is None:
         return 0
     return int(figure.low > 0.0) - int(figure.high < 0.0)

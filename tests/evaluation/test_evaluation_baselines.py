@@ -6,9 +6,8 @@ import torch
 
 from demagnify.agents.state import Spectrum
 from demagnify.data.dataset import FaceDataset
-from demagnify.evaluation import Faced
 from demagnify.evaluation.baselines import networks
-from demagnify.evaluation.baselines.cached_state import Remembered
+from demagnify.evaluation.baselines.cached_state import CachedState
 from demagnify.evaluation.baselines.fitted import (
     GreedySearch,
     Router,
@@ -54,7 +53,7 @@ def pool():
     smooth = np.broadcast_to(noisy[:, :, :1, :1], noisy.shape).copy()
     clean = table_of(noisy, np.stack([truth, noise, truth + 0.5], axis=1))
     attacked = table_of(smooth, np.stack([noise, truth + 3.0, noise + 0.5], axis=1))
-    return Pool.of({"none": Faced(clean), "net-x2": Faced(attacked)})
+    return Pool.of({"none": clean, "net-x2": attacked})
 
 
 def right(defense, table):
@@ -157,7 +156,7 @@ def test_what_was_seen_once_is_not_computed_again():
             seen.append(len(images))
             return super().encode(images, opinion)
 
-    encoder = Remembered(Counted())
+    encoder = CachedState(Counted())
     images = torch.randint(0, 255, (5, 3, 16, 16), dtype=torch.uint8)
     first = encoder(images)
     again = encoder(images[[4, 0]])

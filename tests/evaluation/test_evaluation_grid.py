@@ -15,15 +15,14 @@ from demagnify.agents.policy import FixedPolicy
 from demagnify.agents.state import STATES
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.evaluation import (
-    AttackEntry,
-    Board,
+    ConditionEntry,
     Context,
+    DetectorTables,
     EvaluationResult,
-    Faced,
-    Member,
+    MethodSeed,
     Settings,
-    evaluate,
-    learned_contender,
+    evaluate_tables,
+    learned_method,
     load_result,
 )
 from demagnify.evaluation.baselines.choose import choose_action, choose_threshold
@@ -34,8 +33,8 @@ from demagnify.evaluation.run_folder import load_examples
 
 
 @pytest.fixture(scope="module")
-def evaluation(faceds, guided, settings, context):
-    return evaluate(faceds, [guided], settings=settings, context=context)
+def evaluation(tables, guided, settings, context):
+    return evaluate_tables(tables, [guided], settings=settings, context=context)
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +42,25 @@ def result(evaluation):
     return evaluation.result
 
 
-def test_every_cell_of_the_grid_is_filled(result, faceds):
-    cells = Counter((cell.split, cell.attack, cell.defense) for cell in result.cells)
+def test_every_cell_of_the_grid_is_filled(result, tables):
+    cells = Counter((cell.split, cell.condition, cell.method) for cell in result.cells)
     expected = {
         (split, attack, defense.name)
-        for split, faced in faceds.items()
+        for split, faced in tables.items()
         for attack in (*faced, "adaptive")
-        for defense in result.defenses
+        for defense in result.methods
     }
     assert set(cells) == expected
     assert set(cells.values()) == {1}
-    names = {entry.name for entry in result.defenses}
+    names = {entry.name for entry in result.methods}
     assert {"undefended", "always jpeg-75", "random action", "oracle", "dqn"} <= names
     assert {"re-tuned threshold", "average of actions", "router", "stacking"} <= names
     assert {"greedy policy search", "top-k average", "agent's network as detector"} <= names
     assert {"sees only the logit", "shuffled rewards", "constant verdict"} <= names
 
 
-def test_a_cell_holds_what_scikit_learn_finds(result, faceds):
-    table = faceds["test"]["srgan-x4"].table
+def test_a_cell_holds_what_scikit_learn_finds(result, tables):
+    table = tables["test"]["srgan-x4"]
     cell = result.cell("test", "srgan-x4", "always jpeg-75")
     logits = table.logits[:, 2]
     assert cell.metrics["auc"].value == pytest.approx(sk.roc_auc_score(table.labels, logits))
@@ -70,10 +69,10 @@ def test_a_cell_holds_what_scikit_learn_finds(result, faceds):
     assert (cell.n, cell.groups) == (120, 40)
 
 
-def test_the_oracle_is_right_wherever_some_action_is(result, faceds):
-    for split, faced in faceds.items():
+def test_the_oracle_is_right_wherever_some_action_is(result, tables):
+    for split, faced in tables.items():
         for attack, one in faced.items():
-            possible = (one.table.rewards() > 0).any(axis=1)
+            possible = (one.rewards() > 0).any(axis=1)
             accuracy = result.cell(split, attack, "oracle").metrics["accuracy"].value
             assert accuracy == pytest.approx(possible.mean())
 
@@ -93,13 +92,13 @@ def test_mean_gain_is_the_mean_over_its_attacks(result):
     unseen = next(
         item
         for item in result.mean_gains
-        if (item.split, item.defense, item.reference) == ("test", "dqn", "undefended")
-        and "srgan-x4" not in item.attacks
+        if (item.split, item.method, item.reference) == ("test", "dqn", "undefended")
+        and "srgan-x4" not in item.conditions
     )
-    assert set(unseen.attacks) == {"edsr-x2", "bicubic-x2"}
+    assert set(unseen.conditions) == {"edsr-x2", "bicubic-x2"}
     gains = [
         result.comparison("test", attack, "dqn", "undefended").metrics["balanced_accuracy"].value
-        for attack in unseen.attacks
+        for attack in unseen.conditions
     ]
     assert unseen.gain.value == pytest.approx(np.mean(gains))
 
@@ -108,7 +107,7 @@ def test_actions_are_counted_by_label(result, evaluation):
     counts = next(
         item
         for item in result.action_counts
-        if (item.split, item.attack, item.defense) == ("test", "none", "dqn")
+        if (item.split, item.condition, item.method) == ("test", "none", "dqn")
     )
     split = evaluation.splits["test"]
     assert sum(counts.real) == (split.labels == 0).sum()
@@ -117,7 +116,7 @@ def test_actions_are_counted_by_label(result, evaluation):
 
 
 def test_roc_curves_are_thin_and_run_from_corner_to_corner(result):
-    assert {curve.defense for curve in result.roc_curves} >= {"undefended", "dqn"}
+    assert {curve.method for curve in result.roc_curves} >= {"undefended", "dqn"}
     for curve in result.roc_curves:
         assert len(curve.fpr) == len(curve.tpr) <= 200
         assert (curve.fpr[0], curve.tpr[0], curve.fpr[-1], curve.tpr[-1]) == (0, 0, 1, 1)
@@ -133,13 +132,13 @@ def test_batches_are_many_of_32_different_faces_drawn_by_seed():
     np.testing.assert_array_equal(batches[:7], draw_batches(500, Settings(seed=4, batches=7)))
 
 
-def test_batch_figures_are_means_over_the_batches(result, faceds, settings):
-    table = faceds["val"]["srgan-x4"].table
+def test_batch_figures_are_means_over_the_batches(result, tables, settings):
+    table = tables["val"]["srgan-x4"]
     batches = draw_batches(len(table.labels), settings)
     found = next(
         item
         for item in result.batch_figures
-        if (item.attack, item.defense) == ("srgan-x4", "undefended")
+        if (item.condition, item.method) == ("srgan-x4", "undefended")
     )
     assert (found.split, found.batches, found.batch_size) == ("val", 100, 32)
     rates = [(table.logits[b, 0][table.labels[b] == 1] > 0).mean() for b in batches]
@@ -149,38 +148,38 @@ def test_batch_figures_are_means_over_the_batches(result, faceds, settings):
     assert found.pooled["accuracy"] == pytest.approx(pooled.mean())
 
 
-def test_test_labels_choose_nothing(faceds_of, guided, settings, context, evaluation):
+def test_test_labels_choose_nothing(tables_of, guided, settings, context, evaluation):
     result = evaluation.result
-    faceds = faceds_of()
+    tables = tables_of()
     random = np.random.default_rng(0)
-    clean = faceds["test"]["none"].table.labels
+    clean = tables["test"]["none"].labels
     shuffled = random.permutation(clean)
-    for faced in faceds["test"].values():
-        faced.table.labels = shuffled
-    again = evaluate(faceds, [guided], settings=settings, context=context)
+    for faced in tables["test"].values():
+        faced.labels = shuffled
+    again = evaluate_tables(tables, [guided], settings=settings, context=context)
     other = again.result
-    assert (other.best_fixed, other.best_rival) == (result.best_fixed, result.best_rival)
-    for entry in result.defenses:
+    assert (other.best_fixed, other.best_baseline) == (result.best_fixed, result.best_baseline)
+    for entry in result.methods:
         if entry.role != "bound":
             one, two = (
-                each.splits["test"]["edsr-x2", entry.name].judgement.logits
+                each.splits["test"]["edsr-x2", entry.name].predictions.logits
                 for each in (evaluation, again)
             )
             np.testing.assert_array_equal(one, two)
     for defense in ("re-tuned threshold", result.best_fixed):
-        for attack in faceds["test"]:
+        for attack in tables["test"]:
             threshold = result.cell("test", attack, defense).threshold
             assert other.cell("test", attack, defense).threshold == threshold
     changed = other.cell("test", "none", "undefended").metrics["accuracy"]
     assert changed != result.cell("test", "none", "undefended").metrics["accuracy"]
 
 
-def test_unseen_attacks_choose_nothing_either(faceds_of, guided, settings, result, context):
-    faceds = faceds_of()
-    faceds["val"]["bicubic-x2"].table.logits[:] = 5.0  # not among the seen attacks
-    other = evaluate(faceds, [guided], settings=settings, context=context).result
-    assert other.best_rival == result.best_rival
-    for entry in result.defenses:
+def test_unseen_attacks_choose_nothing_either(tables_of, guided, settings, result, context):
+    tables = tables_of()
+    tables["val"]["bicubic-x2"].logits[:] = 5.0  # not among the seen attacks
+    other = evaluate_tables(tables, [guided], settings=settings, context=context).result
+    assert other.best_baseline == result.best_baseline
+    for entry in result.methods:
         cells = (one.cell("val", "none", entry.name) for one in (other, result))
         assert len({cell.model_dump_json() for cell in cells}) == 1
     threshold = result.cell("val", "none", "re-tuned threshold").threshold
@@ -188,8 +187,8 @@ def test_unseen_attacks_choose_nothing_either(faceds_of, guided, settings, resul
     assert other.cell("val", "none", "re-tuned threshold").threshold == threshold
 
 
-def test_the_chosen_threshold_is_the_best_there_is(faceds):
-    tables = [faceds["val"]["none"].table, faceds["val"]["srgan-x4"].table]
+def test_the_chosen_threshold_is_the_best_there_is(tables):
+    tables = [tables["val"]["none"], tables["val"]["srgan-x4"]]
 
     def reached(threshold):
         return np.mean(
@@ -200,8 +199,8 @@ def test_the_chosen_threshold_is_the_best_there_is(faceds):
     assert reached(choose_threshold(tables)) >= best
 
 
-def test_the_chosen_action_is_the_best_there_is(faceds):
-    tables = [faceds["val"]["none"].table, faceds["val"]["srgan-x4"].table]
+def test_the_chosen_action_is_the_best_there_is(tables):
+    tables = [tables["val"]["none"], tables["val"]["srgan-x4"]]
     reached = [
         np.mean([sk.balanced_accuracy_score(t.labels, t.logits[:, a] > 0) for t in tables])
         for a in range(4)
@@ -220,14 +219,14 @@ def test_the_adaptive_attacker_hurts_each_defence_most(evaluation, result):
         )
     split = evaluation.splits["test"]
     fakes = split.labels == 1
-    worst = split["adaptive", "dqn"].judgement.logits
-    each = [split[attack, "dqn"].judgement.logits for attack in split.faced]
+    worst = split["adaptive", "dqn"].predictions.logits
+    each = [split[attack, "dqn"].predictions.logits for attack in split.tables]
     np.testing.assert_array_equal(worst[fakes], np.min(each, axis=0)[fakes])
     np.testing.assert_array_equal(worst[~fakes], np.max(each, axis=0)[~fakes])
 
 
 def test_learned_defences_meet_every_rival_and_holm_sees_all_of_them(result):
-    mine = [one for one in result.comparisons if (one.split, one.defense) == ("test", "dqn")]
+    mine = [one for one in result.comparisons if (one.split, one.method) == ("test", "dqn")]
     met = {one.reference for one in mine}
     assert met >= {"undefended", "router", "stacking", "shuffled rewards", "re-tuned threshold"}
     assert met & {"always jpeg-75", "always mask-center", "always gaussian-blur"} == {
@@ -239,15 +238,15 @@ def test_learned_defences_meet_every_rival_and_holm_sees_all_of_them(result):
     assert all(one.mcnemar_holm >= one.mcnemar_p for one in mine)
 
 
-def test_another_detector_is_measured_against_the_base(faceds, faceds_of, guided, settings):
-    other = faceds_of()
+def test_another_detector_is_measured_against_the_base(tables, tables_of, guided, settings):
+    other = tables_of()
     for faced in other.values():
         for one in faced.values():
-            one.table.logits[:] += np.where(one.table.labels[:, None] == 1, 0.6, -0.6)
-    agent = learned_contender("hard", Member(guided, other), detector="b")
-    quick = settings.model_copy(update={"rivals": False})
-    result = evaluate(
-        faceds, [guided, agent], others=[Board(other, "b", "b, no agent")], settings=quick
+            one.logits[:] += np.where(one.labels[:, None] == 1, 0.6, -0.6)
+    agent = learned_method("hard", MethodSeed(guided, other), detector="b")
+    quick = settings.model_copy(update={"fit_baselines": False})
+    result = evaluate_tables(
+        tables, [guided, agent], others=[DetectorTables(other, "b", "b, no agent")], settings=quick
     ).result
     assert result.of_role("detector") == ("b, no agent",)
     assert result.of_role("undefended") == ("undefended",)
@@ -264,24 +263,6 @@ def test_another_detector_is_measured_against_the_base(faceds, faceds_of, guided
         assert found.clean_cost.value == pytest.approx(cost)
 
 
-def test_a_document_of_version_1_is_still_read(result, tmp_path):
-    document = json.loads(result.model_dump_json())
-    document["schema_version"] = 1
-    del document["best_rival"]
-    for attack in document["attacks"]:
-        del attack["familiarity"]
-    for cell in document["cells"]:
-        del cell["passes"], cell["withheld"], cell["metrics"]["brier"]
-        del cell["metrics"]["tpr_at_1_fpr"]
-    for one in document["comparisons"]:
-        del one["mcnemar_holm"]
-    for one in document["recoveries"]:
-        del one["fpr_over_clean"]
-    (tmp_path / "results.json").write_text(json.dumps(document))
-    assert load_result(tmp_path).best_rival == ""
-    assert "Balanced accuracy in %" in write_report(tmp_path).markdown.read_text()
-
-
 class Unsure(Defense):
     """Withholds the verdicts that lie nearest to the threshold."""
 
@@ -295,41 +276,39 @@ class Unsure(Defense):
         )
 
 
-def test_what_is_withheld_is_counted_and_shown(faceds, settings, tmp_path):
-    quick = settings.model_copy(update={"rivals": False})
-    evaluation = evaluate(faceds, [Unsure()], settings=quick)
+def test_what_is_withheld_is_counted_and_shown(tables, settings, tmp_path):
+    quick = settings.model_copy(update={"fit_baselines": False})
+    evaluation = evaluate_tables(tables, [Unsure()], settings=quick)
     cell = evaluation.result.cell("test", "srgan-x4", "unsure")
-    table = faceds["test"]["srgan-x4"].table
+    table = tables["test"]["srgan-x4"]
     given = np.abs(table.logits[:, 0]) >= -np.log(0.5)
     wrong = (table.logits[:, 0] > 0) != (table.labels == 1)
-    assert cell.withheld.coverage == pytest.approx(given.mean())
-    assert cell.withheld.risk == pytest.approx(wrong[given].mean())
-    assert cell.withheld.curve[-1] == pytest.approx((1.0, wrong.mean()))
+    assert cell.abstention.coverage == pytest.approx(given.mean())
+    assert cell.abstention.risk == pytest.approx(wrong[given].mean())
+    assert cell.abstention.curve[-1] == pytest.approx((1.0, wrong.mean()))
     evaluation.save(tmp_path)
     with (tmp_path / "predictions.csv").open(newline="") as file:
         verdicts = Counter(
             row["verdict"]
             for row in csv.DictReader(file)
-            if (row["split"], row["attack"], row["defense"]) == ("test", "srgan-x4", "unsure")
+            if (row["split"], row["condition"], row["method"]) == ("test", "srgan-x4", "unsure")
         )
     assert verdicts["unsure"] == (~given).sum()
     page = write_report(tmp_path).html.read_text()
-    assert "Verdicts withheld" in page
+    assert "Abstention, in %" in page
     assert "Risk and coverage" in page
 
 
-def test_same_seed_same_document(faceds, guided, settings, context, result):
-    again = evaluate(faceds, [guided], settings=settings, context=context).result
+def test_same_seed_same_document(tables, guided, settings, context, result):
+    again = evaluate_tables(tables, [guided], settings=settings, context=context).result
     assert again.model_copy(update={"created": result.created}) == result
 
 
-def test_a_policy_is_judged_as_what_it_does(faceds_of, settings):
-    faceds = {"val": faceds_of(10)["val"]}
-    for split, faced in faceds.items():
-        faceds[split] = {name: Faced(one.table) for name, one in faced.items()}  # no states
+def test_a_policy_is_judged_as_what_it_does(tables_of, settings):
+    tables = {"val": tables_of(10)["val"]}
     policy = Learned(FixedPolicy(2), STATES.get("flat-image")(), name="fixed")
-    result = evaluate(faceds, [policy], settings=settings).result
-    for attack in faceds["val"]:
+    result = evaluate_tables(tables, [policy], settings=settings).result
+    for attack in tables["val"]:
         learned, always = (result.cell("val", attack, name) for name in ("fixed", "always jpeg-75"))
         assert learned.metrics == always.metrics
 
@@ -344,32 +323,34 @@ class Collapsed(Defense):
         return Judgement(logits=logits, actions=None, threshold=0.0)
 
 
-def test_a_nan_logit_is_refused(faceds, settings):
+def test_a_nan_logit_is_refused(tables, settings):
     with pytest.raises(ValueError, match="logits are NaN"):
-        evaluate(faceds, [Collapsed()], settings=settings)
+        evaluate_tables(tables, [Collapsed()], settings=settings)
 
 
-def test_refuses_what_cannot_be_judged(faceds, guided, settings):
+def test_refuses_what_cannot_be_judged(tables, guided, settings):
     with pytest.raises(BadConfigError, match="no split 'val'"):
-        evaluate({"test": faceds["test"]}, [guided], settings=settings)
+        evaluate_tables({"test": tables["test"]}, [guided], settings=settings)
     with pytest.raises(BadConfigError, match="no clean faces"):
-        evaluate({"val": {"srgan-x4": faceds["val"]["srgan-x4"]}}, [guided], settings=settings)
-    with pytest.raises(BadConfigError, match="several defences are called dqn"):
-        evaluate(faceds, [guided, guided], settings=settings)
+        evaluate_tables(
+            {"val": {"srgan-x4": tables["val"]["srgan-x4"]}}, [guided], settings=settings
+        )
+    with pytest.raises(BadConfigError, match="several methods are called dqn"):
+        evaluate_tables(tables, [guided, guided], settings=settings)
 
 
-def test_refuses_attacks_on_other_faces(faceds, faceds_of, settings):
-    mixed = {"val": {"none": faceds["val"]["none"], "edsr-x2": faceds_of(5)["test"]["edsr-x2"]}}
+def test_refuses_attacks_on_other_faces(tables, tables_of, settings):
+    mixed = {"val": {"none": tables["val"]["none"], "edsr-x2": tables_of(5)["test"]["edsr-x2"]}}
     with pytest.raises(BadConfigError, match="other faces under 'edsr-x2'"):
-        evaluate(mixed, [], settings=settings)
+        evaluate_tables(mixed, [], settings=settings)
 
 
-def test_one_class_alone_is_judged_with_reasons(faceds_of, settings):
-    faceds = {"val": faceds_of(30)["val"]}
-    labels = np.ones_like(faceds["val"]["none"].table.labels)
-    for faced in faceds["val"].values():
-        faced.table.labels = labels
-    result = evaluate(faceds, [], settings=settings).result
+def test_one_class_alone_is_judged_with_reasons(tables_of, settings):
+    tables = {"val": tables_of(30)["val"]}
+    labels = np.ones_like(tables["val"]["none"].labels)
+    for faced in tables["val"].values():
+        faced.labels = labels
+    result = evaluate_tables(tables, [], settings=settings).result
     cell = result.cell("val", "none", "undefended")
     assert cell.metrics["tpr"].value is not None
     assert cell.metrics["auc"].reason == "there is no real face"
@@ -377,8 +358,8 @@ def test_one_class_alone_is_judged_with_reasons(faceds_of, settings):
     assert EvaluationResult.model_validate_json(result.model_dump_json()) == result
 
 
-def test_few_groups_are_warned_of(faceds_of, settings):
-    result = evaluate(faceds_of(groups=6), [], settings=settings, context=Context()).result
+def test_few_groups_are_warned_of(tables_of, settings):
+    result = evaluate_tables(tables_of(groups=6), [], settings=settings, context=Context()).result
     assert sum("only 6 groups" in warning for warning in result.warnings) == 2
 
 
@@ -392,7 +373,7 @@ def test_a_run_folder_holds_all_and_reads_back(evaluation, result, tmp_path):
     mine = [
         row
         for row in rows
-        if (row["split"], row["attack"], row["defense"]) == ("test", "srgan-x4", "dqn")
+        if (row["split"], row["condition"], row["method"]) == ("test", "srgan-x4", "dqn")
     ]
     right = np.mean([row["verdict"] == row["label"] for row in mine])
     accuracy = result.cell("test", "srgan-x4", "dqn").metrics["accuracy"].value
@@ -402,12 +383,12 @@ def test_a_run_folder_holds_all_and_reads_back(evaluation, result, tmp_path):
     assert mine[0]["group"] == "photo-000"
 
 
-def test_examples_are_kept_with_their_pictures(evaluation, faceds, tmp_path):
+def test_examples_are_kept_with_their_pictures(evaluation, tables, tmp_path):
     evaluation.save(tmp_path)
     examples = load_examples(tmp_path)
     assert examples
     for example, pictures in examples:
-        faced = faceds["test"]["srgan-x4"].table
+        faced = tables["test"]["srgan-x4"]
         number = faced.faces.names.index(example.name)
         np.testing.assert_array_equal(
             pictures.attacked, faced.faces.images[number].transpose(1, 2, 0)
@@ -457,11 +438,11 @@ def test_the_document_says_what_computed_it(result):
 
 
 def test_quality_is_summed_up_over_what_changed():
-    entry = AttackEntry.of("edsr-x2", [30.0, 34.0, math.inf], [0.9, 1.0, 0.95])
+    entry = ConditionEntry.of("edsr-x2", [30.0, 34.0, math.inf], [0.9, 1.0, 0.95])
     assert entry.n == 3
     assert (entry.psnr_mean, entry.ssim_mean) == (32.0, pytest.approx(0.95))
     assert entry.psnr_sd == pytest.approx(math.sqrt(8.0))
-    unchanged = AttackEntry.of("none", [math.inf], [1.0])
+    unchanged = ConditionEntry.of("none", [math.inf], [1.0])
     assert (unchanged.psnr_mean, unchanged.psnr_sd) == (None, None)
 
 
