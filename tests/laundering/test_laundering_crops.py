@@ -277,7 +277,7 @@ def test_a_run_that_stops_half_way_goes_on(labelled, tmp_path):
 def test_an_output_of_another_attack_or_other_settings_is_refused(labelled, tmp_path):
     output = tmp_path / "out"
     attack_crops(labelled, output, Bicubic(2))
-    assert json.loads((output / "attack.json").read_text())["attack"] == "bicubic-x2"
+    assert json.loads((output / "run.json").read_text())["attack"] == "bicubic-x2"
     with pytest.raises(BadOutputError, match="another attack"):
         attack_crops(labelled, output, Bicubic(3))
     for config in (AttackConfig(content="crops", faces="fakes"), AttackConfig(content="photos")):
@@ -352,7 +352,7 @@ def test_small_squares_are_taken_for_crops(tmp_path, height, width, content):
             attack_files(
                 tmp_path / "in", tmp_path / "out", transform=Identity(), find_faces=lambda _: []
             )
-    assert json.loads((tmp_path / "out" / "attack.json").read_text())["content"] == content
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["content"] == content
 
 
 def test_a_figure_of_the_first_images_stands_beside_the_folder(tmp_path):

@@ -83,6 +83,20 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def sweep_temporaries(folder: Path) -> None:
+    """Removes the temporary files and folders that killed runs left in `folder`.
+
+    Call it only while no other process writes there.
+    """
+    for path in folder.glob(".*.*"):
+        if not _TEMPORARY.fullmatch(path.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
 def sha256(path: Path) -> str:
     """Returns the SHA-256 of a file's content as 64 hexadecimal digits."""
     with path.open("rb") as file:
@@ -116,7 +130,7 @@ def _full_disk(place: Path) -> Iterator[None]:
 
 def _prefix(path: Path) -> str:
     """Returns the start of a hidden temporary name, short even if each letter takes 4 bytes."""
-    return f".{path.name[:32]}."
+    return f".{path.name[:32]}.{_MARK}"
 
 
 def _read_umask() -> int:
@@ -147,5 +161,7 @@ def file_name(name: str) -> str:
     return f"{safe.lstrip('.')[: _LONGEST - 9]}-{digest}"
 
 
+_MARK: Final = "tmp-"
+_TEMPORARY: Final = re.compile(r"\..*\." + _MARK + r"[a-z0-9_]{8}(\.old)?")
 _UNSAFE: Final = re.compile(r"[^\w.+@-]+")
 _LONGEST: Final = 100

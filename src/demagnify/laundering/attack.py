@@ -16,7 +16,7 @@ from demagnify.data.face_finding import FaceFinder
 from demagnify.data.records import Skipped
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.figure import write_figure
-from demagnify.laundering.journal import Journal
+from demagnify.laundering.journal import FinishedPhotographs, claimed
 from demagnify.laundering.photographs import (
     Batch,
     FindFaces,
@@ -106,7 +106,7 @@ def attack(
     if config.content == "auto":
         config = config.model_copy(update={"content": sources.content()})
     skipped = sources.skipped
-    with Journal(output, transform, config) as journal:
+    with claimed(output, transform, config) as journal:
         reader = Reader(config, find_faces or _yunet(), output, journal, log or _silent)
         writer = Writer(config, output, journal)
         with progress.bar(f"attacking with {transform.name}", len(sources)) as advance:
@@ -172,7 +172,7 @@ def _attacked(
 
 
 def _summary(
-    source: Path, output: Path, sources: Sources, journal: Journal, config: AttackConfig
+    source: Path, output: Path, sources: Sources, journal: FinishedPhotographs, config: AttackConfig
 ) -> AttackSummary:
     photos, unattacked = 0, 0
     figures: list[tuple[float | None, float | None]] = []

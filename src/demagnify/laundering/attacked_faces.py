@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
-import math
-import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 import numpy as np
-from filelock import FileLock
 
 from demagnify.core import progress
-from demagnify.core.errors import BadOutputError, DemagnifyWarning
-from demagnify.core.files import sha256, write_bytes, write_text
+from demagnify.core.errors import DemagnifyWarning
+from demagnify.core.runs import ArrayFile, hold
 from demagnify.data.dataset import FaceDataset
 from demagnify.transforms.base import Transform
 
@@ -58,106 +51,34 @@ def attacked_faces(
         return faces
     key = hashlib.sha256(f"{faces.fingerprint()}\n{attack.fingerprint()}".encode()).hexdigest()
     path = cache / f"{key[:32]}.npy"
-    with _locked(path):
-        if not _is_whole(path):
-            _compute(faces, attack, path, batch_size)
-    small = in_memory and path.stat().st_size <= MEMORY_LIMIT
-    return faces.with_images(np.load(path, mmap_mode=None if small else "r"))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
-        lock.acquire()
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot cache attacked faces in {path.parent}: {error.strerror or error}",
-            hint="choose another cache folder",
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether the cached faces have the checksum of their note; warns if they differ."""
-    note = path.with_suffix(".json")
-    if not path.is_file() or not note.is_file():
-        return False
-    try:
-        expected = json.loads(note.read_text(encoding="utf-8"))["sha256"]
-    except (ValueError, KeyError, TypeError):
-        expected = ""
-    if sha256(path) == expected:
-        return True
-    warnings.warn(
-        f"{path} is damaged; its faces are attacked again", DemagnifyWarning, stacklevel=3
-    )
-    return False
-
-
-def _compute(faces: FaceDataset, attack: Transform, path: Path, batch_size: int) -> None:
-    """Appends batch by batch to a partial file, which is moved to `path` when it is whole."""
-    partial = path.with_suffix(".partial")
-    done = _resume(partial, faces.images.shape, batch_size)
-    with progress.bar(f"attacking with {attack.name}", len(faces)) as advance:
-        advance(done)
-        for start in range(done, len(faces), batch_size):
-            indices = np.arange(start, min(start + batch_size, len(faces)))
-            attacked = attack(faces.batch(indices)).cpu().contiguous().numpy()
-            with _writing(partial) as file:
-                file.write(attacked.data)
-            advance(len(indices))
-    with _writing(partial) as file:
-        os.fsync(file.fileno())
-    note = {
+    about = {
         "attack": attack.name,
         "fingerprint": attack.fingerprint(),
         "faces": faces.fingerprint(),
-        "shape": list(faces.images.shape),
         "batch_size": batch_size,
-        "sha256": sha256(partial),
     }
-    write_text(path.with_suffix(".json"), json.dumps(note, indent=2) + "\n")
-    partial.replace(path)
+    with hold(path.with_suffix(".lock")):
+        stored = ArrayFile(path, faces.images.shape[1:], np.uint8, about=about, batch=batch_size)
+        if stored.damaged:
+            warnings.warn(
+                f"{path} is damaged; its faces are attacked again", DemagnifyWarning, stacklevel=2
+            )
+        if not stored.done:
+            _compute(faces, attack, stored, batch_size)
+    small = in_memory and path.stat().st_size <= MEMORY_LIMIT
+    return faces.with_images(stored.rows(in_memory=small))
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[BinaryIO]:
-    """Opens `path` for appending; a full disk becomes one line."""
-    try:
-        with path.open("ab") as file:
-            yield file
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot cache attacked faces in {path.parent}: {error.strerror or error}",
-            hint="run again with more room on the disk; finished batches stay",
-        ) from error
-
-
-def _resume(partial: Path, shape: tuple[int, ...], batch_size: int) -> int:
-    """Cuts `partial` to a header and whole batches; returns how many faces these are."""
-    header = _npy_header(shape)
-    if not partial.is_file() or _head(partial, len(header)) != header:
-        write_bytes(partial, header)
-        return 0
-    face = math.prod(shape[1:])
-    faces = (partial.stat().st_size - len(header)) // face
-    done = faces if faces == shape[0] else faces - faces % batch_size
-    os.truncate(partial, len(header) + done * face)
-    return done
-
-
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    buffer = io.BytesIO()
-    content = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(buffer, content)
-    return buffer.getvalue()
-
-
-def _head(path: Path, count: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(count)
+def _compute(faces: FaceDataset, attack: Transform, stored: ArrayFile, batch_size: int) -> None:
+    """Appends batch by batch, and notes each, so that a kill costs at most a batch."""
+    with (
+        progress.bar(f"attacking with {attack.name}", len(faces)) as advance,
+        stored.writing() as writer,
+    ):
+        advance(writer.count)
+        for start in range(writer.count, len(faces), batch_size):
+            indices = np.arange(start, min(start + batch_size, len(faces)))
+            writer.append(attack(faces.batch(indices)).cpu().numpy())
+            writer.note()
+            advance(len(indices))
+        writer.finish()

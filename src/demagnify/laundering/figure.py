@@ -17,7 +17,7 @@ from demagnify.core import images
 from demagnify.core.errors import ImageContractError
 from demagnify.core.files import write_bytes
 from demagnify.core.images import Pixels, check_pixels
-from demagnify.laundering.journal import FaceRecord, Journal, Region
+from demagnify.laundering.journal import FaceRecord, FinishedPhotographs, Region
 from demagnify.laundering.sources import Sources
 from demagnify.laundering.tables import finished
 
@@ -57,14 +57,16 @@ class Comparison:
         return self.face.of(self.original), self.face.of(self.attacked)
 
 
-def write_figure(output: Path, sources: Sources, journal: Journal) -> Path:
+def write_figure(output: Path, sources: Sources, journal: FinishedPhotographs) -> Path:
     """Draws the first attacked faces of a folder beside it; returns where the figure stands."""
     path = output.parent / f"{output.resolve().name}.png"
     write_bytes(path, attack_figure(list(_comparisons(output, sources, journal))))
     return path
 
 
-def _comparisons(output: Path, sources: Sources, journal: Journal) -> Iterator[Comparison]:
+def _comparisons(
+    output: Path, sources: Sources, journal: FinishedPhotographs
+) -> Iterator[Comparison]:
     left = SHOWN
     for source, record in finished(sources, journal):
         faces = [face for face in record.faces if face.attacked][:left]

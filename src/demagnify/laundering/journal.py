@@ -1,32 +1,25 @@
 """The finished photographs of an attacked folder, so that a stopped run continues.
 
-`attack.json` in the output folder holds the settings, `attack.jsonl` the finished photographs. A
+`run.json` in the output folder holds the settings, `finished.jsonl` the finished photographs. A
 line is written once the copy is in place; a killed run loses only unfinished photographs.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from demagnify.core.errors import BadOutputError
-from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
+from demagnify.core.runs import Journal, claim
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.sources import Source
 from demagnify.transforms.base import Transform
 
-SETTINGS: Final = "attack.json"
-FINISHED: Final = "attack.jsonl"
-LOCK: Final = "attack.lock"
+FINISHED: Final = "finished.jsonl"
 
 
 class Region(NamedTuple):
@@ -106,80 +99,38 @@ def stamp_of(path: Path) -> str:
     return f"{status.st_size}:{status.st_mtime_ns}"
 
 
-class Journal:
+class FinishedPhotographs:
     """The finished photographs of one output folder; may be used from several threads.
 
     Args:
-        output: The folder; made if missing.
-        attack: The attack, which must be the one that an earlier run used.
-        config: The settings, likewise.
+        journal: Where they are recorded, by the name of the copy.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def find(self, source: Source) -> PhotoRecord | None:
+        """Returns the record of a photograph if it was finished with the present request."""
+        item = self._journal.find(source.target)
+        record = None if item is None else PhotoRecord.model_validate(item)
+        return record if record is not None and record.request == source.request else None
+
+    def add(self, record: PhotoRecord) -> None:
+        """Records a photograph as finished; its copy is in place."""
+        self._journal.add(record.target, record.model_dump(mode="json"))
+
+
+@contextmanager
+def claimed(output: Path, attack: Transform, config: AttackConfig) -> Iterator[FinishedPhotographs]:
+    """Holds an output folder for an attack, and yields its finished photographs.
 
     Raises:
         BadOutputError: If the folder holds something else, another run writes to it, or it
             cannot be written to.
     """
-
-    def __init__(self, output: Path, attack: Transform, config: AttackConfig) -> None:
-        settings = {"attack": attack.name, "fingerprint": attack.fingerprint(), **config.identity()}
-        _claim(output, json.dumps(settings, indent=2) + "\n", attack.name)
-        self._lock = threading.Lock()
-        self._claimed = FileLock(output / LOCK)
-        try:
-            self._claimed.acquire(timeout=1.0)
-        except Timeout as error:
-            raise BadOutputError(
-                f"{output}: another run writes there", hint="wait for the other run"
-            ) from error
-        self._lines = dict(_whole_lines(output / FINISHED))
-        self._file = (output / FINISHED).open("a", encoding="utf-8")
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._claimed.release()
-
-    def find(self, source: Source) -> PhotoRecord | None:
-        """Returns the record of a photograph if it was finished with the present request."""
-        line = self._lines.get(source.target)
-        record = None if line is None else PhotoRecord.model_validate_json(line)
-        return record if record is not None and record.request == source.request else None
-
-    def add(self, record: PhotoRecord) -> None:
-        """Records a photograph as finished; its copy is in place."""
-        line = record.model_dump_json()
-        with self._lock:
-            self._lines[record.target] = line
-            self._file.write(f"{line}\n")
-            self._file.flush()
-
-
-def _whole_lines(path: Path) -> Iterator[tuple[str, str]]:
-    """Yields target and line of every record; half a line at the end is cut off."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    if not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
-    for line in data.decode(errors="replace").split("\n"):
-        with suppress(ValidationError):
-            yield PhotoRecord.model_validate_json(line).target, line
-
-
-def _claim(output: Path, settings: str, name: str) -> None:
-    """Writes the settings, or checks that they are those of an earlier run."""
-    path = output / SETTINGS
-    if path.is_file():
-        if path.read_text(encoding="utf-8") != settings:
-            raise BadOutputError(
-                f"{output} holds images of another attack than {name}, or of other settings",
-                hint="choose another output folder",
-            )
-    elif output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise BadOutputError(
-            f"{output} is not empty, and not made by an attack",
-            hint="choose another output folder",
-        )
-    else:
-        write_text(path, settings)
+    identity = {"attack": attack.name, "fingerprint": attack.fingerprint(), **config.identity()}
+    with (
+        claim(output, identity, what="an attack") as folder,
+        Journal(folder / FINISHED) as journal,
+    ):
+        yield FinishedPhotographs(journal)

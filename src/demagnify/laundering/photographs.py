@@ -22,7 +22,13 @@ from demagnify.data.face_finding import Face, put, square_around
 from demagnify.data.photographs import Photograph
 from demagnify.data.records import Box, Record
 from demagnify.laundering.config import AttackConfig
-from demagnify.laundering.journal import FaceRecord, Journal, PhotoRecord, Region, stamp_of
+from demagnify.laundering.journal import (
+    FaceRecord,
+    FinishedPhotographs,
+    PhotoRecord,
+    Region,
+    stamp_of,
+)
 from demagnify.laundering.quality import image_quality
 from demagnify.laundering.sources import Source
 from demagnify.transforms.base import Transform
@@ -114,7 +120,7 @@ class Reader:
         config: AttackConfig,
         find_faces: FindFaces,
         output: Path,
-        journal: Journal,
+        journal: FinishedPhotographs,
         log: Callable[[str], None],
     ) -> None:
         self._config = config
@@ -282,7 +288,7 @@ class Writer:
         journal: Where finished photographs are recorded.
     """
 
-    def __init__(self, config: AttackConfig, output: Path, journal: Journal) -> None:
+    def __init__(self, config: AttackConfig, output: Path, journal: FinishedPhotographs) -> None:
         self._config = config
         self._output = output
         self._journal = journal

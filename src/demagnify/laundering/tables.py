@@ -14,7 +14,7 @@ from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.records import BOX, Record, Skipped
 from demagnify.laundering.config import AttackConfig
-from demagnify.laundering.journal import FaceRecord, Journal, PhotoRecord
+from demagnify.laundering.journal import FaceRecord, FinishedPhotographs, PhotoRecord
 from demagnify.laundering.sources import Source, Sources
 
 FACES_NAME: Final = "faces.csv"
@@ -27,7 +27,7 @@ Row = Mapping[str, object]
 def write_tables(
     output: Path,
     sources: Sources,
-    journal: Journal,
+    journal: FinishedPhotographs,
     skipped: Sequence[Skipped],
     config: AttackConfig,
 ) -> None:
@@ -47,7 +47,9 @@ def write_tables(
     _write(output / SKIPPED_NAME, ("where", "reason"), lines)
 
 
-def finished(sources: Sources, journal: Journal) -> Iterator[tuple[Source, PhotoRecord]]:
+def finished(
+    sources: Sources, journal: FinishedPhotographs
+) -> Iterator[tuple[Source, PhotoRecord]]:
     """Yields the photographs of which there are copies, in order."""
     for source in sources:
         record = journal.find(source)
@@ -63,7 +65,7 @@ def _columns(sources: Sources) -> list[str]:
     return [name for name in head if name not in FIGURES] + list(FIGURES)
 
 
-def _photo_rows(sources: Sources, journal: Journal) -> Iterator[Row]:
+def _photo_rows(sources: Sources, journal: FinishedPhotographs) -> Iterator[Row]:
     for source, done in finished(sources, journal):
         faces = done.faces
         if len(source.records) <= 1 or source.records[0].box is None:
@@ -94,7 +96,7 @@ def _photo_row(source: Source, record: Record | None, faces: Sequence[FaceRecord
     }
 
 
-def _face_rows(sources: Sources, journal: Journal) -> Iterator[Row]:
+def _face_rows(sources: Sources, journal: FinishedPhotographs) -> Iterator[Row]:
     for source, done in finished(sources, journal):
         for number, face in enumerate(done.faces):
             region = ("",) * len(BOX) if face.region is None else face.region
