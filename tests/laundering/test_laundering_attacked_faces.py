@@ -72,20 +72,22 @@ def test_a_stopped_run_goes_on_where_it_was(faces, tmp_path, stop_after):
 def test_half_a_batch_on_disk_is_done_again(faces, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         attacked_faces(faces, Inverting(stop_after=2), cache=tmp_path, batch_size=3)
-    (partial,) = tmp_path.glob("*.partial")
-    partial.write_bytes(partial.read_bytes()[:-1000])
+    (unfinished,) = tmp_path.glob("*.npy")
+    with unfinished.open("ab") as file:
+        file.write(bytes(1000))
     attack = Inverting()
     result = attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
-    assert attack.counts == [3, 1]
+    assert attack.counts == [1]
     np.testing.assert_array_equal(result.images, 255 - faces.images)
 
 
 def test_a_damaged_beginning_is_done_again(faces, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         attacked_faces(faces, Inverting(stop_after=2), cache=tmp_path, batch_size=3)
-    (partial,) = tmp_path.glob("*.partial")
-    partial.write_bytes(b"no header")
-    result = attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
+    (unfinished,) = tmp_path.glob("*.npy")
+    unfinished.write_bytes(b"no header")
+    with pytest.warns(DemagnifyWarning):
+        result = attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
     np.testing.assert_array_equal(result.images, 255 - faces.images)
 
 
@@ -106,7 +108,7 @@ def test_a_note_names_the_content(faces, tmp_path):
     content = json.loads(note.read_text())
     assert content["attack"] == "bicubic-x2"
     assert content["fingerprint"] == attack.fingerprint()
-    assert (content["shape"], content["batch_size"]) == ([7, 3, 16, 16], 3)
+    assert (content["rows"], content["row"][0], content["batch_size"]) == (7, [3, 16, 16], 3)
 
 
 @pytest.mark.parametrize("damage", [b"", None])
@@ -134,13 +136,13 @@ def test_a_full_disk_is_named_and_finished_batches_stay(faces, tmp_path):
     attack = Inverting(stop_after=1)
     with pytest.raises(KeyboardInterrupt):
         attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
-    (partial,) = tmp_path.glob("*.partial")
-    room = partial.stat().st_size + 100
+    (unfinished,) = tmp_path.glob("*.npy")
+    room = unfinished.stat().st_size + 100
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (room, limits[1]))
-        with pytest.raises(BadOutputError, match="finished batches stay"):
+        with pytest.raises(BadOutputError, match="finished rows are kept"):
             attacked_faces(faces, Inverting(), cache=tmp_path, batch_size=3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -229,7 +229,7 @@ def test_a_damaged_copy_is_made_again_with_a_line(labelled, tmp_path, damage):
 def test_half_a_line_of_a_killed_run_is_done_again(labelled, tmp_path):
     output = tmp_path / "out"
     attack_crops(labelled, output, Bicubic(2), batch_size=1)
-    journal = output / "attack.jsonl"
+    journal = output / "finished.jsonl"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[:-1]) + lines[-1][:30])
     for remade in (1, 0):
@@ -281,7 +281,7 @@ def test_an_output_of_another_attack_or_other_settings_is_refused(labelled, tmp_
     with pytest.raises(BadOutputError, match="another attack"):
         attack_crops(labelled, output, Bicubic(3))
     for config in (AttackConfig(content="crops", faces="fakes"), AttackConfig(content="photos")):
-        with pytest.raises(BadOutputError, match="other settings"):
+        with pytest.raises(BadOutputError, match="with another"):
             attack_crops(labelled, output, Bicubic(2), config=config)
 
 

@@ -20,7 +20,7 @@ from demagnify.data.manifest import Manifest
 from demagnify.data.records import Record
 from demagnify.laundering.attack import attack as attack_files
 from demagnify.laundering.config import AttackConfig
-from demagnify.laundering.journal import Journal
+from demagnify.laundering.journal import claimed
 from demagnify.laundering.photographs import Reader
 from demagnify.laundering.sources import Source
 from demagnify.transforms.base import Identity
@@ -276,7 +276,7 @@ def test_frames_of_videos_are_told_to_be_given_as_images(tmp_path):
     video = Record(tmp_path / "v.mp4", 1, "all", "v", frame=3)
     source = Source(video.path, "v.mp4", "v.png", (video,))
     config = AttackConfig()
-    with Journal(tmp_path / "out", ATTACK, config) as journal:
+    with claimed(tmp_path / "out", ATTACK, config) as journal:
         outcome = Reader(config, no_finder, tmp_path / "out", journal, print)(source)
     assert "give its frames as images" in str(outcome.error)
 

@@ -335,6 +335,7 @@ class ArrayFile:
             self.damaged = path.exists()
             return _Note()  # the rows are made again
         if content.get("row") != self._describe() or size < _HEADER:
+            self.damaged = True
             return _Note()
         return note
 
