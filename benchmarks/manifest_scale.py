@@ -78,7 +78,7 @@ def measure(table: Path) -> dict[str, float]:
 
 def write(folder: Path, rows: int, kinds: list[str], *, per_folder: int) -> dict[str, Path]:
     """Makes `rows` empty files below `folder` and a table of them in each kind."""
-    from demagnify.data.builder import ManifestBuilder
+    from demagnify.data.manifest import ManifestBuilder
 
     builder = ManifestBuilder(folder)
     for number in range(rows):

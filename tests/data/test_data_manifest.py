@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from demagnify.core.errors import BadManifestError, UnknownNameError
 from demagnify.data import columns
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.labels import FAKE, REAL, label_name, parse_label
-from demagnify.data.manifest import Manifest
+from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import Box, Record
 
 GOOD = "file_name,label,split,group\na.png,real,train,g1\nb.png,fake,train,g1\nc.png,fake,test,g2\n"

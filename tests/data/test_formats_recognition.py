@@ -8,8 +8,8 @@ from field_sets import coco, deepfake_bench, face_forensics, open_forensics, pic
 from demagnify.core import images, registry
 from demagnify.core.errors import BadConfigError, BadManifestError, UnknownNameError
 from demagnify.data import FAKE, REAL, Manifest
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.formats import FORMATS, Format, FormatOptions, recognise
+from demagnify.data.manifest import ManifestBuilder
 
 
 def kaggle(root, inside="Dataset"):

@@ -8,7 +8,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import FaceDataset, Manifest
 from demagnify.data.face_finding import square_around
-from demagnify.data.prepare import PrepareSettings, prepared
+from demagnify.data.prepare import PrepareConfig, prepared
 from demagnify.detectors.train import open_splits
 
 
@@ -58,7 +58,7 @@ def test_what_changed_is_cut_again(root, what):
         images.save_png(root / "Images/Train/photo-0.png", picture(9))
         after = prepared(manifest)
     elif what == "settings":
-        after = prepared(manifest, PrepareSettings(margin=0.3))
+        after = prepared(manifest, PrepareConfig(margin=0.3))
     else:
         after = prepared(Manifest.load(root, fraction=0.5))
     assert after.root != before.root

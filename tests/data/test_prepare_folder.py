@@ -13,9 +13,9 @@ from PIL import ExifTags, Image
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.data import Manifest
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.face_finding import Face, square_around
-from demagnify.data.prepare import PrepareSettings, prepare
+from demagnify.data.manifest import ManifestBuilder
+from demagnify.data.prepare import PrepareConfig, prepare
 from demagnify.data.records import Box
 
 
@@ -69,7 +69,7 @@ def test_boxes_of_the_data_set_are_cut_out_with_a_margin(root, tmp_path):
 
 
 def test_the_manifest_says_where_each_face_comes_from(root, tmp_path):
-    prepare(Manifest.load(root), tmp_path / "out", PrepareSettings(no_face="whole"))
+    prepare(Manifest.load(root), tmp_path / "out", PrepareConfig(no_face="whole"))
     extra = Manifest.load(tmp_path / "out")[1].extra
     assert extra["photo"] == "Images/Train/photo-0.png"
     assert extra["photo_box"] == "32.0 10.0 20.0 24.0"
@@ -85,7 +85,7 @@ def test_each_photograph_is_decoded_once(root, tmp_path, monkeypatch):
 
 
 def test_crops_can_have_one_size(root, tmp_path):
-    summary = prepare(Manifest.load(root), tmp_path / "out", PrepareSettings(size=48))
+    summary = prepare(Manifest.load(root), tmp_path / "out", PrepareConfig(size=48))
     shapes = {images.load(record.path).shape for record in summary.manifest}
     assert shapes == {(48, 48, 3)}
 
@@ -93,7 +93,7 @@ def test_crops_can_have_one_size(root, tmp_path):
 @pytest.mark.parametrize(("all_faces", "count"), [(False, 3), (True, 6)])
 def test_faces_are_found_where_the_data_set_gives_none(tmp_path, all_faces, count):
     finder = NumberedFinder(2)
-    settings = PrepareSettings(all_faces=all_faces)
+    settings = PrepareConfig(all_faces=all_faces)
     summary = prepare(photos(tmp_path), tmp_path / "out", settings, finder=finder)
     assert summary.ways == {"found": count}
     assert finder.asked == 3
@@ -111,7 +111,7 @@ def test_photographs_without_a_face_are_counted_and_the_policy_named(tmp_path, p
             found = super().find(pixels)
             return [] if np.array_equal(pixels, picture(1)) else found
 
-    settings = PrepareSettings(no_face=policy)
+    settings = PrepareConfig(no_face=policy)
     summary = prepare(manifest, tmp_path / "out", settings, finder=Half())
     assert (summary.without_face, summary.no_face) == (1, policy)
     assert {record.extra["no_face"] for record in Manifest.load(tmp_path / "out")} == {policy}
@@ -126,13 +126,13 @@ def test_photographs_without_a_face_are_counted_and_the_policy_named(tmp_path, p
 
 
 def test_a_photograph_without_a_face_can_end_the_work(tmp_path):
-    settings = PrepareSettings(no_face="fail")
+    settings = PrepareConfig(no_face="fail")
     with pytest.raises(BadImageError, match=r"\.png: no face was found"):
         prepare(photos(tmp_path), tmp_path / "out", settings, finder=NumberedFinder(0))
 
 
 def test_crops_that_are_faces_already_can_be_kept(tmp_path):
-    settings = PrepareSettings(unboxed="keep")
+    settings = PrepareConfig(unboxed="keep")
     summary = prepare(photos(tmp_path), tmp_path / "out", settings, finder=NoFinder())
     assert summary.ways == {"kept": 3}
     assert np.array_equal(images.load(summary.manifest[2].path), picture(2))
@@ -245,7 +245,7 @@ def test_a_folder_of_something_else_is_left_alone(root, tmp_path):
         prepare(manifest, tmp_path / "mine")
     prepare(manifest, tmp_path / "out")
     with pytest.raises(BadOutputError, match="other settings"):
-        prepare(manifest, tmp_path / "out", PrepareSettings(size=64))
+        prepare(manifest, tmp_path / "out", PrepareConfig(size=64))
     for place in (root, tmp_path):
         with pytest.raises(BadOutputError, match="holds the data set itself"):
             prepare(manifest, place)
@@ -297,7 +297,7 @@ def test_the_order_is_that_of_the_manifest(root, tmp_path):
 def test_crops_never_go_among_the_images_of_a_label(tmp_path):
     images.save_png(tmp_path / "set/real/0.png", picture(0))
     manifest = Manifest.load(tmp_path / "set")
-    whole = PrepareSettings(unboxed="keep")
+    whole = PrepareConfig(unboxed="keep")
     with pytest.raises(BadOutputError, match="lies among the images of a label"):
         prepare(manifest, tmp_path / "set/real/crops", whole)
     for _ in range(2):
@@ -357,7 +357,7 @@ def test_boxes_are_found_in_photographs_that_are_stored_turned(tmp_path, orienta
         annotations=[{"id": 0, "image_id": 0, "category_id": 1, "bbox": box}],
     )
     manifest = Manifest.load(write_json(tmp_path / "Train_poly.json", content))
-    made = prepare(manifest, tmp_path / "out", PrepareSettings(margin=0)).manifest
+    made = prepare(manifest, tmp_path / "out", PrepareConfig(margin=0)).manifest
     assert made[0].extra["photo_box"] == "8.0 50.0 12.0 20.0"
     crop = images.load(made[0].path)
     assert crop.shape == (20, 20, 3)

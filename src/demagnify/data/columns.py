@@ -28,26 +28,44 @@ _OPTIONAL: Final = (*BOX, "frame")
 
 
 class RowCollector:
-    """Turns rows into columns, a chunk at a time, so that few of them are Python objects."""
+    """Turns rows into columns, a chunk at a time, so that few of them are Python objects.
 
-    def __init__(self) -> None:
+    Args:
+        root: The folder that the files lie in.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self._rows: list[tuple[object, ...]] = []
         self._extras: list[Mapping[str, str]] = []
         self._chunks: list[pa.Table] = []
 
-    def add(
+    def add(self, record: Record) -> None:
+        """Adds a record; nothing is checked."""
+        self.add_row(
+            stored_name(record.path, self.root),
+            record.label,
+            record.split,
+            record.group,
+            box=record.box,
+            frame=record.frame,
+            extra=record.extra,
+        )
+
+    def add_row(
         self,
         name: str,
         label: int,
         split: str,
         group: str,
-        box: Box | None,
-        frame: int | None,
-        extra: Mapping[str, str],
+        *,
+        box: Box | None = None,
+        frame: int | None = None,
+        extra: Mapping[str, str] | None = None,
     ) -> None:
-        """Adds a row; `name` is below the manifest's folder, with forward slashes."""
+        """Adds the record with the path `root / name`; faster than `add`."""
         self._rows.append((name, label, split, group, *(box or (None,) * len(BOX)), frame))
-        self._extras.append(extra)
+        self._extras.append(extra or {})
         if len(self._rows) == CHUNK:
             self._flush()
 
@@ -105,17 +123,9 @@ def stored_name(path: Path, root: Path) -> str:
 
 def collect(records: Iterable[Record], root: Path) -> pa.Table:
     """Returns records as a table."""
-    rows = RowCollector()
+    rows = RowCollector(root)
     for record in records:
-        rows.add(
-            stored_name(record.path, root),
-            record.label,
-            record.split,
-            record.group,
-            record.box,
-            record.frame,
-            record.extra,
-        )
+        rows.add(record)
     return rows.table()
 
 

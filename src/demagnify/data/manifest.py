@@ -55,7 +55,7 @@ class Manifest(Sequence[Record]):
     def from_table(
         cls, table: pa.Table, *, root: Path, skipped: Iterable[Skipped] = ()
     ) -> Manifest:
-        """Makes a manifest of columns; readers use `demagnify.data.builder.ManifestBuilder`."""
+        """Makes a manifest of columns; readers use `demagnify.data.manifest.ManifestBuilder`."""
         manifest = cls.__new__(cls)
         manifest.table = table
         manifest.root = root
@@ -230,3 +230,38 @@ class Manifest(Sequence[Record]):
 
     def __repr__(self) -> str:
         return f"Manifest({str(self.root)!r}, {len(self)} images, {len(self.skipped)} skipped)"
+
+
+class ManifestBuilder(columns.RowCollector):
+    """Collects the rows of a manifest, and what a reader leaves out.
+
+    Args:
+        root: The folder that the files lie in.
+        strict: Whether the first thing to be left out stops the reading.
+
+    Example:
+        >>> builder = ManifestBuilder(Path("faces"))
+        >>> builder.add_row("real/1.png", 0, "train", "1")
+        >>> builder.skip("real/2.png", "the file's name is not UTF-8")
+        >>> builder.build()
+        Manifest('faces', 1 images, 1 skipped)
+    """
+
+    def __init__(self, root: Path, *, strict: bool = False) -> None:
+        super().__init__(root)
+        self._strict = strict
+        self._skipped: list[Skipped] = []
+
+    def skip(self, where: str, reason: str) -> None:
+        """Notes what was left out: the file or line, and what is wrong with it.
+
+        Raises:
+            BadManifestError: If the reading is strict.
+        """
+        if self._strict:
+            raise BadManifestError(f"{where}: {reason}")
+        self._skipped.append(Skipped(where, reason))
+
+    def build(self) -> Manifest:
+        """Returns the manifest."""
+        return Manifest.from_table(self.table(), root=self.root, skipped=self._skipped)

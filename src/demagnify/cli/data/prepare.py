@@ -95,7 +95,7 @@ def run(
     """
     from demagnify.data import Manifest, formats
     from demagnify.data.describe import count_repeats
-    from demagnify.data.prepare import PrepareSettings, prepare
+    from demagnify.data.prepare import PrepareConfig, prepare
 
     given: dict[str, Any] = {
         "fraction": fraction,
@@ -116,7 +116,7 @@ def run(
     repeats = count_repeats(manifest)
     if repeats.inputs < repeats.rows:
         typer.echo(f"note: {repeats}")
-    settings = PrepareSettings(
+    settings = PrepareConfig(
         no_face=no_face,
         unboxed="keep" if crops or kind.crops or view == "scene" else "find",
         all_faces=all_faces,

@@ -35,7 +35,6 @@ from pydantic import Field
 
 from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
 from demagnify.data import splits, videos
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
 from demagnify.data.formats.annotation_files import (
     Locator,
@@ -48,7 +47,7 @@ from demagnify.data.formats.annotation_files import (
 )
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import FAKE, REAL
-from demagnify.data.manifest import Manifest
+from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8
 from demagnify.data.splits import Together
 from demagnify.data.subsample import choose_groups

@@ -36,12 +36,11 @@ from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError
 from demagnify.core.parallel import in_threads
 from demagnify.data import videos
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.formats.annotation_files import Skip, absolute, natural_key
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.formats.official_splits import OfficialSplits
 from demagnify.data.labels import FAKE, REAL
-from demagnify.data.manifest import Manifest
+from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8
 from demagnify.data.splits import Together
 from demagnify.data.subsample import choose_groups

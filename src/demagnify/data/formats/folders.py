@@ -17,10 +17,9 @@ from typing import ClassVar, Final
 from demagnify.core import images
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import NAMES, parse_label
-from demagnify.data.manifest import FILE_NAME, Manifest
+from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8
 
 

@@ -30,7 +30,6 @@ from pydantic import Field
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
-from demagnify.data.builder import ManifestBuilder
 from demagnify.data.columns import stored_name
 from demagnify.data.formats.annotation_files import (
     Locator,
@@ -42,7 +41,7 @@ from demagnify.data.formats.annotation_files import (
 )
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.formats.coco import Annotation, CocoFile, Id, Photo
-from demagnify.data.manifest import Manifest
+from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import PHOTO_SIZE, is_utf8
 from demagnify.data.subsample import choose_groups
 

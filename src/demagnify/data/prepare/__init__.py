@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from demagnify.data.prepare.cached import open_faces, prepared
-from demagnify.data.prepare.folder import PrepareSummary, prepare
-from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.prepare.cutting import PrepareConfig
+from demagnify.data.prepare.folder import PrepareSummary, open_faces, prepare, prepared
 
 __all__ = [
-    "PrepareSettings",
+    "PrepareConfig",
     "PrepareSummary",
     "open_faces",
     "prepare",

@@ -1,4 +1,4 @@
-"""Cuts the faces out of one photograph or video."""
+"""Cuts the faces out of one photograph or video, and its settings."""
 
 from __future__ import annotations
 
@@ -8,14 +8,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import MIN_SIDE, Pixels
 from demagnify.data import videos
-from demagnify.data.face_finding import Face, square_around
-from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.face_finding import MARGIN, Face, square_around
 from demagnify.data.prepare.sources import Source
 from demagnify.data.records import upright_box
+
+
+class PrepareConfig(BaseModel):
+    """What decides how crops look; the same settings and photographs give the same crops."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    no_face: Literal["skip", "whole", "fail"] = Field(
+        "skip",
+        description="A photograph or frame in which no face is found is left out and listed "
+        "(skip), taken as a whole (whole), or ends the work (fail).",
+    )
+    unboxed: Literal["find", "keep"] = Field(
+        "find",
+        description="An image of which the data set says neither where the face is, nor that it "
+        "is a frame of a video, is searched for faces (find), or is a face already (keep).",
+    )
+    all_faces: bool = Field(
+        False,
+        description="Take every face that is found; otherwise the largest. All get the label of "
+        "the photograph: in a forged video, other faces than the largest may be real.",
+    )
+    margin: float = Field(
+        MARGIN, ge=0, le=5, description="Added on each end, as a share of the box's longer side."
+    )
+    size: int | None = Field(
+        None, ge=MIN_SIDE, description="Side of the crops in pixels; their own if not set."
+    )
+
 
 NO_FACE: Final = "no face was found, and no_face is skip"
 
@@ -82,16 +112,16 @@ class Cutter:
 
     Args:
         output: The folder of the crops.
-        settings: How they are cut.
+        config: How they are cut.
         finder: Finds the faces of which the data set does not say where they are.
         strict: Whether a bad file or box stops the work instead of being left out.
     """
 
     def __init__(
-        self, output: Path, settings: PrepareSettings, finder: Finder, *, strict: bool
+        self, output: Path, config: PrepareConfig, finder: Finder, *, strict: bool
     ) -> None:
         self._output = output
-        self._settings = settings
+        self._config = config
         self._finder = finder
         self._strict = strict
 
@@ -105,8 +135,8 @@ class Cutter:
         """
         outcome = Outcome()
         try:
-            for number, pixels in self._pictures(source, outcome):
-                self._cut_picture(source, number, pixels, outcome)
+            for number, pixels in self._photographs(source, outcome):
+                self._cut_photograph(source, number, pixels, outcome)
         except _NoFaceError:
             raise
         except BadImageError as error:
@@ -114,7 +144,7 @@ class Cutter:
             self._report(source, "", BadImageError(reason, hint=error.hint), outcome)
         return outcome
 
-    def _pictures(self, source: Source, outcome: Outcome) -> Iterator[tuple[int | None, Pixels]]:
+    def _photographs(self, source: Source, outcome: Outcome) -> Iterator[tuple[int | None, Pixels]]:
         """Yields the photograph, with None for its number, or the wanted frames of a video."""
         if not is_video(source.path):
             yield None, images.load(source.path)
@@ -126,7 +156,7 @@ class Cutter:
         for number in sorted(wanted):
             self._report(source, _spot(number), BadImageError("cannot be decoded"), outcome)
 
-    def _cut_picture(
+    def _cut_photograph(
         self, source: Source, number: int | None, pixels: Pixels, outcome: Outcome
     ) -> None:
         found: list[_Place] | None = None
@@ -138,7 +168,7 @@ class Cutter:
                 height, width = pixels.shape[:2]
                 box, meant = upright_box(record.box, record, width=width, height=height)
                 faces = [_Place("given", box, meant=meant)]
-            elif record.frame is None and self._settings.unboxed == "keep":
+            elif record.frame is None and self._config.unboxed == "keep":
                 faces = [_Place("kept")]
             else:
                 found = self._find(pixels) if found is None else found
@@ -157,13 +187,13 @@ class Cutter:
 
     def _find(self, pixels: Pixels) -> list[_Place]:
         faces = self._finder.find(pixels)
-        chosen = faces if self._settings.all_faces else faces[:1]
+        chosen = faces if self._config.all_faces else faces[:1]
         return [_Place("found", face.box, f"{face.score:.3f}") for face in chosen]
 
     def _without_face(self, source: Source, number: int | None, outcome: Outcome) -> list[_Place]:
-        if self._settings.no_face == "whole":
+        if self._config.no_face == "whole":
             return [_Place("whole")]
-        if self._settings.no_face == "fail":
+        if self._config.no_face == "fail":
             raise _NoFaceError(
                 f"{source.path}{_spot(number)}: no face was found",
                 hint="no_face skip leaves it out, whole takes the whole photograph",
@@ -176,11 +206,11 @@ class Cutter:
         if face.box is not None:
             if face.way == "given":
                 _check_fits(face.box, face.meant, pixels)
-            x, y, side = square_around(face.box, pixels.shape, margin=self._settings.margin)
+            x, y, side = square_around(face.box, pixels.shape, margin=self._config.margin)
             if side < MIN_SIDE:
                 raise BadImageError(f"the face has only {side}x{side} pixels")
             crop = pixels[y : y + side, x : x + side].copy()
-        return crop if self._settings.size is None else images.fit(crop, self._settings.size)
+        return crop if self._config.size is None else images.fit(crop, self._config.size)
 
     def _report(self, source: Source, spot: str, error: BadImageError, outcome: Outcome) -> None:
         if self._strict:

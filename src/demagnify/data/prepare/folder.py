@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,17 +13,20 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from filelock import FileLock
 
-from demagnify.core.errors import BadManifestError, BadOutputError
+from demagnify.core.assets import cache_folder
+from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
-from demagnify.data.builder import ManifestBuilder
+from demagnify.data.dataset import FaceDataset
 from demagnify.data.face_finding import Face, FaceFinder
 from demagnify.data.labels import NAMES
-from demagnify.data.manifest import FILE_NAME, Manifest
-from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome
-from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
+from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome, PrepareConfig
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.prepare.worklog import WorkLog
 from demagnify.data.records import Skipped
@@ -53,7 +58,7 @@ class PrepareSummary:
 def prepare(
     manifest: Manifest,
     output: Path,
-    settings: PrepareSettings | None = None,
+    config: PrepareConfig | None = None,
     *,
     finder: Finder | None = None,
     strict: bool = False,
@@ -72,23 +77,23 @@ def prepare(
     Args:
         manifest: The data set; see `Manifest.load`.
         output: Where the crops go; made if missing.
-        settings: How they are cut.
+        config: How they are cut.
         finder: Finds faces; YuNet by default, fetched only if it is needed.
         strict: Whether a bad file or box stops the work instead of being listed.
         workers: Threads; a few more than there are processors by default.
 
     Raises:
         BadOutputError: If `output` holds something else, or cannot be written to.
-        BadImageError: When strict, at anything bad; or, if `settings.no_face` is "fail", at the
+        BadImageError: When strict, at anything bad; or, if `config.no_face` is "fail", at the
             first photograph without a face.
         BadManifestError: If there is no crop in the end.
         AssetError: If YuNet is needed, and out of reach.
     """
-    settings = settings or PrepareSettings()
+    config = config or PrepareConfig()
     _check_apart(manifest.root, output)
-    log = WorkLog(output, manifest.root, settings)
+    log = WorkLog(output, manifest.root, config)
     sources = Sources(manifest)
-    cutter = Cutter(output, settings, finder or _LazyFinder(), strict=strict)
+    cutter = Cutter(output, config, finder or _LazyFinder(), strict=strict)
 
     def work(source: Source) -> tuple[Source, Outcome, bool]:
         known = log.find(source)
@@ -105,7 +110,7 @@ def prepare(
             for cut in outcome.cuts:
                 crops.setdefault(source.rows[cut.record], []).append((source.name, cut))
             problems.extend(Skipped(where, reason) for where, reason in outcome.problems)
-    return _finish(manifest, output, settings, crops, problems)
+    return _finish(manifest, output, config, crops, problems)
 
 
 class _LazyFinder:
@@ -137,7 +142,7 @@ def _check_apart(root: Path, output: Path) -> None:
 def _finish(
     manifest: Manifest,
     output: Path,
-    settings: PrepareSettings,
+    config: PrepareConfig,
     crops: Mapping[int, Sequence[tuple[str, Cut]]],
     problems: Sequence[Skipped],
 ) -> PrepareSummary:
@@ -146,7 +151,7 @@ def _finish(
     Args:
         manifest: The data set.
         output: The folder.
-        settings: How faces were cut.
+        config: How faces were cut.
         crops: The crops of each record, by its number, with the name of the photograph.
         problems: What was left out.
     """
@@ -157,7 +162,7 @@ def _finish(
     rows = np.sort(np.fromiter(crops, dtype=np.int64, count=len(crops)))
     for row, record in zip(rows.tolist(), manifest[rows], strict=True):
         for photo, cut in crops[row]:
-            about = _about(photo, cut, settings)
+            about = _about(photo, cut, config)
             builder.add_row(
                 cut.file_name,
                 record.label,
@@ -171,11 +176,11 @@ def _finish(
     ways = Counter[str](cut.way for cuts in crops.values() for _, cut in cuts)
     skipped = sum(problem.reason == NO_FACE for problem in problems)
     return PrepareSummary(
-        made, dict(ways), ways["whole"] + skipped, settings.no_face, tuple(problems)
+        made, dict(ways), ways["whole"] + skipped, config.no_face, tuple(problems)
     )
 
 
-def _about(photo: str, cut: Cut, settings: PrepareSettings) -> dict[str, str]:
+def _about(photo: str, cut: Cut, config: PrepareConfig) -> dict[str, str]:
     """Returns what the manifest says of a crop besides what it said of the photograph."""
     return {
         "photo": photo,
@@ -183,7 +188,7 @@ def _about(photo: str, cut: Cut, settings: PrepareSettings) -> dict[str, str]:
         "photo_box": cut.box,
         "face": cut.way,
         "face_score": cut.score,
-        "no_face": settings.no_face,
+        "no_face": config.no_face,
     }
 
 
@@ -200,3 +205,112 @@ def read_skipped(path: Path) -> list[Skipped]:
     """Reads what `write_skipped` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
         return [Skipped(row["where"], row["reason"]) for row in csv.DictReader(file)]
+
+
+FOLDER: Final = "prepared"
+AS_IT_IS: Final = PrepareConfig(unboxed="keep")
+"""Cut out what has a box or is a frame; take everything else for the face crop that it is."""
+
+
+def prepared(
+    manifest: Manifest,
+    config: PrepareConfig = AS_IT_IS,
+    *,
+    finder: Finder | None = None,
+    strict: bool = False,
+    workers: int | None = None,
+) -> Manifest:
+    """Returns a manifest of face crops: itself, or crops of it from the cache.
+
+    What is not a face crop yet is cut out as `prepare` does it, into the folder `prepared` of the
+    cache, once for the same manifest, photographs and settings; two runs at once do it once.
+
+    Args:
+        manifest: The data set.
+        config: How faces are cut.
+        finder: Finds faces; YuNet by default, fetched only if it is needed.
+        strict: Whether a bad file or box is an error instead of being in `skipped`.
+        workers: Threads; a few more than there are processors by default.
+
+    Raises:
+        BadOutputError: If the cache cannot be written to.
+        BadImageError: When strict, if there is anything bad.
+        BadManifestError: If no face could be cut out.
+    """
+    if manifest.prepared:
+        return manifest
+    folder = cache_folder() / FOLDER / _key(manifest, config)
+    _make(folder.parent)
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / FILE_NAME).is_file():
+            bare = Manifest.from_table(manifest.table, root=manifest.root)
+            prepare(bare, folder, config, finder=finder, strict=strict, workers=workers)
+    skipped = read_skipped(folder / SKIPPED_NAME)
+    bad = [line for line in skipped if line.reason != NO_FACE]
+    if strict and bad:
+        raise BadImageError(f"{manifest.root}: {bad[0]}")
+    crops = Manifest.load(folder / FILE_NAME)
+    return Manifest.from_table(crops.table, root=folder, skipped=(*manifest.skipped, *skipped))
+
+
+def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> FaceDataset:
+    """Opens the faces of any manifest, cut out first where need be.
+
+    Args:
+        manifest: The data set.
+        size: Side of the faces in pixels.
+        strict: Whether a bad file or box is an error instead of being in `skipped`.
+
+    Returns:
+        The faces; `skipped` lists what could not be cut out, then what could not be decoded.
+
+    Raises:
+        BadImageError: When strict, if there is anything bad.
+        BadManifestError: If there is no face.
+        BadOutputError: If the cache is needed and cannot be written to.
+    """
+    crops = prepared(manifest, strict=strict)
+    faces = FaceDataset.open(crops, size=size, strict=strict)
+    faces.skipped = (*crops.skipped, *faces.skipped)
+    return faces
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadOutputError(
+            f"cannot write {folder}: {error.strerror or error}",
+            hint="set DEMAGNIFY_CACHE to another folder",
+        ) from error
+
+
+def _key(manifest: Manifest, config: PrepareConfig) -> str:
+    """Returns what changes when a record, a photograph or a setting does."""
+    root = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
+    digest = hashlib.sha256(f"prepared v1 {config.model_dump_json()}\n{root}\n".encode())
+    digest.update(_content(manifest.table))
+    for name in pc.unique(manifest.table["file_name"]).to_pylist():
+        digest.update(_stamp(manifest.root / name))
+    return digest.hexdigest()[:32]
+
+
+def _content(table: pa.Table) -> pa.Buffer:
+    """Returns all rows as bytes: the same for the same rows, however they are kept in memory."""
+    texts = [
+        field.with_type(pa.string()) if pa.types.is_dictionary(field.type) else field
+        for field in table.schema
+    ]
+    plain = table.cast(pa.schema(texts)).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, plain.schema) as stream:
+        stream.write_table(plain)
+    return sink.getvalue()
+
+
+def _stamp(path: Path) -> bytes:
+    try:
+        status = os.stat(path)  # noqa: PTH116  Path.stat fails on odd names in other ways
+    except (OSError, ValueError):
+        return b"missing\n"
+    return f"{status.st_size} {status.st_mtime_ns}\n".encode()

@@ -15,8 +15,7 @@ from typing import BinaryIO, Final
 
 from demagnify.core.errors import BadOutputError
 from demagnify.core.files import write_text
-from demagnify.data.prepare.cutting import Cut, Outcome
-from demagnify.data.prepare.settings import PrepareSettings
+from demagnify.data.prepare.cutting import Cut, Outcome, PrepareConfig
 from demagnify.data.prepare.sources import Source
 
 SETTINGS: Final = "prepare.json"
@@ -29,16 +28,16 @@ class WorkLog:
     Args:
         output: The folder; made if missing.
         root: The folder that the files come from.
-        settings: How they are cut; must be those that an earlier run used.
+        config: How they are cut; must be those that an earlier run used.
 
     Raises:
         BadOutputError: If the folder holds something else, or cannot be written to.
     """
 
-    def __init__(self, output: Path, root: Path, settings: PrepareSettings) -> None:
+    def __init__(self, output: Path, root: Path, config: PrepareConfig) -> None:
         self._output = output
         origin = os.path.abspath(root)  # noqa: PTH100  without following links
-        text = json.dumps({"root": origin, "settings": settings.model_dump()}, indent=2) + "\n"
+        text = json.dumps({"root": origin, "settings": config.model_dump()}, indent=2) + "\n"
         path = output / SETTINGS
         if path.is_file():
             if _read_text(path) != text:
