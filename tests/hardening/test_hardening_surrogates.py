@@ -158,6 +158,22 @@ def test_surrogates_of_other_settings_or_faces_are_not_taken_for_these(photograp
         train_surrogates(photographs.subset(range(20)), config, seed=0, **arguments)
 
 
+def test_a_damaged_surrogate_is_trained_again_with_a_line(photographs, tmp_path):
+    config = SurrogateConfig(count=2, steps=2, batch_size=2)
+    arguments = {"seed": 0, "folder": tmp_path, "device": CPU}
+    first = train_surrogates(photographs, config, **arguments)
+    weights = tmp_path / first[1][0].name / "weights.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-4] + bytes(4))
+    lines = []
+    again = train_surrogates(photographs, config, **arguments, log=lines.append)
+    assert len(lines) == 1
+    assert lines[0].endswith("the network is trained again")
+    assert weights.read_bytes() == whole
+    for one, other in zip(first, again, strict=True):
+        assert torch.equal(one[1].body[0].weight, other[1].body[0].weight)
+
+
 def test_a_killed_training_of_surrogates_continues_with_the_next(
     photographs, tmp_path, monkeypatch
 ):

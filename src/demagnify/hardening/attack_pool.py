@@ -160,7 +160,7 @@ def build_attack_pool(
     filters = [create(name) for name in config.degradations or DEGRADATIONS]
     some = faces.subset(draw_by_group(faces, config.surrogates.faces, config.seed, "sparring"))
     trained = train_surrogates(
-        some, config.surrogates, seed=config.seed, folder=folder, device=device
+        some, config.surrogates, seed=config.seed, folder=folder, device=device, log=log
     )
     surrogates = [Surrogate(design, network) for design, network in trained]
     if surrogates:

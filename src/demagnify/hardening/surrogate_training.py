@@ -13,6 +13,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
 from demagnify.core import artifacts, progress
+from demagnify.core.errors import BadArtifactError
 from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.state import check_same
@@ -51,6 +52,7 @@ def train_surrogates(
     seed: int,
     folder: Path,
     device: torch.device,
+    log: Callable[[str], None] = lambda _line: None,
 ) -> list[tuple[Design, SurrogateNetwork]]:
     """Trains surrogate networks, or reads those that an earlier run has finished.
 
@@ -60,6 +62,7 @@ def train_surrogates(
         seed: Seed of designs, weights and training.
         folder: Where finished networks are cached, for these faces and settings alone.
         device: Where they are trained.
+        log: Gets a line about each cached network that is trained again because it is damaged.
 
     Raises:
         BadArtifactError: If `folder` holds networks of other faces or settings.
@@ -77,19 +80,29 @@ def train_surrogates(
                 "seed": seed,
                 "training faces": faces.fingerprint(),
             }
-            if (place / artifacts.CARD).is_file():
-                advance(config.steps * design.effort)
-            else:
+            network = _load(place, design, identity, log)
+            if network is None:
                 network = train_surrogate(
                     faces, design, config, seed=seed, device=device, advance=advance
                 )
                 artifacts.save(place, KIND, network.state_dict(), {"identity": identity})
-            trained.append((design, _load(place, design, identity)))
+            else:
+                advance(config.steps * design.effort)
+            trained.append((design, network))
     return trained
 
 
-def _load(folder: Path, design: Design, identity: dict[str, Any]) -> SurrogateNetwork:
-    artifact = artifacts.load(folder, KIND)
+def _load(
+    folder: Path, design: Design, identity: dict[str, Any], log: Callable[[str], None]
+) -> SurrogateNetwork | None:
+    """Returns a finished network; None if there is none, or it is damaged."""
+    if not (folder / artifacts.CARD).is_file():
+        return None
+    try:
+        artifact = artifacts.load(folder, KIND)
+    except BadArtifactError as error:
+        log(f"{error.message}; the network is trained again")
+        return None
     check_same(artifact.card.get("identity"), identity, folder)
     network = SurrogateNetwork(design).to(memory_format=torch.channels_last)
     network.load_state_dict(artifact.tensors)
