@@ -32,9 +32,9 @@ from demagnify.agents.state import create as create_state
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.files import write_text
 from demagnify.data import FaceDataset
+from demagnify.data.prepare import open_splits
 from demagnify.data.subsample import hold_out
 from demagnify.detectors import Detector
-from demagnify.detectors.train import open_splits
 from demagnify.evaluation import (
     Context,
     Evaluation,
@@ -233,7 +233,7 @@ def _run(options: argparse.Namespace) -> Evaluation:
 def _faces(options: argparse.Namespace) -> tuple[FaceDataset, FaceDataset]:
     """Returns the faces to learn from and those to evaluate on; no group is in both."""
     splits = list(dict.fromkeys([options.learn_on, "val"]))
-    opened = open_splits(options.data, splits, size=options.size, limit=options.limit)
+    opened = open_splits(options.data, splits, size=options.size, subsample=options.limit)
     if options.learn_on != "val":
         return opened[options.learn_on], opened["val"]
     both = opened["val"]

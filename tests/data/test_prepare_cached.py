@@ -8,8 +8,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import FaceDataset, Manifest
 from demagnify.data.face_finding import square_around
-from demagnify.data.prepare import PrepareConfig, prepared
-from demagnify.detectors.train import open_splits
+from demagnify.data.prepare import PrepareConfig, open_splits, prepared
 
 
 @pytest.fixture(autouse=True)

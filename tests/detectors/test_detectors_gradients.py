@@ -17,12 +17,12 @@ def trained(striped_faces, tmp_path_factory):
     """A detector that tells faces with stripes from others, and faces that it has not met."""
     detector = detectors.create("test_efficientnet", input_size=32, device="cpu", seed=0)
     result = detectors.train_detector(
-        striped_faces(48, 48, 0),
-        striped_faces(24, 24, 1),
-        DetectorTraining(epochs=6, learning_rate=5e-3, augmentation=0, precision="float32"),
+        (striped_faces(48, 48, 0), striped_faces(24, 24, 1)),
+        DetectorTraining(
+            epochs=6, learning_rate=5e-3, augmentation=0, precision="float32", device="cpu"
+        ),
+        tmp_path_factory.mktemp("gradients") / "detector",
         detector=detector,
-        output=tmp_path_factory.mktemp("gradients") / "detector",
-        device="cpu",
     )
     return result.detector, striped_faces(24, 24, 2)
 

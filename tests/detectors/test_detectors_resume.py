@@ -14,22 +14,22 @@ import sys
 from pathlib import Path
 import numpy as np
 from demagnify import detectors
-from demagnify.data.dataset import Faces
+from demagnify.data.dataset import FaceDataset
 
 def faces(seed):
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     labels = np.arange(64) % 2
-    pixels = dice.integers(0, 256, (64, 3, 32, 32))
+    pixels = rng.integers(0, 256, (64, 3, 32, 32))
     pixels[labels == 1, 0] //= 2
     return FaceDataset.from_arrays(pixels.astype(np.uint8), labels)
 
 detectors.train_detector(
-    faces(0),
-    faces(1),
-    detectors.DetectorTraining(epochs=12, batch_size=8, patience=12, save_seconds=0.0),
+    (faces(0), faces(1)),
+    detectors.DetectorTraining(
+        epochs=12, batch_size=8, patience=12, save_seconds=0.0, device="cpu"
+    ),
+    Path(sys.argv[1]),
     detector=detectors.create("test_efficientnet", input_size=32, device="cpu"),
-    output=Path(sys.argv[1]),
-    device="cpu",
 )
 """
 
@@ -45,13 +45,13 @@ def state_of(output: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
 
 
-def kill_at_a_random_moment(output: Path, dice: random.Random) -> None:
+def kill_at_a_random_moment(output: Path, rng: random.Random) -> None:
     """Kills a training, once it has got further than the last one, without warning."""
     before = state_of(output)
     process = start(output)
     while state_of(output) == before and process.poll() is None:
         time.sleep(0.005)
-    time.sleep(dice.uniform(0.0, 0.3))
+    time.sleep(rng.uniform(0.0, 0.3))
     assert process.poll() is None, "the training ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -62,11 +62,11 @@ def weights_of(output: Path) -> str:
 
 
 def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path):
-    dice = random.Random(11)
+    rng = random.Random(11)
     alone = start(tmp_path / "alone")
     assert alone.wait() == 0
     for _ in range(2):
-        kill_at_a_random_moment(tmp_path / "killed", dice)
+        kill_at_a_random_moment(tmp_path / "killed", rng)
         assert not (tmp_path / "killed").exists()
     assert start(tmp_path / "killed").wait() == 0
     assert weights_of(tmp_path / "killed") == weights_of(tmp_path / "alone")

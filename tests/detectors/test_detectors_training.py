@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,26 +14,35 @@ from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadManifestError, BadOutputError
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import Detector, DetectorTraining, TrainedDetector, loop
-from demagnify.detectors.judging import choose_threshold
+from demagnify.detectors.loop import learning_rate
+from demagnify.detectors.threshold import choose_threshold
 
 QUICK = DetectorTraining(
-    epochs=3, batch_size=16, learning_rate=3e-3, precision="float32", augmentation=0.0
+    epochs=3,
+    batch_size=16,
+    learning_rate=3e-3,
+    precision="float32",
+    augmentation=0.0,
+    device="cpu",
 )
 
 
 @pytest.fixture
 def train(tiny, striped_faces, tmp_path) -> Callable[..., TrainedDetector]:
-    def run(config: DetectorTraining = QUICK, **changes) -> TrainedDetector:
+    def run(
+        config: DetectorTraining = QUICK,
+        train: FaceDataset | None = None,
+        val: FaceDataset | None = None,
+        **changes,
+    ) -> TrainedDetector:
         arguments = {
-            "train": striped_faces(48, 48, seed=1),
-            "val": striped_faces(24, 24, seed=2),
             "config": config,
             "detector": tiny(),
             "output": tmp_path / "out",
-            "device": "cpu",
             **changes,
         }
-        return detectors.train_detector(**arguments)
+        data = train or striped_faces(48, 48, seed=1), val or striped_faces(24, 24, seed=2)
+        return detectors.train_detector(data, **arguments)
 
     return run
 
@@ -105,7 +115,7 @@ def test_learns_from_training_faces_and_chooses_by_validation_faces(
     assert seen[False] == pixels(judged)
     best = max(trained.history, key=lambda epoch: (epoch.val_auc, -epoch.val_loss))
     assert trained.metrics["epoch"] == best.epoch
-    chosen = choose_threshold(judged.labels, trained.detector.logits(judged))
+    chosen = choose_threshold((judged.labels, trained.detector.logits(judged)))
     assert trained.detector.threshold == pytest.approx(chosen.threshold, abs=1e-5)
     assert trained.metrics["val_balanced_accuracy"] == chosen.balanced_accuracy
 
@@ -113,7 +123,7 @@ def test_learns_from_training_faces_and_chooses_by_validation_faces(
 def test_rare_fakes_weigh_more(train, striped_faces, tmp_path):
     val = striped_faces(10, 10, seed=4)
     lines = []
-    trained = train(train=striped_faces(60, 20, seed=3), val=val, tell=lines.append)
+    trained = train(train=striped_faces(60, 20, seed=3), val=val, log=lines.append)
     card = json.loads((tmp_path / "out" / artifacts.CARD).read_text())
     assert card["pos_weight"] == 3.0
     assert "60 real and 20 fake" in lines[0]
@@ -128,13 +138,13 @@ def test_rare_fakes_weigh_more(train, striped_faces, tmp_path):
 
 def test_tells_a_line_about_every_epoch(train):
     lines = []
-    train(tell=lines.append)
+    train(log=lines.append)
     assert [line.partition(":")[0] for line in lines[1:]] == ["epoch 1", "epoch 2", "epoch 3"]
 
 
 def test_stops_when_validation_gets_no_better(train, monkeypatch):
     aucs = iter([0.6, 0.8, 0.7, 0.7, 0.9, 0.9])
-    monkeypatch.setattr(loop, "area_under_curve", lambda labels, logits: next(aucs))
+    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(aucs))
     trained = train(QUICK.model_copy(update={"epochs": 6, "patience": 2}))
     assert [epoch.val_auc for epoch in trained.history] == [0.6, 0.8, 0.7, 0.7]
     assert trained.metrics["epoch"] == 2
@@ -143,15 +153,15 @@ def test_stops_when_validation_gets_no_better(train, monkeypatch):
 def test_keeps_the_weights_of_the_best_epoch(train, tmp_path, monkeypatch):
     best_after_one = train(QUICK.model_copy(update={"epochs": 3}), output=tmp_path / "a").history
     aucs = iter([0.9, 0.8, 0.7])
-    monkeypatch.setattr(loop, "area_under_curve", lambda labels, logits: next(aucs))
+    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(aucs))
     kept: list[torch.Tensor] = []
-    judge = loop.TrainingLoop._judge_epoch
+    judge = loop.TrainingLoop._validate
 
     def spy(self):
         kept.append(next(self.detector.parameters()).detach().clone())
         return judge(self)
 
-    monkeypatch.setattr(loop.TrainingLoop, "_judge_epoch", spy)
+    monkeypatch.setattr(loop.TrainingLoop, "_validate", spy)
     trained = train(output=tmp_path / "b")
     assert len(best_after_one) == len(trained.history) == 3
     assert torch.equal(next(trained.detector.parameters()), kept[0])
@@ -304,3 +314,18 @@ def test_fewer_faces_than_a_batch_are_enough(train, striped_faces):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValidationError):
         DetectorTraining(**wrong)
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing():
+    rates = [learning_rate(s, steps=100, base=0.1, warmup=0.1) for s in range(100)]
+    assert np.argmax(rates) in (9, 10)
+    assert max(rates) == 0.1
+    assert rates[0] == pytest.approx(0.01)
+    assert all(a < b for a, b in pairwise(rates[:10]))
+    assert all(a > b for a, b in pairwise(rates[10:]))
+    assert rates[55] == pytest.approx(0.05)
+    assert 0 < rates[-1] < 1e-4
+
+
+def test_without_warm_up_it_starts_at_the_top():
+    assert learning_rate(0, steps=1, base=0.1, warmup=0.0) == 0.1

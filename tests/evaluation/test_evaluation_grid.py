@@ -25,7 +25,7 @@ from demagnify.evaluation import (
     learned_method,
     load_result,
 )
-from demagnify.evaluation.baselines.choose import choose_action, choose_threshold
+from demagnify.evaluation.baselines.choose import choose_action, retuned_threshold
 from demagnify.evaluation.document import draw_batches
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import write_report
@@ -196,7 +196,7 @@ def test_the_chosen_threshold_is_the_best_there_is(tables):
         )
 
     best = max(reached(value) for value in np.linspace(-6, 6, 401))
-    assert reached(choose_threshold(tables)) >= best
+    assert reached(retuned_threshold(tables)) >= best
 
 
 def test_the_chosen_action_is_the_best_there_is(tables):

@@ -7,7 +7,7 @@ from tiny_loop import DEFENSE, EVALUATION
 import scripts
 from demagnify.agents.config import DefenseTraining
 from demagnify.agents.learners import FullInformationConfig
-from demagnify.detectors.train import open_splits
+from demagnify.data.prepare import open_splits
 from demagnify.laundering.conditions import create_attacks, under_attacks
 from tiny_faces import SIZE
 

@@ -85,17 +85,17 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
 def test_the_detector_can_be_trained_on_the_sample_set(small, tmp_path, monkeypatch):
     asked = {}
 
-    def train_detector_on(sources, config, **settings):
-        asked.update(settings, sources=sources, config=config)
+    def train_detector(data, config, output, **settings):
+        asked.update(settings, data=data, config=config, output=output)
         detector = detectors.create("test_efficientnet", input_size=64, device="cpu", seed=2)
         return TrainedDetector(detector=detector, history=(), metrics={})
 
-    monkeypatch.setattr(demo, "train_detector_on", train_detector_on)
+    monkeypatch.setattr(demo, "train_detector", train_detector)
     monkeypatch.setattr(demo.detectors, "load_detector", forbidden)
     result = small().run(train_detector=True)
-    assert asked["sources"] == [tmp_path / "demo" / "sample"]
+    assert asked["data"] == [tmp_path / "demo" / "sample"]
     assert asked["config"].seed == 3
     assert asked["output"] == tmp_path / "demo" / "detector"
-    assert asked["backbone"] == "light"
+    assert asked["config"].backbone == "light"
     assert "hardened" not in {entry.name for entry in result.methods}
     assert result.context.command.endswith(" --train-detector")

@@ -18,8 +18,8 @@ from demagnify.agents.train import train_defense_on, train_seeds_on
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.data import FaceDataset, Manifest
+from demagnify.detectors import train_detector
 from demagnify.detectors.detector import Detector
-from demagnify.detectors.train import train_detector_on
 from demagnify.evaluation import load_methods
 from demagnify.evaluation.report.words import percent
 from demagnify.transforms import TransformSet
@@ -338,17 +338,8 @@ def test_what_was_trained_elsewhere_is_said_to_be(loop, tmp_path):
 
 def test_a_detector_can_be_trained_on_attacked_faces(loop, tmp_path):
     told = []
-    trained = train_detector_on(
-        [loop.source],
-        DETECTOR.model_copy(update={"epochs": 1}),
-        output=tmp_path / "detector",
-        attacks=["bicubic-x2"],
-        backbone="test_efficientnet",
-        weights=None,
-        size=SIZE,
-        device="cpu",
-        tell=told.append,
-    )
+    config = DETECTOR.model_copy(update={"epochs": 1, "attacks": ("bicubic-x2",)})
+    trained = train_detector([loop.source], config, tmp_path / "detector", log=told.append)
     card = trained.detector.card
     assert card["seen_attacks"] == ["bicubic-x2"]
     assert card["data"]["train"]["real"] == 24

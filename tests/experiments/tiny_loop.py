@@ -7,13 +7,21 @@ from demagnify.agents.config import DefenseTraining
 from demagnify.agents.learners import QLearningConfig
 from demagnify.agents.train import DefensePlan, train_defense_on
 from demagnify.agents.training import TrainedDefense
-from demagnify.detectors import DetectorTraining, TrainedDetector
-from demagnify.detectors.train import train_detector_on
+from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 from demagnify.evaluation import Evaluation, EvaluationConfig, evaluate
 from tiny_faces import SIZE, write_faces
 
 DETECTOR = DetectorTraining(
-    epochs=3, batch_size=8, learning_rate=3e-3, augmentation=0.0, seed=4, precision="float32"
+    backbone="test_efficientnet",
+    weights=None,
+    size=SIZE,
+    epochs=3,
+    batch_size=8,
+    learning_rate=3e-3,
+    augmentation=0.0,
+    seed=4,
+    precision="float32",
+    device="cpu",
 )
 DEFENSE = DefenseTraining(
     actions=("identity", "mask-center", "median"),
@@ -88,16 +96,7 @@ def run_loop(folder):
     """Detector, defence, evaluation."""
     source = write_faces(folder / "faces")
     told = []
-    detector = train_detector_on(
-        [source],
-        DETECTOR,
-        output=folder / "detector",
-        backbone="test_efficientnet",
-        weights=None,
-        size=SIZE,
-        device="cpu",
-        tell=told.append,
-    )
+    detector = train_detector([source], DETECTOR, folder / "detector", log=told.append)
     plan = DefensePlan(
         sources=[source],
         config=DEFENSE,

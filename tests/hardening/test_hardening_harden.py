@@ -7,7 +7,7 @@ import torch
 from demagnify import detectors
 from demagnify.agents.learners.config import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
-from demagnify.detectors import Detector, DetectorTraining, train_detector
+from demagnify.detectors import Detector, DetectorTraining, Optimization, train_detector
 from demagnify.hardening import averaging
 from demagnify.hardening import harden as harden_module
 from demagnify.hardening.adversary import Adversary, Mixture
@@ -27,7 +27,7 @@ QUICK = HardeningConfig(
     degradations=FILTERS_USED,
     surrogates=SurrogateConfig(count=0),
     learner=FullInformationConfig(epochs=5),
-    training=DetectorTraining(
+    training=Optimization(
         epochs=2, batch_size=16, learning_rate=3e-3, precision="float32", augmentation=0
     ),
 )
@@ -36,11 +36,10 @@ QUICK = HardeningConfig(
 @pytest.fixture(scope="module")
 def trained(tiny, faces, tmp_path_factory) -> Detector:
     """A detector that relies on what filters wipe out."""
-    config = QUICK.training.model_copy(update={"epochs": 6})
+    config = DetectorTraining(**QUICK.training.model_dump() | {"epochs": 6})
     output = tmp_path_factory.mktemp("trained") / "start"
-    return train_detector(
-        faces(160, 1), faces(60, 2), config, detector=tiny(), output=output
-    ).detector
+    data = faces(160, 1), faces(60, 2)
+    return train_detector(data, config, output, detector=tiny()).detector
 
 
 def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, faces, tmp_path):

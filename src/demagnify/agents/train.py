@@ -10,9 +10,9 @@ from pathlib import Path
 from demagnify.agents.config import DefenseTraining
 from demagnify.agents.training import TrainedDefense, train_defense
 from demagnify.data import Skipped
+from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, identify
 from demagnify.detectors import Detector
-from demagnify.detectors.train import open_split
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
 SEED_FOLDER = "seed-{}"
@@ -71,14 +71,14 @@ def train_defense_on(
     """
     say = tell or (lambda _line: None)
     chosen = create_attacks(plan.attacks, device=plan.device)
-    train = open_split(
+    train = open_splits(
         plan.sources,
-        plan.split,
+        [plan.split],
         size=plan.face_size,
-        limit=plan.limit,
+        subsample=plan.limit,
         strict=plan.strict,
-        skip=skip,
-    )
+        on_skip=skip,
+    )[plan.split]
     fakes = int(train.labels.sum())
     say(
         f"training: {len(train) - fakes} real and {fakes} fake faces, each clean"

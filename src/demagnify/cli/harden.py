@@ -77,7 +77,7 @@ def run(
     of them stay unseen. The round that is best on the split val wins; the split test is not read.
     A killed run continues.
     """
-    from demagnify.detectors import DetectorTraining
+    from demagnify.detectors import Optimization
     from demagnify.hardening.config import HardeningConfig, SurrogateConfig
     from demagnify.hardening.harden import FIGURE
     from demagnify.hardening.harden import harden as harden_detector
@@ -88,7 +88,7 @@ def run(
         explore=explore,
         seed=seed,
         surrogates=SurrogateConfig(count=surrogates, steps=surrogate_steps),
-        training=DetectorTraining(epochs=epochs, learning_rate=learning_rate, patience=epochs),
+        training=Optimization(epochs=epochs, learning_rate=learning_rate, patience=epochs),
         attacks=attack or (),
         detector=detector,
         size=size,

@@ -81,7 +81,7 @@ def run(
     same bits.
     """
     from demagnify.agents import presets as configs
-    from demagnify.detectors.train import train_detector_on
+    from demagnify.detectors import train_detector
 
     given = {
         "backbone": backbone,
@@ -97,20 +97,17 @@ def run(
     chosen = [f"{key}={value}" for key, value in given.items() if value is not None]
     config = configs.load(preset, [*(override or []), *chosen])
     skips = Skips()
-    trained = train_detector_on(
-        data,
-        config.detector,
-        output=output,
-        attacks=attack or [],
-        backbone=config.backbone,
-        weights=None if weights == "none" else weights,
-        size=config.face_size,
-        limit=limit,
-        strict=strict,
-        device=device,
-        tell=typer.echo,
-        skip=skips,
-    )
+    start = {
+        "backbone": config.backbone,
+        "weights": None if weights == "none" else weights,
+        "size": config.face_size,
+        "attacks": tuple(attack or ()),
+        "subsample": limit,
+        "strict": strict,
+        "device": device,
+    }
+    training = config.detector.model_copy(update=start)
+    trained = train_detector(data, training, output, log=typer.echo, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
     typer.echo(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "

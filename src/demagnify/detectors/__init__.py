@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from demagnify.detectors.augment import Augmentation
 from demagnify.detectors.backbones import ALIASES
-from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.config import DetectorTraining, Optimization
 from demagnify.detectors.detector import Detector, TwoLogits, batched_logits
 from demagnify.detectors.heads import Head
-from demagnify.detectors.history import Epoch
 from demagnify.detectors.loaders.folder import shipped
 from demagnify.detectors.loading import (
     LOADERS,
@@ -18,6 +17,8 @@ from demagnify.detectors.loading import (
     load_recorded,
 )
 from demagnify.detectors.preprocessing import Preprocessing
+from demagnify.detectors.state import Epoch
+from demagnify.detectors.threshold import choose_threshold
 from demagnify.detectors.training import TrainedDetector, train_detector
 from demagnify.detectors.wrapped import WrappedDetector, wrap
 
@@ -30,11 +31,13 @@ __all__ = [
     "Epoch",
     "Head",
     "Loader",
+    "Optimization",
     "Preprocessing",
     "TrainedDetector",
     "TwoLogits",
     "WrappedDetector",
     "batched_logits",
+    "choose_threshold",
     "create",
     "is_detector",
     "load_detector",

@@ -1,4 +1,4 @@
-"""Altered copies of training faces: what cameras, crops and messengers do to photographs."""
+"""Augmentation of training faces, as cameras, crops and messengers change photographs."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ Indices = NDArray[np.int64]
 Draws = NDArray[np.float64]
 
 
-class Alteration(Protocol):
-    """What is done to training faces before the augmentation, such as an attack of one's own."""
+class TrainingTransform(Protocol):
+    """Changes training faces before the augmentation, such as an attack of one's own."""
 
     def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
-        """Returns altered copies; a face's depends on its index and the epoch, not on the batch.
+        """Returns changed copies; a face's depends on its index and the epoch, not on the batch.
 
         Args:
             images: uint8 RGB (n, 3, H, W).
@@ -57,19 +57,21 @@ class Alteration(Protocol):
         """
 
     def identity(self) -> dict[str, Any]:
-        """Returns what its results depend on, as JSON can hold it."""
+        """Returns the settings on which its results depend, as JSON can hold them."""
 
 
 class Augmentation:
-    """Alters training faces at random, in batches, on the device where they are.
+    """Augments training faces at random, in batches, on the device where they are.
 
     Flip, zoom by up to a quarter, brightness, contrast, saturation, grey, blur, sensor noise and
     JPEG of quality 60 to 100. What happens to a face depends on (seed, epoch, its index) alone,
-    not on the batch that it is in. Nothing imitates super-resolution: a detector that shall know
-    the attack is trained on attacked faces.
+    not on the batch that it is in: the draws of an epoch are one table with a row per face. For
+    that, and because blur and colour of a batch are one call on a GPU, these are no `Transform`s.
+    Nothing imitates super-resolution: a detector that shall know the attack is trained on attacked
+    faces.
 
     Args:
-        strength: Scales how often each alteration happens, 0 to 1.
+        strength: Scales how often each change happens, 0 to 1.
         seed: Of all choices.
         count: How many faces there are; indices are below it.
     """
@@ -83,7 +85,7 @@ class Augmentation:
         self._coders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="jpeg")
 
     def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
-        """Returns altered copies.
+        """Returns augmented copies.
 
         Args:
             images: uint8 RGB (n, 3, H, W).
@@ -97,13 +99,13 @@ class Augmentation:
             return images
         draws = self._of_epoch(epoch)[indices]
         batch = images.float()
-        for name, alter in _ALTERATIONS.items():
+        for name, change in _CHANGES.items():
             rows = self._chosen(draws, name)
             if len(rows):
                 where = torch.from_numpy(rows).to(batch.device)
-                batch[where] = alter(batch[where], draws[rows])
-        altered = batch.round_().clamp_(0, 255).to(torch.uint8)
-        return self._compress(altered, draws)
+                batch[where] = change(batch[where], draws[rows])
+        changed = batch.round_().clamp_(0, 255).to(torch.uint8)
+        return self._compress(changed, draws)
 
     def _of_epoch(self, epoch: int) -> Draws:
         """One row of uniform numbers for each face."""
@@ -186,10 +188,10 @@ def _blur(images: torch.Tensor, draws: Draws) -> torch.Tensor:
 
 
 def _noise(images: torch.Tensor, draws: Draws) -> torch.Tensor:
-    dice = torch.Generator(images.device)
+    rng = torch.Generator(images.device)
     noise = torch.empty_like(images)
     for plane, seed in zip(noise, _value(draws, "grain_seed").astype(int).tolist(), strict=True):
-        plane.normal_(generator=dice.manual_seed(seed))
+        plane.normal_(generator=rng.manual_seed(seed))
     return images + noise * _values(draws, "grain", images)
 
 
@@ -199,7 +201,7 @@ def _code(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)
 
 
-_ALTERATIONS: Final[dict[str, Callable[[torch.Tensor, Draws], torch.Tensor]]] = {
+_CHANGES: Final[dict[str, Callable[[torch.Tensor, Draws], torch.Tensor]]] = {
     "flip": _flip,
     "zoom": _zoom,
     "color": _color,

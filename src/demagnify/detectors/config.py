@@ -2,40 +2,81 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core.devices import Precision
 
+_NO_EFFECT: Final = frozenset({"save_seconds"})
 
-class DetectorTraining(BaseModel):
-    """The settings of one training; together with data and start weights they fix its result."""
+
+class Optimization(BaseModel):
+    """How the weights of a detector are trained."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(default=12, ge=1, description="Most passes over the training faces")
-    batch_size: int = Field(default=32, ge=2, description="Faces per step")
-    learning_rate: float = Field(default=5e-4, gt=0, description="AdamW's, after the warm-up")
+    epochs: int = Field(default=12, ge=1, description="Most passes over the training faces.")
+    batch_size: int = Field(default=32, ge=2, description="Faces per training step.")
+    learning_rate: float = Field(
+        default=5e-4, gt=0, description="The highest learning rate of AdamW."
+    )
     weight_decay: float = Field(
-        default=0.02, ge=0, description="AdamW's, on matrices and filters only"
+        default=0.02, ge=0, description="Weight decay of AdamW, on matrices and filters only."
     )
     warmup: float = Field(
-        default=0.05, ge=0, lt=1, description="Share of the steps in which the rate rises"
+        default=0.05, ge=0, lt=1, description="Share of the steps in which the learning rate rises."
     )
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, description="How far the labels 0 and 1 are drawn to the middle"
+        default=0.0, ge=0, lt=1, description="How far the labels 0 and 1 are moved to 0.5."
     )
     augmentation: float = Field(
-        default=1.0, ge=0, le=1, description="Scales how often faces are altered; 0 never"
+        default=1.0,
+        ge=0,
+        le=1,
+        description="Scales how often training faces are augmented; 0 for never.",
     )
     patience: int = Field(
-        default=4, ge=1, description="Epochs without a better validation AUC before it stops"
+        default=4, ge=1, description="Epochs without a better validation AUC before it stops."
     )
-    seed: int = Field(default=0, ge=0, description="Of order, augmentation and dropout")
-    precision: Precision = Field(default="auto", description="In what the network computes")
+    seed: int = Field(default=0, ge=0, description="Seed of order, augmentation and dropout.")
+    precision: Precision = Field(
+        default="auto", description="Precision of the network: auto, float32 or bfloat16."
+    )
     save_seconds: float = Field(
-        default=60.0, ge=0, description="Between two savings of the state; changes no result"
+        default=60.0, ge=0, description="Seconds between two checkpoints; no effect on the result."
     )
 
     def identity(self) -> dict[str, object]:
-        """Returns what the result depends on, as JSON can hold it."""
-        return self.model_dump(mode="json", exclude={"save_seconds"})
+        """Returns the settings on which the result depends, beside start weights and faces."""
+        return self.model_dump(mode="json", include=set(Optimization.model_fields) - _NO_EFFECT)
+
+
+class DetectorTraining(Optimization):
+    """How a detector is trained: from which weights, on which faces, and how."""
+
+    backbone: str = Field(
+        default="light",
+        description="The network to train: light, resnet50 (the paper's), or any timm network.",
+    )
+    weights: str | None = Field(
+        default="imagenet",
+        description="The weights to start from: imagenet, a .safetensors or .pth file, or none for "
+        "random ones.",
+    )
+    size: int = Field(default=224, ge=16, description="Side of the faces in pixels.")
+    attacks: tuple[str, ...] = Field(
+        default=(),
+        description="Attacks under which the detector is trained and validated, beside the clean "
+        "faces, each by a name from attack --list or a network file. They count as seen "
+        "afterwards.",
+    )
+    subsample: int | None = Field(
+        default=None,
+        ge=2,
+        description="At most so many faces of each data set and split, subsampled by group.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it."
+    )
+    device: str = Field(default="auto", description="auto, cpu or cuda.")

@@ -1,31 +1,35 @@
-"""The epochs and steps of a training."""
+"""The epochs and steps of a training, the learning rate over them, and the faces of each step."""
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from sklearn.metrics import roc_auc_score
 
 from demagnify.core import progress as progress_bar
 from demagnify.core.errors import BadConfigError
+from demagnify.core.parallel import prefetch
 from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
-from demagnify.detectors.augment import Alteration, Augmentation, Indices
-from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.augment import Augmentation, Indices, TrainingTransform
+from demagnify.detectors.config import Optimization
 from demagnify.detectors.detector import Detector
-from demagnify.detectors.history import Epoch
-from demagnify.detectors.judging import area_under_curve, choose_threshold
-from demagnify.detectors.pixels import DevicePixels
-from demagnify.detectors.schedule import learning_rate
 from demagnify.detectors.state import (
+    Epoch,
     Progress,
     StateFile,
     Tensors,
     optimizer_tensors,
     restore_optimizer,
 )
+from demagnify.detectors.threshold import choose_threshold
+
+_SHARE_OF_FREE_MEMORY: Final = 0.4
 
 
 def imbalance(faces: FaceDataset) -> float:
@@ -45,7 +49,7 @@ class TrainingLoop:
         train: Faces to learn from.
         val: Faces to choose epoch and threshold by.
         config: The settings.
-        alteration: What is done to training faces before the augmentation.
+        transform: Applied to training faces before the augmentation.
     """
 
     def __init__(
@@ -53,8 +57,8 @@ class TrainingLoop:
         detector: Detector,
         train: FaceDataset,
         val: FaceDataset,
-        config: DetectorTraining,
-        alteration: Alteration | None = None,
+        config: Optimization,
+        transform: TrainingTransform | None = None,
     ) -> None:
         self.detector = detector
         self.train = train
@@ -66,7 +70,7 @@ class TrainingLoop:
         self._labels = torch.from_numpy(train.labels).to(self.device, torch.float32)
         self._pos_weight = torch.tensor(imbalance(train), device=self.device)
         self._optimizer = _optimizer(detector, config, fused=self.device.type == "cuda")
-        self._alteration = alteration
+        self._transform = transform
         self._augmentation = Augmentation(config.augmentation, seed=config.seed, count=len(train))
         # A short last batch would unsettle BatchNorm; the next epoch's order has it elsewhere.
         self._steps = max(1, len(train) // config.batch_size)
@@ -77,23 +81,23 @@ class TrainingLoop:
         """The epochs that are done."""
         return tuple(self.progress.history)
 
-    def run(self, state: StateFile, tell: Callable[[str], None]) -> Epoch:
+    def run(self, state: StateFile, log: Callable[[str], None]) -> Epoch:
         """Trains to the end and leaves the detector with its best weights and threshold.
 
         Args:
             state: Where the training is saved to, and continued from.
-            tell: Gets a line about every epoch.
+            log: Gets a line about every epoch.
 
         Returns:
             The best epoch.
         """
         self._restore(state)
-        pixels = DevicePixels(self.train, self.device)
+        faces = DeviceFaces(self.train, self.device)
         cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
             while not self._is_over():
-                self._train_epoch(pixels, state)
-                tell(self._judge_epoch())
+                self._train_epoch(faces, state)
+                log(self._validate())
                 self._save(state)
         best = self.progress.history[self.progress.best]
         self.detector.network.load_state_dict(self._best)
@@ -106,7 +110,7 @@ class TrainingLoop:
         stale = at.epoch - 1 - at.best if at.history else 0
         return at.epoch >= self.config.epochs or stale >= self.config.patience
 
-    def _train_epoch(self, pixels: DevicePixels, state: StateFile) -> None:
+    def _train_epoch(self, faces: DeviceFaces, state: StateFile) -> None:
         at = self.progress
         title = f"training, epoch {at.epoch + 1} of {self.config.epochs}"
         loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=self.device)
@@ -114,7 +118,7 @@ class TrainingLoop:
         started = time.monotonic() - at.seconds
         with progress_bar.bar(title, self._steps) as advance:
             advance(at.step)
-            for indices, images in pixels.batches(self._orders()[at.step :]):
+            for indices, images in faces.batches(self._orders()[at.step :]):
                 loss_sum += self._step(indices, images)
                 at.step += 1
                 advance(1)
@@ -124,9 +128,9 @@ class TrainingLoop:
         at.loss_sum, at.seconds = float(loss_sum), time.monotonic() - started
 
     def _orders(self) -> list[Indices]:
-        """The faces of each step of this epoch."""
-        dice = generator(self.config.seed, "order", self.progress.epoch)
-        order = dice.permutation(len(self.train))
+        """Returns the faces of each step of this epoch."""
+        rng = generator(self.config.seed, "order", self.progress.epoch)
+        order = rng.permutation(len(self.train))
         size = min(self.config.batch_size, len(order))
         return [order[step * size : (step + 1) * size] for step in range(self._steps)]
 
@@ -144,8 +148,8 @@ class TrainingLoop:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         labels = self._labels[torch.from_numpy(indices).to(self.device)]
-        if self._alteration is not None:
-            images = self._alteration(images, indices, epoch=epoch)
+        if self._transform is not None:
+            images = self._transform(images, indices, epoch=epoch)
         loss = self._loss(
             self.detector(self._augmentation(images, indices, epoch=epoch)),
             labels + config.label_smoothing * (0.5 - labels),
@@ -158,8 +162,8 @@ class TrainingLoop:
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=self._pos_weight)
 
-    def _judge_epoch(self) -> str:
-        """Looks at the validation faces and closes the epoch; returns a line about it."""
+    def _validate(self) -> str:
+        """Evaluates the epoch on the validation faces and closes it; returns a line about it."""
         at = self.progress
         loss = at.loss_sum / at.step
         if not torch.isfinite(torch.tensor(loss)):
@@ -169,12 +173,12 @@ class TrainingLoop:
             )
         logits = self.detector.logits(self.val, batch_size=2 * self.config.batch_size)
         labels = torch.from_numpy(self.val.labels)
-        choice = choose_threshold(self.val.labels, logits)
+        choice = choose_threshold((self.val.labels, logits))
         epoch = Epoch(
             epoch=at.epoch + 1,
             loss=loss,
             val_loss=float(self._loss(logits.to(self.device), labels.to(self.device).float())),
-            val_auc=area_under_curve(self.val.labels, logits),
+            val_auc=float(roc_auc_score(self.val.labels, logits)),
             val_balanced_accuracy=choice.balanced_accuracy,
             threshold=choice.threshold,
             learning_rate=float(self._optimizer.param_groups[0]["lr"]),
@@ -207,9 +211,7 @@ class TrainingLoop:
         self._best = {key: tensor.to(self.device) for key, tensor in parts.get("best", {}).items()}
 
 
-def _optimizer(
-    detector: Detector, config: DetectorTraining, *, fused: bool
-) -> torch.optim.Optimizer:
+def _optimizer(detector: Detector, config: Optimization, *, fused: bool) -> torch.optim.Optimizer:
     """AdamW that lets biases and BatchNorm's weights grow freely."""
     matrices = [p for p in detector.parameters() if p.ndim > 1]
     vectors = [p for p in detector.parameters() if p.ndim <= 1]
@@ -226,3 +228,68 @@ def _line(epoch: Epoch, *, best: bool) -> str:
         f"AUC {epoch.val_auc:.4f}, balanced accuracy {epoch.val_balanced_accuracy:.4f}, "
         f"{epoch.images_per_second:.0f} images/s{' (best)' if best else ''}"
     )
+
+
+def learning_rate(step: int, *, steps: int, base: float, warmup: float) -> float:
+    """Returns the learning rate of one step: a linear rise, then half a cosine down to zero.
+
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, without
+    restarts. It depends on the step alone, so that a continued training has no scheduler whose
+    state must be saved and put back.
+
+    Args:
+        step: 0 for the first.
+        steps: How many there are in all.
+        base: The highest rate.
+        warmup: Share of the steps in which the rate rises.
+    """
+    rising = round(steps * warmup)
+    if step < rising:
+        return base * (step + 1) / rising
+    return base * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+class DeviceFaces:
+    """Hands out batches of faces on a device, in any order.
+
+    Faces are decoded once, when a data set is opened, and a batch is one copy from memory. Worker
+    processes, as torch's DataLoader has them, would cost more than they save. On a GPU with room
+    for them all faces are moved there once. Otherwise the next batch is read while the network
+    works on the present one.
+
+    Args:
+        faces: The faces.
+        device: Where the batches shall be.
+    """
+
+    def __init__(self, faces: FaceDataset, device: torch.device) -> None:
+        self._faces = faces
+        self._device = device
+        self._resident = self._move_all() if self._has_room() else None
+
+    def batches(self, orders: Sequence[Indices]) -> Iterator[tuple[Indices, torch.Tensor]]:
+        """Yields (indices, images uint8 (n, 3, S, S) on the device) for each set of indices."""
+        if self._resident is not None:
+            for indices in orders:
+                yield indices, self._resident[torch.from_numpy(indices).to(self._device)]
+            return
+        yield from prefetch(((indices, self._read(indices)) for indices in orders), depth=1)
+
+    def _read(self, indices: Indices) -> torch.Tensor:
+        images = self._faces.batch(indices)
+        if self._device.type == "cuda":
+            return images.pin_memory().to(self._device, non_blocking=True)
+        return images.to(self._device)
+
+    def _has_room(self) -> bool:
+        if self._device.type != "cuda":
+            return False
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return self._faces.images.nbytes < free * _SHARE_OF_FREE_MEMORY
+
+    def _move_all(self) -> torch.Tensor:
+        shape = self._faces.images.shape
+        resident = torch.empty(shape, dtype=torch.uint8, device=self._device)
+        for indices, images in self._faces.batches(256):
+            resident[indices[0] : indices[0] + len(indices)].copy_(images)
+        return resident

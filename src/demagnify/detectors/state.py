@@ -1,4 +1,4 @@
-"""What a killed training continues from."""
+"""The state of a training, from which a killed one continues."""
 
 from __future__ import annotations
 
@@ -9,12 +9,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
-from demagnify.detectors.history import Epoch
 
 Tensors = dict[str, torch.Tensor]
+
+
+class Epoch(BaseModel):
+    """One pass over the training faces, and the validation after it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int = Field(description="1 for the first")
+    loss: float = Field(description="Mean training loss, on augmented faces")
+    val_loss: float = Field(description="Mean validation loss")
+    val_auc: float = Field(description="Area under the ROC curve on the validation faces")
+    val_balanced_accuracy: float = Field(description="On the validation faces at `threshold`")
+    threshold: float = Field(description="Logit chosen on the validation faces")
+    learning_rate: float = Field(description="At the end of the epoch")
+    images_per_second: float = Field(description="Of training, without validation")
+
+    def rank(self) -> tuple[float, float]:
+        """Returns the key that is larger for a better epoch: its AUC, then its loss."""
+        return self.val_auc, -self.val_loss
 
 
 @dataclass

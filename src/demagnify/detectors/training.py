@@ -1,10 +1,10 @@
-"""Training a detector: from labelled faces to an artifact, safe against being killed."""
+"""Training a detector: from labelled faces to a folder, safe against being killed."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,15 +14,22 @@ import demagnify
 from demagnify.core import artifacts
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
-from demagnify.data.dataset import FaceDataset
-from demagnify.detectors.augment import Alteration
+from demagnify.data import FaceDataset, Skipped
+from demagnify.data.prepare import open_splits
+from demagnify.data.provenance import RECORDED, identify
+from demagnify.detectors.augment import TrainingTransform
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
-from demagnify.detectors.history import Epoch
+from demagnify.detectors.loading import create
 from demagnify.detectors.loop import TrainingLoop, imbalance
-from demagnify.detectors.state import StateFile, check_same
+from demagnify.detectors.state import Epoch, StateFile, check_same
+from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
+SPLITS: Final = ("train", "val")
 _PACKAGES: Final = ("torch", "torchvision", "timm")
+
+Data = Sequence[Path] | tuple[FaceDataset, FaceDataset]
+"""Manifests with the splits train and val; or training and validation faces."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +48,15 @@ class TrainedDetector:
 
 
 def train_detector(
-    train: FaceDataset,
-    val: FaceDataset,
+    data: Data,
     config: DetectorTraining,
-    *,
-    detector: Detector,
     output: Path,
-    alteration: Alteration | None = None,
-    device: str = "auto",
-    tell: Callable[[str], None] | None = None,
+    *,
+    detector: Detector | None = None,
+    transform: TrainingTransform | None = None,
     about: Mapping[str, Any] | None = None,
+    log: Callable[[str], None] | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
 ) -> TrainedDetector:
     """Trains a detector and writes it to `output`.
 
@@ -62,39 +68,60 @@ def train_detector(
     CPU in the same bits as one left alone; a finished one returns at once.
 
     Args:
-        train: Faces to learn from.
-        val: Faces to choose by; nothing is learned from them.
+        data: Manifests with the splits train and val, see `Manifest.load`; or training and
+            validation faces. Nothing is learned from validation faces, which choose epoch and
+            threshold.
         config: The settings.
-        detector: Where to start from; it is trained in place.
-        output: Folder for the finished detector; its state lies in `output`.training until then.
-        alteration: What is done to training faces before the augmentation; validation faces are
-            judged as they are.
-        device: "auto", "cpu", "cuda".
-        tell: Gets a line about the data and one about every epoch.
-        about: What else the card shall say, such as under which attacks the faces are.
+        output: Folder for the finished detector; its state is in `output`.training until then.
+        detector: The detector to start from, which is trained in place; a new one of
+            `config.backbone` and `config.weights` if None.
+        transform: Applied to training faces before the augmentation, not to validation faces.
+        about: Further entries of the card.
+        log: Gets a line about the data, and one about every epoch.
+        on_skip: Gets each file or line that is left out.
 
     Raises:
-        BadManifestError: If a class is missing in `train` or `val`.
+        BadManifestError: If a data set cannot be used, or a class is missing in a split.
         BadArtifactError: If `output` belongs to a training with other settings or data.
         BadOutputError: If `output` holds other things, or cannot be written to.
         BadConfigError: If the detector is a wrapped one, or the loss stops being a number.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> from demagnify.data import FaceDataset
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
+        >>> faces = FaceDataset.from_arrays(pixels, [0, 1] * 4)
+        >>> config = DetectorTraining(
+        ...     backbone="test_resnet", weights=None, size=32, epochs=1, batch_size=4, device="cpu"
+        ... )
+        >>> folder = Path(tempfile.mkdtemp(), "detector")
+        >>> trained = train_detector((faces, faces), config, folder)
+        >>> trained.detector.logits(faces).shape
+        torch.Size([8])
     """
-    say = tell or (lambda _line: None)
+    say = log or (lambda _line: None)
+    train, val, entries = _open(data, config, say, on_skip)
+    if detector is None:
+        detector = create(
+            config.backbone,
+            weights=config.weights,
+            input_size=config.size,
+            device=config.device,
+            seed=config.seed,
+        )
     if not detector.backbone:
         raise BadConfigError(
             f"the detector {detector.name!r} wraps a callable and cannot be trained here",
             hint="train it your own way, or make one with detectors.create",
         )
-    _check_classes(train, "training")
-    _check_classes(val, "validation")
-    detector.to(pick_device(device))
+    detector.to(pick_device(config.device))
     detector.precision = config.precision
     identity = _identity(train, val, config, detector)
-    if alteration is not None:
-        identity["alteration"] = alteration.identity()
+    if transform is not None:
+        identity["transform"] = transform.identity()
     state = StateFile(output, identity)
     if (output / artifacts.CARD).exists():
-        finished = _load_finished(output, identity, device, config)
+        finished = _load_finished(output, identity, config)
         state.remove()
         return finished
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
@@ -102,7 +129,7 @@ def train_detector(
             f"{output} exists and is no detector", hint="choose a new folder for the detector"
         )
     say(_about_data(train, val))
-    loop = TrainingLoop(detector, train, val, config, alteration)
+    loop = TrainingLoop(detector, train, val, config, transform)
     best = loop.run(state, say)
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})
     card = {
@@ -113,12 +140,45 @@ def train_detector(
         "validation": metrics,
         "history": [epoch.model_dump() for epoch in loop.history],
         "versions": _versions(),
+        **entries,
         **(about or {}),
     }
     detector.save(output, card)
     detector.card = card
     state.remove()
     return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
+
+
+def _open(
+    data: Data,
+    config: DetectorTraining,
+    log: Callable[[str], None],
+    on_skip: Callable[[Skipped], None] | None,
+) -> tuple[FaceDataset, FaceDataset, dict[str, Any]]:
+    """Returns training and validation faces, clean and attacked, and the card's entries on them."""
+    first, last = data[0], data[-1]
+    entries: dict[str, Any] = {}
+    if isinstance(first, FaceDataset) and isinstance(last, FaceDataset):
+        train, val = first, last
+    else:
+        sources = [Path(one) for one in data if not isinstance(one, FaceDataset)]
+        train, val = open_splits(
+            sources,
+            SPLITS,
+            size=config.size,
+            subsample=config.subsample,
+            strict=config.strict,
+            on_skip=on_skip,
+        ).values()
+        entries[RECORDED] = identify(sources)
+    for name, faces in (("training", train), ("validation", val)):
+        _check_classes(faces, name)
+    attacks = create_attacks(config.attacks, device=config.device)
+    if attacks:
+        train, val = (pooled(under_attacks(faces, attacks)) for faces in (train, val))
+        entries["seen_attacks"] = [attack.name for attack in attacks]
+        log("each face clean" + "".join(f" and under {attack.name}" for attack in attacks))
+    return train, val, entries
 
 
 def _check_classes(faces: FaceDataset, what: str) -> None:
@@ -133,7 +193,7 @@ def _check_classes(faces: FaceDataset, what: str) -> None:
 def _identity(
     train: FaceDataset, val: FaceDataset, config: DetectorTraining, detector: Detector
 ) -> dict[str, Any]:
-    """What the result depends on; the keys are the words in which a difference is told."""
+    """Returns everything on which the result depends; messages name the keys that differ."""
     return {
         "settings": config.identity(),
         "training faces": _data_fingerprint(train),
@@ -148,12 +208,12 @@ def _data_fingerprint(faces: FaceDataset) -> str:
 
 
 def _load_finished(
-    output: Path, identity: dict[str, Any], device: str, config: DetectorTraining
+    output: Path, identity: dict[str, Any], config: DetectorTraining
 ) -> TrainedDetector:
     card = artifacts.load(output, KIND).card
     check_same(card.get("identity"), identity, output)
     return TrainedDetector(
-        detector=Detector.load(output, device=device, precision=config.precision),
+        detector=Detector.load(output, device=config.device, precision=config.precision),
         history=tuple(Epoch.model_validate(epoch) for epoch in card["history"]),
         metrics=card["validation"],
     )

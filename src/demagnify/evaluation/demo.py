@@ -13,8 +13,7 @@ from demagnify.agents.presets.preset import Preset
 from demagnify.agents.train import DefensePlan, train_defense_on
 from demagnify.core.devices import Precision
 from demagnify.data.sample import build_sample
-from demagnify.detectors import Detector, DetectorTraining
-from demagnify.detectors.train import train_detector_on
+from demagnify.detectors import Detector, DetectorTraining, train_detector
 from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
 from demagnify.evaluation.results import EvaluationResult
 
@@ -116,14 +115,14 @@ class Demo:
         return detectors.load_detector(name, device=self.device, precision=self.precision)
 
     def _detector(self, sample: Path, say: Callable[[str], None]) -> Detector:
-        config = DetectorTraining(seed=self.seed, precision=self.precision)
-        trained = train_detector_on(
+        config = DetectorTraining(
+            backbone=DETECTOR, seed=self.seed, precision=self.precision, device=self.device
+        )
+        trained = train_detector(
             [sample],
             config,
-            output=self.folder / "detector",
-            backbone=DETECTOR,
-            device=self.device,
-            tell=say,
-            skip=lambda skipped: say(f"skipped {skipped}"),
+            self.folder / "detector",
+            log=say,
+            on_skip=lambda skipped: say(f"skipped {skipped}"),
         )
         return trained.detector

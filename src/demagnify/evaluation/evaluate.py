@@ -23,9 +23,9 @@ from demagnify.agents.state import StateEncoder
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.data import FaceDataset, Skipped
+from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import compare_sources
 from demagnify.detectors import Detector
-from demagnify.detectors.train import open_splits
 from demagnify.evaluation.baselines.choose import choose_baselines
 from demagnify.evaluation.document import make_result, worst_attack
 from demagnify.evaluation.grid import EvaluatedSplit, check_same_faces
@@ -334,9 +334,9 @@ def _open(
         data,
         SPLITS,
         size=config.size or size,
-        limit=config.subsample,
+        subsample=config.subsample,
         strict=config.strict,
-        skip=on_skip,
+        on_skip=on_skip,
     )
 
 

@@ -82,7 +82,7 @@ class Adversary:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The degradations of training faces in a round; see `demagnify.detectors.augment.Alteration`.
+    """The degradations of training faces in a round; a `TrainingTransform` of detectors.
 
     A share stays clean, a share gets a random degradation, the rest the agent's choice.
 

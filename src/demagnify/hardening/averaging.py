@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from demagnify.detectors.detector import Detector
-from demagnify.detectors.judging import choose_threshold
+from demagnify.detectors.threshold import choose_threshold
 from demagnify.hardening.validation import Round, Validation
 
 SHARES: Final = (0.25, 0.5, 0.75)
@@ -69,7 +69,7 @@ def best_mean(
         repeats = np.r_[degradations, np.ones(degradations, np.int64)]
         logits = np.repeat(table.logits, repeats, axis=1)
         labels = np.repeat(table.labels[:, None], logits.shape[1], axis=1)
-        mean.threshold = choose_threshold(labels.ravel(), logits.ravel()).threshold
+        mean.threshold = choose_threshold((labels.ravel(), logits.ravel())).threshold
         record = validation.record(validation.table(mean, place), number)
         found.append((mean, record.model_copy(update={"share": share})))
     best = max(found, key=lambda pair: pair[1].score)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.learners.config import FullInformationConfig
-from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.config import Optimization
 
 _OF_THE_RUN: Final = frozenset(("detector", "size", "subsample", "strict", "device"))
 
@@ -74,8 +74,8 @@ class HardeningConfig(BaseModel):
     learner: FullInformationConfig = Field(
         default=FullInformationConfig(), description="How the agent learns."
     )
-    training: DetectorTraining = Field(
-        default=DetectorTraining(epochs=1, learning_rate=2e-4, batch_size=32),
+    training: Optimization = Field(
+        default=Optimization(epochs=1, learning_rate=2e-4, batch_size=32),
         description="How the detector is fine-tuned in each round.",
     )
     seed: int = Field(default=0, ge=0, description="Seed of every draw.")

@@ -24,12 +24,13 @@ from demagnify.core.errors import BadConfigError, BadOutputError
 from demagnify.core.rng import generator
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
+from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, identify
 from demagnify.data.subsample import draw_by_group
+from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.state import check_same
-from demagnify.detectors.train import SPLITS, open_splits
-from demagnify.detectors.training import train_detector
+from demagnify.detectors.training import SPLITS, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, Integers, build_attack_pool
 from demagnify.hardening.averaging import best_mean
@@ -133,9 +134,9 @@ def _open(
         sources,
         SPLITS,
         size=config.size,
-        limit=config.subsample,
+        subsample=config.subsample,
         strict=config.strict,
-        skip=on_skip,
+        on_skip=on_skip,
     )
     return opened[SPLITS[0]], opened[SPLITS[1]], sources
 
@@ -262,15 +263,14 @@ class _Loop:
         """Fine-tunes a copy of the detector on faces degraded as the agent chose."""
         copy = self.rounds_folder / f"{number}-start"  # training changes a detector in place
         detector.save(copy, detector.card)
+        training = self.config.training.model_dump() | {"seed": self.config.seed + number}
         return train_detector(
-            self.train,
-            self.degraded_val,
-            self.config.training.model_copy(update={"seed": self.config.seed + number}),
+            (self.train, self.degraded_val),
+            DetectorTraining(**training, device=self.config.device),
+            self.rounds_folder / f"{number}" / "detector",
             detector=Detector.load(copy, device=self.config.device, precision=detector.precision),
-            output=self.rounds_folder / f"{number}" / "detector",
-            alteration=Mixture(chosen, self.config, self.pool, number),
-            device=self.config.device,
-            tell=self.log,
+            transform=Mixture(chosen, self.config, self.pool, number),
+            log=self.log,
         ).detector
 
     def _average(self, tuned: Detector, rounds: list[Round]) -> Hardened:

@@ -29,7 +29,7 @@ from demagnify.evaluation.baselines.simple import (
     RandomAction,
     balanced,
     choose_action,
-    choose_threshold,
+    retuned_threshold,
 )
 from demagnify.evaluation.methods import DetectorTables, Method, MethodSeed
 from demagnify.evaluation.results import UNDEFENDED, MethodEntry, Role, Settings
@@ -159,7 +159,7 @@ def _baselines(detector: DetectorTables, pool: Pool, settings: Settings) -> Iter
             lambda _: RandomAction(seed), _NOTES["random"], "control", fitted=False, ranked=False
         )
     cut = f"Only moves the threshold, chosen on the split {settings.selection_split!r}."
-    yield _Baseline(lambda part: MovedThreshold(choose_threshold([part.table])), cut, fitted=False)
+    yield _Baseline(lambda part: MovedThreshold(retuned_threshold([part.table])), cut, fitted=False)
     if acts:
         yield _Baseline(lambda _: AverageActions(), _NOTES["average"], fitted=False)
     if acts and fits and pool.both_classes:

@@ -16,8 +16,9 @@ from sklearn.preprocessing import StandardScaler
 
 from demagnify.agents.judgement import Defense, Judgement
 from demagnify.agents.state import FaceStates, StateEncoder
+from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.baselines.pool import Pool
-from demagnify.evaluation.baselines.simple import best_cut, passes_for_all
+from demagnify.evaluation.baselines.simple import passes_for_all
 from demagnify.scores import Floats, LogitTable
 
 
@@ -85,9 +86,10 @@ def _states(table: LogitTable, encoder: StateEncoder) -> Floats:
 def _branch(pool: Pool, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Branch:
     """Returns the best action with its best threshold on some faces; of equals the first."""
     labels, own = pool.table.labels[rows], pool.table.threshold
-    found = [best_cut([(column, labels)], own) for column in pool.table.logits[rows].T]
-    action = int(np.argmax([score for _, score in found]))
-    return Branch(action, found[action][0])
+    logits = pool.table.logits[rows].T
+    found = [choose_threshold((labels, column), near=own) for column in logits]
+    action = int(np.argmax([one.balanced_accuracy for one in found]))
+    return Branch(action, found[action].threshold)
 
 
 class Stacking(Defense):

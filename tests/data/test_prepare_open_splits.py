@@ -1,22 +1,12 @@
-"""What experiments are made of: splits of several sets, and faces under attacks."""
+"""Splits of one data set or several, opened as faces."""
 
 import numpy as np
 import pytest
-import torch
 
 from demagnify.core import images
-from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, UnknownNameError
+from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import FaceDataset
-from demagnify.detectors.train import open_split, open_splits
-from demagnify.evaluation.evaluate import measure_quality
-from demagnify.laundering.conditions import (
-    create_attacks,
-    pooled,
-    under_attacks,
-)
-from demagnify.transforms import from_callable
-from demagnify.transforms.base import Identity
-from demagnify.transforms.resize import Bicubic
+from demagnify.data.prepare import open_splits
 from tiny_faces import SIZE, write_faces
 
 COUNTS = {"train": 2, "val": 1, "test": 1}
@@ -30,6 +20,10 @@ def source(tmp_path):
 @pytest.fixture
 def other(tmp_path):
     return write_faces(tmp_path / "other", seed=1, counts=COUNTS)
+
+
+def open_split(sources, split, **options):
+    return open_splits(sources, [split], **options)[split]
 
 
 def test_one_set_keeps_its_names_and_groups(source):
@@ -107,66 +101,3 @@ def test_a_group_in_two_splits_is_refused(source):
     (source / "metadata.csv").write_text(text)
     with pytest.raises(BadManifestError, match="'train-00'"):
         open_split([source], "val", size=SIZE)
-
-
-def test_attacks_come_once_in_order_and_without_none():
-    chosen = create_attacks(["none", "bicubic-x3", "bicubic-x2", "bicubic-x3"], device="cpu")
-    assert [attack.name for attack in chosen] == ["bicubic-x3", "bicubic-x2"]
-    assert create_attacks([]) == []
-
-
-def test_an_unknown_attack_is_refused():
-    with pytest.raises(UnknownNameError, match="did you mean"):
-        create_attacks(["bicubik-x2"], device="cpu")
-
-
-def test_two_attacks_of_one_name_are_refused(monkeypatch):
-    def create(name, **_):
-        return from_callable(lambda x: x, 1, name.rpartition("/")[2].removesuffix(".pth"))
-
-    monkeypatch.setattr("demagnify.laundering.conditions.create_attack", create)
-    with pytest.raises(BadConfigError, match="two attacks are called 'net'"):
-        create_attacks(["mine/net.pth", "yours/net.pth"])
-
-
-def test_conditions_are_the_clean_faces_and_the_attacked(source, tmp_path):
-    faces = open_split([source], "train", size=SIZE)
-    conditions = under_attacks(faces, [Bicubic(2)], cache=tmp_path / "cache")
-    assert list(conditions) == ["none", "bicubic-x2"]
-    assert conditions["none"] is faces
-    everything = range(len(faces))
-    expected = Bicubic(2)(faces.batch(everything))
-    assert torch.equal(conditions["bicubic-x2"].batch(everything), expected)
-
-
-def test_pooled_faces_tell_their_attack_and_keep_their_group(source, tmp_path):
-    faces = open_split([source], "train", size=SIZE)
-    conditions = under_attacks(faces, [Bicubic(2)], cache=tmp_path / "cache")
-    pool = pooled(conditions)
-    assert pool.names == [
-        *(f"{name} (none)" for name in faces.names),
-        *(f"{name} (bicubic-x2)" for name in faces.names),
-    ]
-    assert pool.groups.tolist() == faces.groups.tolist() * 2
-    assert pool.labels.tolist() == faces.labels.tolist() * 2
-    both = [condition.batch(range(4)) for condition in conditions.values()]
-    assert torch.equal(pool.batch(range(8)), torch.cat(both))
-
-
-def test_quality_is_measured_against_the_clean_faces(source, tmp_path):
-    faces = open_split([source], "train", size=SIZE)
-    attacks = [Bicubic(2), Bicubic(4)]
-    conditions = under_attacks(faces, attacks, cache=tmp_path / "cache")
-    light, heavy = measure_quality(conditions)
-    assert (light.name, heavy.name) == ("bicubic-x2", "bicubic-x4")
-    assert light.n == heavy.n == 4
-    assert 10 < heavy.psnr_mean < light.psnr_mean < 60
-    assert 0 < heavy.ssim_mean < light.ssim_mean < 1
-
-
-def test_faces_that_an_attack_leaves_alone_have_no_psnr(source):
-    faces = open_split([source], "train", size=SIZE)
-    same = faces.with_images(Identity()(faces.batch(range(len(faces)))))
-    (entry,) = measure_quality({"none": faces, "nothing": same})
-    assert entry.psnr_mean is None
-    assert entry.ssim_mean == pytest.approx(1.0)
