@@ -12,6 +12,7 @@ from demagnify.core.errors import BadImageError, BadManifestError, ImageContract
 from demagnify.data import storage
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
+from demagnify.data.records import Skipped
 
 
 def pixels(seed, size=32):
@@ -74,7 +75,7 @@ def small_memory(monkeypatch, tmp_path):
 
 def test_large_sets_go_into_a_file_that_is_used_again(manifest, small_memory, monkeypatch):
     check_opened(FaceDataset.open(manifest, size=32))
-    assert [path.suffix for path in sorted(small_memory.glob("*.rows"))] == [".rows"]
+    assert [path.suffix for path in sorted(small_memory.glob("*.npy"))] == [".npy"]
     monkeypatch.setattr(images, "decode", lambda *_, **__: pytest.fail("decoded a second time"))
     again = FaceDataset.open(manifest, size=32)
     check_opened(again)
@@ -107,7 +108,7 @@ def test_an_interrupted_reading_goes_on_where_it_was(manifest, small_memory, mon
 
 def test_pixels_that_were_lost_are_decoded_again(manifest, small_memory):
     FaceDataset.open(manifest, size=32)
-    (rows,) = small_memory.glob("*.rows")
+    (rows,) = small_memory.glob("*.npy")
     rows.write_bytes(rows.read_bytes()[:5000])
     check_opened(FaceDataset.open(manifest, size=32))
 
@@ -234,3 +235,35 @@ def test_a_data_loader_reads_a_memory_map(manifest, small_memory):
     assert isinstance(faces.images, np.memmap)
     loader = DataLoader(faces, batch_size=2, num_workers=2)
     assert torch.equal(torch.cat([images for images, _ in loader]), faces.batch(range(5)))
+
+
+def test_damaged_pixels_in_the_cache_are_decoded_again(manifest, small_memory):
+    FaceDataset.open(manifest, size=32)
+    (rows,) = small_memory.glob("*.npy")
+    content = bytearray(rows.read_bytes())
+    content[-100] ^= 1
+    rows.write_bytes(content)
+    check_opened(FaceDataset.open(manifest, size=32))
+
+
+def test_rows_that_were_damaged_belong_to_the_right_files(monkeypatch, small_memory):
+    """Files without a row stand before and after the damage."""
+    files = [str(number) for number in range(1200)]
+    made = []
+
+    def make(first):
+        for number in range(first, len(files)):
+            made.append(number)
+            yield Skipped(str(number), "odd") if number % 3 == 1 else np.array([number])
+
+    shelf = storage.Shelf("faces", (1,), np.dtype(np.int64), 0, version="1")
+    whole = storage.filled(shelf, files, len(files), make)
+    (path,) = small_memory.glob("*.npy")
+    content = bytearray(path.read_bytes())
+    content[-8] ^= 1
+    path.write_bytes(content)
+    made.clear()
+    again = storage.filled(shelf, files, len(files), make)
+    assert 0 < len(made) < len(files)
+    assert again.rows.ravel().tolist() == again.kept.tolist() == whole.kept.tolist()
+    assert again.skipped == whole.skipped

@@ -244,7 +244,7 @@ def test_a_folder_of_something_else_is_left_alone(root, tmp_path):
     with pytest.raises(BadOutputError, match="not empty"):
         prepare(manifest, tmp_path / "mine")
     prepare(manifest, tmp_path / "out")
-    with pytest.raises(BadOutputError, match="other settings"):
+    with pytest.raises(BadOutputError, match="with another"):
         prepare(manifest, tmp_path / "out", PrepareConfig(size=64))
     for place in (root, tmp_path):
         with pytest.raises(BadOutputError, match="holds the data set itself"):
@@ -290,7 +290,7 @@ def test_the_order_is_that_of_the_manifest(root, tmp_path):
     manifest = Manifest.load(root)
     crops = prepare(manifest, tmp_path / "out", workers=3).manifest
     assert [r.extra["annotation"] for r in crops] == [r.extra["annotation"] for r in manifest]
-    settings = json.loads((tmp_path / "out/prepare.json").read_text())["settings"]
+    settings = json.loads((tmp_path / "out/run.json").read_text())
     assert settings["no_face"] == "skip"
 
 

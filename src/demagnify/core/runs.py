@@ -100,7 +100,7 @@ def _check_identity(path: Path, identity: Mapping[str, Json], what: str) -> None
 
 
 @contextmanager
-def hold(path: Path, *, wait: float = -1.0) -> Iterator[None]:
+def hold(path: Path, *, wait: float = -1.0, hint: str = "choose another folder") -> Iterator[None]:
     """Holds a lock file; a second process waits, or is refused after `wait` seconds.
 
     Raises:
@@ -116,7 +116,7 @@ def hold(path: Path, *, wait: float = -1.0) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise BadOutputError(
-            f"cannot write {path.parent}: {error.strerror or error}", hint="choose another folder"
+            f"cannot write {path.parent}: {error.strerror or error}", hint=hint
         ) from error
     try:
         yield

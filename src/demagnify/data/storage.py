@@ -1,33 +1,30 @@
-"""Room for what is made of many files, such as pixels: memory, or a file in the cache folder.
+"""Rows that are made of many files, such as pixels: in memory, or in a file in the cache folder.
 
-The file grows row by row, and a note beside it says from time to time how far it is, so that
-an interrupted reading goes on where it was and nothing is made twice.
+The file grows row by row, so that an interrupted reading goes on where it was.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from demagnify.core.assets import cache_folder
-from demagnify.core.errors import BadOutputError
-from demagnify.core.files import write_text
+from demagnify.core.runs import ArrayFile, hold
 from demagnify.data.records import Skipped
 
 Rows = NDArray[Any]
 Make = Callable[[int], Iterator[Rows | Skipped]]
 
 MEMORY_LIMIT: Final = 2**30
-NOTE_EVERY: Final = 512
+CACHE_HINT: Final = "set DEMAGNIFY_CACHE to another folder"
+NOTE_EVERY: Final = 256
+"""Files between two notes; more often than `ArrayFile` writes its own, which know no files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,48 +68,46 @@ class Shelf:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a reading is.
-
-    Attributes:
-        done: How many files have been looked at.
-        left_out: The numbers of those that are no images, and what they and the reasons are.
-    """
+    """The number of files that have been read, and those that are left out, by number."""
 
     done: int = 0
     left_out: dict[int, Skipped] = field(default_factory=dict)
 
-    @property
-    def rows(self) -> int:
-        return self.done - len(self.left_out)
-
-    def take(self, result: Rows | Skipped) -> None:
+    def add(self, result: Rows | Skipped) -> None:
         if isinstance(result, Skipped):
             self.left_out[self.done] = result
         self.done += 1
 
-    def stored(self, rows: Rows) -> Stored:
-        kept = np.delete(np.arange(self.done, dtype=np.int64), list(self.left_out))
-        return Stored(rows, kept, list(self.left_out.values()))
+    def places(self) -> NDArray[np.int64]:
+        """Returns the number of the file of each row."""
+        return np.delete(np.arange(self.done, dtype=np.int64), list(self.left_out))
 
-    def write(self, path: Path) -> None:
+    def stored(self, rows: Rows) -> Stored:
+        return Stored(rows, self.places(), list(self.left_out.values()))
+
+    def write(self) -> dict[str, Any]:
         left_out = {number: asdict(skipped) for number, skipped in self.left_out.items()}
-        write_text(path, json.dumps({"done": self.done, "left_out": left_out}))
+        return {"done": self.done, "left_out": left_out}
 
     @classmethod
-    def read(cls, path: Path) -> _Progress:
-        if not path.is_file():
-            return cls()
-        content = json.loads(path.read_text(encoding="utf-8"))
-        left_out = {int(key): Skipped(**value) for key, value in content["left_out"].items()}
-        return cls(content["done"], left_out)
+    def of(cls, array: ArrayFile) -> _Progress:
+        """Returns the progress of a file, of which damaged rows at the end may be gone."""
+        note = array.extra or {"done": 0, "left_out": {}}
+        left_out = {int(number): Skipped(**one) for number, one in note["left_out"].items()}
+        progress = cls(note["done"], left_out)
+        places = progress.places()
+        if array.count < len(places):
+            done = int(places[array.count])
+            return cls(done, {number: one for number, one in left_out.items() if number < done})
+        return progress
 
 
 def filled(shelf: Shelf, files: Iterable[str], count: int, make: Make) -> Stored:
-    """Returns a row for each of `files`, made unless an earlier run has kept them.
+    """Returns a row for each of `files`, made unless an earlier run has stored them.
 
     Args:
-        shelf: What a row is, and where they are kept.
-        files: The files; name, size and time of change tell whether kept rows still hold.
+        shelf: Shape and place of the rows.
+        files: The files; name, size and time of change tell whether stored rows still hold.
         count: How many files there are.
         make: `make(first)` yields the row of every file from number `first` on, in order, or why
             there is none.
@@ -120,63 +115,35 @@ def filled(shelf: Shelf, files: Iterable[str], count: int, make: Make) -> Stored
     Raises:
         BadOutputError: If the cache folder is needed and cannot be written to.
     """
-    if count * shelf.row_bytes > shelf.memory_limit:
-        path = cache_folder() / shelf.name / f"{_key(shelf, files)}.rows"
-        return _mapped(path, shelf, count, make)
-    rows = np.empty((count, *shelf.shape), dtype=shelf.dtype)
-    progress = _Progress()
-    for result in make(0):
-        if not isinstance(result, Skipped):
-            rows[progress.rows] = result
-        progress.take(result)
-    return progress.stored(rows[: progress.rows])
+    if count * shelf.row_bytes <= shelf.memory_limit:
+        rows = np.empty((count, *shelf.shape), dtype=shelf.dtype)
+        progress = _Progress()
+        for result in make(0):
+            if not isinstance(result, Skipped):
+                rows[progress.done - len(progress.left_out)] = result
+            progress.add(result)
+        return progress.stored(rows[: progress.done - len(progress.left_out)])
+    path = cache_folder() / shelf.name / f"{_key(shelf, files)}.npy"
+    with hold(path.with_suffix(".lock"), hint=CACHE_HINT):
+        array = ArrayFile(path, shelf.shape, shelf.dtype)
+        progress = _Progress.of(array)
+        if progress.done < count:
+            _append(array, progress, make)
+    return progress.stored(array.rows(in_memory=False))
 
 
-def _mapped(path: Path, shelf: Shelf, count: int, make: Make) -> Stored:
-    note = path.with_suffix(".json")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            progress = _Progress.read(note)
-            if _size(path) < progress.rows * shelf.row_bytes:  # the note has outlived the rows
-                progress = _Progress()
-            if progress.done < count:
-                _append(path, note, progress, shelf, make)
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot write {path.parent}: {error.strerror or error}",
-            hint="set DEMAGNIFY_CACHE to another folder",
-        ) from error
-    shape = (progress.rows, *shelf.shape)
-    if not progress.rows:  # an empty file cannot be mapped
-        return progress.stored(np.empty(shape, dtype=shelf.dtype))
-    return progress.stored(np.memmap(path, dtype=shelf.dtype, mode="r", shape=shape))
-
-
-def _append(path: Path, note: Path, progress: _Progress, shelf: Shelf, make: Make) -> None:
-    """Makes what is not in the file yet, and notes how far it has come, however that ends."""
-    with path.open("ab") as file:
-        file.truncate(progress.rows * shelf.row_bytes)
+def _append(array: ArrayFile, progress: _Progress, make: Make) -> None:
+    """Makes the rows that are not in the file yet; however that ends, the note is right."""
+    with array.writing() as writer:
         try:
             for result in make(progress.done):
+                progress.add(result)
                 if not isinstance(result, Skipped):
-                    file.write(np.asarray(result, dtype=shelf.dtype).tobytes())
-                progress.take(result)
+                    writer.append(np.asarray(result)[None])
                 if progress.done % NOTE_EVERY == 0:
-                    _note(file, note, progress)
+                    writer.note(progress.write())
         finally:
-            _note(file, note, progress)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
-def _note(file: BinaryIO, note: Path, progress: _Progress) -> None:
-    """Writes down how far it is, after the pixels themselves are on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-    progress.write(note)
+            writer.note(progress.write())
 
 
 def _key(shelf: Shelf, files: Iterable[str]) -> str:

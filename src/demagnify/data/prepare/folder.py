@@ -8,30 +8,31 @@ import io
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from filelock import FileLock
 
 from demagnify.core.assets import cache_folder
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
+from demagnify.core.runs import Journal, claim, hold
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.face_finding import Face, FaceFinder
 from demagnify.data.labels import NAMES
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
 from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome, PrepareConfig
 from demagnify.data.prepare.sources import Source, Sources
-from demagnify.data.prepare.worklog import WorkLog
 from demagnify.data.records import Skipped
+from demagnify.data.storage import CACHE_HINT
 
 SKIPPED_NAME: Final = "skipped.csv"
+JOURNAL: Final = "prepare.jsonl"
 
 
 @dataclass(frozen=True)
@@ -91,26 +92,41 @@ def prepare(
     """
     config = config or PrepareConfig()
     _check_apart(manifest.root, output)
-    log = WorkLog(output, manifest.root, config)
-    sources = Sources(manifest)
+    origin = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
+    identity = {"root": origin, **config.model_dump()}
     cutter = Cutter(output, config, finder or _LazyFinder(), strict=strict)
-
-    def work(source: Source) -> tuple[Source, Outcome, bool]:
-        known = log.find(source)
-        if known is None or (strict and known.problems):
-            return source, cutter.cut(source), True
-        return source, known, False
-
     crops: dict[int, list[tuple[str, Cut]]] = {}
     problems: list[Skipped] = list(manifest.skipped)
-    with log.writing() as writer:
-        for source, outcome, is_new in in_threads(work, sources, "cutting faces", workers=workers):
-            if is_new:
-                writer.add(source, outcome)
+    with (
+        claim(output, identity, what="demagnify data prepare"),
+        Journal(output / JOURNAL) as journal,
+    ):
+
+        def work(source: Source) -> tuple[Source, Outcome]:
+            known = _finished(journal, source, output)
+            if known is not None and not (strict and known.problems):
+                return source, known
+            outcome = cutter.cut(source)
+            journal.add(source.name, {"digest": source.digest(), **asdict(outcome)})
+            return source, outcome
+
+        for source, outcome in in_threads(
+            work, Sources(manifest), "cutting faces", workers=workers
+        ):
             for cut in outcome.cuts:
                 crops.setdefault(source.rows[cut.record], []).append((source.name, cut))
             problems.extend(Skipped(where, reason) for where, reason in outcome.problems)
-    return _finish(manifest, output, config, crops, problems)
+        return _finish(manifest, output, config, crops, problems)
+
+
+def _finished(journal: Journal, source: Source, output: Path) -> Outcome | None:
+    """Returns the outcome of an earlier run; None if the file or one of its crops is not there."""
+    item = journal.find(source.name)
+    if item is None or item["digest"] != source.digest():
+        return None
+    cuts = [Cut(**cut) for cut in item["cuts"]]
+    whole = all((output / cut.file_name).is_file() for cut in cuts)
+    return Outcome(cuts, [(where, reason) for where, reason in item["problems"]]) if whole else None
 
 
 class _LazyFinder:
@@ -240,8 +256,7 @@ def prepared(
     if manifest.prepared:
         return manifest
     folder = cache_folder() / FOLDER / _key(manifest, config)
-    _make(folder.parent)
-    with FileLock(folder.with_suffix(".lock")):
+    with hold(folder.with_suffix(".lock"), hint=CACHE_HINT):
         if not (folder / FILE_NAME).is_file():
             bare = Manifest.from_table(manifest.table, root=manifest.root)
             prepare(bare, folder, config, finder=finder, strict=strict, workers=workers)
@@ -273,16 +288,6 @@ def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> FaceDa
     faces = FaceDataset.open(crops, size=size, strict=strict)
     faces.skipped = (*crops.skipped, *faces.skipped)
     return faces
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot write {folder}: {error.strerror or error}",
-            hint="set DEMAGNIFY_CACHE to another folder",
-        ) from error
 
 
 def _key(manifest: Manifest, config: PrepareConfig) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from demagnify.core import assets, files, images
-from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
+from demagnify.core import assets, images
+from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
+from demagnify.core.runs import claim
 from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import FILE_NAME, Manifest
@@ -28,7 +28,6 @@ SIZE: Final = 224
 JPEG_QUALITY: Final = 92
 CONTACT_SHEET: Final = "contact_sheet.png"
 
-_SETTINGS: Final = "sample.json"
 _VERSION: Final = 1
 
 
@@ -64,8 +63,8 @@ def build_sample(
         The manifest, as written; `skipped` lists the photographs without a usable face.
 
     Raises:
-        BadOutputError: If `output` holds a sample set of another seed or other photographs, or
-            cannot be written to.
+        BadOutputError: If `output` holds something else, or a sample set of another seed or other
+            photographs, or cannot be written to.
         BadManifestError: If no photograph can be used.
         BadImageError: If `photos` is no folder.
         AssetError: If photographs or the face finder cannot be fetched.
@@ -73,33 +72,21 @@ def build_sample(
     root = photos if photos is not None else assets.fetch("celeba-999")
     found = images.list_files(root)
     paths = [path for path in found if not path.is_relative_to(output)][:limit]
-    _claim(output, seed, root, paths)
-    portraits, skipped = _find_portraits(root, paths, finder or FaceFinder(), workers)
-    if not portraits:
-        first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""
-        raise BadManifestError(f"{root}: no photograph can be used{first}")
-    recipes = _recipes(portraits, seed)
-    render = partial(_render, output=output, seed=seed)
-    pairs = list(in_threads(render, recipes, "making fakes", workers=workers))
-    manifest = Manifest((record for pair in pairs for record in pair), root=output, skipped=skipped)
-    save_contact_sheet(manifest, output / CONTACT_SHEET)
-    manifest.save(output / FILE_NAME)
-    return manifest
-
-
-def _claim(output: Path, seed: int, root: Path, paths: Sequence[Path]) -> None:
-    """Writes down what is being made in `output`, or makes sure that it is the same as before."""
     listing = "\n".join(f"{_name(path, root)!a} {path.stat().st_size}" for path in paths)
-    photos = hashlib.sha256(listing.encode()).hexdigest()
-    text = json.dumps({"version": _VERSION, "seed": seed, "photos": photos})
-    note = output / _SETTINGS
-    if not note.exists():
-        files.write_text(note, text)
-    elif note.read_text(encoding="utf-8") != text:
-        raise BadOutputError(
-            f"{output} holds a sample set of another seed or other photographs",
-            hint="choose another output folder, or delete this one",
-        )
+    photographs = hashlib.sha256(listing.encode()).hexdigest()
+    identity = {"version": _VERSION, "seed": seed, "photographs": photographs}
+    with claim(output, identity, what="demagnify sample"):
+        portraits, skipped = _find_portraits(root, paths, finder or FaceFinder(), workers)
+        if not portraits:
+            first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""
+            raise BadManifestError(f"{root}: no photograph can be used{first}")
+        render = partial(_render, output=output, seed=seed)
+        pairs = list(in_threads(render, _recipes(portraits, seed), "making fakes", workers=workers))
+        made = (record for pair in pairs for record in pair)
+        manifest = Manifest(made, root=output, skipped=skipped)
+        save_contact_sheet(manifest, output / CONTACT_SHEET)
+        manifest.save(output / FILE_NAME)
+        return manifest
 
 
 def _name(path: Path, root: Path) -> str:
