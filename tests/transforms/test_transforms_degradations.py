@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demagnify.core.errors import ImageContractError, UnknownNameError
+from demagnify.core.rng import generator
 from demagnify.transforms import DEGRADATIONS, TransformSet
-from demagnify.transforms.degradations import degrade
 
 NAMES = list(DEGRADATIONS)
 ALL = TransformSet.create(["identity", *NAMES])
@@ -26,6 +26,14 @@ def faces(count, size=48):
 
 def sharpness(images):
     return float(images.float().diff(dim=3).abs().mean())
+
+
+def degrade(kinds, images, numbers, indices, *, seed, epoch):
+    rngs = [
+        generator(seed, "degradation", epoch, int(index), int(number))
+        for index, number in zip(indices, numbers, strict=True)
+    ]
+    return kinds.apply(images, torch.from_numpy(numbers), rngs=rngs)
 
 
 def degraded(name, images, *, seed=0, epoch=0):
@@ -59,10 +67,10 @@ def test_another_epoch_draws_other_settings_and_the_same_one_the_same(name):
 def test_the_batch_does_not_matter():
     images = faces(9)
     numbers = np.arange(9) % (len(NAMES) + 1)
-    inrngs = np.arange(100, 109)
-    together = degrade(ALL, images, numbers, inrngs, seed=0, epoch=2)
+    indices = np.arange(100, 109)
+    together = degrade(ALL, images, numbers, indices, seed=0, epoch=2)
     alone = [
-        degrade(ALL, images[i : i + 1], numbers[i : i + 1], inrngs[i : i + 1], seed=0, epoch=2)
+        degrade(ALL, images[i : i + 1], numbers[i : i + 1], indices[i : i + 1], seed=0, epoch=2)
         for i in range(9)
     ]
     assert torch.equal(together, torch.cat(alone))

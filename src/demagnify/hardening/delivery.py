@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from demagnify.core.images import from_batch, to_batch
 from demagnify.transforms.base import Rngs, Transform
-from demagnify.transforms.degradations import Degradation, Floats, compressed, threads
+from demagnify.transforms.degradations import Degradation, Floats, compressed
+from demagnify.transforms.kernels import threads
 
 _SMALLEST: Final = 8
 """Pixels of the smallest side that a network gets."""

@@ -43,13 +43,14 @@ Rngs = Sequence[np.random.Generator]
 class Transform(Named, ABC):
     """Maps an image batch to an image batch of the same shape.
 
-    Subclasses are frozen dataclasses whose fields are their settings, all with defaults. They
-    write `apply`, and need not check anything. The same image gives the same result in any batch.
+    Subclasses are frozen dataclasses; their fields are their settings, all with defaults. They
+    write `apply(images)`, or `apply(images, rngs)` if they are random, and check nothing. The same
+    image must give the same result in any batch.
 
     Attributes:
-        uses: What it serves as: "attack", "correction", "degradation"; for lists.
-        random: Whether it draws its settings per image; then `apply` takes a generator per image.
-        differentiable: Whether `apply_float` gives gradients.
+        uses: Its uses, "attack", "correction" or "degradation", for lists.
+        random: Whether settings are drawn for each image; then `apply` takes generators, too.
+        differentiable: Whether `apply` also takes float RGB in [0, 1] and passes gradients.
         version: Raised when the pixels change, so that cached results are not used again.
 
     Example:
@@ -123,16 +124,27 @@ class Transform(Named, ABC):
         return result.to(images.device)
 
     @abstractmethod
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
-        """Returns the transformed copy of a checked batch of at least one image."""
+    def apply(self, images: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
+        """Returns the transformed copy of a checked batch of at least one image.
+
+        Args:
+            images: Image batch; not to be changed.
+            *args: For random transforms alone, `rngs`: a generator for each image.
+            **kwargs: None; subclasses declare `apply(images)` or `apply(images, rngs)`.
+        """
 
     def apply_float(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the same transform of float RGB in [0, 1] with gradients, without rounding.
+        """Returns the same transform without rounding, with gradients.
+
+        Shape:
+            float RGB (N, 3, H, W) in [0, 1] to the same.
 
         Raises:
             NotImplementedError: If the transform is not `differentiable`.
         """
-        raise NotImplementedError(f"{self.name} has no gradients")
+        if not self.differentiable:
+            raise NotImplementedError(f"{self.name} has no gradients")
+        return self.apply(images)
 
     def fingerprint(self) -> str:
         """Returns a text that differs when the transform would give other pixels.
@@ -163,11 +175,7 @@ class Identity(Transform):
         """Always."""
         return True
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
-        """Returns `images` itself."""
-        return images
-
-    def apply_float(self, images: torch.Tensor) -> torch.Tensor:
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns `images` itself."""
         return images
 
@@ -217,7 +225,7 @@ class Chain(Transform):
     def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
         """Returns the images after the last step."""
         for step in self.steps:
-            images = step(images, rngs=rngs if step.random else None)
+            images = step(images, rngs=(rngs or None) if step.random else None)
         return images
 
     def apply_float(self, images: torch.Tensor) -> torch.Tensor:

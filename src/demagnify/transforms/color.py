@@ -1,4 +1,4 @@
-"""Fewer levels, fewer colours."""
+"""Fewer grey levels, fewer colours."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pydantic import Field
 from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from demagnify.transforms import kernels
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
+from demagnify.transforms.base import TRANSFORMS, Transform
 
 
 @TRANSFORMS.register("bits")
 @dataclass(frozen=True)
 class Bits(Transform):
-    """Reduces each channel to fewer bits, the levels spread evenly over 0 to 255.
+    """Reduces each channel to fewer bits; the levels are spread evenly over 0 to 255.
 
     Xu, Evans & Qi, "Feature Squeezing: Detecting Adversarial Examples in Deep Neural Networks",
     NDSS 2018.
@@ -28,30 +28,26 @@ class Bits(Transform):
     family = "bits"
     depth: Annotated[int, Field(ge=1, le=7)] = 5
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the copy with fewer levels."""
         steps = 2**self.depth - 1
         levels = images.float().mul_(steps / 255).round_()
-        return kernels.to_uint8(levels.mul_(255 / steps))
+        return kernels.finish(levels.mul_(255 / steps), images)
 
 
 @TRANSFORMS.register("grey")
 @dataclass(frozen=True)
 class Grey(Transform):
-    """Takes the colour away (luma of ITU-R BT.601); an image without colour stays as it is.
+    """Removes the colour (luma of ITU-R BT.601); an image without colour stays as it is.
 
-    Super-resolution networks and JPEG treat colour otherwise than brightness; grey leaves only
-    what both keep best.
+    Super-resolution networks and JPEG treat colour otherwise than brightness; both keep brightness
+    best.
     """
 
     family = "grey"
     differentiable = True
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the grey copy, three equal channels."""
         grey: torch.Tensor = rgb_to_grayscale(images, num_output_channels=3)
         return grey.contiguous()
-
-    def apply_float(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the grey images, with gradients."""
-        return rgb_to_grayscale(images, num_output_channels=3)  # type: ignore[no-any-return]

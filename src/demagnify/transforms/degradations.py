@@ -1,17 +1,14 @@
-"""What may be done to a face without any network: ordinary filters, drawn at random.
+"""Ordinary filters, drawn at random, that imitate the traces of super-resolution networks.
 
-What super-resolution networks leave behind (lost resolution, edges that are too sharp, textures
-painted over or made up, the grid of the upsampling layer) is imitated by filters whose settings
-are drawn anew for every face, so that a detector cannot learn one network's traces by heart.
+Networks leave lost resolution, edges that are too sharp, textures painted over or made up, and the
+grid of the upsampling layer. The settings of a filter are drawn anew for every face, so that a
+detector cannot learn the traces of one network by heart.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import cv2
@@ -20,9 +17,11 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify.core import specs
+from demagnify.core.images import Pixels, from_batch, to_batch
 from demagnify.core.rng import generator
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform, content_numbers
+from demagnify.transforms.base import IDENTITY, TRANSFORMS, Rngs, Transform, content_numbers
 from demagnify.transforms.catalogue import DEGRADATIONS
+from demagnify.transforms.kernels import threads
 from demagnify.transforms.resampling import check_size
 from demagnify.transforms.transform_set import TransformSet
 
@@ -51,22 +50,27 @@ class Degradation(Transform):
 
     Attributes:
         filter: Changes one image.
+
+    Example:
+        >>> import numpy as np
+        >>> from demagnify.transforms import create
+        >>> images = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+        >>> create("blurred")(images, rngs=[np.random.default_rng(n) for n in range(2)]).shape
+        torch.Size([2, 3, 32, 32])
     """
 
     uses = ("degradation",)
     random = True
     filter: ClassVar[Filter]
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
+    def apply(self, images: torch.Tensor, rngs: Rngs) -> torch.Tensor:
         """Returns the degraded copies."""
-        pixels = images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
-        def work(place: int) -> NDArray[np.uint8]:
-            changed = self.degrade(pixels[place].astype(np.float32), rngs[place])
+        def work(pixels: Pixels, rng: Rng) -> Pixels:
+            changed = self.degrade(pixels.astype(np.float32), rng)
             return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 
-        done = np.stack(list(threads().map(work, range(len(pixels)))))
-        return torch.from_numpy(done).permute(0, 3, 1, 2).to(images.device)
+        return to_batch(list(threads().map(work, from_batch(images), rngs))).to(images.device)
 
     def degrade(self, pixels: Floats, rng: Rng) -> Floats:
         """Degrades one image, float32 RGB (H, W, 3) in 0-255; values may overshoot."""
@@ -90,39 +94,13 @@ def degradation(name: str) -> Callable[[Filter], Filter]:
     return decorate
 
 
-def degrade(
-    kinds: TransformSet,
-    images: torch.Tensor,
-    numbers: NDArray[np.int64],
-    indices: NDArray[np.int64],
-    *,
-    seed: int,
-    epoch: int,
-) -> torch.Tensor:
-    """Applies random transforms by number; what is drawn does not depend on the batch.
-
-    Args:
-        kinds: The transforms.
-        images: Image batch, uint8 RGB (N, 3, H, W).
-        numbers: int64 (N,), the number of each image's transform.
-        indices: int64 (N,), which images of a data set they are.
-        seed: Of all settings that are drawn.
-        epoch: The pass over the data; another one draws other settings.
-    """
-    rngs = [
-        generator(seed, "degradation", epoch, int(index), int(number))
-        for index, number in zip(indices, numbers, strict=True)
-    ]
-    return kinds.apply(images, torch.from_numpy(numbers), rngs=rngs)
-
-
 @TRANSFORMS.register("filters")
 @dataclass(frozen=True)
 class Filters(Transform):
     """Degrades each image in one way, drawn with its settings from the image's own pixels.
 
-    As an attack it is what anyone can do without a network. In training it stands in for networks:
-    a defence that learned from it has seen no super-resolution at all.
+    Anyone can attack so without a network. In training it replaces networks: a defence that
+    learned from it has seen no super-resolution at all.
 
     Attributes:
         kind: The degradation; empty for all of `DEGRADATIONS`.
@@ -151,18 +129,25 @@ class Filters(Transform):
             TRANSFORMS.get(kind)
         return cls(kind) if kind else plain
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the degraded images; computed on the CPU."""
         check_size(images, _SMALLEST)
-        names = [self.kind] if self.kind else DEGRADATIONS
-        kinds = TransformSet.create(["identity", *names])
-        indices = np.array(content_numbers(images), dtype=np.int64)
-        return degrade(kinds, images, 1 + indices % len(names), indices, seed=0, epoch=0)
+        kinds = TransformSet.create([IDENTITY, *self._kinds])
+        contents = content_numbers(images)
+        numbers = [1 + content % len(self._kinds) for content in contents]
+        rngs = [
+            generator(0, "degradation", 0, content, number)
+            for content, number in zip(contents, numbers, strict=True)
+        ]
+        return kinds.apply(images, torch.tensor(numbers), rngs=rngs)
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return (self.kind,) if self.kind else DEGRADATIONS
 
     def fingerprint(self) -> str:
         """Returns the version of the procedure and the kinds."""
-        names = [self.kind] if self.kind else DEGRADATIONS
-        return f"filters v{self.version} {' '.join(names)}"
+        return f"filters v{self.version} {' '.join(self._kinds)}"
 
 
 @degradation("resampled")
@@ -345,9 +330,3 @@ def _shuffle(channels: Floats, step: int) -> Floats:
     height, width = channels.shape[:2]
     blocks = channels.reshape(height, width, step, step, 3).transpose(0, 2, 1, 3, 4)
     return np.ascontiguousarray(blocks.reshape(height * step, width * step, 3))
-
-
-@cache
-def threads() -> ThreadPoolExecutor:
-    """Returns the threads that filter images; OpenCV releases the interpreter meanwhile."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="degradation")

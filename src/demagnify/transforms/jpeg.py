@@ -10,7 +10,7 @@ from pydantic import Field
 
 from demagnify.core.images import decode, encode_jpeg
 from demagnify.transforms import kernels
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
+from demagnify.transforms.base import TRANSFORMS, Transform
 from demagnify.transforms.resampling import check_size
 
 
@@ -42,7 +42,7 @@ class Jpeg(Transform):
         """The name."""
         return self.name
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the compressed copy."""
         check_size(images, 1)
         sampling: Literal["4:2:0", "4:4:4"] = "4:2:0" if self.chroma == 420 else "4:4:4"

@@ -1,7 +1,8 @@
-"""Filters that several transforms share: OpenCV on the CPU, torch on other devices.
+"""Filters that several transforms share.
 
-On the CPU OpenCV needs a fifth to a tenth of the time that torch and torchvision need for the same
-filter, and kornia more than either. What the two ways give differs by rounding, one level in 255.
+Each takes uint8 batches, 0-255, and float batches in [0, 1]. OpenCV filters uint8 batches on the
+CPU, in a fifth to a tenth of the time of torch, torchvision or kornia. torch filters batches on
+other devices, which differ from OpenCV's by one grey level at most, and floats, with gradients.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,8 +26,8 @@ from demagnify.transforms import resampling
 
 Image = NDArray[Any]
 
-_FEW: Final = 4
-"""So many images are not worth the threads."""
+_FEW = 4
+"""Threads cost more than they save for so many images."""
 
 
 def each(images: torch.Tensor, work: Callable[[Pixels], Image]) -> torch.Tensor:
@@ -39,94 +41,61 @@ def each(images: torch.Tensor, work: Callable[[Pixels], Image]) -> torch.Tensor:
         uint8 (N, 3, H', W') on the device of `images`.
     """
     pixels = from_batch(images)
-    if len(pixels) <= _FEW:
-        done = [work(one) for one in pixels]
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            done = list(pool.map(work, pixels))
+    done = map(work, pixels) if len(pixels) <= _FEW else threads().map(work, pixels)
     return to_batch([np.asarray(one, dtype=np.uint8) for one in done]).to(images.device)
 
 
+@cache
+def threads() -> ThreadPoolExecutor:
+    """Returns the threads that filter images; OpenCV and Pillow release the interpreter."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="transform")
+
+
+# Threads do not survive a fork: the workers of a DataLoader start their own.
+os.register_at_fork(after_in_child=threads.cache_clear)
+
+
+def opencv_fits(images: torch.Tensor) -> bool:
+    """Returns whether OpenCV can filter the batch: uint8 on the CPU."""
+    return images.is_cpu and images.dtype == torch.uint8
+
+
+def grey_level(images: torch.Tensor) -> float:
+    """Returns the distance between two grey levels: 1 in a uint8 batch, 1/255 in a float one."""
+    return 1 / 255 if images.is_floating_point() else 1.0
+
+
+def finish(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Clips float values to the range of `like`, and rounds them where `like` is uint8."""
+    if like.is_floating_point():
+        return values.clamp(0, 1)
+    return values.round_().clamp_(0, 255).to(torch.uint8)
+
+
 def gaussian(images: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Gaussian blur of a uint8 batch, cut off beyond two sigmas, borders mirrored."""
-    if images.is_cpu:
-        size = (_gaussian_side(sigma),) * 2
+    """Blurs a batch with a Gaussian that is cut off beyond two sigmas; borders are mirrored."""
+    side = 2 * math.ceil(2 * sigma) + 1
+    if opencv_fits(images):
+        border = cv2.BORDER_REFLECT101
         return each(
-            images, lambda one: cv2.GaussianBlur(one, size, sigma, borderType=cv2.BORDER_REFLECT101)
+            images, lambda one: cv2.GaussianBlur(one, (side, side), sigma, borderType=border)
         )
-    return gaussian_on_device(images, sigma)
-
-
-def gaussian_on_device(images: torch.Tensor, sigma: float) -> torch.Tensor:
-    """Does the same on the device of `images`; of a float batch with gradients."""
-    side = _gaussian_side(sigma)
     blurred: torch.Tensor = gaussian_blur(images, [side, side], [sigma, sigma])
     return blurred
 
 
-def _gaussian_side(sigma: float) -> int:
-    return 2 * math.ceil(2 * sigma) + 1
-
-
 def median(images: torch.Tensor, side: int) -> torch.Tensor:
     """Median of the side x side neighbourhood of a uint8 batch, per channel, borders repeated."""
-    if images.is_cpu:
+    if opencv_fits(images):
         return each(images, lambda one: cv2.medianBlur(one, side))
-    return median_on_device(images, side)
-
-
-def median_on_device(images: torch.Tensor, side: int) -> torch.Tensor:
-    """Does what `median` does, on the device of `images`."""
     height, width = images.shape[-2:]
     framed = functional.pad(images.float(), [side // 2] * 4, mode="replicate").to(torch.uint8)
-    shifted = [
+    moved = [
         framed[..., row : row + height, column : column + width]
         for row in range(side)
         for column in range(side)
     ]
-    return torch.stack(shifted).median(dim=0).values
-
-
-def shrink(images: torch.Tensor, scale: float) -> torch.Tensor:
-    """Shrinks a uint8 batch by area averaging, to at least one pixel."""
-    if images.is_cpu:
-        height, width = small_size(images, scale)
-        return each(
-            images, lambda one: cv2.resize(one, (width, height), interpolation=cv2.INTER_AREA)
-        )
-    return shrink_on_device(images, scale)
-
-
-def shrink_on_device(images: torch.Tensor, scale: float) -> torch.Tensor:
-    """Does what `shrink` does, on the device of `images`."""
-    height, width = small_size(images, scale)
-    small = resampling.area_resize(resampling.to_float(images), height, width)
-    return resampling.to_uint8(small)
-
-
-def small_size(images: torch.Tensor, scale: float) -> tuple[int, int]:
-    """Returns height and width after shrinking by `scale`, at least one pixel each."""
-    height, width = (max(1, resampling.small_side(side, scale)) for side in images.shape[-2:])
-    return height, width
-
-
-def enlarge(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Enlarges a uint8 batch with bicubic interpolation (a = -0.75)."""
-    if images.is_cpu:
-        return each(
-            images, lambda one: cv2.resize(one, (width, height), interpolation=cv2.INTER_CUBIC)
-        )
-    return enlarge_on_device(images, height, width)
-
-
-def enlarge_on_device(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Does what `enlarge` does, on the device of `images`."""
-    return to_uint8(functional.interpolate(images.float(), size=(height, width), mode="bicubic"))
-
-
-def to_uint8(values: torch.Tensor) -> torch.Tensor:
-    """Rounds and clips float values on the scale 0-255, in place where that is possible."""
-    return values.round_().clamp_(0, 255).to(torch.uint8)
+    return torch.stack(moved).median(dim=0).values
 
 
 def bilateral(images: torch.Tensor, *, levels: float, pixels: float) -> torch.Tensor:
@@ -138,3 +107,27 @@ def bilateral(images: torch.Tensor, *, levels: float, pixels: float) -> torch.Te
         pixels: Standard deviation in pixels.
     """
     return each(images, lambda one: cv2.bilateralFilter(one, 5, levels, pixels))
+
+
+def shrink(images: torch.Tensor, scale: float) -> torch.Tensor:
+    """Shrinks a batch by area averaging, to at least one pixel.
+
+    OpenCV rounds otherwise than `resampling.shrink`, by which attacks shrink: by one grey level.
+    """
+    height, width = (max(1, resampling.small_side(side, scale)) for side in images.shape[-2:])
+    if opencv_fits(images):
+        size = (width, height)
+        return each(images, lambda one: cv2.resize(one, size, interpolation=cv2.INTER_AREA))
+    if images.is_floating_point():
+        return resampling.area_resize(images, height, width)
+    small = resampling.area_resize(resampling.to_float(images), height, width)
+    return resampling.to_uint8(small)
+
+
+def enlarge(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Enlarges a batch with bicubic interpolation (a = -0.75)."""
+    if opencv_fits(images):
+        size = (width, height)
+        return each(images, lambda one: cv2.resize(one, size, interpolation=cv2.INTER_CUBIC))
+    large = functional.interpolate(images.float(), size=(height, width), mode="bicubic")
+    return finish(large, images)

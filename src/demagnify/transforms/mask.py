@@ -1,4 +1,4 @@
-"""Hiding a part of the face: the paper's corrective transformation, and its relatives."""
+"""Masks hide a part of the face: the paper's corrective transformation, and its relatives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import torch
 from pydantic import Field
 
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
+from demagnify.transforms.base import TRANSFORMS, Transform
 
 
 @TRANSFORMS.register("mask-center")
@@ -28,21 +28,14 @@ class MaskCenter(Transform):
     differentiable = True
     share: Annotated[float, Field(gt=0, le=1)] = 64 / 224
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns a copy with the square set to zero."""
-        return self._masked(images)
-
-    def _masked(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         side = round(self.share * min(height, width))
         top, left = (height - side) // 2, (width - side) // 2
         masked = images.clone()
         masked[:, :, top : top + side, left : left + side] = 0
         return masked
-
-    def apply_float(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the masked images, with gradients."""
-        return self._masked(images)
 
 
 class Region(NamedTuple):
@@ -58,7 +51,7 @@ class Region(NamedTuple):
 class MaskRegion(Transform):
     """Sets a fixed part of a square face crop to zero, in all channels.
 
-    Landmarks are not looked for. In crops as `demagnify.data.face_finding` makes them (the box that
+    No landmarks are looked for. In crops as `demagnify.data.face_finding` makes them (the box that
     YuNet finds, 10 % wider on each end) the eyes of 120 portraits lie at 0.36 and 0.64 of the
     width and 0.40 of the height, the tip of the nose at (0.50, 0.56), the corners of the mouth at
     (0.38, 0.69) and (0.62, 0.69), each within about 0.05; the rectangles allow for that. In crops
@@ -67,26 +60,22 @@ class MaskRegion(Transform):
     Hiding whole parts of the face is the Face-Cutout of Das et al., "Towards Solving the DeepFake
     Problem: An Analysis on Improving DeepFake Detection using Dynamic Face Augmentation", ICCV
     Workshops 2021, there used in training.
+
+    Attributes:
+        region: The rectangle.
     """
 
     differentiable = True
     region: ClassVar[Region]
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns a copy with the region set to zero."""
-        return self._masked(images)
-
-    def _masked(self, images: torch.Tensor) -> torch.Tensor:
         height, width = images.shape[-2:]
         top, bottom = round(self.region.top * height), round(self.region.bottom * height)
         left, right = round(self.region.left * width), round(self.region.right * width)
         masked = images.clone()
         masked[:, :, top:bottom, left:right] = 0
         return masked
-
-    def apply_float(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the masked images, with gradients."""
-        return self._masked(images)
 
 
 @TRANSFORMS.register("mask-eyes")

@@ -1,4 +1,4 @@
-"""Noise: what drowns weak traces."""
+"""Noise that covers fine traces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import Field
 
 from demagnify.core.rng import torch_generator
 from demagnify.transforms import kernels
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
+from demagnify.transforms.base import TRANSFORMS, Transform
 
 
 @TRANSFORMS.register("noise")
@@ -21,7 +21,7 @@ class Noise(Transform):
 
     Cohen, Rosenfeld & Kolter, "Certified Adversarial Robustness via Randomized Smoothing", ICML
     2019, with one draw. As the pattern is fixed, the same image gives the same bits in any batch;
-    whoever knows this package knows it.
+    an attacker can read the pattern in this package.
 
     Attributes:
         sigma: Standard deviation in grey levels, above 0, at most 64.
@@ -31,15 +31,10 @@ class Noise(Transform):
     differentiable = True
     sigma: Annotated[float, Field(gt=0, le=64)] = 4.0
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the noisy copy."""
         pattern = _pattern(*images.shape[-2:]).to(images.device)
-        return kernels.to_uint8(images + self.sigma * pattern)
-
-    def apply_float(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the noisy images, with gradients."""
-        pattern = _pattern(*images.shape[-2:]).to(images)
-        return (images + self.sigma / 255 * pattern).clamp(0, 1)
+        return kernels.finish(images + self.sigma * kernels.grey_level(images) * pattern, images)
 
 
 @lru_cache(maxsize=4)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 import torch
 from pydantic import Field
-from torch.nn import functional
 
 from demagnify.core.errors import BadConfigError
 from demagnify.core.specs import Part, make_from
 from demagnify.transforms import kernels
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
-from demagnify.transforms.resampling import area_resize, enlarge, to_float
+from demagnify.transforms.base import TRANSFORMS, Transform
+from demagnify.transforms.resampling import enlarge, to_float
 from demagnify.transforms.super_resolution.attack import Geometry, Magnification, Variant
 
 if TYPE_CHECKING:
@@ -37,16 +36,10 @@ class DownUp(Transform):
     differentiable = True
     scale: Annotated[float, Field(gt=1, le=8)] = 2.0
 
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
+    def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the copy without its finest details."""
         height, width = images.shape[-2:]
         return kernels.enlarge(kernels.shrink(images, self.scale), height, width)
-
-    def apply_float(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns the images without their finest details, with gradients."""
-        height, width = images.shape[-2:]
-        small = area_resize(images, *kernels.small_size(images, self.scale))
-        return functional.interpolate(small, (height, width), mode="bicubic").clamp(0, 1)
 
 
 @TRANSFORMS.register("bicubic")
