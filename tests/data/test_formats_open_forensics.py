@@ -302,7 +302,9 @@ def test_settings_are_checked(root):
 
 
 def test_a_setting_of_another_format_is_named(root):
-    with pytest.raises(BadConfigError, match="the format openforensics has no setting frames"):
+    with pytest.raises(
+        BadConfigError, match="the format openforensics: frames is no known setting"
+    ):
         Manifest.load(root, frames=3)
 
 

@@ -12,7 +12,7 @@ from demagnify.agents import state
 from demagnify.agents.policy import Policy
 from demagnify.agents.state import StateEncoder
 from demagnify.core import artifacts
-from demagnify.core.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.transforms import TransformSet, create
 
 
@@ -57,10 +57,8 @@ class DefenseAbout(BaseModel):
         try:
             return cls.model_validate(card.get("defense"))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(["defense", *map(str, first["loc"])])
             raise BadArtifactError(
-                f"{folder / artifacts.CARD}: {where}: {first['msg']}",
+                f"{folder / artifacts.CARD}: {first_finding(error, inside='defense')}",
                 hint="use the demagnify that wrote it, or train again",
             ) from error
 

@@ -7,6 +7,13 @@ keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class DemagnifyError(Exception):
     """Base of all errors that a user can cause and mend.
@@ -63,3 +70,24 @@ class BadOutputError(DemagnifyError):
 
 class DemagnifyWarning(UserWarning):
     """Something that the user should know, though the work goes on."""
+
+
+def first_finding(
+    error: ValidationError, *, inside: str = "", known: Iterable[str] = (), noun: str = "setting"
+) -> str:
+    """Returns the first of pydantic's findings in one line: "a.b: Input should be ...".
+
+    Args:
+        error: What a model refused.
+        inside: The place of the model in its document, put before the finding's own.
+        known: Names that an unknown one may have been meant for.
+        noun: What an unknown name is called.
+    """
+    finding = error.errors(include_url=False)[0]
+    place = ".".join([*filter(None, [inside]), *map(str, finding["loc"])]) or "the document"
+    if finding["type"] != "extra_forbidden":
+        return f"{place}: {finding['msg'].removeprefix('Value error, ')}"
+    names = list(known)
+    close = get_close_matches(str(finding["loc"][-1]), names, n=1)
+    meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none'}"
+    return f"{place} is no known {noun}; {meant}"

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from demagnify.core.errors import BadConfigError
+from demagnify.core.errors import BadConfigError, first_finding
 from demagnify.core.registry import Registry
 
 JOIN: Final = "+"
@@ -149,9 +149,7 @@ def make_from(
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"][:1]))
-        raise BadConfigError(f"the {noun} {spec!r}: {where}: {first['msg']}") from error
+        raise BadConfigError(f"the {noun} {spec!r}: {first_finding(error)}") from error
 
 
 def family_of(registry: Registry[Any], spec: str) -> str:

@@ -14,7 +14,7 @@ from torch import nn
 
 from demagnify.core import artifacts, progress
 from demagnify.core.devices import Precision, autocast, computes_in_bfloat16, pick_device
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.core.images import check_batch
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import backbones
@@ -330,10 +330,8 @@ def _read_about(card: Mapping[str, Any], folder: Path) -> About:
     try:
         return About.model_validate(card.get("detector"))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["detector", *map(str, first["loc"])])
         raise BadArtifactError(
-            f"{folder / artifacts.CARD}: {where}: {first['msg']}",
+            f"{folder / artifacts.CARD}: {first_finding(error, inside='detector')}",
             hint="use the demagnify that wrote it, or train again",
         ) from error
 

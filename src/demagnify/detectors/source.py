@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -20,7 +19,7 @@ from pydantic import (
 )
 
 from demagnify.core import specs
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.detectors.heads import HeadName
 from demagnify.detectors.preprocessing import (
     Channels,
@@ -113,7 +112,7 @@ class Options(BaseModel):
         try:
             return Preprocessing.model_validate({**defaults, **named})
         except ValidationError as error:
-            raise BadConfigError(f"{what}: {_first(error)}") from error
+            raise BadConfigError(f"{what}: {_finding(error)}") from error
 
 
 def split(spec: str) -> tuple[str, dict[str, object]]:
@@ -178,21 +177,11 @@ def check(options: Mapping[str, object], where: str) -> Options:
     try:
         return Options.model_validate(dict(options))
     except ValidationError as error:
-        raise BadConfigError(f"{where}: {_first(error)}") from error
+        raise BadConfigError(f"{where}: {_finding(error)}") from error
 
 
-def _first(error: ValidationError) -> str:
-    """The first thing that is wrong, in one line."""
-    found = error.errors()[0]
-    where = ".".join(str(part) for part in found["loc"])
-    if found["type"] == "extra_forbidden":
-        close = get_close_matches(where, Options.model_fields, n=1)
-        meant = (
-            f"did you mean {close[0]}?" if close else f"known: {', '.join(Options.model_fields)}"
-        )
-        return f"{where} is no known option; {meant}"
-    message = found["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}, not {found['input']!r}" if where else message
+def _finding(error: ValidationError) -> str:
+    return first_finding(error, known=Options.model_fields, noun="option")
 
 
 class Source(BaseModel):
@@ -233,11 +222,8 @@ class Recorded(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
             raise BadArtifactError(
-                f"{folder}: the card's words about its detector are damaged: {where}: "
-                f"{first['msg']}"
+                f"{folder}: the card's entry on its detector is damaged: {first_finding(error)}"
             ) from error
 
     def find(self, folder: Path) -> Source:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from demagnify.core.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.evaluation.metrics import MetricName
 
 
@@ -416,10 +416,3 @@ def load_record(path: Path, model: type[AnyRecord], what: str, *, hint: str = ""
         return model.model_validate(document)
     except ValidationError as error:
         raise BadArtifactError(f"{path} is damaged: {first_finding(error)}", hint=hint) from error
-
-
-def first_finding(error: ValidationError) -> str:
-    """Returns the first of pydantic's findings in one line."""
-    finding = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in finding["loc"]) or "the document"
-    return f"{place}: {finding['msg']}"

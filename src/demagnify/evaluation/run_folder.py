@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from demagnify.core import rng as randomness
-from demagnify.core.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.files import atomic_folder, atomic_path, write_text
 from demagnify.core.images import Pixels, from_batch, load, save_png
 from demagnify.data.labels import label_name
@@ -23,7 +23,6 @@ from demagnify.evaluation.results import (
     UNDEFENDED,
     EvaluationResult,
     Record,
-    first_finding,
     load_record,
 )
 from demagnify.scores import LogitTable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.errors import BadConfigError, BadManifestError, first_finding
 from demagnify.core.registry import Registry
 
 if TYPE_CHECKING:
@@ -77,15 +77,8 @@ class Format(ABC, Generic[OptionsT]):
         try:
             return self.options_type.model_validate(dict(settings))
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            known = ", ".join(self.options_type.model_fields) or "none"
-            wrong = f"and its setting {place}: {first['msg']}"
-            if first["type"] == "extra_forbidden":
-                wrong = f"has no setting {place}"
-            raise BadConfigError(
-                f"the format {self.name} {wrong}", hint=f"its settings: {known}"
-            ) from error
+            finding = first_finding(error, known=self.options_type.model_fields)
+            raise BadConfigError(f"the format {self.name}: {finding}") from error
 
 
 FORMATS: Final = Registry[type[Format[Any]]](
