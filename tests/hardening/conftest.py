@@ -25,9 +25,9 @@ def faces() -> Callable[..., FaceDataset]:
     """Fakes bear a fine grid, which filters wipe out, and a broad slope, which they leave."""
 
     def make(count: int, seed: int) -> FaceDataset:
-        dice = np.random.default_rng(seed)
-        labels = dice.permutation(np.arange(count) % 2)
-        pixels = dice.integers(90, 166, (count, 3, SIZE, SIZE))
+        rng = np.random.default_rng(seed)
+        labels = rng.permutation(np.arange(count) % 2)
+        pixels = rng.integers(90, 166, (count, 3, SIZE, SIZE))
         fine = np.where((np.arange(SIZE)[:, None] + np.arange(SIZE)) % 2, 40, -40)
         broad = np.linspace(-9, 9, SIZE)
         pixels[labels == 1] += (fine + broad).astype(np.int64)

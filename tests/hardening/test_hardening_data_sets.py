@@ -28,7 +28,7 @@ def faces(tmp_path):
     return [tmp_path / "faces1", tmp_path / "faces2"]
 
 
-def test_what_a_detector_has_seen_before_stays_seen(faces, tmp_path):
+def test_attacks_seen_before_stay_seen(faces, tmp_path):
     """Once forgotten: attacks of an earlier training were called unseen after hardening."""
     start = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=1)
     start.card = {"seen_attacks": ["srgan-x4", "filters"], "sources": identify(faces[:1])}

@@ -43,11 +43,11 @@ def trained(tiny, faces, tmp_path_factory) -> Detector:
 
 
 def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, faces, tmp_path):
-    told = []
+    lines = []
     before = trained.fingerprint()
     data = faces(160, 1), faces(60, 2)
     config = QUICK.model_copy(update={"rounds": 3})
-    result = harden(data, config, tmp_path / "hard", detector=trained, log=told.append)
+    result = harden(data, config, tmp_path / "hard", detector=trained, log=lines.append)
     first, *others = result.rounds
     best = result.best
     assert best.score == max(one.score for one in (*result.rounds, *result.averages))
@@ -61,9 +61,9 @@ def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, 
     story = loaded.card["hardening"]
     assert (story["best"], story["share"]) == (best.number, best.share)
     assert loaded.threshold == pytest.approx(best.threshold)
-    assert sum(line.startswith("round ") for line in told) == len(result.rounds)
+    assert sum(line.startswith("round ") for line in lines) == len(result.rounds)
     assert [one.share for one in result.averages] == list(averaging.SHARES)
-    assert sum("weights" in line for line in told) == len(averaging.SHARES)
+    assert sum("weights" in line for line in lines) == len(averaging.SHARES)
 
 
 def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
@@ -76,7 +76,7 @@ def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, fac
         harden(data, QUICK.model_copy(update={"clean": 0.5}), output, detector=trained)
 
 
-def test_a_killed_loop_goes_on_to_the_same_bits(trained, faces, tmp_path, monkeypatch):
+def test_a_killed_loop_continues_to_the_same_bits(trained, faces, tmp_path, monkeypatch):
     data = faces(80, 1), faces(40, 2)
     whole = harden(data, QUICK, tmp_path / "whole", detector=trained)
 
@@ -206,7 +206,7 @@ def test_the_mixture_degrades_as_it_says(faces):
 
 
 def test_surrogate_networks_and_given_attacks_take_part(trained, faces, tmp_path):
-    told = []
+    lines = []
     config = QUICK.model_copy(
         update={
             "rounds": 1,
@@ -215,19 +215,19 @@ def test_surrogate_networks_and_given_attacks_take_part(trained, faces, tmp_path
     )
     data, output = (faces(80, 1), faces(40, 2)), tmp_path / "hard"
     attacks = [create("bicubic-x2", device="cpu")]
-    result = harden(data, config, output, detector=trained, attacks=attacks, log=told.append)
+    result = harden(data, config, output, detector=trained, attacks=attacks, log=lines.append)
     names = [*FILTERS_USED, "faithful-x2-1", "restoring-x4-2", "bicubic-x2"]
     assert list(result.rounds[0].degradations) == names
     assert list(result.rounds[1].choices) == ["identity", *names]
-    assert told[0].startswith("2 surrogate networks; look at ")
+    assert lines[0].startswith("2 surrogate networks; look at ")
     assert (tmp_path / "hard.rounds" / "surrogates" / "surrogates.png").stat().st_size > 1000
-    again = harden(data, config, output, detector=trained, attacks=attacks, log=told.append)
+    again = harden(data, config, output, detector=trained, attacks=attacks, log=lines.append)
     assert again.rounds == result.rounds
     with pytest.raises(BadArtifactError, match="attacks"):
         harden(data, config, output, detector=trained)
 
 
-def test_what_cannot_be_hardened_is_refused(trained, faces, tmp_path):
+def test_detectors_that_cannot_be_trained_are_refused(trained, faces, tmp_path):
     data = faces(40, 1), faces(40, 2)
     unknown = QUICK.model_copy(update={"degradations": ("blured",)})
     with pytest.raises(UnknownNameError, match="blured"):

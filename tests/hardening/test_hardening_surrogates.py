@@ -96,13 +96,13 @@ def test_the_targets_of_an_enhancing_network_are_sharp_and_its_inputs_dirtier(ph
 
 
 def test_designs_of_more_effort_get_more_steps(photographs):
-    config, told = SurrogateConfig(steps=2, batch_size=2), []
+    config, advanced = SurrogateConfig(steps=2, batch_size=2), []
     for number, steps in ((1, 2), (5, 6)):
-        told.clear()
+        advanced.clear()
         train_surrogate(
-            photographs, draw_design(0, number), config, seed=0, device=CPU, advance=told.append
+            photographs, draw_design(0, number), config, seed=0, device=CPU, advance=advanced.append
         )
-        assert sum(told) == steps
+        assert sum(advanced) == steps
 
 
 @pytest.mark.parametrize("number", [1, 4])
@@ -149,7 +149,7 @@ def test_surrogates_are_trained_once_and_always_alike(photographs, tmp_path, mon
 
 def test_surrogates_of_other_settings_or_faces_are_not_taken_for_these(photographs, tmp_path):
     config = SurrogateConfig(count=1, steps=2, batch_size=2)
-    arguments = {"folder": tmp_path / "kept", "device": CPU}
+    arguments = {"folder": tmp_path / "cached", "device": CPU}
     train_surrogates(photographs, config, seed=0, **arguments)
     longer = config.model_copy(update={"steps": 3})
     with pytest.raises(BadArtifactError, match="steps"):
@@ -187,7 +187,7 @@ def test_a_killed_training_of_surrogates_continues_with_the_next(
         return train_surrogate(faces, design, *args, **kwargs)
 
     monkeypatch.setattr(surrogate_training, "train_surrogate", spy)
-    arguments = {"seed": 0, "folder": tmp_path / "kept", "device": CPU}
+    arguments = {"seed": 0, "folder": tmp_path / "cached", "device": CPU}
     with pytest.raises(KeyboardInterrupt):
         train_surrogates(photographs, config, **arguments)
     assert len(train_surrogates(photographs, config, **arguments)) == 2

@@ -59,7 +59,7 @@ def test_faces_are_attacked_once_and_keep_their_labels(faces, tmp_path):
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 2])
-def test_a_stopped_run_goes_on_where_it_was(faces, tmp_path, stop_after):
+def test_a_stopped_run_continues(faces, tmp_path, stop_after):
     with pytest.raises(KeyboardInterrupt):
         attacked_faces(faces, Inverting(stop_after=stop_after), cache=tmp_path, batch_size=3)
     attack = Inverting()
@@ -91,7 +91,7 @@ def test_a_damaged_beginning_is_done_again(faces, tmp_path):
     np.testing.assert_array_equal(result.images, 255 - faces.images)
 
 
-def test_other_faces_and_other_attacks_are_kept_apart(faces, tmp_path):
+def test_other_faces_and_other_attacks_are_cached_apart(faces, tmp_path):
     other = faces.with_images(255 - faces.images)
     for group in (faces, other):
         for name in ("one", "two"):

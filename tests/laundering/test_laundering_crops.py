@@ -44,7 +44,7 @@ def attack_crops(source, output, transform, *, config=CROPS, log=None, **setting
     return attack_files(source, output, config, transform=transform, log=log)
 
 
-def picture(path, height=40, width=48, seed=0):
+def write_photograph(path, height=40, width=48, seed=0):
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
@@ -60,7 +60,7 @@ def rows(path):
 def labelled(tmp_path):
     source = tmp_path / "faces"
     for seed, name in enumerate(("train/real/1.png", "train/fake/1.png", "test/fake/2.png")):
-        picture(source / name, seed=seed)
+        write_photograph(source / name, seed=seed)
     (source / "metadata.csv").write_text(
         "file_name,label,split,group,camera\n"
         "train/real/1.png,real,train,p1,A\n"
@@ -108,7 +108,7 @@ def test_an_attacked_folder_can_be_attacked_again(labelled, tmp_path):
 
 def test_a_folder_without_labels_is_attacked_too(tmp_path):
     for name in ("b/photo.jpg", "b/photo.png", "a.webp"):
-        picture(tmp_path / "in" / name)
+        write_photograph(tmp_path / "in" / name)
     attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     table = rows(tmp_path / "out" / "metadata.csv")
     assert {row["original"]: row["file_name"] for row in table} == {
@@ -122,7 +122,7 @@ def test_a_folder_without_labels_is_attacked_too(tmp_path):
 
 def test_images_of_one_size_are_attacked_together(tmp_path, monkeypatch):
     for number in range(5):
-        picture(tmp_path / "in" / f"{number}.png", width=48 if number % 2 else 32)
+        write_photograph(tmp_path / "in" / f"{number}.png", width=48 if number % 2 else 32)
     attack = Counting()
     attack_crops(tmp_path / "in", tmp_path / "out", attack, batch_size=2)
     assert attack.shapes == [(2, 3, 40, 32), (2, 3, 40, 48), (1, 3, 40, 32)]
@@ -150,15 +150,15 @@ def test_only_the_chosen_label_is_attacked_and_all_are_written_alike(labelled, t
 
 
 def test_labels_are_needed_to_choose_by_them(tmp_path):
-    picture(tmp_path / "in" / "a.png")
+    write_photograph(tmp_path / "in" / "a.png")
     config = AttackConfig(content="crops", faces="reals")
     with pytest.raises(BadConfigError, match="has no labels"):
         attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2), config=config)
 
 
 def test_bad_images_are_skipped_with_their_reason(tmp_path):
-    picture(tmp_path / "in" / "good.png")
-    picture(tmp_path / "in" / "small.png", height=12, width=12)
+    write_photograph(tmp_path / "in" / "good.png")
+    write_photograph(tmp_path / "in" / "small.png", height=12, width=12)
     (tmp_path / "in" / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
     summary = attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     assert summary.quality.count == 1
@@ -170,16 +170,16 @@ def test_bad_images_are_skipped_with_their_reason(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["small.png", "broken.jpg"])
-def test_strict_stops_at_a_bad_image_and_goes_on_when_it_is_mended(tmp_path, name):
-    picture(tmp_path / "in" / "a.png")
+def test_strict_stops_at_a_bad_image_and_continues_when_it_is_mended(tmp_path, name):
+    write_photograph(tmp_path / "in" / "a.png")
     bad = tmp_path / "in" / name
     if name == "small.png":
-        picture(bad, height=12, width=12)
+        write_photograph(bad, height=12, width=12)
     else:
         bad.write_bytes(b"no picture")
     with pytest.raises(BadImageError, match=name):
         attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2), strict=True)
-    picture(bad)
+    write_photograph(bad)
     summary = attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2), strict=True)
     assert summary.quality.count == 2
 
@@ -191,7 +191,7 @@ def test_nothing_but_bad_images_is_an_error(tmp_path):
         attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
 
 
-def test_what_is_done_is_not_done_again(labelled, tmp_path):
+def test_finished_files_are_not_attacked_again(labelled, tmp_path):
     output = tmp_path / "out"
     attack_crops(labelled, output, Bicubic(2))
     table = (output / "metadata.csv").read_bytes()
@@ -202,7 +202,7 @@ def test_what_is_done_is_not_done_again(labelled, tmp_path):
     assert (output / "metadata.csv").read_bytes() == table
 
     (output / "train/real/1.png").unlink()
-    picture(labelled / "test/fake/2.png", height=44, seed=9)
+    write_photograph(labelled / "test/fake/2.png", height=44, seed=9)
     attack_crops(labelled, output, attack)
     assert sorted(attack.shapes) == [(1, 3, 40, 48), (1, 3, 44, 48)]
     assert images.load(output / "test/fake/2.png").shape == (44, 48, 3)
@@ -258,7 +258,7 @@ def test_images_with_another_label_are_chosen_anew(labelled, tmp_path):
     assert summary.quality.count == 3
 
 
-def test_a_run_that_stops_half_way_goes_on(labelled, tmp_path):
+def test_a_run_that_stops_half_way_continues(labelled, tmp_path):
     class Dying(Counting):
         def apply(self, images, rngs=()):
             if self.shapes:
@@ -286,7 +286,7 @@ def test_an_output_of_another_attack_or_other_settings_is_refused(labelled, tmp_
 
 
 def test_an_output_with_other_things_is_refused(labelled, tmp_path):
-    picture(tmp_path / "out" / "holiday.png")
+    write_photograph(tmp_path / "out" / "holiday.png")
     with pytest.raises(BadOutputError, match="not empty"):
         attack_crops(labelled, tmp_path / "out", Bicubic(2))
 
@@ -317,7 +317,7 @@ def test_a_source_without_images_is_refused(tmp_path):
 
 
 def test_no_attack_gives_equal_pixels(tmp_path):
-    pixels = picture(tmp_path / "in" / "a.png")
+    pixels = write_photograph(tmp_path / "in" / "a.png")
     summary = attack_crops(tmp_path / "in", tmp_path / "out", Identity())
     np.testing.assert_array_equal(images.load(tmp_path / "out" / "a.png"), pixels)
     assert summary.quality.unchanged == 1
@@ -332,7 +332,7 @@ def test_an_attack_that_breaks_its_contract_is_not_passed_over(tmp_path):
 
         family = "broken"
 
-    picture(tmp_path / "in" / "a.png")
+    write_photograph(tmp_path / "in" / "a.png")
     with pytest.raises((BadImageError, ImageContractError), match="turned"):
         attack_crops(tmp_path / "in", tmp_path / "out", Broken())
 
@@ -341,8 +341,8 @@ def test_an_attack_that_breaks_its_contract_is_not_passed_over(tmp_path):
     ("height", "width", "content"), [(64, 64, "crops"), (64, 48, "photos"), (600, 600, "photos")]
 )
 def test_small_squares_are_taken_for_crops(tmp_path, height, width, content):
-    picture(tmp_path / "in" / "a.png", 64, 64)
-    picture(tmp_path / "in" / "b.png", height, width)
+    write_photograph(tmp_path / "in" / "a.png", 64, 64)
+    write_photograph(tmp_path / "in" / "b.png", height, width)
     config = AttackConfig()
     if content == "crops":
         summary = attack_crops(tmp_path / "in", tmp_path / "out", Identity(), config=config)
@@ -357,7 +357,7 @@ def test_small_squares_are_taken_for_crops(tmp_path, height, width, content):
 
 def test_a_figure_of_the_first_images_stands_beside_the_folder(tmp_path):
     for seed, width in enumerate((48, 64, 48)):
-        picture(tmp_path / "in" / f"{seed}.png", width=width, seed=seed)
+        write_photograph(tmp_path / "in" / f"{seed}.png", width=width, seed=seed)
     summary = attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
     assert summary.figure == tmp_path / "out.png"
     assert images.load(summary.figure).shape[2] == 3

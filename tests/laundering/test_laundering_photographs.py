@@ -272,7 +272,7 @@ def test_photographs_of_the_other_label_are_not_even_searched(tmp_path):
     assert (summary.quality.count, summary.unattacked) == (1, 1)
 
 
-def test_frames_of_videos_are_told_to_be_given_as_images(tmp_path):
+def test_a_video_is_refused_with_the_hint_to_give_images(tmp_path):
     video = Record(tmp_path / "v.mp4", 1, "all", "v", frame=3)
     source = Source(video.path, "v.mp4", "v.png", (video,))
     config = AttackConfig()
@@ -316,7 +316,7 @@ def test_no_attack_publishes_the_same_pixels(tmp_path):
     )
 
 
-def test_a_killed_run_goes_on_without_doing_anything_twice(tmp_path):
+def test_a_killed_run_continues_without_doing_anything_twice(tmp_path):
     for seed in range(6):
         write(tmp_path / "in" / f"{seed}.png", noise(48, 48, seed))
     script = textwrap.dedent("""

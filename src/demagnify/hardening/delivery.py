@@ -78,8 +78,9 @@ class Delivery(Transform):
             sizes[face.shape].append(number)
         for numbers in sizes.values():
             batch = to_batch([_rounded(faces[number]) for number in numbers])
-            own = [rngs[number] for number in numbers] if self.rebuild.random else None
-            for number, one in zip(numbers, from_batch(self.rebuild(batch, rngs=own)), strict=True):
+            few = [rngs[number] for number in numbers] if self.rebuild.random else None
+            attacked = from_batch(self.rebuild(batch, rngs=few))
+            for number, one in zip(numbers, attacked, strict=True):
                 rebuilt[number] = one.astype(np.float32)
         return rebuilt
 

@@ -214,6 +214,7 @@ class _Loop:
     @cached_property
     def validation(self) -> Validation:
         """Scores every round."""
+        # Older than the present words, these purposes of random numbers decide on the results.
         chosen = draw_by_group(self.val, self.config.validation_faces, self.config.seed, "judged")
         faces = self.val.subset(chosen)
         return Validation(faces, self.pool, self.config.seed, self.rounds_folder)

@@ -169,9 +169,9 @@ def _unlabelled(folder: Path, save_as: SaveAs, *, strict: bool) -> Sources:
         else:
             skip(path, "the file's name is not UTF-8")
     if not names:
-        told = f"; the first of {len(skipped)} skipped: {skipped[0]}" if skipped else ""
+        first = f"; the first of {len(skipped)} skipped: {skipped[0]}" if skipped else ""
         raise BadManifestError(
-            f"{folder}: there is no image{told}", hint="give a folder of photographs"
+            f"{folder}: there is no image{first}", hint="give a folder of photographs"
         )
     return Sources(folder, save_as, names=names, skipped=skipped)
 
