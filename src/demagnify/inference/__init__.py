@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from demagnify.inference.picture import draw_verdict
-from demagnify.inference.verdicts import FaceVerdict, PhotoVerdict, detect
+from demagnify.inference.detect import (
+    DetectionConfig,
+    FaceVerdict,
+    PhotoVerdict,
+    detect,
+    draw_verdict,
+)
 
-__all__ = ["FaceVerdict", "PhotoVerdict", "detect", "draw_verdict"]
+__all__ = ["DetectionConfig", "FaceVerdict", "PhotoVerdict", "detect", "draw_verdict"]

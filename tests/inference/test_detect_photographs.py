@@ -10,14 +10,14 @@ from PIL import Image
 from demagnify import cli
 from demagnify.agents.shipped import load_defended
 from demagnify.core import images
-from demagnify.data.face_finding import FaceFinder, crop
+from demagnify.data.face_finding import crop
 from demagnify.inference import detect
 
 pytestmark = pytest.mark.assets
 
 
 @pytest.fixture(scope="module")
-def judge():
+def defense():
     return load_defended("default", device="cpu", precision="float32")
 
 
@@ -27,8 +27,8 @@ def photos(asset):
     return sorted(asset("celeba-999").glob("*.jpg"))[:6]
 
 
-def test_every_portrait_has_a_face_and_a_verdict(photos, judge):
-    for one in detect(photos, judge, FaceFinder()):
+def test_every_portrait_has_a_face_and_a_verdict(photos, defense):
+    for one in detect(photos, defense=defense):
         assert one.problem is None
         height, width = one.pixels.shape[:2]
         for face in one.faces:
@@ -41,34 +41,34 @@ def test_every_portrait_has_a_face_and_a_verdict(photos, judge):
         assert y < height / 2 < y + box_height
 
 
-def test_verdicts_are_the_detectors_on_the_crops(photos, judge):
-    for one in detect(photos[:3], judge, FaceFinder()):
-        crops = [crop(one.pixels, face.face, size=judge.input_size) for face in one.faces]
-        decisions = judge.decide(images.to_batch(crops))
+def test_verdicts_are_the_detectors_on_the_crops(photos, defense):
+    for one in detect(photos[:3], defense=defense):
+        crops = [crop(one.pixels, face.face, size=defense.input_size) for face in one.faces]
+        decisions = defense.decide(images.to_batch(crops))
         logits = [face.logit for face in one.faces]
         np.testing.assert_allclose(logits, decisions.logits.numpy(), rtol=1e-3, atol=1e-3)
         assert [face.action for face in one.faces] == [
-            judge.actions[number].name for number in decisions.actions
+            defense.actions[number].name for number in decisions.actions
         ]
 
 
-def test_several_faces_of_one_photograph_are_judged_each(photos, judge, tmp_path):
+def test_several_faces_of_one_photograph_are_classified_each(photos, defense, tmp_path):
     row = np.concatenate([images.load(path) for path in photos[:3]], axis=1)
     images.save_png(tmp_path / "three.png", row)
-    (found,) = detect([tmp_path / "three.png"], judge, FaceFinder())
+    (found,) = detect([tmp_path / "three.png"], defense=defense)
     width = row.shape[1] // 3
     middles = sorted(face.box[0] + face.box[2] / 2 for face in found.faces)
     assert [int(middle // width) for middle in middles] == [0, 1, 2]
 
 
-def test_a_turned_photograph_has_the_same_face(photos, judge, tmp_path):
+def test_a_turned_photograph_has_the_same_face(photos, defense, tmp_path):
     upright = Image.open(photos[0])
     exif = Image.Exif()
     exif[0x0112] = 6
     upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "turned.png", exif=exif)
     upright.save(tmp_path / "upright.png")
     paths = [tmp_path / "turned.png", tmp_path / "upright.png"]
-    turned, straight = (one.to_json()["faces"] for one in detect(paths, judge, FaceFinder()))
+    turned, straight = (one.to_json()["faces"] for one in detect(paths, defense=defense))
     assert len(turned) == len(straight) == 1
     for here, there in zip(turned, straight, strict=True):
         # Equal pixels at two places of a batch: a matrix product may differ in the last bit.
@@ -77,7 +77,7 @@ def test_a_turned_photograph_has_the_same_face(photos, judge, tmp_path):
         assert here == there
 
 
-def test_the_command_judges_draws_and_skips(photos, tmp_path, monkeypatch, capsys):
+def test_the_command_classifies_draws_and_skips(photos, tmp_path, monkeypatch, capsys):
     landscape = tmp_path / "landscape.png"
     Image.linear_gradient("L").resize((200, 120)).convert("RGB").save(landscape)
     arguments = ["detect", "--json", "--device", "cpu", "--save", str(tmp_path / "drawn")]

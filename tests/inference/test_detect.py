@@ -1,5 +1,6 @@
 """Photographs in, verdicts out, without the command line."""
 
+import importlib
 import json
 import math
 
@@ -9,7 +10,6 @@ import torch
 from PIL import Image
 
 from demagnify import detectors
-from demagnify import inference as detection
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.policy import AbstainingPolicy, FixedPolicy, RandomPolicy
 from demagnify.agents.state import Thumbnail
@@ -17,9 +17,10 @@ from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError
 from demagnify.data.face_finding import Face, crop
 from demagnify.detectors import wrap
-from demagnify.inference import detect, draw_verdict, verdicts
+from demagnify.inference import DetectionConfig, detect, draw_verdict
 from demagnify.transforms import TransformSet
 
+module = importlib.import_module("demagnify.inference.detect")
 SIZE = 32
 
 
@@ -68,7 +69,7 @@ def paths(tmp_path):
 
 
 def test_each_path_has_its_verdict_in_order(paths):
-    found = list(detect(paths, defended(), CountingFinder()))
+    found = list(detect(paths, defense=defended(), finder=CountingFinder()))
     assert [one.path for one in found] == paths
     assert [len(one.faces) for one in found] == [2, 1, 0, 3, 0, 1, 1, 2, 0, 1]
     problems = [one.problem for one in found]
@@ -80,29 +81,29 @@ def test_each_path_has_its_verdict_in_order(paths):
 
 
 @pytest.mark.parametrize("at_once", [(1, 1), (2, 3), (4, 32)])
-def test_how_many_are_judged_at_once_changes_nothing(paths, monkeypatch, at_once):
-    def told():
-        return [one.to_json() for one in detect(paths, defended(), CountingFinder())]
+def test_how_many_are_classified_at_once_changes_nothing(paths, monkeypatch, at_once):
+    def results():
+        return [one.to_json() for one in detect(paths, defense=defended(), finder=CountingFinder())]
 
-    expected = told()
-    monkeypatch.setattr(verdicts, "PHOTOS_AT_ONCE", at_once[0])
-    monkeypatch.setattr(verdicts, "FACES_AT_ONCE", at_once[1])
-    assert told() == expected
+    expected = results()
+    monkeypatch.setattr(module, "PHOTOS_AT_ONCE", at_once[0])
+    monkeypatch.setattr(module, "FACES_AT_ONCE", at_once[1])
+    assert results() == expected
 
 
 def test_a_verdict_is_that_of_the_crop_and_of_nothing_else(paths):
-    judge, finder = defended(), CountingFinder()
-    for one in detect(paths, judge, finder):
+    defense, finder = defended(), CountingFinder()
+    for one in detect(paths, defense=defense, finder=finder):
         for verdict in one.faces:
             cut = crop(images.load(one.path), verdict.face, size=SIZE)
-            decision = judge.decide(images.to_batch([cut]))
+            decision = defense.decide(images.to_batch([cut]))
             assert verdict.logit == decision.logits.item()
-            assert verdict.action == judge.actions[decision.actions.item()].name
-            assert (verdict.verdict == "fake") == (decision.logits > judge.threshold).item()
+            assert verdict.action == defense.actions[decision.actions.item()].name
+            assert (verdict.verdict == "fake") == (decision.logits > defense.threshold).item()
 
 
 def test_only_what_is_asked_for_is_read(paths):
-    first = next(detect(paths, defended(), CountingFinder()))
+    first = next(detect(paths, defense=defended(), finder=CountingFinder()))
     assert first.path == paths[0]
 
 
@@ -128,7 +129,7 @@ def test_a_score_is_above_a_half_exactly_where_the_verdict_is_fake(
 
     detector = wrap(Fixed(), name="fixed", threshold=threshold)
     path = photograph(tmp_path / "a.png", 0, 1)
-    (found,) = detect([path], undefended_at(detector), CountingFinder())
+    (found,) = detect([path], defense=undefended_at(detector), finder=CountingFinder())
     told = json.loads(json.dumps(found.to_json()))["faces"][0]
     assert told["verdict"] == verdict
     assert (told["score"] > 0.5) == (verdict == "fake")
@@ -137,9 +138,9 @@ def test_a_score_is_above_a_half_exactly_where_the_verdict_is_fake(
 
 
 def undefended_at(detector):
-    judge = undefended(detector)
-    judge.input_size = SIZE
-    return judge
+    defense = undefended(detector)
+    defense.input_size = SIZE
+    return defense
 
 
 def test_a_logit_that_is_no_number_is_no_verdict(tmp_path):
@@ -147,7 +148,7 @@ def test_a_logit_that_is_no_number_is_no_verdict(tmp_path):
     detector.network.classifier.bias.data[:] = math.nan
     path = photograph(tmp_path / "a.png", 0, 1)
     with pytest.raises(BadConfigError, match="no finite number"):
-        list(detect([path], undefended(detector), CountingFinder()))
+        list(detect([path], defense=undefended(detector), finder=CountingFinder()))
 
 
 class BorderFinder:
@@ -158,7 +159,7 @@ class BorderFinder:
 
 def test_boxes_end_where_the_photograph_ends(tmp_path):
     path = photograph(tmp_path / "a.png", 0, 1)
-    (found,) = detect([path], defended(), BorderFinder())
+    (found,) = detect([path], defense=defended(), finder=BorderFinder())
     assert [face.box for face in found.faces] == [(0, 0, 21.5, 36), (40, 70, 20, 30)]
     assert [face["box"] for face in found.to_json()["faces"]] == [
         [0, 0, 21.5, 36],
@@ -177,7 +178,7 @@ def test_a_drawn_verdict_frames_the_face_and_leaves_the_rest(tmp_path):
     assert rows.min() < 80, "the words stand above the face"
     assert (rows.max(), columns.min()) == (170, 60)
     assert not changed[90:160, 70:130].any()
-    assert tuple(picture[150, 60]) == detection.picture.COLOURS[found.faces[0].verdict]
+    assert tuple(picture[150, 60]) == module.COLOURS[found.faces[0].verdict]
 
 
 @pytest.mark.parametrize(
@@ -197,32 +198,81 @@ def verdict_with_box(path, box):
         def find(self, pixels):
             return [Face(box, np.zeros((5, 2), dtype=np.float32), 0.9)]
 
-    (found,) = detect([path], defended(), Finder())
+    (found,) = detect([path], defense=defended(), finder=Finder())
     return found
 
 
 def test_what_could_not_be_read_cannot_be_drawn(tmp_path):
-    (found,) = detect([tmp_path / "none.png"], defended(), CountingFinder())
+    (found,) = detect([tmp_path / "none.png"], defense=defended(), finder=CountingFinder())
     with pytest.raises(BadImageError, match=r"none\.png: there is no such file"):
         draw_verdict(found)
 
 
-def test_a_withheld_verdict_is_unsure_and_says_its_doubt(paths):
+def test_an_abstention_is_unsure_and_gives_its_uncertainty(paths):
     bare = undefended(wrap(Redness(), name="redness"))
     bare.input_size = SIZE
-    told = [face for photo in detect(paths, bare, CountingFinder()) for face in photo.faces]
+    told = [
+        face
+        for photo in detect(paths, defense=bare, finder=CountingFinder())
+        for face in photo.faces
+    ]
     middle = float(np.median([abs(face.logit) for face in told]))
     policy = AbstainingPolicy(FixedPolicy(0), doubt="margin", actions=1, slope=1.0)
     policy.limit = 1 / (1 + math.exp(middle))
     bare.policy = policy
-    again = [face for photo in detect(paths, bare, CountingFinder()) for face in photo.faces]
+    again = [
+        face
+        for photo in detect(paths, defense=bare, finder=CountingFinder())
+        for face in photo.faces
+    ]
     assert {face.verdict for face in told} == {"real", "fake"}
-    assert all(face.doubt is None and "doubt" not in face.to_json() for face in told)
+    assert all(face.uncertainty is None and "uncertainty" not in face.to_json() for face in told)
     for before, face in zip(told, again, strict=True):
         expected = "unsure" if abs(before.logit) < middle else before.verdict
         assert face.verdict == expected
-        assert face.doubt == pytest.approx(1 / (1 + math.exp(abs(before.logit))), abs=1e-5)
-        assert face.to_json()["doubt"] == face.doubt
+        assert face.uncertainty == pytest.approx(1 / (1 + math.exp(abs(before.logit))), abs=1e-5)
+        assert face.to_json()["uncertainty"] == face.uncertainty
     assert "unsure" in {face.verdict for face in again}
-    pictured = next(p for p in detect(paths, bare, CountingFinder()) if p.faces)
+    pictured = next(p for p in detect(paths, defense=bare, finder=CountingFinder()) if p.faces)
     assert draw_verdict(pictured).shape == pictured.pixels.shape
+
+
+def test_arrays_and_folders_are_classified_like_files(tmp_path):
+    first = photograph(tmp_path / "in" / "a.png", 0, 2)
+    second = photograph(tmp_path / "in" / "deep" / "b.png", 1, 1)
+    bare = wrap(Redness(), name="redness")
+    by_file = list(detect([first, second], defense=bare, finder=CountingFinder()))
+    by_folder = list(detect(tmp_path / "in", defense=bare, finder=CountingFinder()))
+    pixels = [images.load(first), images.load(second)]
+    by_array = list(detect(pixels, defense=bare, finder=CountingFinder()))
+    (alone,) = detect(pixels[0], defense=bare, finder=CountingFinder())
+    assert [one.to_json() for one in by_folder] == [one.to_json() for one in by_file]
+    assert [str(one.path) for one in by_array] == ["array-1", "array-2"]
+    faces = [[face.to_json() for face in one.faces] for one in by_file]
+    assert [[face.to_json() for face in one.faces] for one in by_array] == faces
+    assert [face.to_json() for face in alone.faces] == faces[0]
+
+
+def test_verdicts_are_drawn_without_overwriting_anything(tmp_path):
+    paths = [photograph(tmp_path / name / "a.png", n, 1) for n, name in enumerate(("x", "y"))]
+    config = DetectionConfig(save=tmp_path / "x" / "drawn")
+    found = list(detect(paths, config, defense=defended(), finder=CountingFinder()))
+    for verdict, name in zip(found, ("a.png.png", "a.png.2.png"), strict=True):
+        drawn = images.load(tmp_path / "x" / "drawn" / name)
+        np.testing.assert_array_equal(drawn, draw_verdict(verdict))
+    again = list(detect(tmp_path / "x", config, defense=defended(), finder=CountingFinder()))
+    assert [one.path for one in again] == [paths[0]], "drawings are no photographs"
+
+
+def test_strict_stops_at_the_first_problem(paths):
+    verdicts = detect(
+        paths, DetectionConfig(strict=True), defense=defended(), finder=CountingFinder()
+    )
+    assert [next(verdicts).path, next(verdicts).path] == paths[:2]
+    with pytest.raises(BadImageError, match=r"2\.png: no face was found"):
+        next(verdicts)
+
+
+def test_an_empty_folder_is_refused_at_once(tmp_path):
+    with pytest.raises(BadImageError, match="the folder holds no photograph"):
+        detect(tmp_path, defense=defended(), finder=CountingFinder())

@@ -1,0 +1,359 @@
+"""Photographs in, verdicts out: every face is found, corrected and classified."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import BaseModel, ConfigDict, Field
+
+from demagnify.agents.defended import DefendedDetector, undefended
+from demagnify.agents.shipped import load_defended
+from demagnify.core import images, progress
+from demagnify.core.devices import Precision
+from demagnify.core.errors import BadImageError
+from demagnify.core.images import Pixels
+from demagnify.data import Skipped, face_finding
+from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.detectors.detector import Detector, check_finite
+
+PHOTOS_AT_ONCE: Final = 16
+FACES_AT_ONCE: Final = 32
+
+COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178), "unsure": (90, 90, 90)}
+"""Okabe and Ito's orange and blue, which any colour vision tells apart, and grey."""
+
+Box = tuple[float, float, float, float]
+Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
+
+
+class DetectionConfig(BaseModel):
+    """Which defence classifies the faces, and how."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defense: str = Field(
+        default="default",
+        description="A folder that train-defense or demo wrote, the name of weights that come with "
+        "demagnify, or any detector as in train-defense --detector (then there is no agent).",
+    )
+    save: Path | None = Field(
+        default=None,
+        description="Write copies of the photographs here, with faces and verdicts drawn: PNG "
+        "files under the same names, numbered where two would have one name.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it."
+    )
+    device: str = Field(default="auto", description="auto, cpu or cuda.")
+    precision: Precision = Field(
+        default="auto", description="Precision of the network: auto, float32 or bfloat16."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceVerdict:
+    """The verdict on one face.
+
+    Attributes:
+        face: The face as found; its box may reach over the border.
+        box: Left, top, width, height in pixels of the part of that box inside the photograph.
+        verdict: "real", "fake", or "unsure" where the defence may abstain and does so.
+        score: 0-1; above 0.5 the verdict is "fake", or would be. A ranking, not a probability of
+            guilt.
+        logit: The detector's logit after the action.
+        action: The correction that the agent chose.
+        uncertainty: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the
+            defence does not estimate it.
+    """
+
+    face: Face
+    box: Box
+    verdict: Literal["real", "fake", "unsure"]
+    score: float
+    logit: float
+    action: str
+    uncertainty: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the verdict in words and numbers that JSON can hold."""
+        found = {
+            "box": [round(value, 1) for value in self.box],
+            "found_with": round(self.face.score, 4),
+            "verdict": self.verdict,
+            "score": self.score,
+            "logit": self.logit,
+            "action": self.action,
+        }
+        return found if self.uncertainty is None else {**found, "uncertainty": self.uncertainty}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoVerdict:
+    """The verdicts on one photograph.
+
+    Attributes:
+        path: The file; for an array "array-1" and so on, by its place.
+        faces: A verdict for each face, the largest first; empty if there is none.
+        problem: Why there is no verdict; None if there is one.
+        pixels: The upright photograph, uint8 RGB (H, W, 3); None if it could not be read.
+    """
+
+    path: Path
+    faces: tuple[FaceVerdict, ...] = ()
+    problem: str | None = None
+    pixels: Pixels | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything but the pixels."""
+        found = [face.to_json() for face in self.faces]
+        return {"file": str(self.path), "faces": found, "problem": self.problem}
+
+
+class _Photo(NamedTuple):
+    """A photograph to read: its path, or its pixels, and where its drawing is saved."""
+
+    path: Path
+    pixels: Pixels | None
+    drawing: Path | None
+
+
+def detect(
+    photos: Photos,
+    config: DetectionConfig | None = None,
+    *,
+    defense: DefendedDetector | Detector | None = None,
+    finder: FaceFinder | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> Iterator[PhotoVerdict]:
+    """Classifies every face in photographs, in order; memory stays flat however many there are.
+
+    Args:
+        photos: Files, folders of them, or photographs as uint8 RGB arrays (H, W, 3); one or many.
+        config: The settings; the defaults if None.
+        defense: The defended detector, or a bare detector; the one that `config` names if None.
+        finder: Finds the faces; YuNet if None.
+        on_skip: Gets each folder, below one of `photos`, that cannot be read.
+
+    Returns:
+        One verdict for each photograph, made when it is asked for. A photograph that cannot be
+        read or has no face has `problem` set, and the others go on.
+
+    Raises:
+        BadImageError: If a folder holds no photograph; if `config.strict`, at the first problem.
+        BadArtifactError: If the defence cannot be loaded.
+        BadConfigError: If a logit is not a finite number.
+
+    Example:
+        >>> import numpy as np
+        >>> from demagnify.inference import detect
+        >>> gray = np.full((64, 64, 3), 128, dtype=np.uint8)
+        >>> (photo,) = detect(gray)  # doctest: +SKIP
+        >>> photo.problem  # doctest: +SKIP
+        'no face was found'
+    """
+    config = config or DetectionConfig()
+    chosen = _expand(photos, config, on_skip or (lambda _skipped: None))
+    if defense is None:
+        defense = load_defended(config.defense, device=config.device, precision=config.precision)
+    if isinstance(defense, Detector):
+        defense = undefended(defense)
+    return _detect(chosen, config, defense, finder or face_finding.FaceFinder())
+
+
+def _detect(
+    photos: Sequence[_Photo],
+    config: DetectionConfig,
+    defended: DefendedDetector,
+    finder: FaceFinder,
+) -> Iterator[PhotoVerdict]:
+    with (
+        progress.bar("classifying photographs", len(photos)) as advance,
+        ThreadPoolExecutor() as readers,
+    ):
+        for start in range(0, len(photos), PHOTOS_AT_ONCE):
+            chunk = photos[start : start + PHOTOS_AT_ONCE]
+            decoded = list(readers.map(_read, chunk))
+            verdicts = _classify_photos(chunk, decoded, defended, finder)
+            for photo, verdict in zip(chunk, verdicts, strict=True):
+                if verdict.problem and config.strict:
+                    raise BadImageError(f"{verdict.path}: {verdict.problem}")
+                if photo.drawing and verdict.faces:
+                    images.save_png(photo.drawing, draw_verdict(verdict))
+                advance(1)
+                yield verdict
+
+
+def _expand(
+    photos: Photos, config: DetectionConfig, on_skip: Callable[[Skipped], None]
+) -> list[_Photo]:
+    """Lists the photographs, with folders replaced by their files."""
+    found: list[tuple[Path, Pixels | None, Path]] = []
+    unreadable: list[Skipped] = []
+    for photo in [photos] if isinstance(photos, str | Path | np.ndarray) else photos:
+        if isinstance(photo, np.ndarray):
+            name = Path(f"array-{len(found) + 1}")
+            found.append((name, images.check_pixels(photo), name))
+        elif not os.path.isdir(photo):  # noqa: PTH112  Path.is_dir raises where names are odd
+            found.append((Path(photo), None, Path(Path(photo).name)))
+        else:
+            folder = Path(photo)
+            listed = images.list_files(
+                folder, unreadable=lambda path, why: unreadable.append(Skipped(str(path), why))
+            )
+            inside = [path for path in listed if not _is_drawing(path, folder, config.save)]
+            if not inside:
+                told = f"; skipped {unreadable[0]}" if unreadable else ""
+                raise BadImageError(f"{folder}: the folder holds no photograph{told}")
+            found += [(path, None, path.relative_to(folder)) for path in inside]
+    for skipped in unreadable:
+        if config.strict:
+            raise BadImageError(str(skipped))
+        on_skip(skipped)
+    drawings = _name_drawings(found, config.save)
+    return [
+        _Photo(path, pixels, drawing)
+        for (path, pixels, _), drawing in zip(found, drawings, strict=True)
+    ]
+
+
+def _is_drawing(path: Path, folder: Path, save: Path | None) -> bool:
+    """Whether an earlier run drew this file, in a folder inside of the one to be classified."""
+    if save is None or folder.resolve().is_relative_to(save.resolve()):
+        return False
+    return path.resolve().is_relative_to(save.resolve())
+
+
+def _name_drawings(
+    found: Sequence[tuple[Path, Pixels | None, Path]], save: Path | None
+) -> list[Path | None]:
+    """Returns where each photograph is drawn: no two in one place, and none over another."""
+    if save is None:
+        return [None] * len(found)
+    taken = {path.resolve() for path, _, _ in found}
+    drawings: list[Path | None] = []
+    for _, _, name in found:
+        drawing, number = save / f"{name}.png", 1
+        while drawing.resolve() in taken:
+            number += 1
+            drawing = save / f"{name}.{number}.png"
+        taken.add(drawing.resolve())
+        drawings.append(drawing)
+    return drawings
+
+
+def _read(photo: _Photo) -> Pixels | BadImageError:
+    try:
+        return images.load(photo.path) if photo.pixels is None else photo.pixels
+    except BadImageError as error:
+        return error
+
+
+def _classify_photos(
+    photos: Sequence[_Photo],
+    decoded: Sequence[Pixels | BadImageError],
+    defended: DefendedDetector,
+    finder: FaceFinder,
+) -> Iterator[PhotoVerdict]:
+    found = [[] if isinstance(one, BadImageError) else finder.find(one) for one in decoded]
+    crops = [
+        crop(pixels, face, size=defended.input_size)
+        for pixels, faces in zip(decoded, found, strict=True)
+        if not isinstance(pixels, BadImageError)
+        for face in faces
+    ]
+    classified = _classify(crops, defended)
+    for photo, pixels, faces in zip(photos, decoded, found, strict=True):
+        path = photo.path
+        if isinstance(pixels, BadImageError):
+            yield PhotoVerdict(path=path, problem=str(pixels).removeprefix(f"{path}: "))
+        elif not faces:
+            yield PhotoVerdict(path=path, problem="no face was found", pixels=pixels)
+        else:
+            verdicts = tuple(_verdict(face, pixels.shape, next(classified)) for face in faces)
+            yield PhotoVerdict(path=path, faces=verdicts, pixels=pixels)
+
+
+class _Classified(NamedTuple):
+    """The output of the defended detector for one crop; `surplus` is logit minus threshold."""
+
+    logit: float
+    surplus: float
+    action: str
+    abstained: bool
+    uncertainty: float | None
+
+
+def _classify(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[_Classified]:
+    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
+    threshold = float(torch.tensor(defended.threshold, dtype=torch.float32))
+    for start in range(0, len(crops), FACES_AT_ONCE):
+        decisions = defended.decide(images.to_batch(list(crops[start : start + FACES_AT_ONCE])))
+        logits = check_finite(decisions.logits, defended.name).tolist()
+        none = [None] * len(logits)
+        for logit, action, abstained, uncertainty in zip(
+            logits,
+            decisions.actions.tolist(),
+            none if decisions.unsure is None else decisions.unsure.tolist(),
+            none if decisions.doubt is None else decisions.doubt.tolist(),
+            strict=True,
+        ):
+            name = defended.actions[action].name
+            yield _Classified(logit, logit - threshold, name, bool(abstained), uncertainty)
+
+
+def _verdict(face: Face, shape: tuple[int, ...], classified: _Classified) -> FaceVerdict:
+    return FaceVerdict(
+        face=face,
+        box=_inside(face.box, shape),
+        verdict="unsure" if classified.abstained else "fake" if classified.surplus > 0 else "real",
+        score=(1 + math.tanh(classified.surplus / 2)) / 2,  # the sigmoid, safe from overflow
+        logit=classified.logit,
+        action=classified.action,
+        uncertainty=classified.uncertainty,
+    )
+
+
+def _inside(box: Box, shape: tuple[int, ...]) -> Box:
+    """Cuts off the part of a box beyond the borders of a photograph of shape (H, W, 3)."""
+    left, right = (min(max(x, 0.0), shape[1]) for x in (box[0], box[0] + box[2]))
+    top, bottom = (min(max(y, 0.0), shape[0]) for y in (box[1], box[1] + box[3]))
+    return left, top, right - left, bottom - top
+
+
+def draw_verdict(verdict: PhotoVerdict) -> Pixels:
+    """Returns a copy of the photograph, uint8 RGB (H, W, 3), with every face framed and labelled.
+
+    Raises:
+        BadImageError: If the photograph could not be read.
+    """
+    if verdict.pixels is None:
+        raise BadImageError(f"{verdict.path}: {verdict.problem}")
+    drawing = Image.fromarray(verdict.pixels)
+    for face in reversed(verdict.faces):  # the largest on top
+        _draw_face(drawing, face)
+    return np.array(drawing, dtype=np.uint8)
+
+
+def _draw_face(drawing: Image.Image, face: FaceVerdict) -> None:
+    draw = ImageDraw.Draw(drawing)
+    colour = COLOURS[face.verdict]
+    x, y, width, height = face.box
+    line = max(2, round(min(drawing.size) / 200))
+    draw.rectangle((x, y, x + width, y + height), outline=colour, width=line)
+    font = ImageFont.load_default(size=max(12.0, min(width / 8, 32.0)))
+    text = f"{face.verdict} {face.score:.2f} · {face.action}"
+    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+    text_width, text_height = right - left + 2 * line, bottom - top + 2 * line
+    text_x = min(max(x, 0.0), max(drawing.width - text_width, 0.0))
+    text_y = y - text_height if y >= text_height else min(y + height, drawing.height - text_height)
+    draw.rectangle((text_x, text_y, text_x + text_width, text_y + text_height), fill=colour)
+    draw.text((text_x + line - left, text_y + line - top), text, fill="white", font=font)
