@@ -24,7 +24,7 @@ from spandrel.architectures.SwinIR import SwinIR
 from torch import nn
 
 from demagnify.core.errors import BadArtifactError, BadConfigError
-from demagnify.transforms import create_attack
+from demagnify.transforms import create
 from demagnify.transforms.super_resolution import edsr
 from demagnify.transforms.super_resolution.network import FaceRestorer, Seeded
 
@@ -89,7 +89,7 @@ def test_a_file_of_the_architecture_makes_an_attack(tmp_path, name, form):
         save_file(make().state_dict(), path)
     else:
         torch.save({"params_ema": make().state_dict()}, path)
-    attack = create_attack(path, device="cpu", precision="float32")
+    attack = create(path, device="cpu", precision="float32")
     assert (attack.name, attack.scale) == (name, scale)
     images = pictures()
     attacked = attack(images)
@@ -98,7 +98,7 @@ def test_a_file_of_the_architecture_makes_an_attack(tmp_path, name, form):
     assert (alone.int() - attacked.int()).abs().max() <= 1
     if name == "DRUNet":  # its code gets a map of the noise as well
         return
-    fed = create_attack(f"{path}@bgr-255", device="cpu")
+    fed = create(f"{path}@bgr-255", device="cpu")
     assert fed(images[:1]).shape == images[:1].shape
 
 
@@ -106,9 +106,9 @@ def test_a_network_that_gives_more_than_an_image_is_fed_in_one_way_only(tmp_path
     network = MMRealSR(num_in_ch=3, num_out_ch=3, num_feat=16, num_block=1, num_grow_ch=8)
     torch.save(network.state_dict(), tmp_path / "mm.pth")
     images = pictures()[:1, :, :40, :40]
-    assert create_attack(tmp_path / "mm.pth", device="cpu")(images).shape == images.shape
+    assert create(tmp_path / "mm.pth", device="cpu")(images).shape == images.shape
     with pytest.raises(BadConfigError, match="cannot be fed"):
-        create_attack(f"{tmp_path / 'mm.pth'}@bgr-255", device="cpu")(images)
+        create(f"{tmp_path / 'mm.pth'}@bgr-255", device="cpu")(images)
 
 
 def _basicsr(weights: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
@@ -133,8 +133,7 @@ def test_edsr_is_read_under_all_its_names(tmp_path):
     torch.save({"params": _basicsr(weights, 2)}, tmp_path / "basicsr.pth")
     images = pictures()
     results = [
-        create_attack(tmp_path / name, device="cpu")(images)
-        for name in ("authors.pt", "basicsr.pth")
+        create(tmp_path / name, device="cpu")(images) for name in ("authors.pt", "basicsr.pth")
     ]
     assert torch.equal(*results)
     image = torch.rand(1, 3, 10, 12)
@@ -146,7 +145,7 @@ def test_edsr_with_a_layer_missing_is_refused(tmp_path):
     del weights["body.1.body.2.bias"]
     torch.save(weights, tmp_path / "mine.pth")
     with pytest.raises(BadArtifactError, match="fit no EDSR of scale 2"):
-        create_attack(tmp_path / "mine.pth")
+        create(tmp_path / "mine.pth")
 
 
 def test_weights_of_a_classifier_are_refused(tmp_path):
@@ -157,14 +156,14 @@ def test_weights_of_a_classifier_are_refused(tmp_path):
         path = tmp_path / f"classifier{form}"
         save_file(weights, path) if form == ".safetensors" else torch.save(weights, path)
         with pytest.raises(BadArtifactError, match="no super-resolution network") as caught:
-            create_attack(path)
+            create(path)
         assert "\n" not in str(caught.value)
 
 
 def test_a_program_is_not_run(tmp_path):
     torch.jit.script(nn.Conv2d(3, 3, 1)).save(str(tmp_path / "program.pt"))
     with pytest.raises(BadArtifactError, match=r"torch\.jit\.load") as caught:
-        create_attack(tmp_path / "program.pt")
+        create(tmp_path / "program.pt")
     assert "\n" not in str(caught.value)
 
 

@@ -11,7 +11,7 @@ from spandrel.architectures.Compact import Compact
 from torch import nn
 
 from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
-from demagnify.transforms import create_attack
+from demagnify.transforms import create, create_attack
 
 
 def compact(scale: int = 2, channels: int = 3) -> nn.Module:
@@ -58,7 +58,7 @@ def test_a_scale_that_contradicts_the_name_is_refused(name, reason):
 @pytest.mark.parametrize("name", ["srgan-x44", "dat-light", "bicubik-4", "jpg"])
 def test_an_unknown_name_is_answered_with_the_closest(name):
     with pytest.raises(UnknownNameError, match="did you mean"):
-        create_attack(name)
+        create(name)
 
 
 @pytest.mark.parametrize("form", [".pth", ".safetensors"])
@@ -70,13 +70,13 @@ def test_a_file_of_weights_makes_an_attack(weights, form):
     images = torch.randint(0, 256, (2, 3, 33, 40)).to(torch.uint8)
     assert attack.name == "mine"
     assert attack(images).shape == images.shape
-    assert create_attack(weights, device="cpu").fingerprint() == attack.fingerprint()
+    assert create(weights, device="cpu").fingerprint() == attack.fingerprint()
 
 
 def test_other_weights_in_a_file_have_another_fingerprint(weights):
-    before = create_attack(weights, device="cpu").fingerprint()
+    before = create(weights, device="cpu").fingerprint()
     torch.save({"params": compact(scale=3).state_dict()}, weights)
-    assert create_attack(weights, device="cpu").fingerprint() != before
+    assert create(weights, device="cpu").fingerprint() != before
 
 
 def test_images_may_shrink_by_more_than_the_file_enlarges(weights):
@@ -84,7 +84,7 @@ def test_images_may_shrink_by_more_than_the_file_enlarges(weights):
     attack = create_attack(weights, scale=4, device="cpu")
     assert attack.name == "mine@k4"
     assert attack(images).shape == images.shape
-    assert attack.fingerprint() != create_attack(weights, device="cpu").fingerprint()
+    assert attack.fingerprint() != create(weights, device="cpu").fingerprint()
 
 
 class Evil:
@@ -135,7 +135,7 @@ def test_a_bad_file_is_refused_in_one_line(tmp_path, write, reason):
     path = tmp_path / "mine.pth"
     write(path)
     with pytest.raises(BadArtifactError, match=reason) as caught:
-        create_attack(path, device="cpu")
+        create(path, device="cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -143,10 +143,10 @@ def test_a_damaged_safetensors_file_is_refused(tmp_path):
     path = tmp_path / "mine.safetensors"
     path.write_bytes(b"12345678901234567890")
     with pytest.raises(BadArtifactError, match="damaged"):
-        create_attack(path, device="cpu")
+        create(path, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["models/mine", "mine.onnx", "mine.pth"])
 def test_another_kind_of_file_is_refused(name):
     with pytest.raises((BadArtifactError, UnknownNameError)):
-        create_attack(name)
+        create(name)

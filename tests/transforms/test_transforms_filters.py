@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from demagnify.core.errors import UnknownNameError
-from demagnify.transforms import DEGRADATIONS, create_attack
+from demagnify.transforms import DEGRADATIONS, create
 
 
 @pytest.fixture
@@ -16,28 +16,28 @@ def images():
 
 
 def test_an_image_meets_the_same_filter_in_any_batch(images):
-    attack = create_attack("filters")
+    attack = create("filters")
     attacked = attack(images)
     assert torch.equal(attack(images.flip(0)).flip(0), attacked)
     assert torch.equal(attack(images[7:8]), attacked[7:8])
 
 
 def test_all_kinds_take_part(images):
-    attacked = create_attack("filters")(images)
-    kinds = {name: create_attack(f"filters-{name}")(images) for name in DEGRADATIONS}
+    attacked = create("filters")(images)
+    kinds = {name: create(f"filters-{name}")(images) for name in DEGRADATIONS}
     assert not torch.equal(attacked, images)
     strengths = {name: float((one.float() - images.float()).std()) for name, one in kinds.items()}
     assert len({round(value, 3) for value in strengths.values()}) == len(DEGRADATIONS)
 
 
 def test_names_are_read_back_and_chained():
-    assert create_attack("filters").name == "filters"
-    assert create_attack("filters-back-projected").name == "filters-back-projected"
-    assert create_attack("filters-crisp+jpeg-75").name == "filters-crisp+jpeg-75"
-    names = {create_attack(f"filters-{kind}").fingerprint() for kind in DEGRADATIONS}
+    assert create("filters").name == "filters"
+    assert create("filters-back-projected").name == "filters-back-projected"
+    assert create("filters-crisp+jpeg-75").name == "filters-crisp+jpeg-75"
+    names = {create(f"filters-{kind}").fingerprint() for kind in DEGRADATIONS}
     assert len(names) == len(DEGRADATIONS)
 
 
 def test_an_unknown_filter_is_refused():
     with pytest.raises(UnknownNameError, match="wobbled"):
-        create_attack("filters-wobbled")
+        create("filters-wobbled")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from demagnify.core.errors import BadConfigError, ImageContractError
-from demagnify.transforms import create_attack, from_callable
+from demagnify.transforms import create, from_callable
 from demagnify.transforms.resize import Bicubic
 
 MODULE = """
@@ -79,33 +79,33 @@ def pictures() -> torch.Tensor:
 
 
 def test_a_function_makes_an_attack_and_tells_its_scale_itself(module):
-    attack = create_attack(f"{module}:double", device="cpu")
+    attack = create(f"{module}:double", device="cpu")
     assert (attack.name, attack.scale) == (f"{module}:double", 2)
     assert torch.equal(attack(pictures()), Bicubic(2)(pictures()))
 
 
 def test_a_function_takes_options_and_stands_in_chains(module):
-    attack = create_attack(f"{module}:double@k4+jpeg-75+{module}:Nets.twice", device="cpu")
+    attack = create(f"{module}:double@k4+jpeg-75+{module}:Nets.twice", device="cpu")
     assert attack.name == f"{module}:double@k4+jpeg-75+{module}:Nets.twice"
     assert attack(pictures()).shape == pictures().shape
 
 
 def test_a_function_that_does_not_enlarge_is_a_restorer(module):
-    assert torch.equal(create_attack(f"{module}:same", device="cpu")(pictures()), pictures())
+    assert torch.equal(create(f"{module}:same", device="cpu")(pictures()), pictures())
 
 
 def test_another_source_has_another_fingerprint(module, tmp_path):
-    before = create_attack(f"{module}:double").fingerprint()
-    assert create_attack(f"{module}:double").fingerprint() == before
+    before = create(f"{module}:double").fingerprint()
+    assert create(f"{module}:double").fingerprint() == before
     (tmp_path / f"{module}.py").write_text(MODULE + "# changed\n")
-    assert create_attack(f"{module}:double").fingerprint() != before
+    assert create(f"{module}:double").fingerprint() != before
 
 
 def test_a_fingerprint_of_its_own_takes_the_place_of_the_file(module, tmp_path):
     (tmp_path / f"{module}_told.py").write_text(MODULE + 'double.fingerprint = "1"\n')
-    before = create_attack(f"{module}_told:double").fingerprint()
+    before = create(f"{module}_told:double").fingerprint()
     sys.modules[f"{module}_told"].double.fingerprint = "2"
-    assert create_attack(f"{module}_told:double").fingerprint() != before
+    assert create(f"{module}_told:double").fingerprint() != before
 
 
 @pytest.mark.parametrize(
@@ -123,28 +123,28 @@ def test_a_fingerprint_of_its_own_takes_the_place_of_the_file(module, tmp_path):
 )
 def test_what_is_no_network_is_refused_in_one_line(module, name, reason):
     with pytest.raises(BadConfigError, match=reason) as caught:
-        create_attack(f"{module}:{name}", device="cpu")
+        create(f"{module}:{name}", device="cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_a_module_that_cannot_be_imported_is_told(module, tmp_path):
     with pytest.raises(BadConfigError, match="there is no module 'no_such_package'"):
-        create_attack("no_such_package:net")
+        create("no_such_package:net")
     (tmp_path / f"{module}_bad.py").write_text("import no_such_thing\n")
     with pytest.raises(BadConfigError, match="needs the module 'no_such_thing'"):
-        create_attack(f"{module}_bad:net")
+        create(f"{module}_bad:net")
     (tmp_path / f"{module}_ends.py").write_text("raise SystemExit(2)\n")
     with pytest.raises(BadConfigError, match="cannot be imported: SystemExit: 2"):
-        create_attack(f"{module}_ends:net")
+        create(f"{module}_ends:net")
 
 
 def test_a_function_without_arguments_makes_the_network(module):
-    attack = create_attack(f"{module}:make", device="cpu")
+    attack = create(f"{module}:make", device="cpu")
     assert (attack.scale, attack(pictures()).shape) == (3, pictures().shape)
 
 
 def test_code_that_looks_at_the_layout_of_its_images_runs(module):
-    attack = create_attack(f"{module}:Views", device="cpu")
+    attack = create(f"{module}:Views", device="cpu")
     assert attack(pictures()).shape == pictures().shape
 
 
@@ -156,7 +156,7 @@ def test_code_that_looks_at_the_layout_of_its_images_runs(module):
     ],
 )
 def test_a_network_that_fails_later_is_told_with_its_name_and_cause(module, name, reason):
-    attack = create_attack(f"{module}:{name}", device="cpu")
+    attack = create(f"{module}:{name}", device="cpu")
     with pytest.raises(ImageContractError, match=reason) as caught:
         attack(pictures())
     assert str(caught.value).startswith(f"{module}:{name}: ")

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demagnify.core.errors import AssetError, BadArtifactError, DemagnifyError
-from demagnify.transforms import create_attack
-from demagnify.transforms.super_resolution import ncnn, ncnn_chain, ncnn_format
+from demagnify.transforms import create
+from demagnify.transforms.super_resolution import ncnn
 
 PARAM = """7767517
 3 3
@@ -28,8 +28,8 @@ def binary(tag: int) -> bytes:
 @pytest.mark.parametrize("tag", [0, 0x01306B47])
 def test_weights_are_read_in_both_precisions(tag):
     param = PARAM.replace("0=2 1=1", "0=1 1=1").replace("0=2 -", "0=3 -")
-    convolution, activation = ncnn_format.read_bin(
-        binary(tag), ncnn_format.read_param(param, name="x.param"), name="x.bin"
+    convolution, activation = ncnn.read_bin(
+        binary(tag), ncnn.read_param(param, name="x.param"), name="x.bin"
     )
     assert convolution["weight"].tolist() == KERNEL.reshape(1, 3, 1, 1).tolist()
     assert convolution["bias"].tolist() == [1.0]
@@ -48,17 +48,17 @@ def test_weights_are_read_in_both_precisions(tag):
 def test_damaged_weights_are_refused(data, reason):
     param = PARAM.replace("0=2 1=1", "0=1 1=1").replace("0=2 -", "0=3 -")
     with pytest.raises(AssetError, match=reason):
-        ncnn_format.read_bin(data, ncnn_format.read_param(param, name="x.param"), name="x.bin")
+        ncnn.read_bin(data, ncnn.read_param(param, name="x.param"), name="x.bin")
 
 
 @given(text=st.text())
 def test_any_text_is_parsed_or_refused(text):
     for content in (text, f"7767517\n1 1\n{text}"):
         try:
-            layers = ncnn_format.read_param(content, name="x.param")
+            layers = ncnn.read_param(content, name="x.param")
         except AssetError:
             continue
-        assert all(isinstance(layer, ncnn_format.Layer) for layer in layers)
+        assert all(isinstance(layer, ncnn.Layer) for layer in layers)
 
 
 def test_a_shrunk_network_has_the_size_of_its_scale():
@@ -66,8 +66,8 @@ def test_a_shrunk_network_has_the_size_of_its_scale():
     assert module(torch.zeros(1, 3, 7, 10)).shape == (1, 3, 21, 30)
 
 
-def chain(*lines: str) -> list[ncnn_format.Layer]:
-    return ncnn_format.read_param("7767517\n1 1\n" + "\n".join(lines), name="x.param")
+def chain(*lines: str) -> list[ncnn.Layer]:
+    return ncnn.read_param("7767517\n1 1\n" + "\n".join(lines), name="x.param")
 
 
 def test_a_chain_enlarges_and_keeps_its_border():
@@ -80,7 +80,7 @@ def test_a_chain_enlarges_and_keeps_its_border():
         {"weight": torch.rand(4, 3, 3, 3), "bias": torch.rand(4)},
         {"weight": torch.rand(3, 4, 4, 4), "bias": torch.rand(3)},
     ]
-    network = ncnn_chain.from_layers(layers, weights, name="x.param")
+    network = ncnn.from_layers(layers, weights, name="x.param")
     assert network.scale == 2
     with torch.inference_mode():
         assert network(torch.rand(2, 3, 9, 12)).shape == (2, 3, 18, 24)
@@ -91,7 +91,7 @@ def test_a_chain_of_another_kind_is_refused(last):
     layers = chain("Input in 0 1 data", "Convolution one 1 1 data a 0=4 1=3 4=1 5=1 6=108", last)
     weights = [{"weight": torch.rand(4, 3, 3, 3), "bias": torch.rand(4)}]
     with pytest.raises(BadArtifactError, match=r"neither SRMD|not known"):
-        ncnn_chain.from_layers(layers, weights, name="x.param")
+        ncnn.from_layers(layers, weights, name="x.param")
 
 
 CHAIN = """7767517
@@ -113,14 +113,14 @@ def pair(folder, param=CHAIN):
 
 def test_a_users_pair_of_files_is_an_attack(tmp_path):
     param = pair(tmp_path)
-    attack = create_attack(f"{param}@k3", device="cpu")
+    attack = create(f"{param}@k3", device="cpu")
     images = torch.randint(0, 256, (2, 3, 41, 50), dtype=torch.uint8)
     assert (attack.name, attack.scale, attack(images).shape) == ("mine@k3", 2, images.shape)
     before = attack.fingerprint()
     data = bytearray((tmp_path / "mine.bin").read_bytes())
     data[4] ^= 1
     (tmp_path / "mine.bin").write_bytes(data)
-    assert create_attack(f"{param}@k3", device="cpu").fingerprint() != before
+    assert create(f"{param}@k3", device="cpu").fingerprint() != before
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_users_pair_of_files_is_an_attack(tmp_path):
 )
 def test_a_users_pair_of_another_network_is_told_in_one_line(tmp_path, param, reason):
     with pytest.raises(DemagnifyError, match=reason) as caught:
-        create_attack(pair(tmp_path, param))
+        create(pair(tmp_path, param))
     assert "\n" not in str(caught.value)
 
 
@@ -145,4 +145,4 @@ def test_a_pair_without_its_other_half_is_told(tmp_path):
     pair(tmp_path)
     (tmp_path / "mine.bin").unlink()
     with pytest.raises(BadArtifactError, match=r"mine\.bin: there is no such file"):
-        create_attack(tmp_path / "mine.param")
+        create(tmp_path / "mine.param")

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyError
-from demagnify.transforms import create_attack, from_callable
-from demagnify.transforms.super_resolution.attack import Geometry
+from demagnify.transforms import create, from_callable
+from demagnify.transforms.super_resolution.magnification import Geometry
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -53,7 +53,7 @@ def pictures() -> torch.Tensor:
     ],
 )
 def test_an_onnx_file_is_an_attack_like_the_network_that_it_came_from(tmp_path, shape, dtype):
-    attack = create_attack(f"{write(tmp_path / 'mine.onnx', shape, dtype)}@k3", device="cpu")
+    attack = create(f"{write(tmp_path / 'mine.onnx', shape, dtype)}@k3", device="cpu")
     assert (attack.name, attack.scale) == ("mine@k3", 2)
     expected = from_callable(same, 2, "same", device="cpu")
     expected.options = Geometry(shrink=3.0)
@@ -62,10 +62,10 @@ def test_an_onnx_file_is_an_attack_like_the_network_that_it_came_from(tmp_path, 
 
 
 def test_its_fingerprint_is_that_of_the_file(tmp_path):
-    first = create_attack(write(tmp_path / "a.onnx"), device="cpu").fingerprint()
-    assert create_attack(write(tmp_path / "b.onnx"), device="cpu").fingerprint() == first
+    first = create(write(tmp_path / "a.onnx"), device="cpu").fingerprint()
+    assert create(write(tmp_path / "b.onnx"), device="cpu").fingerprint() == first
     other = write(tmp_path / "c.onnx", ("batch", 3, "h", "w"))
-    assert create_attack(other, device="cpu").fingerprint() != first
+    assert create(other, device="cpu").fingerprint() != first
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_another_network_is_told_in_one_line(tmp_path, settings, reason):
     if settings.get("nodes") == "mean":
         settings = {"nodes": [onnx.helper.make_node("GlobalAveragePool", ["x"], ["y"])]}
     with pytest.raises(DemagnifyError, match=reason) as caught:
-        create_attack(write(tmp_path / "mine.onnx", **settings), device="cpu")
+        create(write(tmp_path / "mine.onnx", **settings), device="cpu")
     assert "\n" not in str(caught.value)
 
 
 def test_a_damaged_or_missing_file_is_told(tmp_path):
     with pytest.raises(BadArtifactError, match="no such"):
-        create_attack(tmp_path / "mine.onnx", device="cpu")
+        create(tmp_path / "mine.onnx", device="cpu")
     (tmp_path / "mine.onnx").write_text("hello")
     with pytest.raises(BadArtifactError, match="no ONNX network"):
-        create_attack(tmp_path / "mine.onnx", device="cpu")
+        create(tmp_path / "mine.onnx", device="cpu")
 
 
 def test_bfloat16_is_refused(tmp_path):
     with pytest.raises(BadConfigError, match="bfloat16"):
-        create_attack(write(tmp_path / "m.onnx"), device="cpu", precision="bfloat16")
+        create(write(tmp_path / "m.onnx"), device="cpu", precision="bfloat16")

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from demagnify.core.errors import BadConfigError, UnknownNameError
 from demagnify.core.files import file_name
 from demagnify.core.specs import Part, parse
-from demagnify.transforms import ATTACKS, create_attack
-from demagnify.transforms.super_resolution.attack import FEEDINGS, VARIANTS, Geometry
+from demagnify.transforms import ATTACKS, create, create_attack
+from demagnify.transforms.super_resolution.magnification import FEEDINGS, VARIANTS, Geometry
 
 options = st.builds(
     Geometry,
@@ -60,7 +60,7 @@ def test_options_are_read_in_any_order_and_written_in_one():
 )
 def test_a_spec_that_means_nothing_is_refused_in_one_line(text, reason):
     with pytest.raises((BadConfigError, UnknownNameError), match=re.escape(reason)) as caught:
-        create_attack(text, device="cpu")
+        create(text, device="cpu")
     assert "\n" not in str(caught.value)
 
 
@@ -90,9 +90,9 @@ def test_any_text_is_read_or_refused(text):
     ],
 )
 def test_a_name_makes_the_attack_that_it_names(spec, name):
-    attack = create_attack(spec, device="cpu")
+    attack = create(spec, device="cpu")
     assert attack.name == name
-    again = create_attack(attack.name, device="cpu")
+    again = create(attack.name, device="cpu")
     assert (again.name, again.fingerprint()) == (name, attack.fingerprint())
 
 

@@ -9,6 +9,7 @@ from demagnify.core.errors import BadConfigError, ImageContractError
 from demagnify.transforms import from_callable
 from demagnify.transforms.resize import Bicubic
 from demagnify.transforms.super_resolution import attack as attack_module
+from demagnify.transforms.super_resolution import magnification
 from demagnify.transforms.super_resolution import network as tiling
 from demagnify.transforms.super_resolution.network import Network
 
@@ -44,7 +45,7 @@ def test_the_network_sees_the_shrunk_image_in_zero_to_one():
 
 
 def test_large_batches_are_computed_in_parts(monkeypatch):
-    monkeypatch.setattr(attack_module, "PIXELS_AT_ONCE", 2 * 32 * 32)
+    monkeypatch.setattr(magnification, "PIXELS_AT_ONCE", 2 * 32 * 32)
     counts = []
 
     def network(images: torch.Tensor) -> torch.Tensor:

@@ -6,12 +6,13 @@ from torch import nn
 from torch.nn import functional
 
 from demagnify.core.errors import BadConfigError, ImageContractError
-from demagnify.transforms import TransformSet, create_attack
+from demagnify.transforms import TransformSet, create
 from demagnify.transforms.base import Chain
 from demagnify.transforms.jpeg import Jpeg
 from demagnify.transforms.resampling import shrink
 from demagnify.transforms.resize import Bicubic
-from demagnify.transforms.super_resolution.attack import Geometry, SuperResolution
+from demagnify.transforms.super_resolution.attack import SuperResolution
+from demagnify.transforms.super_resolution.magnification import Geometry
 from demagnify.transforms.super_resolution.network import Network
 
 
@@ -158,7 +159,7 @@ def test_precision_follows_the_network():
 
 def test_bicubic_has_the_variants_too():
     images = noise(1, 3, 60, 80)
-    made = [create_attack(f"bicubic-x2{option}") for option in ("", "@fit-224", "@up-then-down")]
+    made = [create(f"bicubic-x2{option}") for option in ("", "@fit-224", "@up-then-down")]
     results = [attack(images) for attack in made]
     assert len({attack.fingerprint() for attack in made}) == 3
     assert not torch.equal(results[0], results[1])
@@ -169,7 +170,7 @@ def test_bicubic_has_the_variants_too():
 def test_a_chain_is_its_links_one_after_the_other():
     images = noise(2, 3, 48, 48)
     one, other = Bicubic(2), Jpeg(50)
-    chain = create_attack("bicubic-x2+jpeg-50+bicubic-x2")
+    chain = create("bicubic-x2+jpeg-50+bicubic-x2")
     assert isinstance(chain, Chain)
     assert torch.equal(chain(images), one(other(one(images))))
     assert Chain([one, other]).fingerprint() != Chain([other, one]).fingerprint()
@@ -184,18 +185,18 @@ def test_jpeg_is_what_the_corrective_action_does():
     images = noise(2, 3, 40, 56)
     action = TransformSet.create(["identity", "jpeg-75"])
     expected = action.apply(images, torch.tensor([1, 1]))
-    assert torch.equal(create_attack("jpeg-75")(images), expected)
+    assert torch.equal(create("jpeg-75")(images), expected)
 
 
 def test_jpeg_of_full_colour_is_closer():
     images = noise(1, 3, 48, 48)
 
     def error(name: str) -> float:
-        return (create_attack(name)(images).int() - images.int()).abs().float().mean().item()
+        return (create(name)(images).int() - images.int()).abs().float().mean().item()
 
     assert error("jpeg-75-444") < error("jpeg-75") < error("jpeg-20")
 
 
 def test_jpeg_refuses_what_is_too_small():
     with pytest.raises(ImageContractError, match="too small"):
-        create_attack("jpeg-75")(noise(1, 3, 7, 40))
+        create("jpeg-75")(noise(1, 3, 7, 40))

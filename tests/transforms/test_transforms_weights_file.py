@@ -11,7 +11,7 @@ from spandrel.architectures.Compact import Compact
 from torch import nn
 
 from demagnify.core.errors import BadArtifactError, UnknownNameError
-from demagnify.transforms import create_attack
+from demagnify.transforms import create
 from demagnify.transforms.super_resolution import weights_file
 
 
@@ -51,7 +51,7 @@ WRAPPED = {
 def test_weights_are_found_in_whatever_wraps_them(tmp_path, wrapped):
     torch.save(weights(), tmp_path / "plain.pth")
     torch.save(WRAPPED[wrapped](), tmp_path / "mine.pth")
-    plain, mine = (create_attack(tmp_path / f"{name}.pth") for name in ("plain", "mine"))
+    plain, mine = (create(tmp_path / f"{name}.pth") for name in ("plain", "mine"))
     assert torch.equal(plain(pictures()), mine(pictures()))
 
 
@@ -61,7 +61,7 @@ def test_weights_of_any_precision_are_computed_with_in_float32(tmp_path, dtype, 
     path = tmp_path / f"mine{suffix}"
     stored = {name: value.to(dtype) for name, value in weights().items()}
     save_file(stored, path) if suffix == ".safetensors" else torch.save(stored, path)
-    attack = create_attack(path, device="cpu")
+    attack = create(path, device="cpu")
     assert {weight.dtype for weight in attack.network.module.parameters()} == {torch.float32}
     assert attack(pictures()).shape == pictures().shape
 
@@ -110,7 +110,7 @@ def test_what_is_no_network_is_told_in_one_line(tmp_path, other):
     path = tmp_path / "mine.pth"
     write(path)
     with pytest.raises(BadArtifactError, match=reason) as caught:
-        create_attack(path)
+        create(path)
     assert "\n" not in str(caught.value)
     assert str(path) in str(caught.value)
 
@@ -123,25 +123,25 @@ def test_a_path_is_a_file_whatever_its_name(tmp_path, monkeypatch, name):
     torch.save(weights(), name)
     if name == "none":  # also the name of an attack
         with pytest.raises(BadArtifactError, match="no file of network weights"):
-            create_attack(Path(name))
+            create(Path(name))
         return
-    expected = create_attack(name)(pictures())
-    assert torch.equal(create_attack(Path(name))(pictures()), expected)
+    expected = create(name)(pictures())
+    assert torch.equal(create(Path(name))(pictures()), expected)
 
 
 @pytest.mark.parametrize("name", ["network.h5", "some-folder"])
 def test_what_is_there_but_no_network_is_told_as_a_file(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UnknownNameError):
-        create_attack(name)
+        create(name)
     (tmp_path / name).touch() if "." in name else (tmp_path / name).mkdir()
     with pytest.raises(BadArtifactError, match=name):
-        create_attack(name)
+        create(name)
 
 
 def test_a_name_that_is_too_long_for_a_file_is_told(tmp_path):
     with pytest.raises(BadArtifactError, match="no such file"):
-        create_attack("x" * 5000 + ".pth")
+        create("x" * 5000 + ".pth")
 
 
 def test_tensors_alone_are_taken_out_of_a_checkpoint(tmp_path):

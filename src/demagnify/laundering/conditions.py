@@ -16,7 +16,7 @@ from demagnify.core.images import fit
 from demagnify.data import FaceDataset
 from demagnify.data.dataset import Joined
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.transforms import create_attack
+from demagnify.transforms import create
 from demagnify.transforms.base import Transform
 
 Conditions = dict[str, FaceDataset]
@@ -44,7 +44,7 @@ def create_attacks(
         BadConfigError: If two files would have one name in the tables.
     """
     chosen = [
-        create_attack(name, device=device, precision=precision)
+        create(name, device=device, precision=precision)
         for name in dict.fromkeys(names)
         if name != CLEAN
     ]

@@ -20,7 +20,6 @@ import torch
 from demagnify.core import specs
 from demagnify.core.errors import BadConfigError, ImageContractError
 from demagnify.core.images import check_batch
-from demagnify.core.imports import PATTERN
 from demagnify.core.registry import Registry
 from demagnify.core.rng import generator
 from demagnify.core.specs import JOIN, Named, Part
@@ -268,12 +267,12 @@ def create(
         >>> create("down-up-4+jpeg-50").name
         'down-up-4+jpeg-50'
     """
-    parts = _parse(spec)
+    parts = parse(spec)
     if len(parts) > 1 and settings:
         raise BadConfigError(f"{spec} is a chain, which takes no settings of its own")
     if settings:
         parts = (Part(parts[0].base, parts[0].flags, {**parts[0].options, **settings}),)
-    steps = [_make(part, device=device, precision=precision) for part in parts]
+    steps = [make(part, device=device, precision=precision) for part in parts]
     return steps[0] if len(steps) == 1 else Chain(tuple(steps))
 
 
@@ -288,7 +287,12 @@ def content_numbers(images: torch.Tensor) -> list[int]:
     return [zlib.crc32(image.tobytes()) for image in pixels]
 
 
-def _parse(spec: str | Path) -> tuple[Part, ...]:
+def parse(spec: str | Path) -> tuple[Part, ...]:
+    """Reads a spec into its parts; a `Path`, and a text that is an existing file, are one part.
+
+    Raises:
+        BadConfigError: If the spec cannot be read.
+    """
     if isinstance(spec, Path):
         # With a folder before it, so that no file is taken for a name.
         return (Part(os.path.join(".", spec)),)  # noqa: PTH118  a Path drops the "."
@@ -297,22 +301,21 @@ def _parse(spec: str | Path) -> tuple[Part, ...]:
     return specs.parse(spec)
 
 
-def _make(part: Part, *, device: str, precision: Precision) -> Transform:
+def make(part: Part, *, device: str = "auto", precision: Precision = "float32") -> Transform:
+    """Makes the transform of one part of a spec; see `create`."""
     family = specs.family_of(TRANSFORMS, part.base)
     if family in TRANSFORMS:
         maker = TRANSFORMS.get(family)
         made: Transform = maker.from_part(part, device=device, precision=precision)
         return made
-    from demagnify.transforms.super_resolution.attack import SuperResolution, is_file
+    from demagnify.transforms.super_resolution.attack import SuperResolution
+    from demagnify.transforms.super_resolution.readers import is_file
 
     if is_file(part.base):
         return SuperResolution.from_file(part, device=device, precision=precision)
-    if PATTERN.fullmatch(part.base):
-        found = TRANSFORMS.get(part.base)
-        if isinstance(found, Transform):
-            return found
-        if isinstance(found, type) and issubclass(found, Transform):
-            return specs.make_from(found, found.family, part.options)
-        return SuperResolution.from_function(part, found, device=device, precision=precision)
-    TRANSFORMS.get(part.base)  # says which names are close
-    raise AssertionError(part.base)
+    found = TRANSFORMS.get(part.base)  # imports "package.module:name", or says what is close
+    if isinstance(found, Transform):
+        return found
+    if isinstance(found, type) and issubclass(found, Transform):
+        return specs.make_from(found, found.family, part.options)
+    return SuperResolution.from_function(part, found, device=device, precision=precision)

@@ -13,7 +13,7 @@ from demagnify.core.specs import Part, make_from
 from demagnify.transforms import kernels
 from demagnify.transforms.base import TRANSFORMS, Transform
 from demagnify.transforms.resampling import enlarge, to_float
-from demagnify.transforms.super_resolution.attack import Geometry, Magnification, Variant
+from demagnify.transforms.super_resolution.magnification import Geometry, Magnification, Variant
 
 if TYPE_CHECKING:
     from demagnify.core.devices import Precision

@@ -16,7 +16,7 @@ from demagnify.evaluation.adaptive import (
 )
 from demagnify.evaluation.adaptive import attack as answers_module
 from demagnify.evaluation.adaptive.search import ORIGINAL
-from demagnify.transforms import create_attack
+from demagnify.transforms import create
 from demagnify.transforms.base import Identity
 
 REAL, FAKE = 0, 1
@@ -175,7 +175,7 @@ def test_two_attacks_of_one_name_are_refused(faces, tmp_path):
 
 
 def test_the_usual_attacks_exist_and_differ():
-    made = [create_attack(spec, device="cpu") for spec in FAST_ATTACKS]
+    made = [create(spec, device="cpu") for spec in FAST_ATTACKS]
     assert [attack.name for attack in made] == list(FAST_ATTACKS)
     assert len({attack.fingerprint() for attack in made}) == len(made) >= 12
     assert not any(isinstance(attack, Identity) for attack in made)

@@ -1,27 +1,18 @@
 """Adversarial magnification: shrink the face, rebuild it with a super-resolution network.
 
 Coccomini, Caldelli, Amato, Falchi and Gennaro, "Adversarial Magnification to Deceive Deepfake
-Detection through Super Resolution" (arXiv 2407.02670).
-
-    srgan-x4                a published network
-    nets/mine.pth           a file that a reader knows
-    package.module:function a Python function or module
-    srgan-x4@k2             shrinks by 2 before the network enlarges by 4
-    srgan-x4@up-then-down   another variant of the attack
-    srgan-x4@bgr-255        feeds the network as the published code did
+Detection through Super Resolution" (arXiv 2407.02670). The network is a published one by name
+(`srgan-x4`), a file that a reader knows (`nets/mine.pth`), or a Python function or module
+(`package.module:function`). `magnification` says which options may follow.
 """
 
 from __future__ import annotations
 
-import math
-import os
-import re
-from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import torch
 
@@ -29,163 +20,22 @@ from demagnify.core import assets
 from demagnify.core.devices import Precision, autocast, computes_in_bfloat16, pick_device
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import sha256
-from demagnify.core.specs import OPTION, Part
-from demagnify.transforms.base import TRANSFORMS, Rngs, Transform
-from demagnify.transforms.resampling import (
-    area_resize,
-    check_size,
-    enlarge,
-    shrink,
-    to_float,
-    to_uint8,
+from demagnify.core.specs import OPTION, Part, family_of
+from demagnify.transforms.base import TRANSFORMS, Transform, create, make, parse
+from demagnify.transforms.resampling import to_float
+from demagnify.transforms.super_resolution.magnification import (
+    VARIANTS,
+    Geometry,
+    Magnification,
+    Variant,
+    check_shrink,
 )
 
 if TYPE_CHECKING:
     from demagnify.transforms.super_resolution.functions import Function
     from demagnify.transforms.super_resolution.network import Network
 
-Variant = Literal["as-found", "fit-224", "up-then-down"]
-"""In which order an attack resizes a face.
-
-* as-found: shrink the face at its own size, rebuild it, back to its size;
-* fit-224: resize it to 224x224 first, then the same, then back to its own size;
-* up-then-down: enlarge it with the network first, then shrink it to its size.
-
-In the published code of Coccomini et al. (arXiv 2407.02670) these are the modes 2 ("v3"), 0, and 1
-("v2"), which takes faces of 224x224. The published modes save the face at the size that the network
-gives, with width and height swapped where a crop is not square; here it gets its own size back.
-"""
-
-Feeding = Literal["rgb-1", "bgr-255"]
-"""The network's input: RGB in [0, 1] as networks expect it, or the published code's BGR 0-255."""
-
-VARIANTS: Final[tuple[Variant, ...]] = get_args(Variant)
-FEEDINGS: Final[tuple[Feeding, ...]] = get_args(Feeding)
-FITTED_SIDE: Final = 224
-"""Side to which "fit-224" resizes first: the input size of the published detectors."""
-PIXELS_AT_ONCE: Final = 2**19
-"""Pixels of the result that are computed in one call: ten faces of 224x224."""
 FULL_SCALE: Final = 255.0
-
-_SHRINK: Final = re.compile(r"k(\d+(?:\.\d+)?)")
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """The options of an attack, as they follow its name in a spec.
-
-    Attributes:
-        shrink: By how much images are shrunk, 1 or more; None for the network's own scale.
-        variant: In which order images are resized.
-        feeding: The network's input.
-    """
-
-    shrink: float | None = None
-    variant: Variant = "as-found"
-    feeding: Feeding = "rgb-1"
-
-    @classmethod
-    def read(cls, part: Part) -> Geometry:
-        """Reads the flags of a part: "k2", a variant, a feeding.
-
-        Raises:
-            BadConfigError: If a flag is unknown, contradicts another or is out of range.
-        """
-        given: dict[str, Any] = {}
-        for flag in (*part.flags, *(f"{key}={value}" for key, value in part.options.items())):
-            field, value = cls._field(flag, part.base)
-            if field in given:
-                raise BadConfigError(
-                    f"{part.base}: the option {flag!r} contradicts or repeats another"
-                )
-            given[field] = value
-        return cls(**given)
-
-    @staticmethod
-    def _field(flag: str, base: str) -> tuple[str, str | float]:
-        if flag in VARIANTS:
-            return "variant", flag
-        if flag in FEEDINGS:
-            return "feeding", flag
-        match = _SHRINK.fullmatch(flag)
-        if match is None:
-            known = ", ".join(("k2", *VARIANTS, *FEEDINGS))
-            raise BadConfigError(f"{base}: no option is called {flag!r}", hint=f"known: {known}")
-        return "shrink", check_shrink(float(match[1]), f"{base}@{flag}")
-
-    def __str__(self) -> str:
-        """Returns the options as a spec has them, "@k2@up-then-down"; defaults are left out."""
-        chosen = [] if self.shrink is None else [f"k{self.shrink:g}"]
-        chosen += [] if self.variant == "as-found" else [self.variant]
-        chosen += [] if self.feeding == "rgb-1" else [self.feeding]
-        return "".join(f"{OPTION}{option}" for option in chosen)
-
-
-def check_shrink(factor: float, name: str) -> float:
-    """Returns `factor` if images can be shrunk by it.
-
-    Raises:
-        BadConfigError: If it is below 1 or not finite.
-    """
-    if not math.isfinite(factor) or factor < 1:
-        raise BadConfigError(f"{name} cannot shrink by {factor:g}", hint="use 1 or more")
-    return factor
-
-
-class Magnification(Transform):
-    """Shrinks images, enlarges them again, and gives them their own size back.
-
-    Subclasses write `magnify`. Where the enlarged image has not the size of the original, because
-    the sides are no multiples of the scale or because images are shrunk by another factor than
-    they are enlarged by, it is resized with a bicubic kernel.
-
-    Attributes:
-        scale: By how much `magnify` enlarges.
-        variant: In which order images are resized; see `Variant`.
-    """
-
-    uses = ("attack",)
-    scale: float
-    variant: Variant
-
-    @property
-    def factor(self) -> float:
-        """By how much images are shrunk first, by area averaging."""
-        return self.scale
-
-    @abstractmethod
-    def magnify(self, images: torch.Tensor) -> torch.Tensor:
-        """Enlarges a uint8 batch (N, 3, H, W) to floats in [0, 1], sides `scale` times as long."""
-
-    @property
-    def geometry(self) -> str:
-        """The part of the fingerprint about resizing; empty for the usual way."""
-        factor = "" if self.factor == self.scale else f" k{self.factor:g}"
-        return factor + ("" if self.variant == "as-found" else f" {self.variant}")
-
-    def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:  # noqa: ARG002
-        """Returns the rebuilt images, computed in parts so that memory stays bounded."""
-        if self.variant == "fit-224":
-            height, width = images.shape[-2:]
-            rebuilt = self._in_parts(_resize(images, FITTED_SIDE, FITTED_SIDE))
-            return _resize(rebuilt, height, width)
-        return self._in_parts(images)
-
-    def _in_parts(self, images: torch.Tensor) -> torch.Tensor:
-        height, width = images.shape[-2:]
-        grows = self.scale if self.variant == "up-then-down" else self.scale / self.factor
-        if self.variant != "up-then-down":
-            check_size(images, self.factor)
-        part = max(1, int(PIXELS_AT_ONCE // (height * width * grows**2)))
-        return torch.cat([self._rebuild(batch) for batch in torch.split(images, part)])
-
-    def _rebuild(self, images: torch.Tensor) -> torch.Tensor:
-        height, width = images.shape[-2:]
-        if self.variant == "up-then-down":
-            rebuilt = area_resize(self.magnify(images), height, width)
-        else:
-            rebuilt = enlarge(self.magnify(shrink(images, self.factor)), height, width)
-        return to_uint8(rebuilt).contiguous().to(images.device)
 
 
 class SuperResolution(Magnification):
@@ -438,12 +288,9 @@ def create_attack(
     Raises:
         BadConfigError: If scale or variant is given for a chain, or contradicts the spec.
     """
-    from demagnify.core import specs
-    from demagnify.transforms.base import _make, _parse, create
-
     if scale is None and variant is None:
         return create(spec, device=device, precision=precision)
-    parts = _parse(spec)
+    parts = parse(spec)
     if len(parts) > 1:
         raise BadConfigError(
             f"{spec} is a chain, which has no scale or variant of its own",
@@ -461,36 +308,25 @@ def create_attack(
                 f"{spec} says another variant than {variant}", hint="give one of them"
             )
         options = replace(options, variant=variant)
+    base = part.base
     if scale is not None:
-        check_shrink(scale, part.base)
-        family = f"{part.base}-x{scale:g}"
-        named = specs.family_of(TRANSFORMS, part.base) in TRANSFORMS and part.base != "bicubic"
-        if not named and specs.family_of(TRANSFORMS, family) in TRANSFORMS:
-            part = replace(part, base=family)
-        elif options.shrink not in (None, scale):
+        check_shrink(scale, base)
+        family = f"{base}-x{scale:g}"
+        if _names_a_family(base) and family_of(TRANSFORMS, family) in TRANSFORMS:
+            base = family
+        elif options.shrink in (None, scale):
+            options = replace(options, shrink=scale)
+        else:
             raise BadConfigError(
                 f"{spec} says another scale than {scale:g}", hint="give one of them"
             )
-        else:
-            options = replace(options, shrink=scale)
     flags = tuple(str(options).split(OPTION)[1:])
-    return _make(Part(part.base, flags), device=device, precision=precision)
+    return make(Part(base, flags), device=device, precision=precision)
 
 
-def is_file(base: str) -> bool:
-    """Returns whether a spec's part names a file: by its separators, its suffix or by existing."""
-    if "/" in base or "\\" in base or os.path.exists(base):  # noqa: PTH110  raises if too long
-        return True
-    if not Path(base).suffix:
-        return False
-    from demagnify.transforms.super_resolution.readers import reader_of
-
-    return reader_of(Path(base)) is not None
-
-
-def _resize(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Resizes a uint8 batch to (N, 3, height, width) with Pillow's antialiased bicubic kernel."""
-    return to_uint8(enlarge(to_float(images), height, width))
+def _names_a_family(base: str) -> bool:
+    """Whether the scale is yet to choose the network: "dat-light", but not "dat-light-x2"."""
+    return base == "bicubic" or family_of(TRANSFORMS, base) not in TRANSFORMS
 
 
 def _allowed(precision: Precision, name: str, device: torch.device, *, bfloat16: bool) -> Precision:

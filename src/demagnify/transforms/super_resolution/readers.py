@@ -12,6 +12,7 @@ A reader registers itself; see `READERS`. Example of a whole new reader:
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -66,3 +67,10 @@ def reader_of(path: Path) -> Reader | None:
     suffix = path.suffix.lower()
     readers = (READERS.get(name) for name in READERS)
     return next((reader for reader in readers if suffix in reader.suffixes), None)
+
+
+def is_file(base: str) -> bool:
+    """Returns whether a spec's part names a file: by its separators, its suffix or by existing."""
+    if "/" in base or "\\" in base or os.path.exists(base):  # noqa: PTH110  raises if too long
+        return True
+    return bool(Path(base).suffix) and reader_of(Path(base)) is not None

@@ -8,8 +8,8 @@ two. SRResNet is trained for least squared error, SRGAN against a discriminator.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
@@ -17,6 +17,9 @@ from torch import nn
 from demagnify.core.errors import AssetError
 from demagnify.transforms.super_resolution.network import Network
 from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
+
+if TYPE_CHECKING:
+    import h5py
 
 _KERAS_EPSILON = 1e-3  # Keras' batch normalisation; PyTorch's default is 1e-5
 _BLOCKS = 16
@@ -79,6 +82,8 @@ def load(path: Path) -> Network:
     Raises:
         AssetError: If the file does not hold the weights of this network.
     """
+    import h5py  # only for the two files of these networks
+
     network = SRResNet()
     try:
         with h5py.File(path) as file:
