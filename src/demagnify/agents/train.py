@@ -11,7 +11,7 @@ from demagnify.agents.config import DefenseTraining
 from demagnify.agents.training import TrainedDefense, train_defense
 from demagnify.data import Skipped
 from demagnify.data.prepare import open_splits
-from demagnify.data.provenance import RECORDED, identify
+from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.detectors import Detector
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
@@ -88,7 +88,7 @@ def train_defense_on(
     about = {
         "seen_attacks": [attack.name for attack in chosen],
         "learned_from": plan.split,
-        RECORDED: identify(plan.sources),
+        RECORDED: provenance_of(plan.sources),
     }
     return train_defense(
         pooled(attacked),

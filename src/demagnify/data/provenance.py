@@ -10,17 +10,17 @@ from typing import Any, Final, Literal
 from demagnify.data import Manifest
 
 RECORDED: Final = "sources"
-"""In a card: which data sets took part in the training, as `identify` writes them."""
+"""In a card: which data sets took part in the training, as `provenance_of` writes them."""
 
 Shared = Literal["", "same", "other", "partly"]
 
 
-def identify(sources: Sequence[Path]) -> list[list[str]]:
+def provenance_of(sources: Sequence[Path]) -> list[list[str]]:
     """Returns what tells data sets apart wherever they stand: per set, a digest of each split."""
     return [_splits(Manifest.load(source)) for source in sources]
 
 
-def compare_sources(cards: Iterable[Mapping[str, Any]], sources: Sequence[Path]) -> Shared:
+def compare_provenance(cards: Iterable[Mapping[str, Any]], sources: Sequence[Path]) -> Shared:
     """Returns whether trainings used the data sets of an evaluation.
 
     Args:
@@ -34,7 +34,7 @@ def compare_sources(cards: Iterable[Mapping[str, Any]], sources: Sequence[Path])
     recorded = [set(one) for card in cards for one in card.get(RECORDED, ())]
     if not recorded:
         return ""
-    mine = set().union(*map(set, identify(sources)))
+    mine = set().union(*map(set, provenance_of(sources)))
     shared = [bool(one & mine) for one in recorded]
     if all(shared):
         return "same"

@@ -16,7 +16,7 @@ from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
-from demagnify.data.provenance import RECORDED, identify
+from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.detectors.augment import TrainingTransform
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
@@ -170,7 +170,7 @@ def _open(
             strict=config.strict,
             on_skip=on_skip,
         ).values()
-        entries[RECORDED] = identify(sources)
+        entries[RECORDED] = provenance_of(sources)
     for name, faces in (("training", train), ("validation", val)):
         _check_classes(faces, name)
     attacks = create_attacks(config.attacks, device=config.device)

@@ -24,7 +24,7 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
-from demagnify.data.provenance import compare_sources
+from demagnify.data.provenance import compare_provenance
 from demagnify.detectors import Detector
 from demagnify.evaluation.baselines.choose import choose_baselines
 from demagnify.evaluation.document import make_result, worst_attack
@@ -233,7 +233,7 @@ def evaluate(
         seen_attacks=seen,
         attacked=config.faces,
         base=tables.base.detector.name,
-        training_data=compare_sources(_cards(trainings), sources),
+        training_data=compare_provenance(_cards(trainings), sources),
         device=str(tables.base.device or "cpu"),
         data=", ".join(source.name or str(source) for source in sources),
         detector=_about_detector(tables.base),

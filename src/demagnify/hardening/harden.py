@@ -25,7 +25,7 @@ from demagnify.core.rng import generator
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare import open_splits
-from demagnify.data.provenance import RECORDED, identify
+from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
@@ -148,7 +148,7 @@ def _provenance(
     known = detector.card.get(RECORDED, [])
     seen = (*detector.card.get("seen_attacks", ()), "filters", *(one.name for one in attacks))
     return {
-        RECORDED: [*known, *(one for one in identify(sources) if one not in known)],
+        RECORDED: [*known, *(one for one in provenance_of(sources) if one not in known)],
         "seen_attacks": list(dict.fromkeys(seen)),
     }
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from demagnify.data.prepare.cutting import PrepareConfig
-from demagnify.data.prepare.folder import PrepareSummary, open_faces, prepare, prepared
-from demagnify.data.prepare.splits import open_splits
+from demagnify.data.prepare.folder import PrepareSummary, prepare
+from demagnify.data.prepare.opening import open_faces, open_splits, prepared
 
 __all__ = [
     "PrepareConfig",

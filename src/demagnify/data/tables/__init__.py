@@ -1,8 +1,7 @@
 """Reads the files that list images and labels: CSV, JSON lines and Parquet, all in one way.
 
 Each kind of file has a reader that yields blocks of plain texts; from there on all are alike:
-`values` parses the texts, `presence` finds the files, `reading` puts both together. A broken line
-costs no more than itself.
+`values` parses the texts, and `reading` finds the files. A broken line costs no more than itself.
 """
 
 from __future__ import annotations
