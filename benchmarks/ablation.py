@@ -20,15 +20,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from demagnify import detectors
 from demagnify.agents import presets as configs
-from demagnify.agents.config import DefenseTraining
-from demagnify.agents.learned import Learned
 from demagnify.agents.learners import LEARNERS
-from demagnify.agents.state import StateEncoder
-from demagnify.agents.state import create as create_state
+from demagnify.agents.predictors import PolicyPredictor
+from demagnify.agents.states import StateEncoder
+from demagnify.agents.states import create as create_state
+from demagnify.agents.training import DefenseConfig
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.files import write_text
 from demagnify.data import FaceDataset
@@ -100,7 +99,7 @@ class Ablation:
         settings: Resamples; the selection split must be the one that is evaluated.
     """
 
-    variants: Mapping[str, DefenseTraining]
+    variants: Mapping[str, DefenseConfig]
     detector: Detector
     train: Conditions
     test: Mapping[str, Conditions]
@@ -132,7 +131,8 @@ def ablate(plan: Ablation, folder: Path, *, log: Callable[[str], None] | None = 
     rows = []
     for place, (name, config) in enumerate(plan.variants.items()):
         log(f"training {name}")
-        encoder = encoders.setdefault(config.state, _encoder(config.state, plan.detector, faces))
+        state = config.state or "thumbnail"
+        encoder = encoders.setdefault(state, _encoder(state, plan.detector, faces))
         actions = TransformSet.create(config.actions)
         table = _part(logits, actions)
         learner = LEARNERS.get(config.learner.name)(config.learner)
@@ -150,7 +150,7 @@ def ablate(plan: Ablation, folder: Path, *, log: Callable[[str], None] | None = 
             ).policy
             for number in range(plan.seeds)
         ]
-        seeds = [MethodSeed(Learned(one, encoder, name=name), tables) for one in policies]
+        seeds = [MethodSeed(PolicyPredictor(one, encoder, name=name), tables) for one in policies]
         rows.append(learned_method(name, *seeds))
     seen = tuple(name for name in plan.train if name != "none")
     return evaluate_tables(
@@ -158,7 +158,7 @@ def ablate(plan: Ablation, folder: Path, *, log: Callable[[str], None] | None = 
     )
 
 
-def _together(variants: Iterable[DefenseTraining]) -> list[str]:
+def _together(variants: Iterable[DefenseConfig]) -> list[str]:
     """Returns every action of all variants, each once; the first stays the first."""
     names = [name for one in variants for name in one.actions]
     return list(dict.fromkeys(names))
@@ -174,11 +174,7 @@ def _filled(
 
 def _part(whole: LogitTable, actions: TransformSet) -> LogitTable:
     """Returns the table of some of the actions, every answer known."""
-    names = whole.actions.names
-    columns = [names.index(name) for name in actions.names]
-    part = LogitTable(whole.faces, whole.detector, actions)
-    part.adopt(torch.from_numpy(whole.logits[:, columns].copy()))
-    return part
+    return whole.select(actions.names)
 
 
 def _encoder(state: str, detector: Detector, faces: FaceDataset) -> StateEncoder:
@@ -241,9 +237,9 @@ def _faces(options: argparse.Namespace) -> tuple[FaceDataset, FaceDataset]:
     return both.subset(learn), both.subset(test)
 
 
-def _variant(changes: dict[str, object]) -> DefenseTraining:
+def _variant(changes: dict[str, object]) -> DefenseConfig:
     preset = configs.load("full-information").defense.model_dump()
-    return DefenseTraining.model_validate({**preset, **BASE, **changes})
+    return DefenseConfig.model_validate({**preset, **BASE, **changes})
 
 
 def _table(evaluation: Evaluation, options: argparse.Namespace) -> str:

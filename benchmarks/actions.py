@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from demagnify import detectors
-from demagnify.agents import state
+from demagnify.agents import states
 from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import Detector
 from demagnify.evaluation.machine import describe_machine, describe_versions
@@ -40,7 +40,7 @@ def main() -> None:
     faces = FaceDataset.open(manifest[: options.faces], size=options.size)
     actions = TransformSet.create(options.actions)
     changing = {action.name: action for action in actions if not action.is_identity}
-    encoders = {name: state.create(name) for name in options.states}
+    encoders = {name: states.create(name) for name in options.states}
     report: dict[str, Any] = {
         "detector": options.detector,
         "faces": len(faces),
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _parse() -> argparse.Namespace:
-    cheap = [name for name in state.STATES if state.create(name).needs == "nothing"]
+    cheap = [name for name in states.STATES if states.create(name).needs == "nothing"]
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a manifest")
     parser.add_argument("--detector", default="light", help="a folder or a shipped name")

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.shipped import load_defended
+from demagnify.agents.loading import load_defense
 from demagnify.data import FaceDataset, Manifest
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.scores import LogitTable
@@ -28,7 +28,7 @@ def main() -> None:
     """Measures and prints the ratios."""
     options = _parse()
     manifest = Manifest.load(options.data)
-    defended = load_defended(options.defense, device=options.device)
+    defended = load_defense(options.defense, device=options.device)
     faces = FaceDataset.open(manifest[: options.faces], size=defended.input_size)
     report = {
         "defense": options.defense,

@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from demagnify.agents.learned import Learned
 from demagnify.agents.learners import LEARNERS, Learner, QLearning, QLearningConfig
-from demagnify.agents.state import Opinion, StateEncoder
+from demagnify.agents.predictors import PolicyPredictor
+from demagnify.agents.rewards import RewardConfig
+from demagnify.agents.states import DetectorOutput, StateEncoder
 from demagnify.data import FaceDataset
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.scores import LogitTable
@@ -62,7 +63,7 @@ class FirstPixels(StateEncoder):
         """Returns as many numbers as the spectrum has."""
         return STATE
 
-    def encode(self, images: torch.Tensor, opinion: Opinion | None) -> torch.Tensor:  # noqa: ARG002
+    def encode(self, images: torch.Tensor, opinion: DetectorOutput | None) -> torch.Tensor:  # noqa: ARG002
         """Returns them."""
         return images.flatten(1)[:, :STATE].float().div_(255)
 
@@ -71,7 +72,7 @@ def main() -> None:
     """Trains every learner and prints how long each took."""
     options = _parse()
     table, encoder = _table(options.faces, options.actions), FirstPixels()
-    fixed = float(table.rewards().mean(axis=0).max())
+    fixed = float(RewardConfig().of_table(table).mean(axis=0).max())
     rows = {name: _measured(_learner(name), table, encoder) for name in options.learners}
     print(f"{options.faces:,} faces x {options.actions} actions, {torch.get_num_threads()} threads")
     print(f"best fixed action {' ':24} accuracy {(fixed + 1) / 2:.3f}")
@@ -127,7 +128,7 @@ def _measured(learner: Learner, table: LogitTable, encoder: StateEncoder) -> Map
     start = time.perf_counter()
     policy = learner.fit(table, encoder).policy
     seconds = time.perf_counter() - start
-    judgement = Learned(policy, encoder).judge(table)
+    judgement = PolicyPredictor(policy, encoder).predict(table)
     right = judgement.fake == (table.labels == 1)
     calls = 1.0 if judgement.calls is None else float(judgement.calls.mean())
     return {"seconds": round(seconds, 2), "calls": calls, "accuracy": float(right.mean())}

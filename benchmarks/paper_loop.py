@@ -32,13 +32,14 @@ from numpy.typing import NDArray
 
 from demagnify import detectors
 from demagnify.agents import presets as configs
-from demagnify.agents.learned import Learned
 from demagnify.agents.learners import QLearning, QLearningConfig, TrainedPolicy
-from demagnify.agents.policy import GreedyQPolicy
-from demagnify.agents.presets.preset import Preset
+from demagnify.agents.policies import GreedyQPolicy
+from demagnify.agents.predictors import PolicyPredictor
+from demagnify.agents.presets import Preset
 from demagnify.agents.q_network import QNetwork
-from demagnify.agents.state import StateEncoder
-from demagnify.agents.state import create as create_state
+from demagnify.agents.rewards import verdict_rewards
+from demagnify.agents.states import StateEncoder
+from demagnify.agents.states import create as create_state
 from demagnify.core import images
 from demagnify.core.devices import autocast
 from demagnify.core.rng import generator
@@ -112,8 +113,16 @@ def main() -> None:
         "setting": {**setting.learner.model_dump(), "faces": len(setting.faces)},
         "batched": batched.model_dump(),
         "detector": f"{options.detector} ({_weights(options)})",
-        "best_fixed_reward": float(filled.rewards().mean(axis=0).max()),
-        "oracle_reward": float(filled.rewards().max(axis=1).mean()),
+        "best_fixed_reward": float(
+            verdict_rewards(filled.logits, filled.labels[:, None], filled.threshold)
+            .mean(axis=0)
+            .max()
+        ),
+        "oracle_reward": float(
+            verdict_rewards(filled.logits, filled.labels[:, None], filled.threshold)
+            .max(axis=1)
+            .mean()
+        ),
         "rows": [asdict(row) for row in rows],
     }
     _print(report, rows, options.episodes)
@@ -174,7 +183,7 @@ def _prepare(options: argparse.Namespace) -> Setting:
         decode_seconds=decode_seconds,
         detector=detector,
         actions=TransformSet.create(paper.defense.actions),
-        encoder=create_state(paper.defense.state),
+        encoder=create_state(paper.defense.state or ""),
         learner=_q_learning(paper),
         seed=options.seed,
     )
@@ -256,7 +265,7 @@ def _ours(
 ) -> tuple[Row, LogitTable]:
     table = LogitTable(setting.faces, setting.detector, setting.actions)
     if not empty:
-        table.adopt(torch.from_numpy(filled.logits))
+        table.update(filled.logits)
     learner = QLearning(config)
     seconds, trained = _timed(lambda: learner.fit(table, setting.encoder, seed=setting.seed))
     row = Row(
@@ -280,8 +289,12 @@ def _last_reward(trained: TrainedPolicy) -> float:
 
 
 def _greedy(policy: Any, setting: Setting, filled: LogitTable) -> float:  # noqa: ANN401
-    chosen: NDArray[np.int64] = Learned(policy, setting.encoder).choose(filled)
-    return float(filled.rewards()[np.arange(len(chosen)), chosen].mean())
+    chosen: NDArray[np.int64] = PolicyPredictor(policy, setting.encoder).choose(filled)
+    return float(
+        verdict_rewards(filled.logits, filled.labels[:, None], filled.threshold)[
+            np.arange(len(chosen)), chosen
+        ].mean()
+    )
 
 
 def _bare_network(setting: Setting, calls: int) -> Row:

@@ -1,11 +1,31 @@
-"""What the detector says about every face after every action, asked for once."""
+"""The detector's logit of every face after every transform, computed once.
+
+A `LogitTable` is the only place that runs a detector on (face, transform) pairs and keeps the
+results. It holds logits and nothing else: what a logit is worth is up to its reader, see
+`demagnify.agents.rewards`. Its uses:
+
+    table = LogitTable(faces, detector, transforms)   # nothing is computed yet
+    table.fill(folder / "logits.safetensors")         # training, baselines, evaluation: all pairs
+    table.lookup(rows, columns)                       # a learner or attacker: only these pairs
+    table.select(["identity", "jpeg-75"])             # an ablation: some of the columns
+    LogitTable.merge([clean, attacked])               # the faces of several tables, as one
+    table.with_faces(part, table.logits[rows])        # folds, other labels: known logits
+
+An attacker, or a table of attacks, has attacked faces already. They are the columns then:
+
+    columns = [Column("none", "none", faces), Column(attack.name, attack.fingerprint(), attacked)]
+    table = LogitTable(faces, detector, columns)
+    table.load(path)                                  # what an earlier run computed
+    table.lookup(rows, columns)                       # within the budget of queries
+    table.save(path)                                  # keeps columns of other attacks in the file
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -26,9 +46,9 @@ Integers = NDArray[np.int64]
 
 
 class DetectorLike(Protocol):
-    """What is asked of a detector; `demagnify.detectors.Detector` is one.
+    """The part of a detector that a table needs; `demagnify.detectors.Detector` has it.
 
-    Any other callable becomes one with `demagnify.detectors.wrap`.
+    `demagnify.detectors.wrap` turns any other callable into one.
     """
 
     threshold: float
@@ -41,60 +61,55 @@ class DetectorLike(Protocol):
         """Maps images to finite logits without gradients, float32 (N,) on the CPU."""
 
     def fingerprint(self) -> str:
-        """Returns what its logits depend on; the threshold is not part of it."""
+        """Returns a text on which its logits depend; the threshold is not part of it."""
 
 
-class RewardSource(Protocol):
-    """Where rewards come from: a `LogitTable`, or a detector asked anew each time."""
+class LogitSource(Protocol):
+    """Logits of faces after transforms: a `LogitTable`, or `LiveLogits`."""
 
     faces: FaceDataset
-    actions: TransformSet
-    threshold: float
+
+    @property
+    def transforms(self) -> TransformSet:
+        """The transforms."""
+
+    @property
+    def threshold(self) -> float:
+        """The detector's threshold; a logit above it means fake."""
 
     @property
     def detector(self) -> DetectorLike:
-        """Who judges."""
+        """The detector."""
 
     @property
     def device(self) -> torch.device:
         """Where the detector computes."""
 
-    def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
-        """Returns the logit for each face after its action, with the action's shift, float32."""
+    def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
+        """Returns the logit of each face after its transform, float32 (n,)."""
 
-    def judge(self, images: torch.Tensor) -> Floats:
-        """Returns the detector's own logits for an image batch, float32 (n,)."""
-
-
-def rewards_of(logits: ArrayLike, labels: ArrayLike, threshold: float) -> Floats:
-    """Returns +1 where the verdict is right and -1 where it is wrong, float32.
-
-    Args:
-        logits: The detector's logits; above `threshold` the verdict is fake.
-        labels: 0 real, 1 fake; broadcast against `logits`.
-        threshold: The detector's threshold.
-    """
-    fake = np.asarray(logits) > np.float32(threshold)
-    right = fake == (np.asarray(labels) == 1)
-    return np.where(right, np.float32(1.0), np.float32(-1.0))
+    def logits_of(self, images: torch.Tensor) -> Floats:
+        """Returns the logits of an image batch, float32 (n,)."""
 
 
-class LiveRewards:
-    """Asks the detector anew about every face and action.
+class LiveLogits:
+    """Runs the detector anew for every pair of a face and a transform.
 
     Args:
         faces: The faces.
-        detector: Who judges.
-        actions: What can be done to a face.
+        detector: The detector.
+        transforms: The transforms.
 
     Attributes:
-        calls: How many images the detector has judged so far.
+        calls: How many images the detector has classified so far.
     """
 
-    def __init__(self, faces: FaceDataset, detector: DetectorLike, actions: TransformSet) -> None:
+    def __init__(
+        self, faces: FaceDataset, detector: DetectorLike, transforms: TransformSet
+    ) -> None:
         self.faces = faces
         self.detector = detector
-        self.actions = actions
+        self.transforms = transforms
         self.threshold = float(detector.threshold)
         self.calls = 0
 
@@ -103,214 +118,328 @@ class LiveRewards:
         """Where the detector computes."""
         return self.detector.device or torch.device("cpu")
 
-    def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
-        """Returns the logit for each face after its transform, float32 (n,).
+    def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
+        """Returns the logit of each face after its transform, float32 (n,).
 
         Args:
-            indices: n numbers of faces.
-            actions: n numbers of actions.
+            rows: n numbers of faces.
+            columns: n numbers of transforms.
         """
-        numbers = np.asarray(actions, dtype=np.int64)
-        images = self.faces.batch(indices).to(self.device)
-        corrected = self.actions.apply(images, torch.from_numpy(numbers))
-        return self.judge(corrected)
+        images = self.faces.batch(rows).to(self.device)
+        numbers = torch.from_numpy(np.asarray(columns, dtype=np.int64))
+        return self.logits_of(self.transforms.apply(images, numbers))
 
-    def judge(self, images: torch.Tensor) -> Floats:
-        """Returns the detector's logits for an image batch, float32 (n,)."""
+    def logits_of(self, images: torch.Tensor) -> Floats:
+        """Returns the logits of an image batch, float32 (n,)."""
         self.calls += len(images)
         logits: Floats = self.detector.logits(images, batch_size=max(1, len(images))).numpy()
         return logits
 
 
-class LogitTable:
-    """The logit for every (face, action), filled as it is asked for.
+@dataclass(frozen=True, eq=False)
+class Column:
+    """Faces after one transform that are there already, such as cached attacked faces.
 
-    It is the detector's for the transformed face; for identities it is asked once. A one-step
-    defence is decided by this table alone: with A actions there are at most N x A questions, so
-    training, baselines and evaluation read it instead of asking again.
+    Attributes:
+        name: The name of the transform.
+        fingerprint: A text on which the pixels depend, beside the original faces.
+        faces: The transformed faces, in the order of the originals.
+    """
+
+    name: str
+    fingerprint: str
+    faces: FaceDataset
+
+
+class LogitTable:
+    """The logit of every (face, transform), computed when it is first needed.
+
+    A one-step defence is decided by this table alone: N faces and A transforms give at most N x A
+    pairs. Training, baselines, attackers and evaluation read it instead of running the detector
+    again. Transforms that leave the pixels as they are share one column's logits.
 
     Args:
         faces: The N faces.
-        detector: Who judges.
-        actions: The A actions.
-        batch_size: The most images that the detector is asked about at once.
+        detector: The detector.
+        transforms: The A columns: transforms to apply, or faces that are transformed already.
+        batch_size: The most images in one call of the detector.
 
     Attributes:
-        logits: float32 (N, A); NaN where the detector has not been asked yet.
-        labels: int64 (N,), 0 real and 1 fake.
-        threshold: The detector's; a logit above it means fake.
+        logits: float32 (N, A); NaN where unknown.
+        names: The names of the columns.
+
+    Example:
+        >>> table = LogitTable(faces, detector, transforms)  # doctest: +SKIP
+        >>> table.lookup([0, 1], [0, 2])  # doctest: +SKIP
+        array([ 1.25, -0.5 ], dtype=float32)
     """
 
     def __init__(
         self,
         faces: FaceDataset,
         detector: DetectorLike,
-        actions: TransformSet,
+        transforms: TransformSet | Sequence[Column],
         *,
         batch_size: int = 64,
     ) -> None:
-        self._live = LiveRewards(faces, detector, actions)
-        self.detector = detector
         self.faces = faces
-        self.actions = actions
-        self.labels: Integers = faces.labels
-        self.threshold = self._live.threshold
+        self.detector = detector
         self.batch_size = batch_size
-        self.logits: Floats = np.full((len(faces), len(actions)), np.nan, dtype=np.float32)
+        self.calls = 0
+        self._columns: TransformSet | tuple[Column, ...]
+        if isinstance(transforms, TransformSet):
+            self._columns = transforms
+            self.names = transforms.names
+            # The column that each one shares its logits with; of its own where pixels change.
+            self._origin = np.where(transforms.identity, 0, np.arange(len(transforms)))
+        else:
+            self._columns = tuple(transforms)
+            self.names = tuple(column.name for column in transforms)
+            self._origin = np.arange(len(self._columns))
+        self.logits: Floats = np.full((len(faces), len(self.names)), np.nan, dtype=np.float32)
+        self._others: dict[str, torch.Tensor] = {}
+
+    @classmethod
+    def merge(cls, tables: Sequence[LogitTable]) -> LogitTable:
+        """Returns the faces of several tables as one table; no pixel is copied.
+
+        Args:
+            tables: At least one, with the same detector and transforms.
+
+        Raises:
+            ValueError: If their columns differ.
+        """
+        first = tables[0]
+        if any(table.names != first.names for table in tables):
+            raise ValueError("tables with different transforms cannot be merged")
+        faces = FaceDataset.concatenate([table.faces for table in tables])
+        return first.with_faces(faces, np.concatenate([table.logits for table in tables]))
+
+    @property
+    def transforms(self) -> TransformSet:
+        """The transforms.
+
+        Raises:
+            ValueError: If the columns are transformed faces.
+        """
+        if not isinstance(self._columns, TransformSet):
+            raise ValueError("the columns of this table are transformed faces")
+        return self._columns
+
+    @property
+    def labels(self) -> Integers:
+        """The labels of the faces, int64 (N,): 0 real and 1 fake."""
+        return self.faces.labels
+
+    @property
+    def threshold(self) -> float:
+        """The detector's threshold; a logit above it means fake."""
+        return float(self.detector.threshold)
 
     @property
     def device(self) -> torch.device:
         """Where the detector computes."""
-        return self._live.device
-
-    @property
-    def calls(self) -> int:
-        """How many images the detector has judged so far."""
-        return self._live.calls
+        return self.detector.device or torch.device("cpu")
 
     @property
     def filled(self) -> bool:
-        """Whether every answer is known."""
+        """Whether every logit is known."""
         return not bool(np.isnan(self.logits).any())
 
-    def lookup(self, indices: ArrayLike, actions: ArrayLike) -> Floats:
-        """Returns the logit for each face after its action; asks only for unknown ones.
-
-        A pair that comes twice in the request is asked for once, and the detector gets all
-        questions of a request in one batch (of at most `batch_size`).
+    def select(self, names: Sequence[str]) -> LogitTable:
+        """Returns a table of some of the columns with the logits that are known.
 
         Args:
-            indices: n numbers of faces.
-            actions: n numbers of actions.
+            names: Names of columns, in any order; of transforms the identity is the first.
+
+        Raises:
+            ValueError: If a name is not among the columns.
+        """
+        places = [self.names.index(name) for name in names]
+        if isinstance(self._columns, TransformSet):
+            chosen: TransformSet | list[Column] = TransformSet(
+                [self._columns[place] for place in places]
+            )
+        else:
+            chosen = [self._columns[place] for place in places]
+        part = LogitTable(self.faces, self.detector, chosen, batch_size=self.batch_size)
+        part.update(self.logits[:, places])
+        return part
+
+    def with_faces(self, faces: FaceDataset, logits: Floats) -> LogitTable:
+        """Returns a table of other faces with known logits, for the same transforms.
+
+        Args:
+            faces: The faces.
+            logits: float32 (n, A), NaN where unknown.
+        """
+        table = LogitTable(faces, self.detector, self.transforms, batch_size=self.batch_size)
+        table.update(logits)
+        return table
+
+    def update(self, logits: Floats) -> None:
+        """Takes over the known entries of `logits`, float32 (N, A) with NaN for unknown."""
+        self.logits[:] = np.where(np.isnan(logits), self.logits, logits)
+
+    def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
+        """Returns the logit of each face after its transform; computes only unknown ones.
+
+        A pair that comes twice in the request is computed once. The detector gets all unknown
+        pairs of a request in one batch, of at most `batch_size`.
+
+        Args:
+            rows: n numbers of faces.
+            columns: n numbers of transforms.
 
         Returns:
             float32 (n,).
         """
-        pairs = np.ravel_multi_index((np.asarray(indices), np.asarray(actions)), self.logits.shape)
+        pairs = np.ravel_multi_index((np.asarray(rows), np.asarray(columns)), self.logits.shape)
         known = self.logits.reshape(-1)
         unknown = np.unique(pairs[np.isnan(known[pairs])])
-        rows, numbers = np.divmod(unknown, len(self.actions))
-        # Of pixels that are left as they are the detector is asked once: about action 0.
-        asked = np.unique(unknown - np.where(self.actions.identity[numbers], numbers, 0))
-        asked = asked[np.isnan(known[asked])]
-        for start in range(0, len(asked), self.batch_size):
-            chunk = asked[start : start + self.batch_size]
-            known[chunk] = self._live.lookup(*np.divmod(chunk, len(self.actions)))
-        self._fill_identity(np.unique(rows))
-        answers: Floats = known[pairs]
-        return answers
+        faces, numbers = np.divmod(unknown, len(self.names))
+        wanted = np.unique(faces * len(self.names) + self._origin[numbers])
+        wanted = wanted[np.isnan(known[wanted])]
+        for start in range(0, len(wanted), self.batch_size):
+            chunk = wanted[start : start + self.batch_size]
+            known[chunk] = self.logits_of(self._images(*np.divmod(chunk, len(self.names))))
+        self._share(np.unique(faces))
+        found: Floats = known[pairs]
+        return found
 
-    def _fill_identity(self, rows: Integers) -> None:
-        """Fills in what follows, in these rows, from the answers about untouched faces."""
-        columns = np.flatnonzero(self.actions.identity)
-        self.logits[np.ix_(rows, columns)] = self.logits[rows, :1]
-
-    def judge(self, images: torch.Tensor) -> Floats:
-        """Returns the detector's logits for images that the table does not hold."""
-        return self._live.judge(images)
+    def logits_of(self, images: torch.Tensor) -> Floats:
+        """Returns the logits of images that the table does not hold, float32 (n,)."""
+        self.calls += len(images)
+        logits: Floats = self.detector.logits(images, batch_size=max(1, len(images))).numpy()
+        return logits
 
     def fill(self, path: Path | None = None) -> None:
-        """Asks for everything that is not known yet, in large batches, with progress.
+        """Computes every unknown logit, in large batches, with progress.
 
-        While the detector judges a batch, the next one is made ready.
+        While the detector classifies a batch, a thread prepares the next one.
 
         Args:
-            path: Where to keep the table; what is there already is read first, and what is
-                known is saved every 20 seconds and at the end, so that a killed filling goes on.
+            path: Where to keep the table. A file that is there is read first. The table is saved
+                every 20 seconds and at the end, so that a killed filling continues.
 
         Raises:
-            BadArtifactError: If `path` holds the table of other faces, actions or detector.
+            BadArtifactError: If `path` holds the table of other faces or another detector.
         """
-        if path is not None and path.exists():
-            self.restore(path)
+        if path is not None:
+            self.load(path)
         if self.filled:
             return
         saved = time.monotonic()
-        self._fill_identity(np.arange(len(self.faces)))
-        asked = ~self.actions.identity
-        asked[0] = True  # the logits of other identities follow from its answers
-        missing = int(np.isnan(self.logits[:, asked]).sum())
-        with progress.bar("asking the detector", missing) as advance:
-            for question in prefetch(self._questions(), depth=1):
-                self._answer(question)
-                advance(len(question.rows))
+        self._share(np.arange(len(self.faces)))
+        own = np.unique(self._origin)
+        missing = int(np.isnan(self.logits[:, own]).sum())
+        with progress.bar("running the detector", missing) as advance:
+            for rows, column, images in prefetch(self._batches(own), depth=1):
+                self.logits[rows, column] = self.logits_of(images)
+                advance(len(rows))
                 if path is not None and time.monotonic() - saved > SAVE_EVERY_SECONDS:
                     self.save(path)
                     saved = time.monotonic()
+        self._share(np.arange(len(self.faces)))
         if path is not None:
             self.save(path)
 
-    def _questions(self) -> Iterator[_Question]:
-        """Yields what is not known, `batch_size` faces and one action at a time."""
+    def fingerprint(self) -> str:
+        """Returns a text on which the logits depend, as 64 hexadecimal digits.
+
+        Its parts are the detector's weights and settings without its threshold, the transforms
+        with their settings, and the pixels.
+        """
+        return _digest(self._identity(), *self._fingerprints())
+
+    def save(self, path: Path) -> None:
+        """Writes the known logits to a file, in one step; columns of other tables stay in it."""
+        columns = {
+            key: torch.from_numpy(self.logits[:, place].copy())
+            for key, place in self._keys().items()
+        }
+        state = {"identity": self._identity()}
+        artifacts.save_state(path, {**self._others, **columns}, state)
+
+    def load(self, path: Path) -> None:
+        """Takes over the logits of a saved table, if there is one.
+
+        A file may hold further columns; tables with other transforms can share it.
+
+        Raises:
+            BadArtifactError: If it is damaged, or of other faces or another detector.
+        """
+        if not path.exists():
+            return
+        tensors, state = artifacts.load_state(path)
+        if state.get("identity") != self._identity():
+            raise BadArtifactError(
+                f"{path} is the logit table of other faces or another detector",
+                hint="delete it, or choose another output folder",
+            )
+        known = np.full_like(self.logits, np.nan)
+        for key, place in self._keys().items():
+            if key in tensors:
+                known[:, place] = tensors.pop(key).numpy()
+        self._others = tensors
+        self.update(known)
+
+    def _identity(self) -> str:
+        return _digest(self.detector.fingerprint(), self.faces.fingerprint(), str(len(self.faces)))
+
+    def _fingerprints(self) -> list[str]:
+        if isinstance(self._columns, TransformSet):
+            return [transform.fingerprint() for transform in self._columns]
+        return [column.fingerprint for column in self._columns]
+
+    def _keys(self) -> dict[str, int]:
+        """Returns the number of each column by its name in a file."""
+        return {_digest(text): place for place, text in enumerate(self._fingerprints())}
+
+    def _images(self, rows: Integers, columns: Integers) -> torch.Tensor:
+        """Returns the faces at `rows` after their transforms, on the detector's device."""
+        if isinstance(self._columns, TransformSet):
+            images = self.faces.batch(rows).to(self.device)
+            return self._columns.apply(images, torch.from_numpy(columns))
+        images = torch.empty((len(rows), *self.faces.images.shape[1:]), dtype=torch.uint8)
+        for number in np.unique(columns):
+            chosen = columns == number
+            images[torch.from_numpy(chosen)] = self._columns[number].faces.batch(rows[chosen])
+        return images.to(self.device)
+
+    def _batches(self, own: Integers) -> Iterator[_Batch]:
+        """Yields the unknown pairs, `batch_size` faces and one column at a time."""
         for start in range(0, len(self.faces), self.batch_size):
             unknown = np.isnan(self.logits[start : start + self.batch_size])
             if not unknown.any():
                 continue
             rows = np.arange(start, start + len(unknown), dtype=np.int64)
-            images = self.faces.batch(rows).to(self.device)
-            for number, action in enumerate(self.actions):
-                wanted = unknown[:, number]
-                if wanted.any() and not (number and self.actions.identity[number]):
-                    some = images if wanted.all() else images[torch.from_numpy(wanted)]
-                    yield _Question(rows[wanted], number, action(some))
+            images = None
+            for column in own.tolist():
+                wanted = unknown[:, column]
+                if not wanted.any():
+                    continue
+                if not isinstance(self._columns, TransformSet):
+                    numbers = np.full(int(wanted.sum()), column)
+                    yield _Batch(rows[wanted], column, self._images(rows[wanted], numbers))
+                    continue
+                images = self.faces.batch(rows).to(self.device) if images is None else images
+                some = images if wanted.all() else images[torch.from_numpy(wanted)]
+                yield _Batch(rows[wanted], column, self._columns[column](some))
 
-    def _answer(self, question: _Question) -> None:
-        rows, number, images = question
-        self.logits[rows, number] = self._live.judge(images)
-        if number == 0:
-            self._fill_identity(rows)
-
-    def rewards(self) -> Floats:
-        """Returns the reward of every action on every face, float32 (N, A) of +1 and -1.
-
-        Raises:
-            ValueError: If the table is not filled.
-        """
-        if not self.filled:
-            raise ValueError("not every answer is known; call fill() first")
-        return rewards_of(self.logits, self.labels[:, None], self.threshold)
-
-    def fingerprint(self) -> str:
-        """Returns what the logits depend on, as 64 hexadecimal digits.
-
-        That is the detector's weights and settings without its threshold, the actions with their
-        settings, and the pixels.
-        """
-        parts = [
-            self._live.detector.fingerprint(),
-            [repr(action) for action in self.actions],
-            self.faces.fingerprint(),
-        ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-    def save(self, path: Path) -> None:
-        """Writes what is known to a file, in one step."""
-        state = {"fingerprint": self.fingerprint(), "actions": self.actions.names}
-        artifacts.save_state(path, {"logits": torch.from_numpy(self.logits)}, state)
-
-    def restore(self, path: Path) -> None:
-        """Takes over what a saved table knows.
-
-        Raises:
-            BadArtifactError: If it is damaged, or of other faces, actions or another detector.
-        """
-        tensors, state = artifacts.load_state(path)
-        if state.get("fingerprint") != self.fingerprint():
-            raise BadArtifactError(
-                f"{path} is the reward table of other faces, actions or another detector",
-                hint="delete it, or choose another output folder",
-            )
-        self.adopt(tensors["logits"])
-
-    def adopt(self, logits: torch.Tensor) -> None:
-        """Takes over the known entries of `logits`, float32 (N, A) with NaN for unknown."""
-        known = logits.numpy()
-        self.logits[:] = np.where(np.isnan(known), self.logits, known)
+    def _share(self, rows: Integers) -> None:
+        """Copies, in these rows, the logits of the identity to transforms that change nothing."""
+        columns = np.flatnonzero(self._origin != np.arange(len(self._origin)))
+        self.logits[np.ix_(rows, columns)] = self.logits[np.ix_(rows, self._origin[columns])]
 
 
-class _Question(NamedTuple):
-    """Some faces after one action, ready for the detector."""
+class _Batch(NamedTuple):
+    """Some faces after one transform, ready for the detector."""
 
     rows: Integers
-    action: int
+    column: int
     images: torch.Tensor
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from toy_world import ToyNetwork, toy_faces
 
-from demagnify.agents.state import Thumbnail
+from demagnify.agents.states import Thumbnail
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet

@@ -10,8 +10,8 @@ from toy_photos import ToyFinder, photograph
 
 from demagnify import cli, detectors
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.policy import RandomPolicy
-from demagnify.agents.state import Thumbnail
+from demagnify.agents.policies import RandomPolicy
+from demagnify.agents.states import Thumbnail
 from demagnify.core import progress
 from demagnify.core.images import to_batch
 from demagnify.transforms import TransformSet

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from toy_photos import photograph
 
-from demagnify.agents.shipped import load_defended
+from demagnify.agents.loading import load_defense
 from demagnify.core import images
 from demagnify.data.face_finding import crop
 
@@ -58,7 +58,7 @@ def test_json_is_one_object_a_line_and_keeps_its_word(detect, photos):
 def test_the_verdict_is_the_defended_detectors_on_the_crop(detect, photos, finder, defense):
     folder = photos("a.png", "b.png", "c.png")
     judged = [face for line in detect("--json", folder).lines for face in json.loads(line)["faces"]]
-    defended = load_defended(defense, device="cpu", precision="float32")
+    defended = load_defense(defense, device="cpu", precision="float32")
     crops = [
         crop(pixels, face, size=defended.input_size)
         for pixels in map(images.load, sorted(folder.iterdir()))

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.learned import Learned
 from demagnify.agents.learners import (
     LEARNERS,
     CostSensitiveConfig,
@@ -17,8 +16,10 @@ from demagnify.agents.learners import (
     SequentialConfig,
     TopKConfig,
 )
-from demagnify.agents.policy import Policy
-from demagnify.agents.state import Thumbnail
+from demagnify.agents.policies import Policy
+from demagnify.agents.predictors import PolicyPredictor
+from demagnify.agents.rewards import RewardConfig
+from demagnify.agents.states import Thumbnail
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
@@ -69,55 +70,81 @@ def state_dict(trained):
     return trained.policy.state_dict()
 
 
+TRAINED = [name for name in LEARNERS if LEARNERS.get(name).uses_state]
+"""The learners with something to learn."""
+
+
 def test_every_learner_is_tried():
-    assert set(CONFIGS) == set(LEARNERS)
+    assert set(CONFIGS) == set(TRAINED)
+    assert set(LEARNERS) - set(TRAINED) == {"mean-of-views"}
+
+
+def test_the_mean_of_views_needs_no_call_and_no_state():
+    table = new_table()
+    trained = LEARNERS.get("mean-of-views")().fit(table, None)
+    assert table.calls == 0
+    predictions = PolicyPredictor(trained.policy, None).predict(table)
+    table.fill()
+    np.testing.assert_allclose(predictions.logits, table.logits.mean(axis=1), rtol=1e-6)
+    assert (predictions.calls == 2).all()
 
 
 @pytest.mark.parametrize("name", list(LEARNERS))
+def test_a_learner_has_a_configuration_of_its_name(name):
+    config = LEARNERS.get(name).config_type()
+    assert config.name == name
+    assert all(field.description for field in type(config).model_fields.values())
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_it_learns_what_can_be_learned(name):
     table = new_table()
     trained = fit(name, table)
     table.fill()
-    assert table.rewards().mean(axis=0).max() < table.rewards().max(axis=1).mean() == 1.0
-    judgement = Learned(trained.policy, ENCODER).judge(table)
-    assert (judgement.fake == (table.labels == 1)).all()
+    assert (
+        RewardConfig().of_table(table).mean(axis=0).max()
+        < RewardConfig().of_table(table).max(axis=1).mean()
+        == 1.0
+    )
+    predictions = PolicyPredictor(trained.policy, ENCODER).predict(table)
+    assert (predictions.fake == (table.labels == 1)).all()
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_it_decides_alike_on_a_table_and_on_images(name):
     table = new_table()
     trained = fit(name, table)
     table.fill()
-    judgement = Learned(trained.policy, ENCODER).judge(table)
+    predictions = PolicyPredictor(trained.policy, ENCODER).predict(table)
     detector = wrap(Brightness(), name="brightness")
-    defended = DefendedDetector(detector, table.actions, ENCODER, trained.policy, input_size=32)
+    defended = DefendedDetector(detector, table.transforms, ENCODER, trained.policy, input_size=32)
     decisions = defended.decide(table.faces.batch(range(60)))
-    assert decisions.actions.tolist() == judgement.actions.tolist()
-    assert decisions.calls.tolist() == judgement.calls.tolist()
-    np.testing.assert_array_equal(decisions.logits.numpy(), judgement.logits)
+    assert decisions.actions.tolist() == predictions.actions.tolist()
+    assert decisions.calls.tolist() == predictions.calls.tolist()
+    np.testing.assert_array_equal(decisions.logits.numpy(), predictions.logits)
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_policy_sees_states_and_no_labels(name):
     table = new_table()
     trained = fit(name, table)
     swapped = FaceDataset.from_arrays(table.faces.images, 1 - table.faces.labels)
-    other = LogitTable(swapped, wrap(Brightness(), name="brightness"), table.actions)
-    chosen = [Learned(trained.policy, ENCODER).choose(one) for one in (table, other)]
+    other = LogitTable(swapped, wrap(Brightness(), name="brightness"), table.transforms)
+    chosen = [PolicyPredictor(trained.policy, ENCODER).choose(one) for one in (table, other)]
     np.testing.assert_array_equal(*chosen)
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_settings_and_weights_bring_it_back(name):
     table = new_table()
     policy = fit(name, table).policy
     again = Policy.create(policy.name, policy.settings())
     again.load_state_dict(policy.state_dict())
-    one, other = (Learned(each, ENCODER).judge(table) for each in (policy, again))
+    one, other = (PolicyPredictor(each, ENCODER).predict(table) for each in (policy, again))
     np.testing.assert_array_equal(one.logits, other.logits)
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_learning_curve_has_a_share_for_every_action(name):
     history = fit(name, new_table()).history
     assert [point.episode for point in history] == sorted({point.episode for point in history})
@@ -127,14 +154,14 @@ def test_the_learning_curve_has_a_share_for_every_action(name):
         assert sum(point.actions) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_the_same_seed_gives_the_same_bits(name):
     one, same, other = (state_dict(fit(name, new_table(), seed=seed)) for seed in (4, 4, 5))
     assert all(torch.equal(one[key], same[key]) for key in one)
     assert not all(torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_finished_training_is_read_back(name, tmp_path):
     path = tmp_path / "state.safetensors"
     first = fit(name, new_table(), checkpoint=path)
@@ -146,7 +173,7 @@ def test_a_finished_training_is_read_back(name, tmp_path):
     )
 
 
-@pytest.mark.parametrize("name", list(LEARNERS))
+@pytest.mark.parametrize("name", TRAINED)
 def test_it_leaves_global_randomness_alone(name):
     torch.manual_seed(0)
     np.random.seed(0)  # noqa: NPY002

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from demagnify.agents.policy import (
+from demagnify.agents.policies import (
     POLICIES,
     AbstainingPolicy,
     FixedPolicy,
     GreedyQPolicy,
+    MeanOfViews,
     Policy,
     RandomPolicy,
     SequentialPolicy,
@@ -24,6 +25,7 @@ def make(name):
     made = {
         "fixed": FixedPolicy(2),
         "random": RandomPolicy(TRANSFORMS, seed=5),
+        "mean-of-views": MeanOfViews(TRANSFORMS),
         "greedy-q": GreedyQPolicy(QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
         "top-k": TopKPolicy(2, QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
         "sequential": SequentialPolicy(
@@ -31,7 +33,7 @@ def make(name):
         ),
         "abstaining": AbstainingPolicy(
             GreedyQPolicy(QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
-            doubt="disagreement",
+            measure="disagreement",
             actions=TRANSFORMS,
             limit=0.6,
         ),
@@ -77,13 +79,13 @@ def test_a_batch_is_its_states_one_by_one(name, states):
 def test_no_states_no_actions(name):
     assert make(name)(torch.zeros(0, STATE)).shape == (0,)
     nobody = torch.zeros(0, STATE)
-    assert make(name).judge(nobody, Detector(nobody), 0.0).logits.shape == (0,)
+    assert make(name).decide(nobody, Detector(nobody), 0.0).logits.shape == (0,)
 
 
 @pytest.mark.parametrize("name", list(POLICIES))
 def test_verdicts_tell_what_they_cost(name, states):
     detector = Detector(states)
-    verdicts = make(name).judge(states, detector, 0.2)
+    verdicts = make(name).decide(states, detector, 0.2)
     assert verdicts.logits.dtype == torch.float32
     assert torch.isfinite(verdicts.logits).all()
     assert torch.equal(verdicts.calls, detector.asked)
@@ -93,16 +95,16 @@ def test_verdicts_tell_what_they_cost(name, states):
 @pytest.mark.parametrize("name", list(POLICIES))
 def test_verdicts_in_a_batch_are_those_one_by_one(name, states):
     policy, detector = make(name), Detector(states)
-    together = policy.judge(states, detector, 0.2)
+    together = policy.decide(states, detector, 0.2)
     for row in range(8):
-        alone = policy.judge(
+        alone = policy.decide(
             states[row : row + 1],
             lambda rows, actions, row=row: detector(rows + row, actions),
             0.2,
         )
         torch.testing.assert_close(alone.logits[0], together.logits[row])
         assert alone.actions[0] == together.actions[row]
-        assert alone.unsure is None or alone.unsure[0] == together.unsure[row]
+        assert alone.abstained is None or alone.abstained[0] == together.abstained[row]
 
 
 @pytest.mark.parametrize("name", list(POLICIES))

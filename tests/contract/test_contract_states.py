@@ -8,8 +8,8 @@ import pytest
 import torch
 from timm_toy import toy_detector
 
-from demagnify.agents import state
-from demagnify.agents.state import STATES
+from demagnify.agents import states
+from demagnify.agents.states import STATES
 from demagnify.core.errors import BadConfigError, ImageContractError
 
 SPECS = [*STATES, "thumbnail-16", "spectrum+logit", "residual+embedding", "logit+embedding"]
@@ -22,7 +22,7 @@ def _detector():
 
 @pytest.fixture(name="encoder", params=SPECS)
 def _encoder(request, detector):
-    return state.create(request.param).bind(detector)
+    return states.create(request.param).bind(detector)
 
 
 def noise(count=6, size=64):
@@ -81,18 +81,18 @@ def test_what_is_no_image_batch_is_refused(encoder):
 def test_names_and_specs_make_the_same_state_again(encoder, detector):
     images = noise()
     for text in (encoder.name, encoder.spec):
-        again = state.create(text)
+        again = states.create(text)
         assert again == encoder
         assert repr(again) == repr(encoder)
         assert torch.equal(again.bind(detector)(images), encoder(images))
 
 
-def test_an_opinion_that_is_handed_over_spares_the_pass(encoder):
+def test_an_output_that_is_handed_over_spares_the_pass(encoder):
     images, calls = noise(), []
-    opinion = encoder.ask(images)
-    assert (opinion is None) == (encoder.needs == "nothing")
+    output = encoder.detector_output(images)
+    assert (output is None) == (encoder.needs == "nothing")
     hook = last_layer(encoder).register_forward_hook(lambda *_: calls.append(1))
-    states = encoder(images, opinion)
+    states = encoder(images, output)
     assert not calls
     assert torch.equal(states, encoder(images))
     assert len(calls) == (encoder.needs != "nothing")
@@ -109,11 +109,11 @@ def last_layer(encoder):
 @pytest.mark.parametrize("spec", ["logit", "embedding", "spectrum+logit"])
 def test_a_state_without_its_detector_says_so(spec):
     with pytest.raises(BadConfigError, match=r"needs a detector \(encoder\.bind\(detector\)"):
-        state.create(spec)(noise())
+        states.create(spec)(noise())
 
 
 def test_bounds_are_numbers():
     for name in STATES:
-        encoder = state.create(name)
+        encoder = states.create(name)
         assert not math.isnan(encoder.low)
         assert encoder.low < encoder.high

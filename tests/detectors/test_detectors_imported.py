@@ -7,9 +7,9 @@ import torch
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.policy import FixedPolicy
-from demagnify.agents.shipped import load_defended
-from demagnify.agents.state import Thumbnail
+from demagnify.agents.loading import load_defense
+from demagnify.agents.policies import FixedPolicy
+from demagnify.agents.states import Thumbnail
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.transforms import TransformSet
 
@@ -190,7 +190,7 @@ def test_a_defence_before_imported_code_is_saved_and_finds_it_again(module, tmp_
     loaded = DefendedDetector.load(tmp_path / "defense", device="cpu")
     assert torch.equal(loaded(BATCH), defended(BATCH))
     assert (loaded.threshold, loaded.fingerprint()) == (3.0, defended.fingerprint())
-    assert torch.equal(load_defended(str(tmp_path / "defense"), device="cpu")(BATCH), loaded(BATCH))
+    assert torch.equal(load_defense(str(tmp_path / "defense"), device="cpu")(BATCH), loaded(BATCH))
     module(CODE + "\n# changed\n")
     with pytest.raises(BadArtifactError, match="scorers:mean has changed since") as caught:
         DefendedDetector.load(tmp_path / "defense", device="cpu")
@@ -203,11 +203,11 @@ def test_a_defence_before_imported_code_is_saved_and_finds_it_again(module, tmp_
 
 
 def test_a_bare_detector_of_ones_own_judges_undefended(module):
-    loaded = load_defended("scorers:mean", device="cpu")
+    loaded = load_defense("scorers:mean", device="cpu")
     assert loaded.input_size == 224
     assert loaded.decide(BATCH).actions.tolist() == [0] * 4
     with pytest.raises(BadArtifactError, match="there is no defence 'scorers'"):
-        load_defended("scorers", device="cpu")
+        load_defense("scorers", device="cpu")
 
 
 def test_a_damaged_record_is_told_in_one_line(module, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.agents.judgement import Defense, Judgement
+from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation import ConditionEntry, Context, Settings, SkippedFile
 from demagnify.evaluation.methods import Tables
@@ -29,15 +29,15 @@ class Silent(torch.nn.Module):
         raise AssertionError("a filled table asks nobody")
 
 
-class Guided(Defense):
+class Guided(Predictor):
     """Blurs where the hint of the table says "attacked", else does nothing."""
 
     name = "dqn"
 
-    def judge(self, table, states=None):
+    def predict(self, table, states=None):
         actions = np.where(table.hint > 0.5, 3, 0)
         logits = table.logits[np.arange(len(actions)), actions]
-        return Judgement(logits=logits, actions=actions, threshold=table.threshold)
+        return Predictions(logits=logits, actions=actions, threshold=table.threshold)
 
 
 def make_faces(seed: int, groups: int, size: int = 16) -> FaceDataset:

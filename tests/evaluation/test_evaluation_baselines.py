@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from demagnify.agents.state import Spectrum
+from demagnify.agents.states import Spectrum
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation.baselines import networks
 from demagnify.evaluation.baselines.cached_state import CachedState
@@ -57,7 +57,7 @@ def pool():
 
 
 def right(defense, table):
-    return (defense.judge(table).fake == (table.labels == 1)).mean()
+    return (defense.predict(table).fake == (table.labels == 1)).mean()
 
 
 def test_a_pool_holds_every_condition_and_gives_parts_of_itself(pool):
@@ -74,7 +74,7 @@ def test_the_router_tells_attacked_faces_and_gives_each_branch_its_own(pool):
     router = Router.fit(pool, Spectrum())
     assert [branch.action for branch in router.branches] == [0, 1]
     assert router.branches[1].threshold > 2  # masking moved the attacked faces' scores up
-    judged = router.judge(pool.table)
+    judged = router.predict(pool.table)
     np.testing.assert_array_equal(judged.actions, pool.attacked)
     assert right(router, pool.table) == 1.0
 
@@ -82,7 +82,7 @@ def test_the_router_tells_attacked_faces_and_gives_each_branch_its_own(pool):
 def test_stacking_weighs_all_answers(pool):
     stacking = Stacking.fit(pool)
     assert right(stacking, pool.table) > right(AverageActions(), pool.table)
-    assert stacking.judge(pool.table).calls.tolist() == [2] * (
+    assert stacking.predict(pool.table).calls.tolist() == [2] * (
         2 * COUNT
     )  # an identity costs nothing
 
@@ -93,7 +93,7 @@ def test_greedy_search_takes_what_helps_and_stops(pool):
     assert set(found.actions) <= {0, 2}
     attacked = GreedySearch.fit(pool.rows(np.arange(COUNT, 2 * COUNT)))
     assert set(attacked.actions) == {1}
-    assert attacked.judge(pool.table).calls.tolist() == [1] * (2 * COUNT)
+    assert attacked.predict(pool.table).calls.tolist() == [1] * (2 * COUNT)
 
 
 def test_calibrated_likelihood_forgives_confidence_but_not_disorder():
@@ -106,7 +106,7 @@ def test_calibrated_likelihood_forgives_confidence_but_not_disorder():
 
 def test_a_constant_says_the_same_of_all_and_asks_nobody(pool):
     for label in (0, 1):
-        judged = Constant(label).judge(pool.table)
+        judged = Constant(label).predict(pool.table)
         assert judged.fake.tolist() == [bool(label)] * (2 * COUNT)
         assert not judged.calls.any()
 
@@ -123,14 +123,14 @@ def test_the_agents_network_as_a_detector_sees_pixels_and_no_answer(pool):
     assert right(detector, table) == 1.0
     table.logits[:] = -table.logits
     assert right(detector, table) == 1.0
-    assert not detector.judge(table).calls.any()
+    assert not detector.predict(table).calls.any()
 
 
 def test_the_p_control_cannot_tell_faces_of_one_logit_apart(pool):
     control = networks.best_of_logit(pool, seed=0)
     same = table_of(np.zeros((COUNT, 3, 16, 16), np.uint8), np.full((COUNT, 3), 0.7))
     other = table_of(np.full((COUNT, 3, 16, 16), 200, np.uint8), np.full((COUNT, 3), 0.7))
-    chosen = [control.judge(table).actions for table in (same, other)]
+    chosen = [control.predict(table).actions for table in (same, other)]
     assert len(set(chosen[0]) | set(chosen[1])) == 1
 
 
@@ -141,7 +141,7 @@ def test_shuffled_rewards_teach_no_connection_with_the_face(pool):
     order = pool.rewarded_as(np.arange(2 * COUNT)[::-1].copy())
     np.testing.assert_array_equal(order.logits, pool.table.logits[::-1])
     np.testing.assert_array_equal(order.labels, pool.table.labels[::-1])
-    actions = control.judge(pool.table).actions
+    actions = control.predict(pool.table).actions
     clean, attacked = (
         np.bincount(actions[rows], minlength=3) for rows in (~pool.attacked, pool.attacked)
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from demagnify.agents.judgement import Judgement
+from demagnify.agents.predictors import Predictions
 from demagnify.evaluation.cells import worst_of
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.provenance import familiarity, families
@@ -12,7 +12,9 @@ from demagnify.evaluation.statistics import GroupResamples, Measured, holm
 
 def said(logits, actions=None, threshold=0.0):
     chosen = None if actions is None else np.array(actions)
-    return Judgement(logits=np.array(logits, dtype=np.float32), actions=chosen, threshold=threshold)
+    return Predictions(
+        logits=np.array(logits, dtype=np.float32), actions=chosen, threshold=threshold
+    )
 
 
 def test_fakes_are_brought_down_and_reals_up():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from demagnify.agents.judgement import Defense, Judgement
-from demagnify.agents.learned import Learned
-from demagnify.agents.policy import FixedPolicy
-from demagnify.agents.state import STATES
+from demagnify.agents.policies import FixedPolicy
+from demagnify.agents.predictors import PolicyPredictor, Predictions, Predictor
+from demagnify.agents.rewards import RewardConfig
+from demagnify.agents.states import STATES
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.evaluation import (
     ConditionEntry,
@@ -72,7 +72,7 @@ def test_a_cell_holds_what_scikit_learn_finds(result, tables):
 def test_the_oracle_is_right_wherever_some_action_is(result, tables):
     for split, faced in tables.items():
         for attack, one in faced.items():
-            possible = (one.rewards() > 0).any(axis=1)
+            possible = (RewardConfig().of_table(one) > 0).any(axis=1)
             accuracy = result.cell(split, attack, "oracle").metrics["accuracy"].value
             assert accuracy == pytest.approx(possible.mean())
 
@@ -263,15 +263,15 @@ def test_another_detector_is_measured_against_the_base(tables, tables_of, guided
         assert found.clean_cost.value == pytest.approx(cost)
 
 
-class Unsure(Defense):
+class Unsure(Predictor):
     """Withholds the verdicts that lie nearest to the threshold."""
 
     name = "unsure"
 
-    def judge(self, table, states=None):
+    def predict(self, table, states=None):
         logits = table.logits[:, 0]
         doubt = np.exp(-np.abs(logits))
-        return Judgement(
+        return Predictions(
             logits=logits, actions=None, threshold=0.0, unsure=doubt > 0.5, doubt=doubt
         )
 
@@ -306,21 +306,21 @@ def test_same_seed_same_document(tables, guided, settings, context, result):
 
 def test_a_policy_is_judged_as_what_it_does(tables_of, settings):
     tables = {"val": tables_of(10)["val"]}
-    policy = Learned(FixedPolicy(2), STATES.get("flat-image")(), name="fixed")
+    policy = PolicyPredictor(FixedPolicy(2), STATES.get("flat-image")(), name="fixed")
     result = evaluate_tables(tables, [policy], settings=settings).result
     for attack in tables["val"]:
         learned, always = (result.cell("val", attack, name) for name in ("fixed", "always jpeg-75"))
         assert learned.metrics == always.metrics
 
 
-class Collapsed(Defense):
+class Collapsed(Predictor):
     """Gives a logit that is no number."""
 
     name = "collapsed"
 
-    def judge(self, table, states=None):
+    def predict(self, table, states=None):
         logits = np.full(len(table.labels), math.nan, dtype=np.float32)
-        return Judgement(logits=logits, actions=None, threshold=0.0)
+        return Predictions(logits=logits, actions=None, threshold=0.0)
 
 
 def test_a_nan_logit_is_refused(tables, settings):

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from demagnify.agents.judgement import Defense, Judgement
+from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.core.errors import BadArtifactError
 from demagnify.evaluation import Context, Settings, evaluate_tables
 from demagnify.evaluation.report import all_tables, figures, markup, story, tables, write_report
@@ -206,17 +206,17 @@ def test_paper_tables_are_before_after_and_test(result):
     assert one.head == ("Metric", "clean", "srgan-x4", "bicubic-x2")
 
 
-class Knowing(Defense):
+class Knowing(Predictor):
     """Is always right."""
 
     name = "knowing"
 
-    def judge(self, table, states=None):
+    def predict(self, table, states=None):
         logits = np.where(table.labels == 1, 1.0, -1.0).astype(np.float32)
-        return Judgement(logits=logits, actions=None, threshold=0.0)
+        return Predictions(logits=logits, actions=None, threshold=0.0)
 
 
-class Chosen(Defense):
+class Chosen(Predictor):
     """Takes the actions of a function of the table."""
 
     name = "policy"
@@ -224,10 +224,10 @@ class Chosen(Defense):
     def __init__(self, actions):
         self.actions = actions
 
-    def judge(self, table, states=None):
+    def predict(self, table, states=None):
         actions = self.actions(table)
         logits = table.logits[np.arange(len(actions)), actions]
-        return Judgement(logits=logits, actions=actions, threshold=table.threshold)
+        return Predictions(logits=logits, actions=actions, threshold=table.threshold)
 
 
 def told(tables, defenses, seen=("srgan-x4",)):

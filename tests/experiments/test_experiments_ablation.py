@@ -5,8 +5,8 @@ import pytest
 from tiny_loop import DEFENSE, EVALUATION
 
 import scripts
-from demagnify.agents.config import DefenseTraining
 from demagnify.agents.learners import FullInformationConfig
+from demagnify.agents.training import DefenseConfig
 from demagnify.data.prepare import open_splits
 from demagnify.laundering.conditions import create_attacks, under_attacks
 from tiny_faces import SIZE
@@ -27,7 +27,7 @@ def plan(loop, script):
     variants = {
         "base": base,
         "two actions": base.model_copy(update={"actions": ("identity", "median")}),
-        "spectrum": DefenseTraining(actions=("identity", "flip"), state="spectrum", learner=QUICK),
+        "spectrum": DefenseConfig(actions=("identity", "flip"), state="spectrum", learner=QUICK),
     }
     return script.Ablation(
         variants=variants,

@@ -10,8 +10,8 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 
 from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.policy import FixedPolicy
-from demagnify.agents.state import Thumbnail
+from demagnify.agents.policies import FixedPolicy
+from demagnify.agents.states import Thumbnail
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadImageError, BadOutputError
 from demagnify.data import FaceDataset, Manifest

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score
-from tiny_loop import DEFENSE, DETECTOR, training
+from tiny_loop import DEFENSE, DETECTOR, train
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.policy import FixedPolicy
-from demagnify.agents.train import train_defense_on, train_seeds_on
+from demagnify.agents.policies import FixedPolicy
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.data import FaceDataset, Manifest
@@ -362,7 +361,7 @@ def test_several_seeds_ask_the_detector_once(loop, tmp_path, monkeypatch):
         return forward(self, images)
 
     monkeypatch.setattr(Detector, "forward", counted)
-    trained = train_seeds_on(training(loop), 3, tmp_path / "seeds")
+    trained = train(loop, tmp_path / "seeds", seeds=3)
     assert sum(calls) == 48 * len(DEFENSE.actions)
     assert [one.defended.card["training"]["seed"] for one in trained] == [4, 5, 6]
     names = sorted(path.name for path in (tmp_path / "seeds").iterdir())
@@ -415,14 +414,14 @@ def test_a_finished_training_is_not_done_again(loop, monkeypatch):
     monkeypatch.setattr("demagnify.agents.learners.q_learning.QLearning.fit", forbidden)
     monkeypatch.setattr(Detector, "forward", forbidden)
     told = []
-    again = train_defense_on(training(loop), loop.folder / "defense", tell=told.append)
+    (again,) = train(loop, loop.folder / "defense", log=told.append)
     one, other = (each.defended.policy.state_dict() for each in (again, loop.defense))
     assert all(torch.equal(one[name], other[name]) for name in other)
 
 
 def test_other_attacks_are_another_training(loop):
     with pytest.raises(BadArtifactError, match="faces"):
-        train_defense_on(training(loop, attacks=["bicubic-x4"]), loop.folder / "defense")
+        train(loop, loop.folder / "defense", attacks=["bicubic-x4"])
 
 
 def test_validation_meets_only_what_somebody_saw(loop, document):
@@ -465,14 +464,13 @@ def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, 
 
 def test_a_limit_holds_in_training_too(loop, tmp_path):
     told = []
-    train_defense_on(training(loop, attacks=[], limit=8), tmp_path / "defense", tell=told.append)
+    train(loop, tmp_path / "defense", attacks=[], subsample=8, log=told.append)
     assert told[0].startswith("training: 4 real and 4 fake faces")
 
 
 def test_an_agent_can_learn_from_faces_that_the_detector_does_not_know(loop, tmp_path):
     told = []
-    plan = training(loop, split="val", attacks=[])
-    trained = train_defense_on(plan, tmp_path / "defense", tell=told.append)
+    (trained,) = train(loop, tmp_path / "defense", attacks=[], split="val", log=told.append)
     assert told[0].startswith("training: 6 real and 6 fake faces")
     assert trained.defended.card["learned_from"] == "val"
 

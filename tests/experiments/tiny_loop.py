@@ -3,10 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from demagnify.agents.config import DefenseTraining
 from demagnify.agents.learners import QLearningConfig
-from demagnify.agents.train import DefensePlan, train_defense_on
-from demagnify.agents.training import TrainedDefense
+from demagnify.agents.training import (
+    DefenseConfig,
+    TrainDefenseConfig,
+    TrainedDefense,
+    train_defense,
+)
 from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
 from demagnify.evaluation import Evaluation, EvaluationConfig, evaluate
 from tiny_faces import SIZE, write_faces
@@ -23,7 +26,7 @@ DETECTOR = DetectorTraining(
     precision="float32",
     device="cpu",
 )
-DEFENSE = DefenseTraining(
+DEFENSE = DefenseConfig(
     actions=("identity", "mask-center", "median"),
     state="thumbnail",
     fill_table=True,
@@ -86,10 +89,12 @@ def plan_for(source, defense):
     return Plan([source], {"learned": defense.defended})
 
 
-def training(loop, **changes):
-    """Returns what the loop's defence was trained on, with changes."""
-    same = {"sources": [loop.source], "config": DEFENSE, "detector": loop.detector.detector}
-    return DefensePlan(**{**same, "attacks": ATTACKS, "face_size": SIZE, "device": "cpu"} | changes)
+def train(loop, output, *, attacks=ATTACKS, log=None, **changes):
+    """Trains the loop's defence again, with changes; returns one result per seed."""
+    own = {"defense": DEFENSE, "face_size": SIZE, "device": "cpu"}
+    config = TrainDefenseConfig(**{**own, **changes})
+    detector = loop.detector.detector
+    return train_defense(loop.source, config, output, detector=detector, attacks=attacks, log=log)
 
 
 def run_loop(folder):
@@ -97,14 +102,13 @@ def run_loop(folder):
     source = write_faces(folder / "faces")
     told = []
     detector = train_detector([source], DETECTOR, folder / "detector", log=told.append)
-    plan = DefensePlan(
-        sources=[source],
-        config=DEFENSE,
+    (defense,) = train_defense(
+        source,
+        TrainDefenseConfig(defense=DEFENSE, face_size=SIZE, device="cpu"),
+        folder / "defense",
         detector=detector.detector,
         attacks=ATTACKS,
-        face_size=SIZE,
-        device="cpu",
+        log=told.append,
     )
-    defense = train_defense_on(plan, folder / "defense", tell=told.append)
     evaluation = plan_for(source, defense).evaluate(folder / "evaluation")
     return Loop(folder, source, detector, defense, evaluation, tuple(told))

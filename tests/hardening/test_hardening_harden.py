@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from demagnify import detectors
-from demagnify.agents.learners.config import FullInformationConfig
+from demagnify.agents.learners import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, DetectorTraining, Optimization, train_detector
 from demagnify.hardening import averaging

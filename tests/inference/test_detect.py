@@ -11,8 +11,8 @@ from PIL import Image
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.policy import AbstainingPolicy, FixedPolicy, RandomPolicy
-from demagnify.agents.state import Thumbnail
+from demagnify.agents.policies import AbstainingPolicy, FixedPolicy, RandomPolicy
+from demagnify.agents.states import Thumbnail
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError
 from demagnify.data.face_finding import Face, crop

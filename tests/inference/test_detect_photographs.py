@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from demagnify import cli
-from demagnify.agents.shipped import load_defended
+from demagnify.agents.loading import load_defense
 from demagnify.core import images
 from demagnify.data.face_finding import crop
 from demagnify.inference import detect
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.assets
 
 @pytest.fixture(scope="module")
 def defense():
-    return load_defended("default", device="cpu", precision="float32")
+    return load_defense("default", device="cpu", precision="float32")
 
 
 @pytest.fixture(scope="module")

@@ -4,81 +4,61 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import nn
 from torch.nn import functional
 
 from demagnify import detectors
-from demagnify.agents.about import DefenseAbout
-from demagnify.agents.policy import FixedPolicy, Policy
-from demagnify.agents.questions import LiveQuestions
-from demagnify.agents.state import StateEncoder, Thumbnail
+from demagnify.agents import states
+from demagnify.agents.policies import Decisions, FixedPolicy, Policy
+from demagnify.agents.queries import FloatQueries, ImageQueries
+from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision, pick_device
-from demagnify.core.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.core.files import atomic_folder
 from demagnify.core.images import check_batch
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector, batched_logits, check_finite
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.wrapped import WrappedDetector
-from demagnify.transforms import IDENTITY, TransformSet
+from demagnify.transforms import IDENTITY, TransformSet, create
 
 KIND: Final = "defense"
 DETECTOR: Final = "detector"
 DETECTOR_SOURCE: Final = "detector_source"
-"""In the card of a defence before a file or code of the user's own: where that is."""
+"""Key in the card: the place of a detector that is a file or code of the user's own."""
 FACE_SIZE: Final = 224
-"""Side of the faces for a detector that takes them of any size."""
-LEAVE_NUMBER: Final = 0
+"""Side of the faces for a detector that takes any size."""
 SHIPPED_DETECTOR: Final = "shipped_detector"
-"""In the card of a defence that comes with this package: the name of its detector there."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decisions:
-    """What a defended detector did with N images.
-
-    Attributes:
-        logits: float32 (N,), the detector's answer to the corrected images; the mean where it
-            was asked several times.
-        actions: int64 (N,), what was done to each; of several things the one that tells most.
-        calls: int64 (N,), how often the detector was asked about each, for state and verdict.
-        undefended: float32 (N,), its answer to the images as they came; None if nobody asked.
-        unsure: bool (N,), where the verdict is withheld; None if the agent always gives one.
-        doubt: float32 (N,), the estimated chance that the verdict is wrong; None if not known.
-    """
-
-    logits: torch.Tensor
-    actions: torch.Tensor
-    calls: torch.Tensor
-    undefended: torch.Tensor | None = None
-    unsure: torch.Tensor | None = None
-    doubt: torch.Tensor | None = None
+"""Key in the card of a shipped defence: the name of its shipped detector."""
 
 
 class DefendedDetector(nn.Module):
     """A detector behind an agent that corrects each image first.
 
-    Most policies ask the detector once per image; those that ask more often tell in `Decisions`.
+    Most policies run the detector once per image; `Decisions.calls` counts it.
 
     Args:
-        detector: Who judges.
-        actions: What can be done to an image.
-        encoder: What the agent sees of it.
+        detector: The detector.
+        actions: The transforms that the agent chooses from.
+        encoder: Computes the agent's states; None if the policy uses none.
         policy: The agent.
         input_size: Side in pixels of the faces that the agent knows; images of another size are
-            brought to it first.
+            resized first.
 
     Attributes:
-        card: How it was made and what it reaches; empty until it was trained or loaded.
+        card: How it was made and how well it does; empty until it was trained or loaded.
 
     Shape:
-        uint8 RGB (N, 3, H, W) of any size and on any device to float32 (N,) on the detector's.
+        uint8 RGB (N, 3, H, W), 0-255, or float RGB in [0, 1], of any size and on any device, to
+        float32 (N,) on the detector's device. Floats are rounded to 8 bits: they give the logits
+        of the rounded image, and gradients, exact where the action has `apply_float` and
+        straight-through elsewhere.
 
     Example:
         >>> defended = DefendedDetector.load(Path("runs/demo/defense"))  # doctest: +SKIP
@@ -90,27 +70,29 @@ class DefendedDetector(nn.Module):
         self,
         detector: Detector,
         actions: TransformSet,
-        encoder: StateEncoder,
+        encoder: StateEncoder | None,
         policy: Policy,
         *,
         input_size: int,
     ) -> None:
         super().__init__()
+        if encoder is None and policy.uses_state:
+            raise BadConfigError(f"the policy {policy.name!r} needs a state", hint="give one")
         self.detector = detector
         self.actions = actions
-        self.encoder = encoder.bind(detector)
+        self.encoder = None if encoder is None else encoder.bind(detector)
         self.policy = policy
         self.input_size = input_size
         self.card: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """The name in tables."""
         return f"defended {self.detector.name}"
 
     @property
     def threshold(self) -> float:
-        """The detector's: a logit above it means fake."""
+        """The detector's threshold: a logit above it means fake."""
         return self.detector.threshold
 
     @property
@@ -119,79 +101,119 @@ class DefendedDetector(nn.Module):
         return self.detector.device
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns one logit per image, float32 (N,), after correction; see `decide`."""
-        return self.decide(images).logits
+        """Returns one logit per image after correction, float32 (N,); see `decide`.
+
+        Args:
+            images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1], which get gradients.
+
+        Raises:
+            ImageContractError: If `images` is not an image batch, or if it needs gradients and
+                the detector has none.
+        """
+        check_batch(images, floats=True)
+        if not (images.requires_grad and torch.is_grad_enabled()):
+            return self.decide(images).logits
+        floats = self._resized(images.to(self.device or images.device).float())
+        with torch.no_grad():
+            rounded, output, observed = self._observe(images)
+        query = FloatQueries(self.detector, self.actions, rounded, output, floats)
+        return self.policy.decide(observed, query, self.threshold).logits
 
     @torch.no_grad()
     def decide(self, images: torch.Tensor, *, undefended: bool = False) -> Decisions:
-        """Corrects and judges images.
+        """Corrects and classifies images, without gradients.
 
         Args:
-            images: uint8 RGB (N, 3, H, W).
-            undefended: Whether to ask the detector about the images as they came, too; this
-                costs a further call for those that were corrected.
+            images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1], which is rounded.
+            undefended: Whether to return the logits of the original images, too; this costs a
+                further call of the detector for those that were corrected.
 
         Raises:
             ImageContractError: If `images` is not an image batch.
         """
-        faces = self._fit(check_batch(images).to(self.device or images.device))
-        opinion = self.encoder.ask(faces)
-        ask = LiveQuestions(self.detector, self.actions, faces, opinion)
-        verdicts = self.policy.judge(self.encoder(faces, opinion), ask, self.threshold)
+        rounded, output, observed = self._observe(images)
+        query = ImageQueries(self.detector, self.actions, rounded, output)
+        decisions = self.policy.decide(observed, query, self.threshold)
         before = None
         if undefended:
-            before = verdicts.logits.clone()
-            corrected = (verdicts.actions != LEAVE_NUMBER) | (verdicts.calls > 1)
+            before = decisions.logits.clone()
+            corrected = (decisions.actions != 0) | (decisions.calls > 1)
             if corrected.any():
-                before[corrected] = ask.untouched(corrected)
+                before[corrected] = query.original(corrected)
         return Decisions(
-            logits=verdicts.logits,
-            actions=verdicts.actions,
-            calls=ask.calls,
+            logits=decisions.logits,
+            actions=decisions.actions,
+            calls=query.calls,
+            abstained=decisions.abstained,
+            uncertainty=decisions.uncertainty,
             undefended=before,
-            unsure=verdicts.unsure,
-            doubt=verdicts.doubt,
         )
+
+    def _observe(
+        self, images: torch.Tensor
+    ) -> tuple[torch.Tensor, states.DetectorOutput | None, torch.Tensor]:
+        """Returns uint8 images of the agent's size, the detector's output, and the states."""
+        check_batch(images, floats=True)
+        rounded = _rounded(images.detach().to(self.device or images.device))
+        if rounded.shape[2:] != (self.input_size, self.input_size) and len(rounded):
+            rounded = self._resized(rounded.float()).round_().clamp_(0, 255).to(torch.uint8)
+        if self.encoder is None or not self.policy.uses_state:
+            return rounded, None, torch.empty(len(rounded), 0, device=rounded.device)
+        output = self.encoder.detector_output(rounded) if len(rounded) else None
+        return rounded, output, self.encoder(rounded, output)
+
+    def _resized(self, images: torch.Tensor) -> torch.Tensor:
+        """Resizes floats as the detector does, where the agent knows faces of another size."""
+        size = (self.input_size, self.input_size)
+        if images.shape[2:] == size or not len(images):
+            return images
+        return functional.interpolate(images, size, mode="bicubic", antialias=True)
 
     def logits(self, images: torch.Tensor | FaceDataset, *, batch_size: int = 64) -> torch.Tensor:
         """Returns the logits of any number of images, float32 (N,) on the CPU.
 
         Args:
-            images: uint8 RGB (N, 3, H, W), or faces, for which progress is shown.
+            images: An image batch as `forward` takes it, or faces, for which progress is shown.
             batch_size: How many at once.
         """
         return check_finite(batched_logits(self, images, batch_size=batch_size), self.name)
 
     def fingerprint(self) -> str:
-        """Returns what the logits depend on, as 64 hexadecimal digits."""
-        digest = hashlib.sha256(self.about().model_dump_json().encode())
+        """Returns a text on which the logits depend, as 64 hexadecimal digits."""
+        digest = hashlib.sha256(self.description().model_dump_json().encode())
         digest.update(self.detector.fingerprint().encode())
         for key, tensor in sorted(self.policy.state_dict().items()):
             digest.update(f"{key} {tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def about(self) -> DefenseAbout:
-        """Returns what, beside weights and detector, `load` needs."""
-        return DefenseAbout.of(self.actions, self.encoder, self.policy, self.input_size)
+    def description(self) -> DefenseDescription:
+        """Returns everything that `load` needs beside weights and detector."""
+        encoder = self.encoder
+        return DefenseDescription(
+            input_size=self.input_size,
+            actions=tuple(Part(name=transform.spec) for transform in self.actions),
+            state=None if encoder is None else Part(name=encoder.spec),
+            policy=Part(name=self.policy.name, settings=self.policy.settings()),
+        )
 
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
-        """Writes the defence with its detector, so that the folder stands by itself.
+        """Writes the defence with its detector, so that the folder is complete.
 
         The detector becomes the subfolder `detector`, an artifact of its own. Of an ONNX file or
-        of imported code the card says where it is, and its fingerprint. What `wrap` made cannot be
-        written: then the agent stands alone, and `load` wants its detector.
+        of imported code the card holds the place and the fingerprint. A detector from `wrap`
+        cannot be written: the agent is written alone, and `load` needs the detector.
 
         Args:
-            folder: Where it shall stand; what stood there is replaced in one step.
-            card: How it was made and what it reaches.
+            folder: Where to write; a folder that is there is replaced in one step.
+            card: How it was made and how well it does.
             half: Whether to store matrices and filters of the detector as float16.
 
         Raises:
             BadOutputError: If the place cannot be written to.
         """
         with atomic_folder(folder) as temporary:
-            content = {"defense": self.about().model_dump(), **card}
+            content = {"defense": self.description().model_dump(), **card}
             if self.detector.source:
                 place = self.detector.source.record(folder, self.detector.fingerprint())
                 content[DETECTOR_SOURCE] = place
@@ -208,64 +230,108 @@ class DefendedDetector(nn.Module):
         device: str = "auto",
         precision: Precision = "auto",
     ) -> DefendedDetector:
-        """Reads a defended detector as `save` wrote it, ready to judge.
+        """Reads a defended detector as `save` wrote it.
 
         Args:
-            folder: Where it stands.
-            detector: Who judges; by default the detector that was saved with the defence, or that
-                its card names: then the code of an imported one is run. With one of your own,
-                its device and precision hold.
+            folder: The folder.
+            detector: The detector; by default the one that was saved with the defence, or that
+                its card names, which may run imported code. A detector of your own keeps its
+                device and precision.
             device: "auto", "cpu", "cuda".
             precision: In what the detector computes; see `demagnify.core.devices`.
 
         Raises:
-            BadArtifactError: If it is missing, damaged, no defence, or none is given and its
-                detector is missing or has changed.
+            BadArtifactError: If it is missing, damaged, no defence, or no detector is given and
+                its own is missing or has changed.
         """
         folder = Path(folder)
         artifact = artifacts.load(folder, KIND)
-        about = DefenseAbout.read(artifact.card, folder)
-        policy = about.make_policy()
+        described = DefenseDescription.read(artifact.card, folder)
+        policy = Policy.create(described.policy.name, described.policy.settings)
         check_fit(policy.state_dict(), artifact.tensors, folder)
         policy.load_state_dict(artifact.tensors)
-        shipped = artifact.card.get(SHIPPED_DETECTOR)
-        if detector is None and shipped:
-            detector = detectors.load_detector(str(shipped), device=device, precision=precision)
-        place = artifact.card.get(DETECTOR_SOURCE)
-        if detector is None and place:
-            detector = detectors.load_recorded(place, folder, device=device, precision=precision)
         if detector is None:
-            if not (folder / DETECTOR).is_dir():
-                raise BadArtifactError(
-                    f"{folder} holds an agent without its detector, which wrapped a callable",
-                    hint="DefendedDetector.load(folder, detector=wrap(...)) puts them together",
-                )
-            detector = Detector.load(folder / DETECTOR, device=device, precision=precision)
+            detector = _saved_detector(folder, artifact.card, device=device, precision=precision)
         defended = cls(
             detector,
-            about.make_actions(),
-            about.make_encoder(),
+            TransformSet([create(part.name, part.settings) for part in described.actions]),
+            described.encoder(),
             policy.to(detector.device or pick_device("cpu")),
-            input_size=about.input_size,
+            input_size=described.input_size,
         )
         defended.card = {k: v for k, v in artifact.card.items() if k not in artifacts.HEAD}
         return defended.eval()
 
-    def _fit(self, images: torch.Tensor) -> torch.Tensor:
-        """Resizes as the detector does, where the agent knows faces of another size."""
-        size = (self.input_size, self.input_size)
-        if images.shape[2:] == size or not len(images):
-            return images
-        resized = functional.interpolate(images.float(), size, mode="bicubic", antialias=True)
-        return resized.round_().clamp_(0, 255).to(torch.uint8)
-
 
 def undefended(detector: Detector) -> DefendedDetector:
-    """Returns a detector whose agent leaves every image as it is."""
+    """Returns a detector with an agent that leaves every image as it is."""
     return DefendedDetector(
         detector,
         TransformSet.create([IDENTITY]),
-        Thumbnail(),
+        None,
         FixedPolicy(0),
         input_size=detector.input_size or FACE_SIZE,
     ).eval()
+
+
+class Part(BaseModel):
+    """A registered name and its settings; of actions and states the name may hold them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="The name in its registry")
+    settings: dict[str, Any] = Field(default_factory=dict, description="Its keyword arguments")
+
+
+class DefenseDescription(BaseModel):
+    """The part of a defence's card from which it is made again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_size: int = Field(ge=1, description="Side in pixels of the faces that the agent knows")
+    actions: tuple[Part, ...] = Field(description="The actions; identity is the first")
+    state: Part | None = Field(description="The state; null if the policy uses none")
+    policy: Part = Field(description="The policy")
+
+    @classmethod
+    def read(cls, card: Mapping[str, Any], folder: Path) -> DefenseDescription:
+        """Reads the description from a card.
+
+        Raises:
+            BadArtifactError: If it is missing or wrong.
+        """
+        try:
+            return cls.model_validate(card.get("defense"))
+        except ValidationError as error:
+            raise BadArtifactError(
+                f"{folder / artifacts.CARD}: {first_finding(error, inside='defense')}",
+                hint="use the demagnify that wrote it, or train again",
+            ) from error
+
+    def encoder(self) -> StateEncoder | None:
+        """Makes the state encoder, not yet bound to its detector."""
+        return None if self.state is None else states.create(self.state.name, self.state.settings)
+
+
+def _saved_detector(
+    folder: Path, card: Mapping[str, Any], *, device: str, precision: Precision
+) -> Detector:
+    """Loads the detector of a saved defence: shipped, recorded, or in its subfolder."""
+    shipped, place = card.get(SHIPPED_DETECTOR), card.get(DETECTOR_SOURCE)
+    if shipped:
+        return detectors.load_detector(str(shipped), device=device, precision=precision)
+    if place:
+        return detectors.load_recorded(place, folder, device=device, precision=precision)
+    if not (folder / DETECTOR).is_dir():
+        raise BadArtifactError(
+            f"{folder} holds an agent without its detector, which wrapped a callable",
+            hint="DefendedDetector.load(folder, detector=wrap(...)) puts them together",
+        )
+    return Detector.load(folder / DETECTOR, device=device, precision=precision)
+
+
+def _rounded(images: torch.Tensor) -> torch.Tensor:
+    """Returns floats in [0, 1] as uint8; uint8 as it is."""
+    if images.dtype == torch.uint8:
+        return images
+    return (images.float() * 255).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,11 +1,11 @@
 """The defence as a Gymnasium environment, one episode at a time or many side by side.
 
-Reset shows a face; the agent acts; the detector judges what the agent made of it, and the reward
-is +1 for a right verdict and -1 for a wrong one. By default an episode is one step, as in the
-paper, so the discount factor multiplies nothing. With `max_steps` above 1 actions compose until
-the agent leaves the image as it is or has acted `max_steps` times; the reward comes with the
-verdict, at the end. The limit belongs to the task (the verdict falls and is paid), so it
-terminates an episode and never truncates it: a learner must not bootstrap beyond it.
+`reset` shows a face. `step` applies an action and runs the detector on the result; the reward is
++1 for a right verdict and -1 for a wrong one. By default an episode is one step, as in the paper,
+so the discount factor multiplies nothing. With `max_steps` above 1, actions compose until the
+agent chooses the identity or has acted `max_steps` times; the reward comes with the verdict, at
+the end. This limit is part of the task, so it terminates an episode and never truncates it: a
+learner must not bootstrap beyond it.
 
 The environments are made directly and carry no Gymnasium id: Gymnasium copies the arguments of a
 registered environment into its spec, which here are the photographs and the detector.
@@ -14,45 +14,145 @@ registered environment into its spec, which here are the photographs and the det
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any, Final, cast
 
 import gymnasium
 import numpy as np
+import torch
 from gymnasium import spaces
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from demagnify.agents.episodes import Episodes
-from demagnify.agents.state import StateEncoder
-from demagnify.scores import RewardSource
+from demagnify.agents.rewards import verdict_rewards
+from demagnify.agents.states import FaceStates, StateEncoder
+from demagnify.scores import Floats, Integers, LogitSource
+from demagnify.transforms import TransformSet
 
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 Info = dict[str, Any]
 
-_ONLY = np.zeros(1, dtype=np.int64)
+_ONLY: Final = np.zeros(1, dtype=np.int64)
+STOP: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of a step in n episodes.
+
+    Attributes:
+        rewards: float32 (n,); +1 or -1 with the verdict that ends an episode, 0 before.
+        ended: bool (n,), whether the episode ended with a verdict.
+        logits: float32 (n,), the detector's logits; NaN where the episode goes on.
+    """
+
+    rewards: NDArray[np.float32]
+    ended: NDArray[np.bool_]
+    logits: NDArray[np.float32]
+
+
+class Episodes:
+    """Episodes side by side: the part that environments and learners share.
+
+    With `max_steps` 1, the paper's setting, every episode is one action and one verdict, and a
+    logit table serves it without touching a pixel. With more, actions compose on the image until
+    the agent chooses the identity or has acted `max_steps` times; only then the detector runs.
+
+    Args:
+        source: Faces, actions and the detector's logits.
+        encoder: Computes the states.
+        slots: The number of episodes.
+        max_steps: The most actions before the verdict.
+        device: The device of the states.
+    """
+
+    def __init__(
+        self,
+        source: LogitSource,
+        encoder: StateEncoder,
+        slots: int,
+        *,
+        max_steps: int = 1,
+        device: torch.device | None = None,
+    ) -> None:
+        self.source = source
+        self.transforms: TransformSet = source.transforms
+        self.encoder = encoder.bind(source.detector)
+        self.max_steps = max_steps
+        self.device = device or torch.device("cpu")
+        self.faces: Integers = np.zeros(slots, dtype=np.int64)
+        self.face_states = FaceStates(source, self.encoder, self.device)
+        self._steps: Integers = np.zeros(slots, dtype=np.int64)
+        side = source.faces.size
+        self._images = torch.zeros(
+            (slots if max_steps > 1 else 0, 3, side, side), dtype=torch.uint8
+        )
+
+    def begin(self, slots: Integers, faces: Integers) -> None:
+        """Starts new episodes in `slots` with the faces of these numbers."""
+        self.faces[slots] = faces
+        self._steps[slots] = 0
+        if self.max_steps > 1:
+            self._images[torch.from_numpy(slots)] = self.source.faces.batch(faces)
+
+    def states(self, slots: Integers) -> torch.Tensor:
+        """Returns the states in `slots` before the next action, float32 (n, S)."""
+        if self.max_steps == 1:
+            return self.face_states(self.faces[slots])
+        return self.encoder(self._images[torch.from_numpy(slots)].to(self.device))
+
+    def step(self, slots: Integers, actions: Integers) -> Outcome:
+        """Applies actions in `slots`.
+
+        Args:
+            slots: n numbers of slots whose episodes have not ended.
+            actions: Their n actions.
+        """
+        labels = self.source.faces.labels[self.faces[slots]]
+        if self.max_steps == 1:
+            logits = self.source.lookup(self.faces[slots], actions)
+            rewards = verdict_rewards(logits, labels, self.source.threshold)
+            return Outcome(rewards, np.ones(len(slots), dtype=np.bool_), logits)
+        self._steps[slots] += 1
+        ended = (actions == STOP) | (self._steps[slots] >= self.max_steps)
+        where = torch.from_numpy(slots)
+        images = self.transforms.apply(self._images[where], torch.from_numpy(actions))
+        self._images[where] = images
+        logits = np.full(len(slots), np.nan, dtype=np.float32)
+        rewards = np.zeros(len(slots), dtype=np.float32)
+        if ended.any():
+            logits[ended] = self.source.logits_of(images[torch.from_numpy(ended)])
+            rewards[ended] = verdict_rewards(logits[ended], labels[ended], self.source.threshold)
+        return Outcome(rewards, ended, logits)
+
+    def states_after(self, slots: Integers, actions: Integers) -> torch.Tensor:
+        """Returns the states after `step` with the same arguments, float32 (n, S)."""
+        if self.max_steps > 1:
+            return self.states(slots)
+        images = self.source.faces.batch(self.faces[slots])
+        corrected = self.transforms.apply(images, torch.from_numpy(actions))
+        return self.encoder(corrected.to(self.device))
 
 
 class DefenseEnv(gymnasium.Env[Floats, np.int64]):
     """One face at a time.
 
     Args:
-        source: Faces, actions and the detector's answers: a `LogitTable`, or `LiveRewards`.
-        encoder: What the agent sees.
-        max_steps: After how many actions the verdict falls at the latest.
+        source: Faces, actions and the detector's logits: a `LogitTable`, or `LiveLogits`.
+        encoder: Computes the states.
+        max_steps: The most actions before the verdict.
 
-    Reset takes the option "face", the number of the face to show. Every info holds "face"; the
-    last of an episode holds the detector's "logit" too.
+    `reset` takes the option "face", the number of the face to show. Every info holds "face"; the
+    last one of an episode holds the detector's "logit" too.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
-    def __init__(self, source: RewardSource, encoder: StateEncoder, *, max_steps: int = 1) -> None:
+    def __init__(self, source: LogitSource, encoder: StateEncoder, *, max_steps: int = 1) -> None:
         self.observation_space = _observations(source, encoder)
-        self.action_space = spaces.Discrete(len(source.actions))
+        self.action_space = spaces.Discrete(len(source.transforms))
         self._count = len(source.faces)
         self._episodes = Episodes(source, encoder, 1, max_steps=max_steps)
 
@@ -68,7 +168,7 @@ class DefenseEnv(gymnasium.Env[Floats, np.int64]):
         return self._episodes.states(_ONLY).numpy()[0], {"face": int(face)}
 
     def step(self, action: np.int64) -> tuple[Floats, float, bool, bool, Info]:
-        """Acts; returns the corrected image's state, reward, whether it ended, False, info."""
+        """Returns the corrected image's state, the reward, whether it ended, False, and info."""
         actions = np.array([action], dtype=np.int64)
         outcome = self._episodes.step(_ONLY, actions)
         state = self._episodes.states_after(_ONLY, actions).numpy()[0]
@@ -82,15 +182,16 @@ class DefenseEnv(gymnasium.Env[Floats, np.int64]):
 class DefenseVectorEnv(gymnasium.vector.VectorEnv[Floats, Integers, NDArray[Any]]):
     """Many faces side by side: one step is one batched call of the detector.
 
-    Episodes that end begin anew within the same step (Gymnasium's SAME_STEP): the observation is
-    already the next face, and the corrected image's state stands in `infos["final_obs"]`. With the
-    same seed the i-th environment shows the faces of a `DefenseEnv` seeded with `seed + i`.
+    An episode that ends is followed by the next one within the same step (Gymnasium's SAME_STEP):
+    the observation is the next face, and `infos["final_obs"]` holds the corrected image's state.
+    With the same seed, the i-th environment shows the faces of a `DefenseEnv` seeded with
+    `seed + i`.
 
     Args:
-        source: Faces, actions and the detector's answers: a `LogitTable`, or `LiveRewards`.
-        encoder: What the agent sees.
-        num_envs: How many episodes run side by side.
-        max_steps: After how many actions the verdict falls at the latest.
+        source: Faces, actions and the detector's logits: a `LogitTable`, or `LiveLogits`.
+        encoder: Computes the states.
+        num_envs: The number of environments.
+        max_steps: The most actions before the verdict.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012
@@ -99,17 +200,17 @@ class DefenseVectorEnv(gymnasium.vector.VectorEnv[Floats, Integers, NDArray[Any]
     }
 
     def __init__(
-        self, source: RewardSource, encoder: StateEncoder, *, num_envs: int, max_steps: int = 1
+        self, source: LogitSource, encoder: StateEncoder, *, num_envs: int, max_steps: int = 1
     ) -> None:
         self.num_envs = num_envs
         self.single_observation_space = _observations(source, encoder)
-        self.single_action_space = spaces.Discrete(len(source.actions))
+        self.single_action_space = spaces.Discrete(len(source.transforms))
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._count = len(source.faces)
         self._all: Integers = np.arange(num_envs, dtype=np.int64)
         self._episodes = Episodes(source, encoder, num_envs, max_steps=max_steps)
-        self._randoms = [seeding.np_random()[0] for _ in range(num_envs)]
+        self._rngs = [seeding.np_random()[0] for _ in range(num_envs)]
 
     def reset(
         self,
@@ -121,18 +222,18 @@ class DefenseVectorEnv(gymnasium.vector.VectorEnv[Floats, Integers, NDArray[Any]
 
         Args:
             seed: One seed (the i-th environment gets `seed + i`), or one per environment.
-            options: None are known.
+            options: There are none.
         """
         if seed is not None:
             seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
             for index, one in enumerate(seeds):
                 if one is not None:
-                    self._randoms[index] = seeding.np_random(one)[0]
+                    self._rngs[index] = seeding.np_random(one)[0]
         self._begin(self._all)
         return self._observe(), self._infos(np.ones(self.num_envs, dtype=np.bool_))
 
     def step(self, actions: Integers) -> tuple[Floats, NDArray[Any], Bools, Bools, Info]:
-        """Acts in every environment, and begins new episodes where a verdict fell."""
+        """Applies an action in every environment, and begins new episodes where one ended."""
         actions = np.asarray(actions, dtype=np.int64)
         outcome = self._episodes.step(self._all, actions)
         ended = outcome.ended
@@ -145,7 +246,7 @@ class DefenseVectorEnv(gymnasium.vector.VectorEnv[Floats, Integers, NDArray[Any]
         return self._observe(), outcome.rewards.astype(np.float64), ended, truncated, infos
 
     def _begin(self, slots: Integers) -> None:
-        faces = [self._randoms[slot].integers(self._count) for slot in slots]
+        faces = [self._rngs[slot].integers(self._count) for slot in slots]
         self._episodes.begin(slots, np.array(faces, dtype=np.int64))
 
     def _observe(self) -> Floats:
@@ -169,7 +270,7 @@ class DefenseVectorEnv(gymnasium.vector.VectorEnv[Floats, Integers, NDArray[Any]
         }
 
 
-def _observations(source: RewardSource, encoder: StateEncoder) -> spaces.Space[Floats]:
+def _observations(source: LogitSource, encoder: StateEncoder) -> spaces.Space[Floats]:
     size = encoder.size(source.faces.size)
     box = spaces.Box(encoder.low, encoder.high, shape=(size,), dtype=np.float32)
     return cast("spaces.Space[Floats]", box)

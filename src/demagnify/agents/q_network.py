@@ -1,16 +1,20 @@
-"""The network that estimates what each action is worth."""
+"""The network that estimates the value of each action."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
 
 import torch
 from torch import nn
 
 from demagnify.core.rng import torch_generator
 
-HIDDEN = 128
+HIDDEN: Final = 128
+SMALL: Final = 2**20
+"""Weights of the first layer up to which one thread is the fastest."""
 
 
 class QNetwork(nn.Module):
@@ -23,8 +27,8 @@ class QNetwork(nn.Module):
         state_size: Numbers per state, S.
         actions: Number of actions, A.
         hidden: Units between the layers.
-        standardize: Whether states are shifted and scaled first; see `fit_scale`.
-        seed: Where the initial weights come from (uniform, as torch initialises linear layers).
+        standardize: Whether states are standardised first; see `fit_scale`.
+        seed: Seed of the initial weights (uniform, as torch initialises linear layers).
     """
 
     shift: torch.Tensor
@@ -46,11 +50,11 @@ class QNetwork(nn.Module):
         if standardize:
             self.register_buffer("shift", torch.zeros(state_size))
             self.register_buffer("scale", torch.ones(state_size))
-        random = torch_generator(seed, "q-network")
+        rng = torch_generator(seed, "q-network")
         for layer in (self.first, self.second):
             bound = 1.0 / math.sqrt(layer.in_features)
             for tensor in (layer.weight, layer.bias):
-                nn.init.uniform_(tensor, -bound, bound, generator=random)
+                nn.init.uniform_(tensor, -bound, bound, generator=rng)
 
     def fit_scale(self, mean: torch.Tensor, deviation: torch.Tensor) -> None:
         """Sets the shift and scale that give every number of a state mean 0 and deviation 1.
@@ -72,11 +76,11 @@ class QNetwork(nn.Module):
         }
 
     def inputs(self, states: torch.Tensor) -> torch.Tensor:
-        """Returns what enters the first layer."""
+        """Returns the inputs of the first layer."""
         return (states - self.shift) * self.scale if self.standardize else states
 
     def head(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Maps what leaves the first layer, (N, hidden), to the values of the actions, (N, A)."""
+        """Maps the outputs of the first layer, (N, hidden), to action values, (N, A)."""
         values: torch.Tensor = self.second(torch.relu(hidden))
         return values
 
@@ -95,3 +99,20 @@ class QNetwork(nn.Module):
 def _linear(inputs: int, outputs: int) -> nn.Linear:
     """Makes a layer without drawing its weights from torch's global generator."""
     return nn.Linear(inputs, outputs, device="meta").to_empty(device="cpu")
+
+
+@contextmanager
+def threads_for(network: QNetwork) -> Iterator[None]:
+    """Lets torch compute on one thread if a network is small.
+
+    Its batches take microseconds, so further threads gain nothing; on a busy machine, where they
+    wait for one another, they turn seconds into minutes. Besides, the result does not depend on
+    the number of threads then.
+    """
+    before = torch.get_num_threads()
+    small = network.first.weight.numel() <= SMALL
+    torch.set_num_threads(1 if small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -4,29 +4,108 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 import demagnify
-from demagnify.agents.abstain import with_doubt
-from demagnify.agents.config import DefenseTraining
+from demagnify.agents import states
+from demagnify.agents.abstention import AbstainConfig, with_abstention
 from demagnify.agents.defended import KIND, DefendedDetector
-from demagnify.agents.learners import LEARNERS, CurvePoint, TrainedPolicy
-from demagnify.agents.state import StateEncoder
-from demagnify.agents.state import create as create_state
+from demagnify.agents.learners import LEARNERS, CurvePoint, LearnerConfig, TrainedPolicy
+from demagnify.agents.learners.q_learning import QLearningConfig
+from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
-from demagnify.core.errors import BadOutputError
+from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
+from demagnify.data.prepare import open_splits
+from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import hold_out
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.state import check_same
+from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
+
+SEED_FOLDER: Final = "seed-{}"
+"""Within the folder of a defence that was trained with several seeds."""
+
+
+def _learner_config(value: Any) -> Any:  # noqa: ANN401
+    """Lets the registered learner's own model check the settings; without a name, Q-learning's."""
+    if not isinstance(value, Mapping):
+        return value
+    name = str(value.get("name", QLearningConfig().name))
+    return LEARNERS.get(name).config_type.model_validate(dict(value))
+
+
+class DefenseConfig(BaseModel):
+    """The settings of an agent; together with faces and detector they determine the result.
+
+    The defaults are the paper's; `demagnify.agents.presets` has others.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    actions: tuple[str, ...] = Field(
+        default=("identity", "mask-center"),
+        description="Corrections that the agent chooses from; identity is the first",
+    )
+    state: str | None = Field(
+        default="flat-image",
+        description="State that the agent observes; null if its policy uses none",
+    )
+    learner: Annotated[SerializeAsAny[LearnerConfig], BeforeValidator(_learner_config)] = Field(
+        default=QLearningConfig(), description="The learner, by name, and its settings"
+    )
+    fill_table: bool = Field(
+        default=False,
+        description="Compute the logits of all faces and actions before training, in large "
+        "batches, instead of when the agent first needs them; some learners always do",
+    )
+    abstain: AbstainConfig | None = Field(
+        default=None, description="When to abstain from a verdict; null never does"
+    )
+    batch_size: int = Field(
+        default=64, ge=1, description="The most images in one call of the detector"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of weights, faces and exploration")
+
+
+class TrainDefenseConfig(BaseModel):
+    """The settings of `train_defense`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defense: DefenseConfig = Field(
+        default=DefenseConfig(), description="Actions, state and learner of the agent"
+    )
+    face_size: int = Field(default=224, ge=32, description="Side of the faces in pixels")
+    split: Literal["train", "val"] = Field(
+        default="train",
+        description="Split to learn from: val where the detector was trained on train, as it is "
+        "too often right on its own training faces",
+    )
+    subsample: int | None = Field(
+        default=None, ge=2, description="At most this many faces per data set, drawn by group"
+    )
+    seeds: int = Field(
+        default=1,
+        ge=1,
+        description="Number of trainings, each with the next seed, in subfolders seed-N",
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it"
+    )
+    device: str = Field(
+        default="auto", description="Device of the attacks' networks: auto, cpu, cuda"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +114,7 @@ class TrainedDefense:
 
     Attributes:
         defended: The detector behind the trained agent.
-        history: The learning curve.
+        history: The learning curve; empty if there was nothing to learn.
     """
 
     defended: DefendedDetector
@@ -43,132 +122,217 @@ class TrainedDefense:
 
 
 def train_defense(
-    faces: FaceDataset,
-    config: DefenseTraining,
+    data: Path | Sequence[Path] | FaceDataset,
+    config: TrainDefenseConfig,
+    output: Path,
     *,
     detector: Detector,
-    output: Path,
-    about: Mapping[str, Any] | None = None,
+    attacks: Sequence[str] = (),
     conditions: Sequence[str] | None = None,
-    answers: Path | None = None,
-) -> TrainedDefense:
-    """Trains an agent in front of a detector and writes both to `output`.
+    log: Callable[[str], None] | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> list[TrainedDefense]:
+    """Trains an agent on clean and attacked faces, and writes it with its detector.
 
     A killed training continues when it is started again with the same arguments, and ends on the
-    CPU in the same bits as one left alone; a finished one returns at once.
+    CPU in the same bits as one that was not killed; a finished one returns at once. With several
+    seeds the trainings become the subfolders seed-N of `output`, and share the logits where the
+    learner needs all of them.
 
     Args:
-        faces: Faces to learn from, as the agent shall meet them: untouched, attacked, or both.
+        data: Manifests, see `Manifest.load`, or faces, of which all are used.
         config: The settings.
-        detector: Who judges; it is not changed.
-        output: Folder for the finished defence; the state lies in `output`.training until then.
-        about: What else the card shall say, such as where the faces come from.
-        conditions: Under which attack each face is, "none" for clean ones; some settings of the
-            learners look at them.
-        answers: A folder where what the detector said is kept, so that trainings with other seeds
-            or learners need not ask again; by default it goes with the state.
+        output: Folder of the finished defence; until then the state is in `output`.training.
+        detector: The detector; it is not changed.
+        attacks: The attacks, by name or network file; they count as seen afterwards. The agent
+            learns from every face clean and under each attack.
+        conditions: Of faces that are attacked already: the attack on each, "none" for clean ones.
+        log: Gets a line about the data.
+        on_skip: Gets each file or line that is left out.
+
+    Returns:
+        One result per seed.
 
     Raises:
-        UnknownNameError: If an action or state is not registered.
+        BadManifestError: If a data set cannot be used.
+        UnknownNameError: If an attack, action, state or learner is not registered.
+        BadConfigError: If the learner needs a state and there is none.
         BadArtifactError: If `output` belongs to a training with other settings, faces or detector.
         BadOutputError: If `output` holds other things, or cannot be written to.
+
+    Example:
+        >>> config = TrainDefenseConfig(subsample=1000)
+        >>> train_defense(
+        ...     Path("manifest.csv"), config, Path("runs/defense"), detector=detector,
+        ...     attacks=["srgan-x4"],
+        ... )  # doctest: +SKIP
     """
-    actions = TransformSet.create(config.actions)
-    encoder = create_state(config.state).bind(detector)
-    identity = _identity(faces, config, detector, conditions)
-    unfinished = output.with_name(output.name + ".training")
-    if (output / artifacts.CARD).exists():
-        finished = _load_finished(output, identity, detector)
-        shutil.rmtree(unfinished, ignore_errors=True)
-        return finished
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise BadOutputError(
-            f"{output} exists and is no defence", hint="choose a new folder for the defence"
-        )
-    work = _Work(config, detector, actions, encoder, unfinished, answers)
-    trained = work.train(faces, None if conditions is None else np.asarray(conditions))
-    defended = DefendedDetector(
-        detector, actions, encoder, trained.policy, input_size=faces.size
-    ).eval()
-    fake = int(faces.labels.sum())
-    card = {
-        "training": config.model_dump(mode="json"),
-        "identity": identity,
-        "data": {"real": len(faces) - fake, "fake": fake, "size": faces.size},
-        "history": [point.to_json() for point in trained.history],
-        "demagnify": demagnify.__version__,
-        **(about or {}),
-    }
-    defended.save(output, card)
-    defended.card = card
-    shutil.rmtree(unfinished, ignore_errors=True)
-    return TrainedDefense(defended=defended, history=trained.history)
+    card: dict[str, Any] = {}
+    if isinstance(data, FaceDataset):
+        faces = data
+    else:
+        sources = [data] if isinstance(data, Path) else list(data)
+        faces = open_splits(
+            sources,
+            [config.split],
+            size=config.face_size,
+            subsample=config.subsample,
+            strict=config.strict,
+            on_skip=on_skip,
+        )[config.split]
+        card = {"learned_from": config.split, RECORDED: provenance_of(sources)}
+    if not isinstance(data, FaceDataset) or attacks:
+        chosen = create_attacks(attacks, device=config.device)
+        if log:
+            log(_summary(faces, [attack.name for attack in chosen]))
+        attacked = under_attacks(faces, chosen)
+        faces = pooled(attacked)
+        conditions = [name for name, part in attacked.items() for _ in range(len(part))]
+        card = {"seen_attacks": [attack.name for attack in chosen], **card}
+    known = None if conditions is None else np.asarray(conditions)
+    if config.seeds == 1:
+        return [_Training(config.defense, detector, output, None).run(faces, known, card)]
+    logits, first = output / "logits", config.defense.seed
+    trained = [
+        _Training(
+            config.defense.model_copy(update={"seed": seed}),
+            detector,
+            output / SEED_FOLDER.format(seed),
+            logits,
+        ).run(faces, known, card)
+        for seed in range(first, first + config.seeds)
+    ]
+    shutil.rmtree(logits, ignore_errors=True)
+    return trained
+
+
+def _summary(faces: FaceDataset, attacks: Sequence[str]) -> str:
+    fakes = int(faces.labels.sum())
+    return f"training: {len(faces) - fakes} real and {fakes} fake faces, each clean" + "".join(
+        f" and under {name}" for name in attacks
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """What is the same for the faces to learn from and those to set the limit of doubt on."""
+class _Training:
+    """One training, with one seed.
 
-    config: DefenseTraining
+    Attributes:
+        config: The settings.
+        detector: The detector.
+        output: Folder of the finished defence.
+        logits: Folder of the logit table that several trainings share; None for one of its own.
+    """
+
+    config: DefenseConfig
     detector: Detector
-    actions: TransformSet
-    encoder: StateEncoder
-    folder: Path
-    answers: Path | None
+    output: Path
+    logits: Path | None
 
-    def train(self, faces: FaceDataset, conditions: NDArray[np.str_] | None) -> TrainedPolicy:
-        """Trains the policy, and teaches it to doubt where that is asked for."""
+    def run(
+        self, faces: FaceDataset, conditions: NDArray[np.str_] | None, card: Mapping[str, Any]
+    ) -> TrainedDefense:
+        """Trains, or continues, or returns what is finished."""
+        encoder = self._encoder()
+        transforms = TransformSet.create(self.config.actions)
+        identity = self._identity(faces, conditions)
+        if (self.output / artifacts.CARD).exists():
+            finished = _load_finished(self.output, identity, self.detector)
+            shutil.rmtree(self._unfinished, ignore_errors=True)
+            return finished
+        if self.output.exists() and (not self.output.is_dir() or any(self.output.iterdir())):
+            raise BadOutputError(
+                f"{self.output} exists and is no defence",
+                hint="choose a new folder for the defence",
+            )
+        trained = self._train(faces, conditions, transforms, encoder)
+        defended = DefendedDetector(
+            self.detector, transforms, encoder, trained.policy, input_size=faces.size
+        ).eval()
+        fake = int(faces.labels.sum())
+        content = {
+            "training": self.config.model_dump(mode="json"),
+            "identity": identity,
+            "data": {"real": len(faces) - fake, "fake": fake, "size": faces.size},
+            "history": [point.to_json() for point in trained.history],
+            "demagnify": demagnify.__version__,
+            **card,
+        }
+        defended.save(self.output, content)
+        defended.card = content
+        shutil.rmtree(self._unfinished, ignore_errors=True)
+        return TrainedDefense(defended=defended, history=trained.history)
+
+    @property
+    def _unfinished(self) -> Path:
+        return self.output.with_name(self.output.name + ".training")
+
+    def _encoder(self) -> StateEncoder | None:
+        learner = self.config.learner.name
+        if self.config.state is not None:
+            return states.create(self.config.state).bind(self.detector)
+        if LEARNERS.get(learner).uses_state:
+            raise BadConfigError(
+                f"the learner {learner!r} needs a state", hint="set one, such as spectrum"
+            )
+        return None
+
+    def _train(
+        self,
+        faces: FaceDataset,
+        conditions: NDArray[np.str_] | None,
+        transforms: TransformSet,
+        encoder: StateEncoder | None,
+    ) -> TrainedPolicy:
+        """Trains the policy, and calibrates its abstentions on held-out faces if asked for."""
         abstain = self.config.abstain
         if abstain is None:
-            return self._learn(faces, conditions)
-        kept, held = hold_out(
+            return self._learn(self._table(faces, transforms), conditions, encoder)
+        train, held = hold_out(
             faces.groups, abstain.held_out, seed=self.config.seed, purpose="abstain"
         )
-        trained = self._learn(faces.subset(kept), None if conditions is None else conditions[kept])
-        table = self._table(faces.subset(held))
-        table.fill(self.folder / "held-out.safetensors")
-        return TrainedPolicy(
-            policy=with_doubt(trained.policy, table, self.encoder, abstain),
-            history=trained.history,
-        )
+        known = None if conditions is None else conditions[train]
+        trained = self._learn(self._table(faces.subset(train), transforms), known, encoder)
+        table = self._table(faces.subset(held), transforms)
+        table.fill(self._unfinished / "held-out.safetensors")
+        policy = with_abstention(trained.policy, table, encoder, abstain)
+        return TrainedPolicy(policy=policy, history=trained.history)
 
-    def _learn(self, faces: FaceDataset, conditions: NDArray[np.str_] | None) -> TrainedPolicy:
+    def _learn(
+        self,
+        table: LogitTable,
+        conditions: NDArray[np.str_] | None,
+        encoder: StateEncoder | None,
+    ) -> TrainedPolicy:
         learner = LEARNERS.get(self.config.learner.name)(self.config.learner)
-        table = self._table(faces)
-        if self.config.fill_table or learner.fills_table:
-            table.fill(self._kept(table))
+        if learner.uses_state and (self.config.fill_table or learner.fills_table):
+            table.fill(
+                self._unfinished / "logits.safetensors"
+                if self.logits is None
+                else self.logits / f"{table.fingerprint()[:32]}.safetensors"
+            )
         return learner.fit(
             table,
-            self.encoder,
+            cast("StateEncoder", encoder),  # a learner that needs one has one
             seed=self.config.seed,
-            checkpoint=self.folder / "state.safetensors",
+            checkpoint=self._unfinished / "state.safetensors",
             conditions=conditions,
         )
 
-    def _kept(self, table: LogitTable) -> Path:
-        if self.answers is None:
-            return self.folder / "rewards.safetensors"
-        return self.answers / f"{table.fingerprint()[:32]}.safetensors"
+    def _table(self, faces: FaceDataset, transforms: TransformSet) -> LogitTable:
+        return LogitTable(faces, self.detector, transforms, batch_size=self.config.batch_size)
 
-    def _table(self, faces: FaceDataset) -> LogitTable:
-        return LogitTable(faces, self.detector, self.actions, batch_size=self.config.batch_size)
-
-
-def _identity(
-    faces: FaceDataset,
-    config: DefenseTraining,
-    detector: Detector,
-    conditions: Sequence[str] | None,
-) -> dict[str, Any]:
-    """What the result depends on; the keys are the words in which a difference is told."""
-    labels = faces.labels.astype("<i8").tobytes()
-    known = "" if conditions is None else "\n".join(conditions)
-    return {
-        "settings": config.model_dump(mode="json"),
-        "faces": hashlib.sha256(faces.fingerprint().encode() + labels + known.encode()).hexdigest(),
-        "detector": detector.fingerprint(),
-        "threshold": detector.threshold,
-    }
+    def _identity(self, faces: FaceDataset, conditions: NDArray[np.str_] | None) -> dict[str, Any]:
+        """Returns everything on which the result depends; the keys are the words of messages."""
+        labels = faces.labels.astype("<i8").tobytes()
+        known = "" if conditions is None else "\n".join(conditions)
+        pixels = faces.fingerprint().encode()
+        return {
+            "settings": self.config.model_dump(mode="json"),
+            "faces": hashlib.sha256(pixels + labels + known.encode()).hexdigest(),
+            "detector": self.detector.fingerprint(),
+            "threshold": self.detector.threshold,
+        }
 
 
 def _load_finished(output: Path, identity: dict[str, Any], detector: Detector) -> TrainedDefense:

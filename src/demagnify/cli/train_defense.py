@@ -59,27 +59,32 @@ def run(
     """
     from demagnify import detectors
     from demagnify.agents import presets as configs
-    from demagnify.agents.train import DefensePlan, train_defense_on, train_seeds_on
+    from demagnify.agents.training import TrainDefenseConfig, train_defense
 
     chosen = [] if seed is None else [f"defense.seed={seed}"]
-    config = configs.load(preset, [*(override or []), *chosen])
+    settings = configs.load(preset, [*(override or []), *chosen])
     skips = Skips()
-    plan = DefensePlan(
-        sources=data,
-        config=config.defense,
-        detector=detectors.load_detector(detector, device=device, precision=precision),
-        attacks=attack or [],
-        face_size=config.face_size,
-        limit=limit,
+    config = TrainDefenseConfig(
+        defense=settings.defense,
+        face_size=settings.face_size,
         split=split,
+        subsample=limit,
+        seeds=seeds,
         strict=strict,
         device=device,
     )
-    if seeds == 1:
-        trained = [train_defense_on(plan, output, tell=typer.echo, skip=skips)]
-    else:
-        trained = train_seeds_on(plan, seeds, output, tell=typer.echo, skip=skips)
+    trained = train_defense(
+        data,
+        config,
+        output,
+        detector=detectors.load_detector(detector, device=device, precision=precision),
+        attacks=attack or [],
+        log=typer.echo,
+        on_skip=skips,
+    )
     for one in trained:
+        if not one.history:
+            continue
         last = one.history[-1]
         names = one.defended.actions.names
         shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.agents.judgement import Judgement
+from demagnify.agents.predictors import Predictions
 from demagnify.evaluation.methods import Method
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.results import ADAPTIVE, Abstention, none_if_nan
@@ -32,7 +32,7 @@ class SeedPredictions:
     """
 
     name: str
-    predictions: Judgement
+    predictions: Predictions
     scores: Scores
     actions: tuple[str, ...]
 
@@ -54,7 +54,7 @@ class EvaluatedCell:
     measured: Measured
 
     @property
-    def predictions(self) -> Judgement:
+    def predictions(self) -> Predictions:
         """The predictions of the first training."""
         return self.seeds[0].predictions
 
@@ -68,7 +68,7 @@ class EvaluatedCell:
     def abstention(self) -> Abstention | None:
         """Returns coverage and risk of the first training; None if it always gives a verdict."""
         correct = self.seeds[0].scores.correct
-        unsure, uncertainty = self.predictions.unsure, self.predictions.doubt
+        unsure, uncertainty = self.predictions.abstained, self.predictions.uncertainty
         if unsure is None:
             return None
         found = Selective.of(correct, unsure)
@@ -97,8 +97,8 @@ def evaluate_cell(
     for number, one in enumerate(method.seeds):
         table = one.tables[split][condition]
         name = f"{method.name} #{number + 1}" if len(method.seeds) > 1 else method.name
-        names = tuple(table.actions.names)
-        found.append(_seed(name, one.defense.judge(table), table.labels, names))
+        names = tuple(table.transforms.names)
+        found.append(_seed(name, one.defense.predict(table), table.labels, names))
     return _cell(condition, method.name, found, weights, seed)
 
 
@@ -119,7 +119,7 @@ def evaluate_adaptive(cells: Sequence[EvaluatedCell], weights: Weights, seed: in
     return _cell(ADAPTIVE, first.method, found, weights, seed)
 
 
-def worst_of(predictions: Sequence[Judgement], labels: NDArray[np.int64]) -> Judgement:
+def worst_of(predictions: Sequence[Predictions], labels: NDArray[np.int64]) -> Predictions:
     """Returns a method's predictions under the attack that hurts it most, for each face.
 
     The logits of a method under every attack are known, so its worst case needs no further pass
@@ -142,16 +142,16 @@ def worst_of(predictions: Sequence[Judgement], labels: NDArray[np.int64]) -> Jud
     worst = np.where(labels == 1, logits, -logits).argmin(axis=0)
     faces = np.arange(len(labels))
 
-    def taken(part: Callable[[Judgement], NDArray[Any] | None]) -> NDArray[Any] | None:
+    def taken(part: Callable[[Predictions], NDArray[Any] | None]) -> NDArray[Any] | None:
         there = [found for one in predictions if (found := part(one)) is not None]
         return np.stack(there)[worst, faces] if len(there) == len(predictions) else None
 
-    return Judgement(
+    return Predictions(
         logits=logits[worst, faces],
         actions=taken(lambda one: one.actions),
         threshold=first.threshold,
-        unsure=taken(lambda one: one.unsure),
-        doubt=taken(lambda one: one.doubt),
+        abstained=taken(lambda one: one.abstained),
+        uncertainty=taken(lambda one: one.uncertainty),
         calls=taken(lambda one: one.calls),
     )
 
@@ -164,7 +164,7 @@ def _cell(
 
 
 def _seed(
-    name: str, predictions: Judgement, labels: NDArray[np.int64], actions: tuple[str, ...]
+    name: str, predictions: Predictions, labels: NDArray[np.int64], actions: tuple[str, ...]
 ) -> SeedPredictions:
     # Logits are float32. A float64 threshold would decide a tie with it by rounding.
     threshold = float(np.float32(predictions.threshold))

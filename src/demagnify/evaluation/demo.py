@@ -9,8 +9,8 @@ from typing import Final
 from demagnify import detectors
 from demagnify.agents import presets as configs
 from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.presets.preset import Preset
-from demagnify.agents.train import DefensePlan, train_defense_on
+from demagnify.agents.presets import Preset
+from demagnify.agents.training import TrainDefenseConfig, train_defense
 from demagnify.core.devices import Precision
 from demagnify.data.sample import build_sample
 from demagnify.detectors import Detector, DetectorTraining, train_detector
@@ -97,16 +97,17 @@ class Demo:
         say: Callable[[str], None],
     ) -> tuple[DefendedDetector, Preset]:
         settings = configs.load(preset, [f"defense.seed={self.seed}"])
-        plan = DefensePlan(
-            sources=[sample],
-            config=settings.defense,
+        config = TrainDefenseConfig(
+            defense=settings.defense, face_size=settings.face_size, device=self.device
+        )
+        (trained,) = train_defense(
+            sample,
+            config,
+            self.folder / folder,
             detector=detector,
             attacks=attacks,
-            face_size=settings.face_size,
-            device=self.device,
-        )
-        trained = train_defense_on(
-            plan, self.folder / folder, tell=say, skip=lambda skipped: say(f"skipped {skipped}")
+            log=say,
+            on_skip=lambda skipped: say(f"skipped {skipped}"),
         )
         return trained.defended, settings
 

@@ -87,7 +87,7 @@ def make_result(
         context=context,
         versions=describe_versions(),
         machine=describe_machine(context.device),
-        actions=tuple(evaluated[0].tables[CLEAN].actions.names),
+        actions=tuple(evaluated[0].tables[CLEAN].transforms.names),
         best_fixed=base.best_fixed,
         retuned=base.retuned,
         best_baseline=best_baseline(baselines),

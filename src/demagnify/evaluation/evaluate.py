@@ -18,8 +18,8 @@ from pydantic import Field
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.judgement import Defense
-from demagnify.agents.state import StateEncoder
+from demagnify.agents.predictors import Predictor
+from demagnify.agents.states import StateEncoder
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.data import FaceDataset, Skipped
@@ -258,7 +258,7 @@ def evaluate(
 
 def evaluate_tables(
     tables: Tables,
-    learned: Sequence[Defense | Method],
+    learned: Sequence[Predictor | Method],
     *,
     others: Sequence[DetectorTables] = (),
     settings: Settings | None = None,

@@ -212,7 +212,7 @@ def check_same_faces(split: str, tables: Mapping[str, LogitTable]) -> None:
                 f"the split {split!r} has other faces under {condition!r} than without attack",
                 hint="attack the same manifest",
             )
-        if table.actions.names != clean.actions.names:
+        if table.transforms.names != clean.transforms.names:
             raise BadConfigError(f"{split!r} under {condition!r} has other actions than clean")
 
 

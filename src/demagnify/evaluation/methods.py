@@ -12,15 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import torch
+import numpy as np
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.judgement import Defense
-from demagnify.agents.learned import Learned
-from demagnify.agents.shipped import load_defended
-from demagnify.agents.state import StateEncoder
-from demagnify.agents.train import SEED_FOLDER
+from demagnify.agents.loading import load_defense
+from demagnify.agents.predictors import PolicyPredictor, Predictor
+from demagnify.agents.states import StateEncoder
+from demagnify.agents.training import SEED_FOLDER
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
@@ -31,7 +30,7 @@ from demagnify.evaluation.baselines.cached_state import CachedState
 from demagnify.evaluation.baselines.simple import FixedTransform
 from demagnify.evaluation.results import MethodEntry
 from demagnify.laundering.conditions import Conditions, PartlyAttacked
-from demagnify.scores import LogitTable
+from demagnify.scores import Floats, LogitTable
 from demagnify.transforms import IDENTITY
 
 Tables = Mapping[str, Mapping[str, LogitTable]]
@@ -47,7 +46,7 @@ _NAMED: Final = re.compile(r"([^=:@/\\]+)=(.+)")
 class MethodSeed:
     """A method trained with one seed, and the logit tables of its detector."""
 
-    defense: Defense
+    defense: Predictor
     tables: Tables
 
 
@@ -101,9 +100,9 @@ def learned_method(name: str, *seeds: MethodSeed, detector: str = "") -> Method:
     return Method(entry, seeds)
 
 
-def encoder_of(defense: Defense) -> StateEncoder | None:
+def encoder_of(defense: Predictor) -> StateEncoder | None:
     """Returns the state that a learned defence observes; None if it observes no image."""
-    return defense.encoder if isinstance(defense, Learned) else None
+    return defense.encoder if isinstance(defense, PolicyPredictor) else None
 
 
 def load_methods(
@@ -112,7 +111,7 @@ def load_methods(
     """Loads defences by name; several of one name are trainings of one defence.
 
     Args:
-        specs: Each "NAME=SOURCE" or "SOURCE": a source of `load_defended`, or a folder with the
+        specs: Each "NAME=SOURCE" or "SOURCE": a source of `load_defense`, or a folder with the
             subfolders seed-N. Without a name the last part of the source is the name.
         device: "auto", "cpu", "cuda".
         precision: In which precision the detectors compute.
@@ -132,7 +131,7 @@ def load_methods(
                 hint=f"name them: --defense one={source}, or both alike if only seeds differ",
             )
         loaded.setdefault(name, []).extend(
-            load_defended(one, device=device, precision=precision) for one in _seeds_of(source)
+            load_defense(one, device=device, precision=precision) for one in _seeds_of(source)
         )
     return loaded
 
@@ -175,7 +174,7 @@ class _Source:
             table = LogitTable(faces, self.defended.detector, self.defended.actions)
             clean = next(iter(filled.values()), None)
             if clean is not None and suffix:
-                table.adopt(_logits_left_clean(faces, clean))
+                table.update(_logits_left_clean(faces, clean))
             mark = suffix if clean is not None else ""
             table.fill(folder / f"{split}-{file_name(name)}{mark}.safetensors")
             filled[name] = table
@@ -236,7 +235,8 @@ class MethodTables:
             if not all(is_bare(one) for one in seeds):
                 found = [
                     MethodSeed(
-                        Learned(one.policy, self._encoder(one), name=name), self._source(one).tables
+                        PolicyPredictor(one.policy, self._encoder(one), name=name),
+                        self._source(one).tables,
                     )
                     for one in seeds
                 ]
@@ -275,9 +275,11 @@ class MethodTables:
     def _source(self, defended: DefendedDetector) -> _Source:
         return next(source for source in self._sources if source.serves(defended))
 
-    def _encoder(self, defended: DefendedDetector) -> StateEncoder:
-        """The state that a defence observes; equal states share one cache."""
+    def _encoder(self, defended: DefendedDetector) -> StateEncoder | None:
+        """The state that a defence observes, if any; equal states share one cache."""
         encoder = defended.encoder
+        if encoder is None:
+            return None
         asks = "" if encoder.needs == "nothing" else defended.detector.fingerprint()
         cached = CachedState.around(encoder, self.input_size)
         return self._encoders.setdefault(f"{encoder.spec} {asks}", cached)
@@ -327,10 +329,10 @@ def _common_size(defenses: Sequence[DefendedDetector]) -> int:
     return sizes[0]
 
 
-def _logits_left_clean(faces: FaceDataset, clean: LogitTable) -> torch.Tensor:
+def _logits_left_clean(faces: FaceDataset, clean: LogitTable) -> Floats:
     """The logits of faces that `attacked_only` left clean, NaN of the others: (N, A)."""
-    known = torch.full(clean.logits.shape, torch.nan)
+    known = np.full_like(clean.logits, np.nan)
     if isinstance(faces.images, PartlyAttacked):
-        left = torch.from_numpy(~faces.images.attacked_rows)
-        known[left] = torch.from_numpy(clean.logits)[left]
+        left = ~faces.images.attacked_rows
+        known[left] = clean.logits[left]
     return known

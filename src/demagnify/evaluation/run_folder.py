@@ -126,7 +126,7 @@ def _pictures(split: EvaluatedSplit, table: LogitTable, face: int, action: int) 
     return Pictures(
         from_batch(split.faces.batch(np.array([face])))[0],
         from_batch(attacked)[0],
-        from_batch(table.actions[action](attacked))[0],
+        from_batch(table.transforms[action](attacked))[0],
     )
 
 
@@ -170,7 +170,7 @@ def save_predictions(folder: Path, splits: Iterable[EvaluatedSplit]) -> Path:
 def _rows(split: EvaluatedSplit) -> Iterator[tuple[object, ...]]:
     labels = [label_name(label) for label in split.labels.tolist()]
     for condition, seed in ((cell.condition, seed) for cell in split for seed in cell.seeds):
-        scores, chosen, unsure = seed.scores, seed.predictions.actions, seed.predictions.unsure
+        scores, chosen, unsure = seed.scores, seed.predictions.actions, seed.predictions.abstained
         actions = [""] * len(labels) if chosen is None else [seed.actions[one] for one in chosen]
         verdicts = [label_name(int(fake)) for fake in scores.verdicts]
         if unsure is not None:

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from demagnify.agents.learners.full_information import FullInformation
-from demagnify.agents.policy import Policy
-from demagnify.agents.state import StateEncoder
-from demagnify.agents.state import create as create_state
+from demagnify.agents.policies import Policy
+from demagnify.agents.states import StateEncoder
+from demagnify.agents.states import create as create_state
 from demagnify.core import progress
 from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.agents.learners.config import FullInformationConfig
+from demagnify.agents.learners import FullInformationConfig
 from demagnify.detectors.config import Optimization
 
 _OF_THE_RUN: Final = frozenset(("detector", "size", "subsample", "strict", "device"))

@@ -9,10 +9,11 @@ from typing import Final
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from demagnify.agents.rewards import verdict_rewards
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
 from demagnify.hardening.attack_pool import AttackPool, Integers
-from demagnify.scores import LogitTable, rewards_of
+from demagnify.scores import LogitTable
 
 VALIDATION: Final = 10**6
 """The round number under which validation faces are degraded: drawn apart from all training."""
@@ -101,5 +102,5 @@ class Validation:
 def balanced_accuracy(table: LogitTable, columns: Integers) -> float:
     """Returns the balanced accuracy where each face is in one of the columns, int64 (N,)."""
     logits = table.logits[np.arange(len(columns)), columns]
-    right = rewards_of(logits, table.labels, table.threshold) > 0
+    right = verdict_rewards(logits, table.labels, table.threshold) > 0
     return float(np.mean([right[table.labels == label].mean() for label in (0, 1)]))

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.shipped import load_defended
+from demagnify.agents.loading import load_defense
 from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
@@ -163,7 +163,7 @@ def detect(
     config = config or DetectionConfig()
     chosen = _expand(photos, config, on_skip or (lambda _skipped: None))
     if defense is None:
-        defense = load_defended(config.defense, device=config.device, precision=config.precision)
+        defense = load_defense(config.defense, device=config.device, precision=config.precision)
     if isinstance(defense, Detector):
         defense = undefended(defense)
     return _detect(chosen, config, defense, finder or face_finding.FaceFinder())
@@ -302,8 +302,8 @@ def _classify(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[_
         for logit, action, abstained, uncertainty in zip(
             logits,
             decisions.actions.tolist(),
-            none if decisions.unsure is None else decisions.unsure.tolist(),
-            none if decisions.doubt is None else decisions.doubt.tolist(),
+            none if decisions.abstained is None else decisions.abstained.tolist(),
+            none if decisions.uncertainty is None else decisions.uncertainty.tolist(),
             strict=True,
         ):
             name = defended.actions[action].name

@@ -1,26 +1,28 @@
-"""Learners: rewards in, a policy out."""
+"""Learners: a logit table in, a policy out. One file per algorithm; each registers itself."""
 
 from __future__ import annotations
 
-from demagnify.agents.learners.base import LEARNERS, CurvePoint, Learner, TrainedPolicy
-from demagnify.agents.learners.config import (
-    CostSensitiveConfig,
-    FullInformationConfig,
+from demagnify.agents.learners.base import (
+    LEARNERS,
+    CurvePoint,
+    Learner,
     LearnerConfig,
+    TrainedPolicy,
+)
+from demagnify.agents.learners.full_information import (
+    CostSensitive,
+    CostSensitiveConfig,
+    FullInformation,
+    FullInformationConfig,
     NetworkConfig,
+    PolicyGradient,
     PolicyGradientConfig,
-    QLearningConfig,
-    SequentialConfig,
+    TopK,
     TopKConfig,
 )
-from demagnify.agents.learners.cost_sensitive import CostSensitive
-from demagnify.agents.learners.full_information import FullInformation
-from demagnify.agents.learners.policy_gradient import PolicyGradient
-from demagnify.agents.learners.q_learning import QLearning
-from demagnify.agents.learners.rewards import RewardConfig
-from demagnify.agents.learners.sequential import Sequential
-from demagnify.agents.learners.sequential_env import SequentialEnv
-from demagnify.agents.learners.top_k import TopK
+from demagnify.agents.learners.mean_of_views import MeanOfViewsConfig
+from demagnify.agents.learners.q_learning import QLearning, QLearningConfig
+from demagnify.agents.learners.sequential import Sequential, SequentialConfig, SequentialEnv
 
 __all__ = [
     "LEARNERS",
@@ -31,12 +33,12 @@ __all__ = [
     "FullInformationConfig",
     "Learner",
     "LearnerConfig",
+    "MeanOfViewsConfig",
     "NetworkConfig",
     "PolicyGradient",
     "PolicyGradientConfig",
     "QLearning",
     "QLearningConfig",
-    "RewardConfig",
     "Sequential",
     "SequentialConfig",
     "SequentialEnv",

@@ -1,28 +1,48 @@
-"""What a learner is, and what it leaves behind."""
+"""The contract of learners: a logit table in, a policy out."""
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.agents.policy import Policy
-from demagnify.agents.state import StateEncoder
+from demagnify.agents.policies.base import Policy
+from demagnify.agents.rewards import RewardConfig
+from demagnify.agents.states import StateEncoder
+from demagnify.core import artifacts
+from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
 from demagnify.scores import LogitTable
 
 Strings = NDArray[np.str_]
+P = TypeVar("P", bound=Policy)
 
 CLEAN: Final = "none"
-"""The condition of faces that no attack has touched."""
+"""The condition of clean faces."""
+_LOGITS: Final = "logit-table"
 
-LEARNERS: Final[Registry[Callable[[Any], Learner]]] = Registry("learner")
+LEARNERS: Final[Registry[type[Learner]]] = Registry(
+    "learner", package="demagnify.agents.learners", group="demagnify.learners"
+)
+
+
+class LearnerConfig(BaseModel):
+    """Settings that all learners have; each learner adds its own in a subclass."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="The registered name of the learner")
+    reward: RewardConfig = Field(
+        default=RewardConfig(), description="The reward of a logit of the detector"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +50,10 @@ class CurvePoint:
     """A point of the learning curve, averaged over the episodes since the point before.
 
     Attributes:
-        episode: How many episodes were over; a learner that sees every reward at once counts
-            each face that it has learned from.
-        reward: Mean reward; -1 to 1 where verdicts are paid. On held-out faces where the learner
-            keeps some.
+        episode: The episodes so far; a learner that knows every reward counts each face that it
+            has learned from.
+        reward: Mean reward; -1 to 1 for the reward "verdict". On held-out faces where the learner
+            holds some out.
         loss: Mean loss.
         epsilon: Share of random actions at this episode.
         learning_rate: At this episode.
@@ -66,11 +86,11 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainedPolicy:
-    """What a training leaves behind.
+    """The result of a learner.
 
     Attributes:
         policy: Maps states to actions.
-        history: The learning curve.
+        history: The learning curve; empty if there was nothing to learn.
     """
 
     policy: Policy
@@ -80,13 +100,24 @@ class TrainedPolicy:
 class Learner(ABC):
     """Learns a policy from the rewards of a set of faces.
 
+    A new learner is one file: a `LearnerConfig` with its settings, and a subclass that registers
+    itself in `LEARNERS` and names that config.
+
+    Args:
+        config: The settings; None means the defaults.
+
     Attributes:
-        name: What configurations call it.
-        fills_table: Whether it asks for every reward before it learns.
+        config_type: The model of the settings.
+        fills_table: Whether it needs every logit before it learns.
+        uses_state: Whether its policy reads states; see `Policy`.
     """
 
-    name: ClassVar[str]
+    config_type: ClassVar[type[LearnerConfig]]
     fills_table: ClassVar[bool] = False
+    uses_state: ClassVar[bool] = True
+
+    def __init__(self, config: Any = None) -> None:  # noqa: ANN401  each has its own type
+        self.config: Any = config or self.config_type()  # type: ignore[call-arg]
 
     @abstractmethod
     def fit(
@@ -98,33 +129,165 @@ class Learner(ABC):
         checkpoint: Path | None = None,
         conditions: Strings | None = None,
     ) -> TrainedPolicy:
-        """Learns from the faces of `table`, asking the detector what the table does not know.
+        """Learns from the faces of `table`, which computes the logits that it does not know.
 
         The same seed gives the same weights, bit for bit on the CPU, also when the process was
         killed and `fit` called again with the same checkpoint.
 
         Args:
-            table: Faces, actions and the detector's answers; it knows more afterwards.
-            encoder: What the agent sees.
-            seed: Where all randomness comes from.
-            checkpoint: A file to continue from and to keep the state in; None keeps none. What
-                was trained to the end is returned at once.
-            conditions: str (N,), under which attack each face is, "none" for clean ones; None if
-                nobody knows. Some settings look at them.
+            table: Faces, actions and the detector's logits; more are known afterwards.
+            encoder: Computes the states.
+            seed: Seed of all random numbers.
+            checkpoint: A file to continue from and to save to; None saves nothing. A training
+                that had ended is returned at once.
+            conditions: str (N,), the attack on each face, "none" for clean ones; None if unknown.
+                Some settings need it.
 
         Raises:
             BadArtifactError: If the checkpoint is damaged, or of another configuration or data.
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """The data of a learner that knows every reward.
+
+    Attributes:
+        table: Faces, actions and the detector's logits; filled.
+        encoder: Computes the states.
+        seed: Seed of all random numbers.
+        conditions: str (N,), the attack on each face; None if unknown.
+    """
+
+    table: LogitTable
+    encoder: StateEncoder
+    seed: int
+    conditions: Strings | None
+
+    @property
+    def clean(self) -> NDArray[np.bool_] | None:
+        """Which faces are clean, bool (N,); None if unknown."""
+        return clean_faces(self.conditions)
+
+
+class TableLearner(Learner, Generic[P]):
+    """A learner that knows the reward of every action on every face before it starts.
+
+    Filling the table takes long. Learning from it takes seconds, so a killed training starts
+    anew; only the table (see `LogitTable.fill`) and the finished policy are saved.
+    """
+
+    fills_table: ClassVar[bool] = True
+
+    def fit(
+        self,
+        table: LogitTable,
+        encoder: StateEncoder,
+        *,
+        seed: int = 0,
+        checkpoint: Path | None = None,
+        conditions: Strings | None = None,
+    ) -> TrainedPolicy:
+        """See `Learner.fit`."""
+        encoder = encoder.bind(table.detector)
+        policy = self.blank(encoder.size(table.faces.size), len(table.transforms), seed)
+        policy = policy.to(table.device)
+        saver = None
+        if checkpoint:
+            identity = identity_of(self.config, encoder, seed, conditions)
+            saver = Checkpoint(checkpoint, table, identity)
+            saved = saver.load()
+            if saved:
+                policy.load_state_dict(saved.tensors)
+                return TrainedPolicy(policy=policy.eval(), history=saved.history)
+        table.fill()
+        data = TrainingData(table=table, encoder=encoder, seed=seed, conditions=conditions)
+        history = self.learn(policy, data)
+        if saver:
+            saver.save(policy.state_dict(), history[-1].episode, history)
+        return TrainedPolicy(policy=policy.eval(), history=history)
+
+    @abstractmethod
+    def blank(self, state_size: int, actions: int, seed: int) -> P:
+        """Returns the policy before training, on the CPU."""
+
+    @abstractmethod
+    def learn(self, policy: P, data: TrainingData) -> Sequence[CurvePoint]:
+        """Trains the policy in place; returns the learning curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The state of a training.
+
+    Attributes:
+        tensors: Weights, and the optimiser's state unless the training is over.
+        episode: The episodes so far.
+        history: The learning curve.
+    """
+
+    tensors: dict[str, torch.Tensor]
+    episode: int
+    history: list[CurvePoint]
+
+
+class Checkpoint:
+    """One file with network, optimiser, episode, learning curve and the logits so far.
+
+    It needs no state of random generators: every episode draws from a generator of its number.
+
+    Args:
+        path: The file.
+        table: The table of the training.
+        identity: Everything else on which the result depends.
+    """
+
+    def __init__(self, path: Path, table: LogitTable, identity: str) -> None:
+        self.path = path
+        self._table = table
+        labels = table.labels.tobytes()
+        text = f"{table.fingerprint()} {table.threshold!r} {identity} ".encode()
+        self._fingerprint = hashlib.sha256(text + labels).hexdigest()
+
+    def save(
+        self, tensors: Mapping[str, torch.Tensor], episode: int, history: Sequence[CurvePoint]
+    ) -> None:
+        """Writes the state after `episode` episodes, in one step."""
+        state = {
+            "fingerprint": self._fingerprint,
+            "episode": episode,
+            "history": [point.to_json() for point in history],
+        }
+        logits = torch.from_numpy(self._table.logits)
+        artifacts.save_state(self.path, {**tensors, _LOGITS: logits}, state)
+
+    def load(self) -> Saved | None:
+        """Returns the saved state, if there is one, and puts its logits into the table.
+
+        Raises:
+            BadArtifactError: If it is damaged, or of another configuration or data.
+        """
+        if not self.path.exists():
+            return None
+        tensors, state = artifacts.load_state(self.path)
+        if state.get("fingerprint") != self._fingerprint:
+            raise BadArtifactError(
+                f"{self.path} belongs to another training (settings, data or detector differ)",
+                hint="delete it to start anew, or choose another output folder",
+            )
+        self._table.update(tensors.pop(_LOGITS).numpy())
+        history = [CurvePoint.from_json(point) for point in state["history"]]
+        return Saved(tensors, int(state["episode"]), history)
+
+
 def clean_faces(conditions: Strings | None) -> NDArray[np.bool_] | None:
-    """Returns which faces no attack has touched, bool (N,); None if nobody knows."""
+    """Returns which faces are clean, bool (N,); None if unknown."""
     return None if conditions is None else conditions == CLEAN
 
 
 def identity_of(
     config: BaseModel, encoder: StateEncoder, seed: int, conditions: Strings | None
 ) -> str:
-    """Returns what, beside the table, the result of a training depends on."""
+    """Returns a text on which, beside the table, the result of a training depends."""
     known = "" if conditions is None else " ".join(conditions)
     return f"{config.model_dump_json()} {encoder!r} seed {seed} {known}".rstrip()

@@ -5,39 +5,77 @@ from __future__ import annotations
 import math
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
+from torch.nn import functional
 
-from demagnify.agents.episodes import Episodes, Outcome
+from demagnify.agents.environment import Episodes, Outcome
 from demagnify.agents.learners.base import (
     LEARNERS,
+    Checkpoint,
     CurvePoint,
     Learner,
+    LearnerConfig,
     Strings,
     TrainedPolicy,
     clean_faces,
     identity_of,
 )
-from demagnify.agents.learners.checkpoint import Checkpoint
-from demagnify.agents.learners.config import QLearningConfig
-from demagnify.agents.learners.q_update import QUpdate
-from demagnify.agents.policy import GreedyQPolicy
-from demagnify.agents.q_network import QNetwork
-from demagnify.agents.state import StateEncoder
+from demagnify.agents.policies.q_values import GreedyQPolicy
+from demagnify.agents.q_network import HIDDEN, QNetwork
+from demagnify.agents.states import StateEncoder
 from demagnify.core import progress
 from demagnify.core.rng import generator
-from demagnify.scores import LogitTable
+from demagnify.scores import Floats, Integers, LogitTable
 
 SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
 MOST_POINTS: Final = 200
+_ADAM: Final = "adam"
 
 Bools = NDArray[np.bool_]
-Floats = NDArray[np.float32]
-Integers = NDArray[np.int64]
+
+
+class QLearningConfig(LearnerConfig):
+    """Q-learning; the defaults are the paper's."""
+
+    name: Literal["q-learning"] = Field(default="q-learning", description="The learner")
+    episodes: int = Field(default=5000, ge=1, description="Episodes in all")
+    environments: int = Field(
+        default=1, ge=1, description="Episodes side by side; one update for all of them"
+    )
+    max_steps: int = Field(
+        default=1,
+        ge=1,
+        description="The most actions before the verdict; with 1, gamma multiplies nothing",
+    )
+    hidden: int = Field(default=HIDDEN, ge=1, description="Units between the two layers")
+    standardize: bool = Field(
+        default=False, description="Standardise states by their moments on the training faces"
+    )
+    learning_rate: float = Field(default=1e-3, gt=0, description="Adam's, at the first episode")
+    gamma: float = Field(default=0.99, ge=0, le=1, description="Discount of later rewards")
+    epsilon_start: float = Field(
+        default=1.0, ge=0, le=1, description="Share of random actions at the first episode"
+    )
+    epsilon_end: float = Field(
+        default=0.01, ge=0, le=1, description="Least share of random actions"
+    )
+    epsilon_decay: float = Field(
+        default=0.995, gt=0, le=1, description="Factor of the share after each episode"
+    )
+
+    def epsilon(self, episode: int) -> float:
+        """Returns the share of random actions in an episode; the first is number 0."""
+        return max(self.epsilon_end, self.epsilon_start * self.epsilon_decay**episode)
+
+    def rate(self, episode: int) -> float:
+        """Returns the learning rate in an episode: half a cosine from the first to zero."""
+        return self.learning_rate * (1.0 + math.cos(math.pi * episode / self.episodes)) / 2.0
 
 
 @LEARNERS.register("q-learning")
@@ -51,15 +89,10 @@ class QLearning(Learner):
     agent sees next. With more environments as many episodes share one update, each with its own
     face, coin and epsilon; epsilon and learning rate follow the number of the episode, so that
     the same number of episodes explores as much.
-
-    Args:
-        config: The settings.
     """
 
-    name = "q-learning"
-
-    def __init__(self, config: QLearningConfig | None = None) -> None:
-        self.config = config or QLearningConfig()
+    config_type = QLearningConfig
+    config: QLearningConfig
 
     def fit(
         self,
@@ -72,22 +105,22 @@ class QLearning(Learner):
     ) -> TrainedPolicy:
         """See `Learner.fit`."""
         run = _Run(self.config, table, encoder, seed, clean_faces(conditions))
-        keeper = None
+        saver = None
         if checkpoint:
             identity = identity_of(self.config, encoder, seed, conditions)
-            keeper = Checkpoint(checkpoint, table, identity)
-            saved = keeper.load()
+            saver = Checkpoint(checkpoint, table, identity)
+            saved = saver.load()
             if saved:
                 run.done, run.history = saved.episode, saved.history
                 run.update.restore(saved.tensors)
         if not run.done:
             run.standardize()
-        self._play(run, keeper)
+        self._play(run, saver)
         network = run.update.network
         network.zero_grad()
         return TrainedPolicy(policy=GreedyQPolicy(network).eval(), history=run.history)
 
-    def _play(self, run: _Run, keeper: Checkpoint | None) -> None:
+    def _play(self, run: _Run, saver: Checkpoint | None) -> None:
         if run.done >= self.config.episodes:
             return
         saved = time.monotonic()
@@ -95,12 +128,12 @@ class QLearning(Learner):
             advance(run.done)
             while run.done < self.config.episodes:
                 advance(run.play_to_next_point())
-                if keeper and time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                    keeper.save(run.update.tensors(), run.done, run.history)
+                if saver and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                    saver.save(run.update.tensors(), run.done, run.history)
                     saved = time.monotonic()
-        if keeper:
-            # Nothing continues from the end, so the optimiser is left out.
-            keeper.save(run.update.network.state_dict(), run.done, run.history)
+        if saver:
+            # Nothing continues from here, so the optimiser is left out.
+            saver.save(run.update.network.state_dict(), run.done, run.history)
 
 
 class _Run:
@@ -122,7 +155,7 @@ class _Run:
         self.done = 0
         self.history: list[CurvePoint] = []
         self.faces = len(table.faces)
-        self.actions = len(table.actions)
+        self.actions = len(table.transforms)
         self.episodes = Episodes(
             table,
             encoder,
@@ -173,15 +206,15 @@ class _Run:
         self, first: int, count: int, taken: Integers, losses: list[torch.Tensor]
     ) -> float:
         """Plays the episodes `first` to `first + count` side by side; returns their rewards."""
-        random = generator(self.seed, "q-learning", first)
+        rng = generator(self.seed, "q-learning", first)
         epsilons = np.array([self.config.epsilon(first + slot) for slot in range(count)])
         active: Integers = np.arange(count, dtype=np.int64)
-        self.episodes.begin(active, random.integers(self.faces, size=count))
+        self.episodes.begin(active, rng.integers(self.faces, size=count))
         rewards = 0.0
         while len(active):
             values = self.update.values(self.episodes.states(active))
-            coins = random.random(len(active)) < epsilons[active]
-            drawn = random.integers(self.actions, size=len(active))
+            coins = rng.random(len(active)) < epsilons[active]
+            drawn = rng.integers(self.actions, size=len(active))
             actions = np.where(coins, drawn, values.argmax(1).cpu().numpy())
             outcome = self.episodes.step(active, actions)
             earned = self._earned(active, outcome)
@@ -198,7 +231,7 @@ class _Run:
         return rewards
 
     def _earned(self, slots: Integers, outcome: Outcome) -> Floats:
-        """Returns what a step in `slots` is worth, float32 (n,): 0 where the verdict is to come."""
+        """Returns the rewards of a step in `slots`, float32 (n,): 0 before the verdict."""
         reward = self.config.reward
         if reward.pays_verdicts:
             return outcome.rewards
@@ -208,13 +241,96 @@ class _Run:
             outcome.logits[outcome.ended],
             self.table.labels[faces],
             self.table.threshold,
-            leave=self.table.lookup(faces, np.zeros_like(faces)) if reward.compares else None,
+            original=self.table.lookup(faces, np.zeros_like(faces)) if reward.compares else None,
             clean=True if self.clean is None else self.clean[faces],
         )
         return earned
 
     @torch.no_grad()
     def _values_ahead(self, slots: Integers) -> torch.Tensor:
-        """Returns what the next states of running episodes are worth today, float32 (n,)."""
+        """Returns the discounted values of the next states, float32 (n,)."""
         values: torch.Tensor = self.update.network(self.episodes.states(slots))
         return self.config.gamma * values.amax(dim=1)
+
+
+class QUpdate:
+    """Trains a Q-network with Adam on the mean squared error to target Q-values.
+
+    The first layer of the paper's network has 77 MB of weights, and with one image per update the
+    time goes where memory does. So Adam is fused, and the first layer's gradient is written over
+    the last one instead of into 77 MB of fresh memory, whose pages alone cost more than the
+    arithmetic.
+
+    Args:
+        network: The network, on its device; trained in place.
+    """
+
+    def __init__(self, network: QNetwork) -> None:
+        self.network = network
+        self.optimizer = torch.optim.Adam(network.parameters(), fused=True)
+        network.first.weight.grad = torch.zeros_like(network.first.weight)
+        self._inputs = torch.empty(0)
+        self._hidden = torch.empty(0)
+        self._values = torch.empty(0)
+
+    def values(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns the value of every action, float32 (N, A), and keeps what `step` needs."""
+        with torch.no_grad():
+            self._inputs = self.network.inputs(states)
+            self._hidden = self.network.first(self._inputs)
+        self._values = self.network.head(self._hidden.requires_grad_())
+        return self._values.detach()
+
+    def step(self, actions: torch.Tensor, targets: torch.Tensor, rate: float) -> torch.Tensor:
+        """Moves the values that the last call of `values` returned towards targets.
+
+        The target Q-values are the Q-values with the entry of the action taken replaced, so the
+        other actions add nothing to the loss but count in its mean.
+
+        Args:
+            actions: int64 (N,), the actions taken.
+            targets: float32 (N,), what they turned out to be worth.
+            rate: The learning rate.
+
+        Returns:
+            The loss, a scalar tensor without gradient.
+        """
+        goal = self._values.detach().clone()
+        goal[torch.arange(len(actions), device=goal.device), actions] = targets
+        loss = functional.mse_loss(self._values, goal)
+        second = self.network.second
+        second.weight.grad = second.bias.grad = None
+        torch.autograd.backward(loss, inputs=[self._hidden, *second.parameters()])
+        self._first_layer_gradient()
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        return loss.detach()
+
+    def _first_layer_gradient(self) -> None:
+        first, slope = self.network.first, self._hidden.grad
+        if slope is None or first.weight.grad is None:
+            raise RuntimeError("call values() before step()")
+        torch.mm(slope.T, self._inputs, out=first.weight.grad)
+        first.bias.grad = slope.sum(0)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Returns weights and Adam's moments by name."""
+        state = self.optimizer.state_dict()["state"]
+        moments = {
+            f"{_ADAM}.{index}.{key}": value
+            for index, values in state.items()
+            for key, value in values.items()
+        }
+        return {**self.network.state_dict(), **moments}
+
+    def restore(self, tensors: dict[str, torch.Tensor]) -> None:
+        """Takes over what `tensors` returned."""
+        state: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith(f"{_ADAM}."):
+                _, index, key = name.split(".")
+                state.setdefault(int(index), {})[key] = tensor.clone()
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.network.load_state_dict({name: tensors[name] for name in self.network.state_dict()})
+        self.optimizer.load_state_dict({"state": state, "param_groups": groups})

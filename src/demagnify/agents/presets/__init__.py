@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import Any, Final, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
+from demagnify.agents.learners import LEARNERS, LearnerConfig, QLearningConfig
+from demagnify.agents.training import DefenseConfig
 from demagnify.core.errors import BadConfigError
+from demagnify.detectors.config import DetectorTraining
 
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
-
-    from demagnify.agents.presets.preset import Preset
-
-__all__ = ["load", "names"]
+__all__ = ["Preset", "load", "names"]
 
 _NAME: Final = "name"
-"""The key that says which of several things a section configures."""
+"""The key with the name of the learner that a section configures."""
+
+
+class Preset(BaseModel):
+    """The resolved configuration of a run, from the detector to its defence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    face_size: int = Field(default=224, ge=32, description="Side of the faces in pixels")
+    backbone: str = Field(
+        default="light", description="The detector's network: light, resnet50, or any of timm's"
+    )
+    detector: DetectorTraining = Field(
+        default=DetectorTraining(), description="The training of the detector"
+    )
+    defense: DefenseConfig = Field(
+        default=DefenseConfig(), description="Actions, state and learner of the agent"
+    )
 
 
 def names() -> list[str]:
@@ -34,13 +50,12 @@ def load(source: str | Path = "default", overrides: Sequence[str] = ()) -> Prese
     """Reads a preset or a configuration file.
 
     Args:
-        source: The name of a preset, or a YAML file with the same keys; what it leaves out keeps
-            its default.
-        overrides: What to set on top, as "key=value" with dots into sections and a YAML value:
-            "defense.learner.episodes=300", "defense.actions=[identity, median]". Setting the name
-            of
-            a section, "defense.learner.name=full-information", comes first and lets go of the
-            settings of what was called otherwise, as they belong to that.
+        source: The name of a preset, or a YAML file with the same keys; a missing key keeps its
+            default.
+        overrides: Settings on top, as "key=value" with dots into sections and a YAML value:
+            "defense.learner.episodes=300", "defense.actions=[identity, median]". The name of a
+            learner, "defense.learner.name=full-information", is set first and removes the
+            settings of another learner.
 
     Raises:
         BadConfigError: If there is no such preset or file, it is no YAML, a key is unknown, or a
@@ -50,15 +65,13 @@ def load(source: str | Path = "default", overrides: Sequence[str] = ()) -> Prese
         >>> load("paper", ["defense.learner.episodes=300"]).defense.learner.episodes
         300
     """
-    from demagnify.agents.presets.preset import Preset
-
     values = _parse(_read(source), str(source))
     for override in sorted(overrides, key=lambda one: _path(one)[-1] != _NAME):
         _set(values, override)
     try:
         return Preset.model_validate(values)
     except ValidationError as error:
-        raise BadConfigError(f"{source}: {_explain(error.errors()[0], Preset)}") from error
+        raise BadConfigError(f"{source}: {_explain(error.errors()[0], values)}") from error
 
 
 def _read(source: str | Path) -> str:
@@ -118,49 +131,32 @@ def _parse_value(text: str, override: str) -> object:
         raise BadConfigError(f"{override!r}: {text!r} is not a YAML value") from error
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel]) -> str:
-    path, section = _walk(error["loc"], model)
-    where = ".".join(path)
-    if error["type"] == "union_tag_invalid":
-        names = error["ctx"]["expected_tags"].replace("'", "")
-        return f"{where}.{_NAME}: {error['ctx']['tag']!r} is none of {names}"
+def _explain(error: ErrorDetails, values: Mapping[str, Any]) -> str:
+    """Returns one line about a fault, with the close names of an unknown key."""
+    where = ".".join(map(str, error["loc"]))
     if error["type"] != "extra_forbidden":
         return f"{where}: {error['msg']}, not {error['input']!r}"
-    known = list(section.model_fields)
-    close = get_close_matches(path[-1], known, n=1)
+    known = list(_section(error["loc"], values).model_fields)
+    close = get_close_matches(str(error["loc"][-1]), known, n=1)
     meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
     return f"{where} is no known key; {meant}"
 
 
-def _walk(
-    location: Sequence[int | str], model: type[BaseModel]
-) -> tuple[list[str], type[BaseModel]]:
-    """Follows where pydantic found a fault, leaving out the tags it puts in for unions.
-
-    Returns:
-        The keys that a user would write, and the model in which the last one stands.
-    """
-    path: list[str] = []
-    section = model
-    options: dict[str, type[BaseModel]] = {}
-    for part in location:
-        key = str(part)
-        if key in options:
-            section, options = options[key], {}
-            continue
-        path.append(key)
-        field = section.model_fields.get(key)
-        models = _models(field.annotation) if field else []
-        if len(models) == 1:
-            section = models[0]
-        options = {one.model_fields[_NAME].default: one for one in models if len(models) > 1}
-    return path, section
+def _section(location: Sequence[int | str], values: Mapping[str, Any]) -> type[BaseModel]:
+    """Returns the model in which the last key of `location` would be."""
+    section: type[BaseModel] = Preset
+    given: Any = values
+    for key in map(str, location[:-1]):
+        given = given.get(key, {}) if isinstance(given, Mapping) else {}
+        models = _models(section.model_fields[key].annotation)
+        section = models[0] if models else section
+        if section is LearnerConfig:
+            section = LEARNERS.get(given.get(_NAME, QLearningConfig().name)).config_type
+    return section
 
 
 def _models(annotation: object) -> list[type[BaseModel]]:
-    """Returns the models in an annotation such as `A`, `A | None`, `Annotated[A | B, ...]`."""
-    from pydantic import BaseModel
-
+    """Returns the models in an annotation such as `A`, `A | None`, `Annotated[A, ...]`."""
     if isinstance(annotation, type):
         return [annotation] if issubclass(annotation, BaseModel) else []
     return [model for inside in get_args(annotation) for model in _models(inside)]

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.shipped import load_defended
+from demagnify.agents.loading import load_defense
 from demagnify.core import artifacts, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadArtifactError, BadConfigError
@@ -354,12 +354,12 @@ class Target(Protocol):
 def load_target(
     source: str | Path, *, device: str = "auto", precision: Precision = "auto"
 ) -> Detector | DefendedDetector:
-    """Loads a detector or a defended detector; see `demagnify.agents.shipped.load_defended`.
+    """Loads a detector or a defended detector; see `demagnify.agents.loading.load_defended`.
 
     Raises:
         BadArtifactError: If there is none, or it is damaged.
     """
-    defended = load_defended(source, device=device, precision=precision)
+    defended = load_defense(source, device=device, precision=precision)
     return defended.detector if list(defended.actions.names) == [IDENTITY] else defended
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import torch
 
-from demagnify.agents.state import StateEncoder
-from demagnify.agents.state.base import Need, Opinion
+from demagnify.agents.states import DetectorOutput, Need, StateEncoder
 
 if TYPE_CHECKING:
     from demagnify.scores import DetectorLike
@@ -73,7 +72,7 @@ class CachedState(StateEncoder):
         """That of the inner encoder."""
         return self.inner.size(image_size)
 
-    def encode(self, images: torch.Tensor, opinion: Opinion | None) -> torch.Tensor:
+    def encode(self, images: torch.Tensor, opinion: DetectorOutput | None) -> torch.Tensor:
         """Returns the states, computing only those of new images."""
         pixels = images.cpu().contiguous().flatten(1).numpy()
         keys = [hashlib.blake2b(row.data, digest_size=16).digest() for row in pixels]
@@ -90,8 +89,8 @@ class CachedState(StateEncoder):
         return states
 
 
-def _some(opinion: Opinion | None, rows: list[int]) -> Opinion | None:
+def _some(opinion: DetectorOutput | None, rows: list[int]) -> DetectorOutput | None:
     if opinion is None:
         return None
     embedding = None if opinion.embedding is None else opinion.embedding[rows]
-    return Opinion(opinion.logits[rows], embedding)
+    return DetectorOutput(opinion.logits[rows], embedding)

@@ -13,8 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from demagnify.agents.judgement import Defense
-from demagnify.agents.state import Spectrum, StateEncoder, Thumbnail
+from demagnify.agents.predictors import Predictor
+from demagnify.agents.states import Spectrum, StateEncoder, Thumbnail
 from demagnify.data.subsample import hold_out
 from demagnify.evaluation.baselines import networks
 from demagnify.evaluation.baselines.cached_state import MOST, CachedState
@@ -83,7 +83,7 @@ class Baselines:
 class _Baseline:
     """How a row is made."""
 
-    fit: Callable[[Pool], Defense]
+    fit: Callable[[Pool], Predictor]
     note: str
     role: Role = "baseline"
     fitted: bool = True
@@ -103,7 +103,7 @@ def choose_baselines(
     split = settings.selection_split
     known = _seen_only(detector.tables[split], seen)
     pool, tables = Pool.of(known), list(known.values())
-    fixed = [FixedTransform(*pair) for pair in enumerate(tables[0].actions.names)]
+    fixed = [FixedTransform(*pair) for pair in enumerate(tables[0].transforms.names)]
     best = fixed[choose_action(tables)]
     rows = _detector_row(detector, fixed[0])
     ranked = {row.name: _reached(fixed[0], pool) for row in rows if detector.name}
@@ -152,7 +152,7 @@ def _seen_only(tables: Mapping[str, LogitTable], seen: Sequence[str]) -> Mapping
 
 def _baselines(detector: DetectorTables, pool: Pool, settings: Settings) -> Iterator[_Baseline]:
     """Yields those that make sense for this detector's actions and the seen attacks."""
-    acts, seed = len(pool.table.actions) > 1, settings.seed
+    acts, seed = len(pool.table.transforms) > 1, settings.seed
     base, fits = not detector.name, settings.fit_baselines
     if acts and base:
         yield _Baseline(
@@ -214,13 +214,13 @@ def _held_out_score(baseline: _Baseline, pool: Pool, seed: int) -> float:
     return _reached(baseline.fit(pool), pool)
 
 
-def _reached(defense: Defense, pool: Pool) -> float:
-    return float(balanced(defense.judge(pool.table).fake, pool.table.labels))
+def _reached(defense: Predictor, pool: Pool) -> float:
+    return float(balanced(defense.predict(pool.table).fake, pool.table.labels))
 
 
 def _row(
     detector: DetectorTables,
-    defense: Defense,
+    defense: Predictor,
     note: str,
     *,
     role: Role = "baseline",

@@ -14,8 +14,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from demagnify.agents.judgement import Defense, Judgement
-from demagnify.agents.state import FaceStates, StateEncoder
+from demagnify.agents.predictors import Predictions, Predictor
+from demagnify.agents.states import FaceStates, StateEncoder
 from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.baselines.pool import Pool
 from demagnify.evaluation.baselines.simple import passes_for_all
@@ -35,7 +35,7 @@ class Branch:
     threshold: float
 
 
-class Router(Defense):
+class Router(Predictor):
     """A probe of the spectrum finds attacked faces; each branch has an action and a threshold.
 
     Scores are moved so that both branches share the detector's threshold.
@@ -68,14 +68,14 @@ class Router(Defense):
         clean, attacked = (_branch(pool, rows) for rows in (~pool.attacked, pool.attacked))
         return cls(probe, encoder, (clean, attacked))
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Routes and classifies every face of `table`."""
         attacked = self.probe.predict(_states(table, self.encoder)).astype(np.int64)
         actions = np.array([branch.action for branch in self.branches])[attacked]
         cuts = np.array([branch.threshold for branch in self.branches], dtype=np.float32)[attacked]
         logits = table.logits[np.arange(len(actions)), actions] - cuts
         calls = np.ones_like(actions)
-        return Judgement(logits=logits, actions=actions, threshold=0.0, calls=calls)
+        return Predictions(logits=logits, actions=actions, threshold=0.0, calls=calls)
 
 
 def _states(table: LogitTable, encoder: StateEncoder) -> Floats:
@@ -92,7 +92,7 @@ def _branch(pool: Pool, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Bra
     return Branch(action, found[action].threshold)
 
 
-class Stacking(Defense):
+class Stacking(Predictor):
     """A linear classifier of all logits of a face (Wolpert 1992).
 
     Args:
@@ -109,10 +109,10 @@ class Stacking(Defense):
         """Fits the weights; both classes count alike."""
         return cls(_logistic_regression().fit(pool.table.logits, pool.table.labels))
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` by all its logits."""
         logits = self.model.decision_function(table.logits).astype(np.float32)
-        return Judgement(logits=logits, actions=None, threshold=0.0, calls=passes_for_all(table))
+        return Predictions(logits=logits, actions=None, threshold=0.0, calls=passes_for_all(table))
 
 
 MOST: Final = 5
@@ -123,7 +123,7 @@ _TEMPERATURES: Final = np.exp(np.linspace(-3.0, 3.0, 61))
 Chances = NDArray[np.float64]
 
 
-class GreedySearch(Defense):
+class GreedySearch(Predictor):
     """Averages the probability of a fake after a few actions, the same for every face.
 
     Args:
@@ -152,11 +152,13 @@ class GreedySearch(Defense):
             reached = max(gains)
         return cls(chosen)
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` by the mean probability after the chosen actions."""
         mean = _chances(table)[:, list(self.actions)].mean(axis=1)
-        passes = set(np.where(table.actions.identity[list(self.actions)], 0, self.actions).tolist())
-        return Judgement(
+        passes = set(
+            np.where(table.transforms.identity[list(self.actions)], 0, self.actions).tolist()
+        )
+        return Predictions(
             logits=_logit(mean).astype(np.float32),
             actions=None,
             threshold=0.0,

@@ -7,8 +7,6 @@ from typing import Final, cast
 import numpy as np
 import torch
 
-from demagnify.agents.judgement import Defense, Judgement
-from demagnify.agents.learned import Learned
 from demagnify.agents.learners import (
     CostSensitive,
     CostSensitiveConfig,
@@ -17,9 +15,10 @@ from demagnify.agents.learners import (
     TopK,
     TopKConfig,
 )
-from demagnify.agents.policy import GreedyQPolicy
-from demagnify.agents.state import FaceStates, StateEncoder
-from demagnify.agents.state import create as create_state
+from demagnify.agents.policies import GreedyQPolicy
+from demagnify.agents.predictors import PolicyPredictor, Predictions, Predictor
+from demagnify.agents.states import FaceStates, StateEncoder
+from demagnify.agents.states import create as create_state
 from demagnify.core import rng as randomness
 from demagnify.evaluation.baselines.pool import Pool
 from demagnify.scores import LogitTable
@@ -31,7 +30,7 @@ K: Final = 3
 _SHORT: Final = {"epochs": 40, "patience": 6}
 
 
-class DirectDetector(Defense):
+class DirectDetector(Predictor):
     """The agent's network trained as a classifier of real and fake: no detector, no action.
 
     Args:
@@ -61,7 +60,7 @@ class DirectDetector(Defense):
         return cls(policy, encoder)
 
     @torch.no_grad()
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` by its state alone."""
         weights = next(self.policy.parameters())
         seen = FaceStates(table, self.encoder, weights.device).all()
@@ -69,10 +68,10 @@ class DirectDetector(Defense):
         logits = (values[:, 1] - values[:, 0]).float().cpu().numpy()
         passes = int(self.encoder.needs != "nothing")
         calls = np.full(len(logits), passes, dtype=np.int64)
-        return Judgement(logits=logits, actions=None, threshold=0.0, calls=calls)
+        return Predictions(logits=logits, actions=None, threshold=0.0, calls=calls)
 
 
-def best_of_logit(pool: Pool, seed: int) -> Defense:
+def best_of_logit(pool: Pool, seed: int) -> Predictor:
     """Trains an agent whose state is the detector's logit of the unchanged face.
 
     The control p(1 - p): the gain from the detector's certainty alone, without the image.
@@ -81,19 +80,19 @@ def best_of_logit(pool: Pool, seed: int) -> Defense:
     return _agent(pool.table, state, seed, "sees only the logit")
 
 
-def shuffled_reward(pool: Pool, encoder: StateEncoder, seed: int) -> Defense:
+def shuffled_reward(pool: Pool, encoder: StateEncoder, seed: int) -> Predictor:
     """Trains an agent whose rewards belong to other faces, so that the state cannot help it."""
     order = randomness.generator(seed, "shuffled-reward").permutation(len(pool.table.labels))
     return _agent(pool.rewarded_as(order), encoder, seed, "shuffled rewards")
 
 
-def top_k(pool: Pool, encoder: StateEncoder, seed: int) -> Defense:
+def top_k(pool: Pool, encoder: StateEncoder, seed: int) -> Predictor:
     """Trains the top-k average of Nadimpalli & Rattani (CVPRW 2022), k = 3 or all there are."""
-    k = min(K, len(pool.table.actions))
+    k = min(K, len(pool.table.transforms))
     policy = TopK(TopKConfig(k=k, **_SHORT)).fit(pool.table, encoder, seed=seed).policy
-    return Learned(policy, encoder, name="top-k average")
+    return PolicyPredictor(policy, encoder, name="top-k average")
 
 
-def _agent(table: LogitTable, encoder: StateEncoder, seed: int, name: str) -> Defense:
+def _agent(table: LogitTable, encoder: StateEncoder, seed: int, name: str) -> Predictor:
     learner = FullInformation(FullInformationConfig(**_SHORT))
-    return Learned(learner.fit(table, encoder, seed=seed).policy, encoder, name=name)
+    return PolicyPredictor(learner.fit(table, encoder, seed=seed).policy, encoder, name=name)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from demagnify.data.dataset import FaceDataset, PixelSource
 from demagnify.laundering.conditions import CLEAN
-from demagnify.scores import Floats, Integers, LogitTable
+from demagnify.scores import Integers, LogitTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +28,8 @@ class Pool:
     @classmethod
     def of(cls, tables: Mapping[str, LogitTable]) -> Pool:
         """Puts the conditions of one split together; no pixel is copied."""
-        faces = FaceDataset.concatenate([table.faces for table in tables.values()])
-        labels = np.concatenate([table.labels for table in tables.values()])
-        logits = np.concatenate([table.logits for table in tables.values()])
         names = [name for name, table in tables.items() for _ in table.labels]
-        like = tables[CLEAN]
-        return cls(_table(like, _labelled(faces, labels), logits), np.array(names))
+        return cls(LogitTable.merge(list(tables.values())), np.array(names))
 
     @property
     def attacked(self) -> NDArray[np.bool_]:
@@ -56,14 +51,15 @@ class Pool:
             faces.groups[indices],
             [faces.names[index] for index in indices],
         )
-        logits = self.table.logits[indices]
-        return Pool(_table(self.table, part, logits), self.conditions[indices])
+        table = self.table.with_faces(part, self.table.logits[indices])
+        return Pool(table, self.conditions[indices])
 
     def rewarded_as(self, order: Integers) -> LogitTable:
         """Returns a table in which each face has the logits and the label of another one."""
         labels = self.table.labels[order]
-        faces = _labelled(self.table.faces, labels)
-        return _table(self.table, faces, self.table.logits[order])
+        own = self.table.faces
+        faces = FaceDataset(own.images, labels, own.groups, own.names)
+        return self.table.with_faces(faces, self.table.logits[order])
 
 
 class _Rows:
@@ -89,13 +85,3 @@ class _Rows:
 
     def __getitem__(self, key: slice | Integers, /) -> NDArray[np.uint8]:
         return self._pixels[self._indices[key]]
-
-
-def _labelled(faces: FaceDataset, labels: Integers) -> FaceDataset:
-    return FaceDataset(faces.images, labels, faces.groups, faces.names)
-
-
-def _table(like: LogitTable, faces: FaceDataset, logits: Floats) -> LogitTable:
-    table = LogitTable(faces, like.detector, like.actions, batch_size=like.batch_size)
-    table.adopt(torch.from_numpy(logits))
-    return table

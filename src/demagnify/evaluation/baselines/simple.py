@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify.agents.judgement import Defense, Judgement
+from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.core import rng as randomness
 from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.metrics import Floats
@@ -19,7 +19,7 @@ Logits = NDArray[np.float32]
 Labels = NDArray[np.int64]
 
 
-class FixedTransform(Defense):
+class FixedTransform(Predictor):
     """Applies one transform to every face; number 0, the identity, is the undefended detector.
 
     Args:
@@ -31,12 +31,12 @@ class FixedTransform(Defense):
         self.name = f"always {action_name}" if action else UNDEFENDED
         self._action = action
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` after the one transform."""
         return _after(table, np.full(len(table.labels), self._action))
 
 
-class RandomAction(Defense):
+class RandomAction(Predictor):
     """Draws every face's action at random.
 
     Args:
@@ -48,37 +48,37 @@ class RandomAction(Defense):
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` after a random action."""
         draw = randomness.generator(self._seed, "random-action")
         return _after(table, draw.integers(table.logits.shape[1], size=len(table.labels)))
 
 
-class Oracle(Defense):
+class Oracle(Predictor):
     """Takes, knowing the label, the action after which the detector is most right: a bound."""
 
     name = "oracle"
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` after its best action; the first of equals."""
         towards_label = np.where(table.labels[:, None] == 1, table.logits, -table.logits)
         return _after(table, towards_label.argmax(axis=1))
 
 
-class AverageActions(Defense):
+class AverageActions(Predictor):
     """Averages the logits over all actions: test-time augmentation."""
 
     name = "average of actions"
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` by its mean logit."""
         logits = table.logits.mean(axis=1)
-        return Judgement(
+        return Predictions(
             logits=logits, actions=None, threshold=table.threshold, calls=passes_for_all(table)
         )
 
 
-class MovedThreshold(Defense):
+class MovedThreshold(Predictor):
     """Changes no face and moves only the detector's threshold.
 
     Args:
@@ -90,10 +90,10 @@ class MovedThreshold(Defense):
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table`, unchanged, by the moved threshold."""
         left = np.zeros(len(table.labels), dtype=np.int64)
-        return Judgement(
+        return Predictions(
             logits=table.logits[:, 0],
             actions=left,
             threshold=self.threshold,
@@ -101,7 +101,7 @@ class MovedThreshold(Defense):
         )
 
 
-class Constant(Defense):
+class Constant(Predictor):
     """Gives every face the same verdict.
 
     Args:
@@ -113,24 +113,24 @@ class Constant(Defense):
     def __init__(self, label: int) -> None:
         self.label = label
 
-    def judge(self, table: LogitTable, states: torch.Tensor | None = None) -> Judgement:  # noqa: ARG002
+    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
         """Classifies every face of `table` alike."""
         count = len(table.labels)
         logits = np.full(count, 1.0 if self.label else -1.0, dtype=np.float32)
         calls = np.zeros(count, dtype=np.int64)
-        return Judgement(logits=logits, actions=None, threshold=0.0, calls=calls)
+        return Predictions(logits=logits, actions=None, threshold=0.0, calls=calls)
 
 
 def passes_for_all(table: LogitTable) -> Integers:
     """Returns the detector passes per face that all logits of a row take: (N,)."""
-    identity = table.actions.identity
+    identity = table.transforms.identity
     passes = int((~identity).sum()) + int(identity.any())
     return np.full(len(table.labels), passes, dtype=np.int64)
 
 
-def _after(table: LogitTable, actions: Integers) -> Judgement:
+def _after(table: LogitTable, actions: Integers) -> Predictions:
     rows = np.arange(len(table.labels))
-    return Judgement(
+    return Predictions(
         logits=table.logits[rows, actions],
         actions=actions,
         threshold=table.threshold,

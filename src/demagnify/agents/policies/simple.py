@@ -1,0 +1,101 @@
+"""Policies without training."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from demagnify.agents.policies.base import POLICIES, Decisions, Policy, Query
+
+
+@POLICIES.register("fixed")
+class FixedPolicy(Policy):
+    """Applies the same action to every image; number 0 is the identity.
+
+    Args:
+        action: The number of the action.
+    """
+
+    name = "fixed"
+    uses_state = False
+
+    def __init__(self, action: int = 0) -> None:
+        super().__init__()
+        self.action = action
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns the same action N times."""
+        return torch.full((len(states),), self.action, dtype=torch.int64, device=states.device)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the action."""
+        return {"action": self.action}
+
+
+@POLICIES.register("random")
+class RandomPolicy(Policy):
+    """Draws an action from seed and state, so that one image always gets the same action.
+
+    Args:
+        actions: The number of actions.
+        seed: Another seed draws other actions.
+    """
+
+    name = "random"
+
+    def __init__(self, actions: int, seed: int = 0) -> None:
+        super().__init__()
+        self.actions = actions
+        self.seed = seed
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns uniformly distributed actions."""
+        drawn = [self._draw(state.numpy().data) for state in states.detach().cpu().contiguous()]
+        return torch.tensor(drawn, dtype=torch.int64, device=states.device)
+
+    def _draw(self, state: memoryview) -> int:
+        key = self.seed.to_bytes(16, "little", signed=True)
+        digest = hashlib.blake2b(state, digest_size=8, key=key).digest()
+        return int.from_bytes(digest, "little") % self.actions
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the number of actions and the seed."""
+        return {"actions": self.actions, "seed": self.seed}
+
+
+@POLICIES.register("mean-of-views")
+class MeanOfViews(Policy):
+    """Averages the detector's logits over all actions: test-time augmentation.
+
+    It chooses nothing, so it needs neither state nor training. An image costs one call of the
+    detector per action. The action that it reports is number 0.
+
+    Args:
+        actions: The number of actions.
+    """
+
+    name = "mean-of-views"
+    uses_state = False
+
+    def __init__(self, actions: int) -> None:
+        super().__init__()
+        self.actions = actions
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns number 0 for every image."""
+        return torch.zeros(len(states), dtype=torch.int64, device=states.device)
+
+    def decide(self, states: torch.Tensor, query: Query, threshold: float) -> Decisions:
+        """Runs the detector on every view and takes the mean; see `Policy.decide`."""
+        del threshold
+        rows = torch.arange(len(states), device=states.device)
+        views = [query(rows, torch.full_like(rows, action)) for action in range(self.actions)]
+        calls = torch.full_like(rows, self.actions)
+        logits = torch.stack(views).mean(dim=0)
+        return Decisions(logits=logits, actions=torch.zeros_like(rows), calls=calls)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the number of actions."""
+        return {"actions": self.actions}
