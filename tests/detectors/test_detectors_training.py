@@ -256,7 +256,12 @@ def test_another_training_is_not_continued(
     arguments = {
         key: stand_ins[value] if isinstance(value, str) else value for key, value in changes.items()
     }
-    with pytest.raises(BadArtifactError, match=f"another training: {says} differ") as caught:
+    error, message = (
+        (BadArtifactError, f"another training: {says} differ")
+        if finished
+        else (BadOutputError, f"a training with another {says}")
+    )
+    with pytest.raises(error, match=message) as caught:
         train(**arguments)
     assert "\n" not in str(caught.value)
 

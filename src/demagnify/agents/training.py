@@ -21,6 +21,7 @@ from demagnify.agents.learners import LEARNERS, CurvePoint, LearnerConfig, Train
 from demagnify.agents.learners.q_learning import QLearningConfig
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
+from demagnify.core.artifacts import check_same
 from demagnify.core.errors import BadConfigError, BadOutputError
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
@@ -28,7 +29,6 @@ from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import hold_out
 from demagnify.detectors.detector import Detector
-from demagnify.detectors.state import check_same
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet

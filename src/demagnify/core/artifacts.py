@@ -107,6 +107,26 @@ def kind_of(folder: Path) -> str:
     return str(_load_card(folder)["kind"])
 
 
+def check_same(found: object, wanted: Mapping[str, Any], folder: Path) -> None:
+    """Checks that a finished artifact is the result of this very training.
+
+    Args:
+        found: The identity in its card: everything that its training depended on.
+        wanted: The identity of this training.
+        folder: Its folder, for messages.
+
+    Raises:
+        BadArtifactError: If it is not; the message names the keys that differ.
+    """
+    old = found if isinstance(found, dict) else {}
+    differing = [key for key in wanted if old.get(key) != wanted[key]]
+    if differing:
+        raise BadArtifactError(
+            f"{folder} belongs to another training: {', '.join(differing)} differ",
+            hint="choose another output folder, or delete this one to start anew",
+        )
+
+
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
     """Writes a training state: one file, replaced in one step, safe against `kill -9`."""
     header = {"schema_version": str(SCHEMA_VERSION), "state": json.dumps(state)}

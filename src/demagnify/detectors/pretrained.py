@@ -19,8 +19,8 @@ from torch import nn
 
 from demagnify.core import assets
 from demagnify.core.errors import AssetError, BadArtifactError
-from demagnify.detectors import lite, mobile_sam
 from demagnify.detectors.backbones import pretrained_config
+from demagnify.detectors.weight_names import LITE, to_timm_names
 
 Tensors = dict[str, torch.Tensor]
 
@@ -37,7 +37,7 @@ def imagenet_file(name: str) -> Path:
     Raises:
         AssetError: If there are none, or they are neither in a cache nor within reach.
     """
-    if name.partition(".")[0] == lite.BACKBONE:
+    if name.partition(".")[0] == LITE:
         return assets.fetch("efficientnet-lite0")
     repository = pretrained_config(name).get("hf_hub_id")
     if not repository:
@@ -130,10 +130,7 @@ def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
     Raises:
         BadArtifactError: If names or shapes do not fit the network.
     """
-    if lite.has_original_names(tensors):
-        tensors = lite.rename(tensors, network)
-    elif mobile_sam.has_original_names(tensors):
-        tensors = mobile_sam.rename(tensors, network)
+    tensors = to_timm_names(tensors, network)
     own = network.state_dict()
     kept = {
         key: value

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core import artifacts
-from demagnify.core.errors import BadArtifactError
 
 Tensors = dict[str, torch.Tensor]
 
@@ -58,71 +55,36 @@ class Progress:
 
 
 class StateFile:
-    """The state of one training, in a folder of its own beside the output.
+    """The state of one training.
 
     Args:
-        output: Where the finished detector shall stand.
-        identity: What the result depends on; a state of another one is refused.
+        folder: A folder that this training has claimed; see `demagnify.core.runs`.
     """
 
-    def __init__(self, output: Path, identity: Mapping[str, Any]) -> None:
-        self.folder = output.with_name(output.name + ".training")
-        self.path = self.folder / "state.safetensors"
-        self.identity = dict(identity)
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "state.safetensors"
 
     def save(self, parts: Mapping[str, Tensors], progress: Progress) -> None:
         """Writes the state in one step."""
         tensors = {f"{part}/{key}": v for part, named in parts.items() for key, v in named.items()}
-        state = {
-            "identity": self.identity,
-            "progress": {
-                "epoch": progress.epoch,
-                "step": progress.step,
-                "loss_sum": progress.loss_sum,
-                "seconds": progress.seconds,
-                "history": [epoch.model_dump() for epoch in progress.history],
-                "best": progress.best,
-            },
-        }
-        artifacts.save_state(self.path, tensors, state)
+        history = [epoch.model_dump() for epoch in progress.history]
+        artifacts.save_state(self.path, tensors, {**vars(progress), "history": history})
 
     def load(self) -> tuple[dict[str, Tensors], Progress] | None:
         """Reads the state; None if there is none.
 
         Raises:
-            BadArtifactError: If it is damaged, or belongs to another training.
+            BadArtifactError: If it is damaged.
         """
         if not self.path.exists():
             return None
         tensors, state = artifacts.load_state(self.path)
-        check_same(state.get("identity"), self.identity, self.folder)
         parts: dict[str, Tensors] = {}
         for name, tensor in tensors.items():
             part, _, key = name.partition("/")
             parts.setdefault(part, {})[key] = tensor
-        kept = dict(state["progress"])
-        kept["history"] = [Epoch.model_validate(epoch) for epoch in kept["history"]]
-        return parts, Progress(**kept)
-
-    def remove(self) -> None:
-        """Deletes the state, and what killed savings left beside it."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-
-
-def check_same(found: object, wanted: Mapping[str, Any], folder: Path) -> None:
-    """Checks that what lies in `folder` comes from this very training.
-
-    Raises:
-        BadArtifactError: If it does not; the message names what differs.
-    """
-    old = found if isinstance(found, dict) else {}
-    differing = [key for key in wanted if old.get(key) != wanted[key]]
-    if differing:
-        raise BadArtifactError(
-            f"{folder} belongs to another training: {', '.join(differing)} differ",
-            hint="choose another output folder, or delete this one to start anew",
-        )
+        history = [Epoch.model_validate(epoch) for epoch in state["history"]]
+        return parts, Progress(**{**state, "history": history})
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:

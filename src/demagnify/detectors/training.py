@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +15,7 @@ import demagnify
 from demagnify.core import artifacts
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
+from demagnify.core.runs import claim
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
@@ -22,7 +24,7 @@ from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.loading import create
 from demagnify.detectors.loop import TrainingLoop, imbalance
-from demagnify.detectors.state import Epoch, StateFile, check_same
+from demagnify.detectors.state import Epoch, StateFile
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
 SPLITS: Final = ("train", "val")
@@ -82,8 +84,9 @@ def train_detector(
 
     Raises:
         BadManifestError: If a data set cannot be used, or a class is missing in a split.
-        BadArtifactError: If `output` belongs to a training with other settings or data.
-        BadOutputError: If `output` holds other things, or cannot be written to.
+        BadArtifactError: If `output` is the result of another training.
+        BadOutputError: If `output` holds other things or the state of another training, if
+            another process trains there, or if it cannot be written to.
         BadConfigError: If the detector is a wrapped one, or the loss stops being a number.
 
     Example:
@@ -119,10 +122,10 @@ def train_detector(
     identity = _identity(train, val, config, detector)
     if transform is not None:
         identity["transform"] = transform.identity()
-    state = StateFile(output, identity)
+    folder = output.with_name(output.name + ".training")
     if (output / artifacts.CARD).exists():
         finished = _load_finished(output, identity, config)
-        state.remove()
+        shutil.rmtree(folder, ignore_errors=True)
         return finished
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise BadOutputError(
@@ -130,7 +133,8 @@ def train_detector(
         )
     say(_about_data(train, val))
     loop = TrainingLoop(detector, train, val, config, transform)
-    best = loop.run(state, say)
+    with claim(folder, identity, what="a training") as held:
+        best = loop.run(StateFile(held), say)
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})
     card = {
         "training": config.model_dump(mode="json"),
@@ -145,7 +149,7 @@ def train_detector(
     }
     detector.save(output, card)
     detector.card = card
-    state.remove()
+    shutil.rmtree(folder, ignore_errors=True)
     return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
 
 
@@ -211,7 +215,7 @@ def _load_finished(
     output: Path, identity: dict[str, Any], config: DetectorTraining
 ) -> TrainedDetector:
     card = artifacts.load(output, KIND).card
-    check_same(card.get("identity"), identity, output)
+    artifacts.check_same(card.get("identity"), identity, output)
     return TrainedDetector(
         detector=Detector.load(output, device=config.device, precision=config.precision),
         history=tuple(Epoch.model_validate(epoch) for epoch in card["history"]),

@@ -19,6 +19,7 @@ import numpy as np
 
 from demagnify import detectors
 from demagnify.core import artifacts
+from demagnify.core.artifacts import check_same
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadOutputError
 from demagnify.core.rng import generator
@@ -29,7 +30,6 @@ from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.config import DetectorTraining
 from demagnify.detectors.detector import KIND, Detector
-from demagnify.detectors.state import check_same
 from demagnify.detectors.training import SPLITS, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, Integers, build_attack_pool

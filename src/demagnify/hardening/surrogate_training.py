@@ -13,10 +13,10 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
 from demagnify.core import artifacts, progress
+from demagnify.core.artifacts import check_same
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
-from demagnify.detectors.state import check_same
 from demagnify.hardening.config import SurrogateConfig
 from demagnify.hardening.surrogates import (
     Design,
