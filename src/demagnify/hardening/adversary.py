@@ -60,12 +60,13 @@ class Adversary:
             round_: Number of the round.
             folder: Where logits and agent are saved, so that a killed training continues.
         """
-        exchanged = FaceDataset(faces.images, 1 - faces.labels, faces.groups, faces.names)
         actions = pool.seeded(seed=config.seed, round_=round_)
-        table = LogitTable(exchanged, detector, actions)
+        table = LogitTable(faces, detector, actions)
         table.fill(folder / "logits.safetensors")
         encoder = create_state(config.state).bind(detector)
-        trained = FullInformation(config.learner).fit(
+        reward = config.learner.reward.model_copy(update={"adversarial": True})
+        learner = config.learner.model_copy(update={"reward": reward})
+        trained = FullInformation(learner).fit(
             table, encoder, seed=config.seed, checkpoint=folder / "agent.safetensors"
         )
         return cls(trained.policy, encoder)
