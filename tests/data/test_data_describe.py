@@ -71,7 +71,7 @@ def test_a_description_says_what_is_in_a_set_and_what_is_wrong_with_it(leaky):
     assert (test.name, test.real, test.fake, test.groups) == ("test", 2, 2, 4)
     assert (test.sizes.images, test.sizes.smallest, test.sizes.largest) == (3, 64, 200)
     assert sum(test.sizes.histogram) == 3
-    assert crossings(found.torn_groups) == {("train", "test"): (1, (("g1", "g1"),))}
+    assert crossings(found.shared_groups) == {("train", "test"): (1, (("g1", "g1"),))}
     assert crossings(found.identical) == {
         ("train", "test"): (1, (("0.png", "same.png"),)),
         ("test", "train"): (1, (("same.png", "0.png"),)),
@@ -92,7 +92,7 @@ def test_without_hashes_only_headers_are_read(leaky, monkeypatch):
     found = describe(leaky, hashes=False)
     assert (found.hashed, found.near, found.identical) == (0, (), ())
     assert found.splits == with_hashes.splits
-    assert found.torn_groups == with_hashes.torn_groups
+    assert found.shared_groups == with_hashes.shared_groups
 
 
 def test_a_look_that_was_interrupted_goes_on(leaky, monkeypatch):

@@ -256,14 +256,14 @@ def test_rows_that_were_damaged_belong_to_the_right_files(monkeypatch, small_mem
             made.append(number)
             yield Skipped(str(number), "odd") if number % 3 == 1 else np.array([number])
 
-    shelf = storage.Shelf("faces", (1,), np.dtype(np.int64), 0, version="1")
-    whole = storage.filled(shelf, files, len(files), make)
+    spec = storage.RowSpec("faces", (1,), np.dtype(np.int64), 0, version="1")
+    whole = storage.filled(spec, files, len(files), make)
     (path,) = small_memory.glob("*.npy")
     content = bytearray(path.read_bytes())
     content[-8] ^= 1
     path.write_bytes(content)
     made.clear()
-    again = storage.filled(shelf, files, len(files), make)
+    again = storage.filled(spec, files, len(files), make)
     assert 0 < len(made) < len(files)
     assert again.rows.ravel().tolist() == again.kept.tolist() == whole.kept.tolist()
     assert again.skipped == whole.skipped

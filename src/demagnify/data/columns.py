@@ -174,7 +174,7 @@ def encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 
 
 def input_keys(table: pa.Table) -> list[str]:
-    """Returns the columns that tell one input of a network from another: file, box and frame."""
+    """Returns the columns that identify an input of a network: file, box and frame."""
     return [name for name in ("file_name", *BOX, "frame") if name in table.column_names]
 
 

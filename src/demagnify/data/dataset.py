@@ -100,8 +100,8 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
     Attributes:
         images: uint8 RGB (N, 3, S, S); in memory, or a memory map when larger than 1 GiB.
         labels: int64 (N,), 0 real and 1 fake.
-        groups: str (N,), what must stay on one side of a split.
-        names: What to call each image in tables; file names below the manifest's folder.
+        groups: str (N,); a group stays on one side of a split.
+        names: Names of the images in tables; file names below the manifest's folder.
         size: Side S of the images in pixels.
         skipped: Files that could not be decoded.
 
@@ -172,10 +172,10 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
         def decode(first: int) -> Iterator[Pixels | Skipped]:
             return decoded(manifest, first=first, size=size, strict=strict, workers=workers)
 
-        shelf = storage.Shelf(
+        spec = storage.RowSpec(
             "faces", (3, size, size), np.dtype(np.uint8), storage.MEMORY_LIMIT, version="2"
         )
-        stored = storage.filled(shelf, files, len(manifest), decode)
+        stored = storage.filled(spec, files, len(manifest), decode)
         if not len(stored.kept):
             raise BadManifestError(
                 f"{manifest.root}: no image can be read; the first: {stored.skipped[0]}"

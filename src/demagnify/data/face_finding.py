@@ -122,7 +122,7 @@ class FaceFinder:
 
 @contextmanager
 def _quiet_opencv() -> Iterator[None]:
-    """Keeps OpenCV 5 from telling users, at each start, which of its engines it did not choose."""
+    """Silences OpenCV 5, which logs at each start the engines that it did not choose."""
     with _LOG_LEVEL:
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)

@@ -35,12 +35,12 @@ def parse_label(text: str) -> int:
 
 
 def parse_truth(text: str) -> int:
-    """Returns the label that a column `is_fake` tells: "true" or "1" is fake.
+    """Returns the label in a column `is_fake`: "true" or "1" is fake.
 
-    Under the heading `label` the same words would be a riddle: true could be the genuine face.
+    Under the heading `label` the same words would be ambiguous: true could be the genuine face.
 
     Raises:
-        BadManifestError: If it tells neither.
+        BadManifestError: If it is neither.
     """
     name = text.strip().lower()
     if name in _TRUTHS:
@@ -54,7 +54,7 @@ def label_name(label: int) -> str:
 
 
 def named_label(name: str) -> int | None:
-    """Returns the label that a name tells, such as that of a class, in any case, or None."""
+    """Returns the label in a name, such as that of a class, in any case; None if there is none."""
     letters = "".join(letter for letter in name.lower() if letter.isalpha())
     word = letters.removesuffix("s").removesuffix("face").removeprefix("face")
     for names, label in ((REAL_NAMES, REAL), (FAKE_NAMES, FAKE)):

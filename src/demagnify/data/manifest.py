@@ -32,8 +32,7 @@ FILE_NAME: Final = "metadata.csv"
 class Manifest(Sequence[Record]):
     """An ordered set of labelled images below one folder.
 
-    It is kept in columns and makes its records when they are asked for, so that a million of
-    them fit.
+    It is stored in columns and makes its records on request, so that a million of them fit.
 
     Args:
         records: The images.
@@ -179,7 +178,7 @@ class Manifest(Sequence[Record]):
         table = columns.with_split(self.table, placed)
         return Manifest.from_table(table, root=self.root, skipped=self.skipped)
 
-    def torn_groups(self) -> list[str]:
+    def shared_groups(self) -> list[str]:
         """Returns the groups that are in more than one split, sorted."""
         pairs = self.table.select(["group", "split"]).group_by(["group", "split"]).aggregate([])
         counts = pairs.group_by("group").aggregate([("split", "count")])
@@ -192,7 +191,7 @@ class Manifest(Sequence[Record]):
         Raises:
             BadManifestError: If one is.
         """
-        torn = self.torn_groups()
+        torn = self.shared_groups()
         if torn:
             raise BadManifestError(
                 f"{self.root}: {len(torn)} groups are in more than one split, such as {torn[0]!r}",

@@ -28,7 +28,7 @@ Coding = Mapping[str, Any]
 """What Pillow's `save` takes to encode as a file was encoded."""
 
 WEBP_QUALITY: Final = 90
-"""For lossy WebP, whose files do not tell their quality."""
+"""For lossy WebP, whose files do not hold their quality."""
 
 _LOSSLESS_TIFF: Final = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate")
 
@@ -44,7 +44,7 @@ def coding_of(image: Image.Image, data: bytes) -> Coding | None:
 
 
 def format_of(image: Image.Image) -> str:
-    """Returns the format to write: phones' several pictures in one JPEG become a plain one."""
+    """Returns the format to write: a JPEG with several images becomes a plain one."""
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
@@ -181,7 +181,7 @@ class Photograph:
     def decode(
         cls, data: bytes, *, name: str = "image", max_pixels: int = images.MAX_PIXELS
     ) -> Photograph:
-        """Decodes the bytes of a file; of an animation the first picture.
+        """Decodes the bytes of a file; of an animation the first frame.
 
         Args:
             data: The file's content.

@@ -1,4 +1,4 @@
-"""Whether something was trained on the data set that it is judged on."""
+"""Provenance: whether something was trained on the data set that it is evaluated on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shared = Literal["", "same", "other", "partly"]
 
 
 def provenance_of(sources: Sequence[Path]) -> list[list[str]]:
-    """Returns what tells data sets apart wherever they stand: per set, a digest of each split."""
+    """Returns a digest of each split per data set, the same wherever the set is stored."""
     return [_splits(Manifest.load(source)) for source in sources]
 
 

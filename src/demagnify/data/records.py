@@ -1,4 +1,4 @@
-"""What a manifest is made of: records, and what had to be left out."""
+"""The parts of a manifest: records, their boxes, and lines that were left out."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Record:
         path: Where the file lies.
         label: 0 real, 1 fake.
         split: "train", "val", "test", or any other name; "all" where the set has no splits.
-        group: What must stay on one side of a split.
-        extra: What else the manifest says of the image, by column.
-        box: The face to cut out; None if the image is a face crop already, or if nobody knows.
+        group: Images of one group stay on one side of a split.
+        extra: Further columns of the manifest.
+        box: The face to cut out; None if the image is a face crop already, or if it is unknown.
         frame: Number of the frame, from 0, if the file is a video.
     """
 
@@ -122,10 +122,10 @@ def is_utf8(name: str) -> bool:
 
 
 def upright_box(box: Box, record: Record, *, width: int, height: int) -> tuple[Box, str]:
-    """Returns a record's box in its upright photograph, and the size that it is meant for then.
+    """Returns a record's box in its upright photograph, and the size of photograph that it fits.
 
     Some tools draw boxes on the photograph as it is stored, others as it is shown. The stated
-    size tells which one it was if the photograph is stored on its side. A photograph that is
+    size decides between the two if the photograph is stored on its side. A photograph that is
     upside down or square is taken as shown.
 
     Args:

@@ -1,4 +1,4 @@
-"""Which split a group belongs to, told by its name alone.
+"""The split of a group, decided by its name alone; and groups that belong together.
 
 No seed takes part: a group is in the same split in every run, on every machine, and in every
 larger version of its data set, so that a network trained under one seed never meets its own

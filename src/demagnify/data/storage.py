@@ -43,15 +43,15 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
-    """What is stored for each file.
+class RowSpec:
+    """Shape and place of the row that is stored for each file.
 
     Attributes:
         name: The folder in the cache.
         shape: Shape of a row.
-        dtype: What a row is made of.
-        memory_limit: How many bytes may stay in memory instead of going into a file.
-        version: Changes when the same file would give another row.
+        dtype: Data type of a row.
+        memory_limit: Up to so many bytes stay in memory.
+        version: Changes when the same file gives another row.
     """
 
     name: str
@@ -102,12 +102,12 @@ class _Progress:
         return progress
 
 
-def filled(shelf: Shelf, files: Iterable[str], count: int, make: Make) -> Stored:
+def filled(spec: RowSpec, files: Iterable[str], count: int, make: Make) -> Stored:
     """Returns a row for each of `files`, made unless an earlier run has stored them.
 
     Args:
-        shelf: Shape and place of the rows.
-        files: The files; name, size and time of change tell whether stored rows still hold.
+        spec: Shape and place of the rows.
+        files: The files; stored rows hold as long as name, size and time of change are the same.
         count: How many files there are.
         make: `make(first)` yields the row of every file from number `first` on, in order, or why
             there is none.
@@ -115,17 +115,17 @@ def filled(shelf: Shelf, files: Iterable[str], count: int, make: Make) -> Stored
     Raises:
         BadOutputError: If the cache folder is needed and cannot be written to.
     """
-    if count * shelf.row_bytes <= shelf.memory_limit:
-        rows = np.empty((count, *shelf.shape), dtype=shelf.dtype)
+    if count * spec.row_bytes <= spec.memory_limit:
+        rows = np.empty((count, *spec.shape), dtype=spec.dtype)
         progress = _Progress()
         for result in make(0):
             if not isinstance(result, Skipped):
                 rows[progress.done - len(progress.left_out)] = result
             progress.add(result)
         return progress.stored(rows[: progress.done - len(progress.left_out)])
-    path = cache_folder() / shelf.name / f"{_key(shelf, files)}.npy"
+    path = cache_folder() / spec.name / f"{_key(spec, files)}.npy"
     with hold(path.with_suffix(".lock"), hint=CACHE_HINT):
-        array = ArrayFile(path, shelf.shape, shelf.dtype)
+        array = ArrayFile(path, spec.shape, spec.dtype)
         progress = _Progress.of(array)
         if progress.done < count:
             _append(array, progress, make)
@@ -146,8 +146,8 @@ def _append(array: ArrayFile, progress: _Progress, make: Make) -> None:
             writer.note(progress.write())
 
 
-def _key(shelf: Shelf, files: Iterable[str]) -> str:
-    digest = hashlib.sha256(f"{shelf.name} {shelf.version} {shelf.shape}\n".encode())
+def _key(spec: RowSpec, files: Iterable[str]) -> str:
+    digest = hashlib.sha256(f"{spec.name} {spec.version} {spec.shape}\n".encode())
     for file in files:
         try:
             status = os.stat(file)  # noqa: PTH116  a Path for each of a million is slow

@@ -24,7 +24,7 @@ def subsample(manifest: Manifest, count: int | None, *, seed: int = 0) -> Manife
     """Returns at most `count` images of a manifest, with its proportion of real and fake.
 
     Groups are put in a random order, the same for both labels, and give one image of each label
-    in turn. This keeps as many groups as possible: an interval over few groups tells little.
+    in turn. This keeps as many groups as possible: an interval over few groups is wide.
     Where the real and the fake face of a pair are one group, pairs stay together. The images keep
     their order.
 

@@ -1,4 +1,4 @@
-"""Writes a manifest as CSV, JSON lines or Parquet, told by the suffix of the file."""
+"""Writes a manifest as CSV, JSON lines or Parquet, by the suffix of the file."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def _show(description: Description, console: Console) -> None:
             "unknown" if sizes is None else f"{sizes.low} - {sizes.median} - {sizes.high} px",
         )
     console.print(table)
-    _show_crossings(console, description.torn_groups, "groups of {0} are in {1} too")
+    _show_crossings(console, description.shared_groups, "groups of {0} are in {1} too")
     _show_crossings(console, description.identical, "images of {0} are in {1} too, pixel by pixel")
     near = f"images of {{0}} have a near duplicate in {{1}} (within {description.distance} bits)"
     _show_crossings(console, description.near, near)
@@ -120,7 +120,7 @@ def _show(description: Description, console: Console) -> None:
             f"{conflict.inputs} {what} stand under both labels, in {conflict.images} records, "
             f"such as {', '.join(conflict.examples)}"
         )
-    if not (description.torn_groups or description.near or description.conflicts):
+    if not (description.shared_groups or description.near or description.conflicts):
         compared = f"{description.hashed} images compared" if description.hashed else "groups only"
         console.print(f"nothing crosses the splits, and no label contradicts another ({compared})")
     if description.unprepared:

@@ -1,4 +1,4 @@
-"""What is in one split and, in the same or nearly the same form, in another."""
+"""Crossings: what is in one split and, in the same or nearly the same form, in another."""
 
 from __future__ import annotations
 

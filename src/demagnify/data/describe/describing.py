@@ -66,7 +66,7 @@ def describe(
         splits=_splits(manifest, seen, splits),
         hashed=len(rows),
         distance=distance,
-        torn_groups=group_crossings(manifest.table["group"], splits, order),
+        shared_groups=group_crossings(manifest.table["group"], splits, order),
         identical=like_crossings(rows["pixels"], splits[places], order, 0, shown),
         near=like_crossings(
             rows["appearance"][alike], splits[places][alike], order, distance, faces
@@ -152,7 +152,7 @@ def conflicts_of_pixels(
     """Returns images whose pixels stand under both labels, under whatever names.
 
     Args:
-        digests: What tells the pixels of each image from others, uint64 (n,).
+        digests: Digest of the pixels of each image, uint64 (n,).
         labels: Label of each image.
         names: File name of each image.
     """

@@ -1,4 +1,4 @@
-"""What a description says, as it is written to JSON."""
+"""A description as it is written to JSON."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Split(_Part):
 
 
 class Crossing(_Part):
-    """What two splits have in common that they should not."""
+    """Items that two splits wrongly share."""
 
     split: str
     other: str
@@ -71,7 +71,7 @@ class Description(_Part):
     splits: tuple[Split, ...]
     hashed: int = Field(description="Images that were compared by what they look like")
     distance: int = Field(description="Bits of 64 in which near duplicates may differ")
-    torn_groups: tuple[Crossing, ...] = Field(description="Groups that are in two splits")
+    shared_groups: tuple[Crossing, ...] = Field(description="Groups that are in two splits")
     identical: tuple[Crossing, ...] = Field(description="Images whose pixels are in two splits")
     near: tuple[Crossing, ...] = Field(description="Images that look alike, in two splits")
     conflicts: tuple[Conflict, ...]

@@ -1,4 +1,4 @@
-"""A description as a picture."""
+"""A description as a figure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def save_figure(description: Description, path: Path) -> None:
     names = [split.name for split in description.splits]
     _draw_labels(labels, description)
     _draw_sizes(sizes, description)
-    _draw_crossings(groups, names, description.torn_groups, "Groups in two splits")
+    _draw_crossings(groups, names, description.shared_groups, "Groups in two splits")
     title = (
         "Images with a near duplicate in another split"
         if description.hashed

@@ -1,4 +1,4 @@
-"""Statistics of every image: its size and, where asked for, hashes of its content."""
+"""Statistics of every image: its size and, on request, hashes of its content."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Statistics:
 
     Attributes:
         rows: One for each image that could be read, (n,): `width` and `height` in pixels, of the
-            box where a record has one, 0 where only a video could tell; `appearance`, the
+            box where a record has one, 0 for frames of videos; `appearance`, the
             perceptual hash, and `pixels`, 64 bits of the SHA-256 of the decoded pixels, both 0
             where nothing was hashed; `appearance` alone is 0 of a face without any: under 8
             pixels on a side, or of one colour.
@@ -89,9 +89,9 @@ def read_statistics(
                 yield from result
 
     limit = 0 if hashes else storage.MEMORY_LIMIT
-    shelf = storage.Shelf("statistics", (), ROW, limit, version=f"2 {_boxes(manifest)}")
+    spec = storage.RowSpec("statistics", (), ROW, limit, version=f"2 {_boxes(manifest)}")
     paths = (str(record.path) for record in manifest)
-    stored = storage.filled(shelf, paths, len(manifest), make)
+    stored = storage.filled(spec, paths, len(manifest), make)
     return Statistics(stored.rows, stored.kept, stored.skipped)
 
 
@@ -185,7 +185,7 @@ def _count_photos(manifest: Manifest) -> int:
 
 
 def _boxes(manifest: Manifest) -> str:
-    """Returns what changes when a box does."""
+    """Returns a digest of all boxes."""
     digest = hashlib.sha256()
     for name in BOX:
         if name in manifest.table.column_names:

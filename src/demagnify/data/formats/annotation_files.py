@@ -25,7 +25,7 @@ def read_json(path: Path, *, without: Collection[str] = ()) -> object:
     Args:
         path: The file; UTF-8, with or without a byte order mark.
         without: Keys that are dropped from every object as soon as it is read, so that long
-            lists that nobody needs (polygons) never pile up in memory.
+            unused lists (polygons) never pile up in memory.
 
     Raises:
         BadManifestError: If the file cannot be read, or is not JSON; the message says where.
@@ -124,7 +124,7 @@ def _head(path: Path) -> str:
         with path.open("rb") as file:
             return file.read(HEAD).decode("utf-8", "replace").removeprefix("\ufeff")
     except OSError:
-        return ""  # whoever reads it will say why it cannot be read
+        return ""  # the reader reports why it cannot be read
 
 
 class Locator:

@@ -233,10 +233,10 @@ class Video:
 
 
 def label_of(name: str) -> int:
-    """Returns the label that a name such as "FF-real" or "DFDCP_FakeA" tells.
+    """Returns the label in a name such as "FF-real" or "DFDCP_FakeA".
 
     Raises:
-        BadManifestError: If it tells neither, or both.
+        BadManifestError: If the name holds neither, or both.
     """
     low = name.strip().lower()
     words = [re.sub(r"\d+$", "", word) for word in re.split(r"[^a-z0-9]+", low)]

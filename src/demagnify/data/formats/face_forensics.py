@@ -11,8 +11,8 @@ What to know of it:
 * The fake 071_054 shows the video 071 with the face of 054. The official splits are lists of
   pairs (`train.json`, `val.json`, `test.json`), so that both videos, and the fakes made of them
   either way, are in one split. The group of a video is its pair, or the chain of pairs.
-* Videos of different compression must not be mixed: a detector would tell the classes apart by
-  the codec. One level is read, the same for all sources.
+* Videos of different compression must not be mixed: a detector would learn the
+  codec instead of the fakes. One level is read, the same for all sources.
 * Kaggle's copy, `FaceForensics++_C23/{original,Deepfakes,...}/*.mp4`, is read as c23. It holds the
   fakes of DeepFakeDetection, but not the actors' videos that they were made of.
 * Frames extracted beforehand are read from `images/VIDEO/` (what the official script writes:
@@ -308,7 +308,7 @@ def _held(source: _Source) -> list[str]:
 
 
 def _common_way(home: Path, held: Sequence[Sequence[str]], compression: str | None) -> str:
-    """Returns what most sources have, so that codec and extraction tell no classes apart."""
+    """Returns what most sources have: codec and extraction must not depend on the class."""
     ways = list(dict.fromkeys(way for ways in held for way in ways))
     if not ways:
         raise BadManifestError(
@@ -351,7 +351,9 @@ def _parts(path: Path, source: _Source) -> tuple[str, ...]:
         return (f"{source.domain}/{number[1] if number else name}",)
     pair = _TARGET_SOURCE.fullmatch(name)
     if pair is None:
-        raise BadManifestError("the name is not TARGET_SOURCE: nobody can say whose fake it is")
+        raise BadManifestError(
+            "the name is not TARGET_SOURCE: its originals are unknown"
+        )
     return tuple(f"{source.domain}/{number}" for number in pair.groups())
 
 

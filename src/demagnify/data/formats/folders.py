@@ -62,7 +62,7 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
         )
     builder = ManifestBuilder(root, strict=strict)
     for folder, label, split in found:
-        for path in images.list_files(folder, unreadable=lambda *told: _skip(builder, *told)):
+        for path in images.list_files(folder, unreadable=lambda *found: _skip(builder, *found)):
             name = path.relative_to(root).as_posix()
             if is_utf8(name):
                 builder.add_row(name, label, split, group=name)

@@ -90,7 +90,7 @@ class OpenForensics(Format[OpenForensicsOptions]):
     options_type = OpenForensicsOptions
 
     def recognises(self, source: Path) -> bool:
-        """Whether it is such a file, told by name or first keys, or a folder of `*_poly.json`."""
+        """Whether it is such a file, by its name or first keys, or a folder of `*_poly.json`."""
         if source.is_dir():
             return bool(annotation_files(source))
         if source.suffix.lower() != ".json":

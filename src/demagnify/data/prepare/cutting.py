@@ -20,7 +20,7 @@ from demagnify.data.records import upright_box
 
 
 class PrepareConfig(BaseModel):
-    """What decides how crops look; the same settings and photographs give the same crops."""
+    """Settings of the crops; the same settings and photographs give the same crops."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,7 +53,7 @@ Way = Literal["given", "found", "whole", "kept"]
 
 
 class Finder(Protocol):
-    """What finds faces: `demagnify.data.face_finding.FaceFinder`."""
+    """A face finder, such as `demagnify.data.face_finding.FaceFinder`."""
 
     def find(self, pixels: Pixels) -> list[Face]:
         """Returns the faces in a photograph, the largest first."""
@@ -70,7 +70,7 @@ class Cut:
             "whole": none was found and the photograph was taken as a whole, "kept": it was a face
             already.
         box: The face in pixels of the photograph, "x y width height"; empty if there is none.
-        score: How sure the finder was; empty if it was not asked.
+        score: Score of the face finder; empty if it was not used.
         frame: The number of the frame, of a video.
     """
 
@@ -84,7 +84,7 @@ class Cut:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a source: its crops, and what was left out, as (where, reason)."""
+    """The outcome of a source: its crops, and what was left out, as (where, reason)."""
 
     cuts: list[Cut] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
@@ -219,7 +219,7 @@ class Cutter:
 
 
 def is_video(path: Path) -> bool:
-    """Whether a file is a video, told by its suffix."""
+    """Whether a file is a video, by its suffix."""
     return path.suffix.lower() in videos.SUFFIXES
 
 

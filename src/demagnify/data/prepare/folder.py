@@ -31,7 +31,7 @@ JOURNAL: Final = "prepare.jsonl"
 
 @dataclass(frozen=True)
 class PrepareSummary:
-    """What became of a data set.
+    """The outcome of `prepare`.
 
     Attributes:
         manifest: The crops; `metadata.csv` in the output folder.

@@ -90,7 +90,7 @@ def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> FaceDa
 
 
 def _key(manifest: Manifest, config: PrepareConfig) -> str:
-    """Returns what changes when a record, a photograph or a setting does."""
+    """Returns a digest of the records, the photographs' stamps and the settings."""
     root = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
     digest = hashlib.sha256(f"prepared v1 {config.model_dump_json()}\n{root}\n".encode())
     digest.update(_content(manifest.table))
@@ -133,7 +133,7 @@ def open_splits(
 
     Faces that have yet to be cut out of photographs or videos are cut out once, into the cache.
     Groups of different data sets stay apart even where they have the same name. What was left
-    out is listed once: a file in its split, a line of a manifest, whose split nobody knows, in
+    out is listed once: a file in its split, a line of a manifest, whose split is unknown, in
     the first.
 
     Args:

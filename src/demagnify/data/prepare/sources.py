@@ -23,12 +23,12 @@ _LONGEST_NAME: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A photograph or video, and what the manifest says of it.
+    """A photograph or video with its records in the manifest.
 
     Attributes:
         path: The file.
         name: Its name below the manifest's folder.
-        stem: What its crops' names begin with; no two sources have one stem.
+        stem: Begin of its crops' names; different for all sources.
         rows: The numbers of its records in the manifest.
         records: These records.
     """
@@ -40,7 +40,7 @@ class Source:
     records: tuple[Record, ...]
 
     def digest(self) -> str:
-        """Returns what changes when the file does, or the place of a face in it."""
+        """Returns a digest of the file's stamp and of the places of the faces in it."""
         try:
             status = os.stat(self.path)  # noqa: PTH116  Path.stat fails on odd names in other ways
             stamp = f"{status.st_size} {status.st_mtime_ns}"

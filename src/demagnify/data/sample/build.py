@@ -45,7 +45,7 @@ def build_sample(
     Of every photograph the largest face is used twice: as it is, and faked (`swap_face` with a
     donor from the same split, or `self_blend`). Both then go the very same way: JPEG of quality
     92, the same box around the face, resized to 224. Both are in one group, which is called like
-    the photograph, and in the split that `split_of` gives it. The manifest tells `method` and
+    the photograph, and in the split that `split_of` gives it. The manifest names `method` and
     `donor` of each fake.
 
     What is there already is kept, so that a build that was stopped goes on. The same photographs

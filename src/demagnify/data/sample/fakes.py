@@ -130,7 +130,7 @@ def swap_face(
 
 
 def _align(donor: Pixels, matrix: geometry.Matrix, target: Pixels) -> tuple[Pixels, Mask]:
-    """Warps the donor onto the target; the mask tells where the donor's photograph reaches."""
+    """Warps the donor onto the target; the mask is 1 where the donor's photograph has pixels."""
     size = (target.shape[1], target.shape[0])
     warped = cv2.warpAffine(
         donor, matrix, size, flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE

@@ -1,4 +1,4 @@
-"""Where things are in a face, told by its five landmarks.
+"""The geometry of a face, from its five landmarks.
 
 Lengths are in eye distances of a mean frontal face, whose eyes lie at (-0.5, 0) and (0.5, 0),
 y pointing down.

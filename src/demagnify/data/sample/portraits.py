@@ -26,7 +26,7 @@ SMALLEST_FACE: Final = 48
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Portrait:
-    """Where the largest face of a photograph is, and what it looks like in short.
+    """The largest face of a photograph: its place, pose and appearance.
 
     Attributes:
         name: The photograph's name: its path below the folder, without suffix.
@@ -157,7 +157,7 @@ def choose_donors(portraits: Sequence[Portrait], *, seed: int) -> list[Recipe]:
 
     A donor's face is turned like the target's; of those it is drawn from the few that look most
     alike: same light, same colour, as sharp, and with glasses or a beard where the target has
-    them. Where nobody is turned alike, or the face is turned so far that the outline of the nose
+    them. Where no donor is turned alike, or the face is turned so far that the outline of the nose
     is part of its own, the fake becomes a self-blend.
     """
     return [_choose_one(target, portraits, seed) for target in portraits]

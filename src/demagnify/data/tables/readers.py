@@ -243,7 +243,7 @@ def _parquet_block(path: Path, batch: pa.RecordBatch, start: int, names: Names |
 
 
 def _is_binary(kind: pa.DataType) -> bool:
-    """Whether a column holds bytes, such as pictures; those are no part of a manifest."""
+    """Whether a column holds bytes, such as images; those are no part of a manifest."""
     if pa.types.is_struct(kind):
         return any(_is_binary(kind.field(place).type) for place in range(kind.num_fields))
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
