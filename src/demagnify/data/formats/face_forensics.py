@@ -351,9 +351,7 @@ def _parts(path: Path, source: _Source) -> tuple[str, ...]:
         return (f"{source.domain}/{number[1] if number else name}",)
     pair = _TARGET_SOURCE.fullmatch(name)
     if pair is None:
-        raise BadManifestError(
-            "the name is not TARGET_SOURCE: its originals are unknown"
-        )
+        raise BadManifestError("the name is not TARGET_SOURCE: its originals are unknown")
     return tuple(f"{source.domain}/{number}" for number in pair.groups())
 
 
