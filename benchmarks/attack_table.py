@@ -1,8 +1,8 @@
 """The attack table: every detector on every data set, clean, under each attack, and adaptive.
 
 Per cell: FNR, FPR, balanced accuracy and AUC with intervals over groups, PSNR and SSIM; then a
-sentence per detector and family of attacks about which way it pushes. Attacked faces, the
-detectors' answers and the figures about image quality are kept: stop it at any time, give the same
+sentence per detector and family of attacks about which way it pushes. Attacked faces,
+logits and image quality are kept: stop it at any time, give the same
 command again and it goes on; with another --attack, --detector or --data only what is new is
 computed. After every row attack-table.md, .json and .csv are written anew. Example:
 
@@ -22,16 +22,9 @@ from pathlib import Path
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError, DemagnifyError
 from demagnify.core.files import write_text
-from demagnify.evaluation.adaptive import AdaptiveSettings, Target, load_target
-from demagnify.evaluation.attack_table import (
-    AttackTable,
-    DataSet,
-    TablePlan,
-    fill_table,
-    sentences,
-    to_csv,
-    to_markdown,
-)
+from demagnify.evaluation.adaptive import SearchConfig, Target, load_target
+from demagnify.evaluation.attack_table import AttackTable, DataSet, TablePlan, fill_table
+from demagnify.evaluation.report.attack_table import sentences, to_csv, to_markdown
 from demagnify.laundering.conditions import default_cache
 from demagnify.transforms import ATTACKS, create_attack
 from demagnify.transforms.base import Chain, Transform
@@ -105,13 +98,13 @@ def _fill(options: argparse.Namespace) -> AttackTable:
         detectors=_detectors(options),
         attacks=chosen,
         precisions=precisions,
-        settings=AdaptiveSettings(
+        search=SearchConfig(
             budget=options.budget or len(chosen) + 1,
             targets=options.faces,
             min_psnr=options.min_psnr,
         ),
         split=options.split,
-        limit=options.limit,
+        subsample=options.limit,
         resamples=options.resamples,
         seed=options.seed,
         command=shlex.join(["python", *sys.argv]),
@@ -119,7 +112,7 @@ def _fill(options: argparse.Namespace) -> AttackTable:
     )
     start = time.monotonic()
     kept = options.output / "kept"
-    for table in fill_table(plan, cache=default_cache(), kept=kept, tell=_say):
+    for table in fill_table(plan, cache=default_cache(), kept=kept, log=_say):
         _write(table, options.output)
     _say(f"done in {(time.monotonic() - start) / 60:.0f} min")
     return table

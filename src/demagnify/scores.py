@@ -51,7 +51,9 @@ class DetectorLike(Protocol):
     `demagnify.detectors.wrap` turns any other callable into one.
     """
 
-    threshold: float
+    @property
+    def threshold(self) -> float:
+        """The threshold; a logit above it means fake."""
 
     @property
     def device(self) -> torch.device | None:

@@ -8,7 +8,7 @@ import pytest
 
 from demagnify.core import images
 from demagnify.core.assets.store import CACHE_VARIABLE
-from demagnify.evaluation.adaptive import AdaptiveSettings
+from demagnify.evaluation.adaptive import SearchConfig
 
 ATTACKS = ("--attack", "bicubic-x2", "--attack", "bicubic-x3+bicubic-x2")
 QUICK = (
@@ -50,7 +50,7 @@ def test_it_attacks_and_tells(attack, tmp_path):
     assert "against test_efficientnet:" in ended.lines
     assert ended.lines[-1].startswith(f"look at {tmp_path / 'out' / 'adaptive.png'}")
     written = json.loads((tmp_path / "out" / "adaptive.json").read_text())
-    assert written["settings"] == AdaptiveSettings(budget=3).model_dump()
+    assert written["settings"] == SearchConfig(budget=3).model_dump()
     assert [tried["name"] for tried in written["target"]["attacks"]] == [
         "bicubic-x2",
         "bicubic-x3+bicubic-x2",
@@ -75,7 +75,7 @@ def test_options_reach_the_attacker(attack, tmp_path):
 def test_defaults_are_those_of_the_library(attack, tmp_path):
     assert attack().code == 0
     settings = json.loads((tmp_path / "out" / "adaptive.json").read_text())["settings"]
-    assert settings == AdaptiveSettings().model_dump()
+    assert settings == SearchConfig().model_dump()
 
 
 def test_a_bad_file_is_skipped_and_told(attack, faces):

@@ -341,3 +341,15 @@ def test_words():
     assert mean_and_sd(0.94, None, 3) == "0.940"
     assert sign(Estimate(value=0.1, low=-0.1, high=0.2)) == 0
     assert sign(Estimate(value=-0.1, low=-0.2, high=-0.05)) == -1
+
+
+def test_a_table_for_a_terminal_is_never_wider_and_cuts_no_name(result):
+    table = tables.main_table(result)
+    assert tables.fit_width(table, 400) is table
+    narrow = tables.fit_width(table, 80)
+    assert narrow.head == ("Attack", "", "")
+    assert len(narrow.rows) == len(table.rows) * (len(table.head) - 1)
+    names = {row[1].value for row in narrow.rows}
+    assert names == set(table.head[1:])
+    fields = [str(entry) for row in table.rows for entry in row[1:]]
+    assert [row[2].value for row in narrow.rows] == fields

@@ -2,7 +2,8 @@
 
 import csv
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,15 +19,13 @@ from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import wrap
 from demagnify.evaluation import Settings, evaluate_tables
 from demagnify.evaluation.adaptive import (
-    AdaptivePlan,
-    AdaptiveSettings,
-    Answers,
+    AdaptiveConfig,
     Candidates,
+    adaptive_attack,
     adaptive_conditions,
-    attack_adaptively,
     load_adaptive,
     load_target,
-    tell,
+    summarize,
 )
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
@@ -82,15 +81,31 @@ def source(tmp_path_factory):
     return folder
 
 
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of `adaptive_attack`, which tests change one by one."""
+
+    data: Path
+    target: object
+    attacks: list
+    cache: Path
+    config: AdaptiveConfig
+
+    def change(self, **changes):
+        own = {key: changes.pop(key) for key in ("data", "target") if key in changes}
+        return replace(self, config=self.config.model_copy(update=changes), **own)
+
+    def attack(self, output):
+        how = {"target": self.target, "attacks": self.attacks, "cache": self.cache}
+        return adaptive_attack(self.data, self.config, output, **how)
+
+
 @pytest.fixture
 def plan(source, tmp_path):
-    return AdaptivePlan(
-        source=source,
-        target=wrap(Brightness(), name="brightness", threshold=THRESHOLD),
-        attacks=[Shift(-10), Shift(-25), Shift(10)],
-        size=SIZE,
-        resamples=50,
-        cache=tmp_path / "cache",
+    target = wrap(Brightness(), name="brightness", threshold=THRESHOLD)
+    attacks = [Shift(-10), Shift(-25), Shift(10)]
+    return Plan(
+        source, target, attacks, tmp_path / "cache", AdaptiveConfig(size=SIZE, resamples=50)
     )
 
 
@@ -105,7 +120,7 @@ def figures(result, faces="all"):
 
 
 def test_the_figures_are_as_worked_out_by_hand(plan, tmp_path):
-    result = attack_adaptively(plan, tmp_path / "out").result
+    result = plan.attack(tmp_path / "out").result
     # -25 turns the fakes 120, 108 and 105; +10 turns the real faces 92 and 96.
     assert figures(result, "fake") == (6, 1, 3, 3 / 5)
     assert figures(result, "real") == (6, 1, 2, 2 / 5)
@@ -127,15 +142,15 @@ def test_the_figures_are_as_worked_out_by_hand(plan, tmp_path):
 
 
 def test_success_grows_with_the_queries_to_the_success_rate(plan, tmp_path):
-    settings = AdaptiveSettings(order="given")
-    result = attack_adaptively(replace(plan, settings=settings), tmp_path / "out").result
+    settings = {"order": "given"}
+    result = plan.change(**settings).attack(tmp_path / "out").result
     curve = [(point.queries, point.success.value) for point in result.target.curve]
     # -10 turns 108 and 105, then -25 also 120, then +10 the real faces.
     assert curve == [(1, 0.0), (2, 0.2), (3, 0.3), (4, 0.5)]
 
 
 def test_the_published_faces_can_be_judged_like_any_data_set(plan, tmp_path):
-    run = attack_adaptively(plan, tmp_path / "out")
+    run = plan.attack(tmp_path / "out")
     manifest = Manifest.load(tmp_path / "out" / "faces", strict=True).split("test")
     faces = FaceDataset.open(manifest, size=SIZE, strict=True)
     np.testing.assert_array_equal(faces.images, run.adapted.faces.images[:])
@@ -146,13 +161,13 @@ def test_the_published_faces_can_be_judged_like_any_data_set(plan, tmp_path):
 
 
 def test_every_face_has_its_line(plan, tmp_path):
-    settings = AdaptiveSettings(targets="fakes")
-    attack_adaptively(replace(plan, settings=settings), tmp_path / "out")
+    settings = {"targets": "fakes"}
+    plan.change(**settings).attack(tmp_path / "out")
     rows = {row["original"]: row for row in rows_of(tmp_path / "out")}
     assert len(rows) == 12
     assert {rows[f"real-{n}.png"]["outcome"] for n in range(6)} == {"no target"}
     outcomes = [rows[f"fake-{n}.png"]["outcome"] for n in range(6)]
-    assert outcomes == ["failed"] * 2 + ["succeeded"] * 3 + ["misjudged already"]
+    assert outcomes == ["failed"] * 2 + ["succeeded"] * 3 + ["wrong already"]
     one = rows["fake-2.png"]
     kept = [one[key] for key in ("label", "split", "group", "attack", "queries")]
     assert kept == ["fake", "test", "g2", "shift-25", "4"]
@@ -161,32 +176,32 @@ def test_every_face_has_its_line(plan, tmp_path):
 
 
 def test_running_again_asks_nothing_and_writes_the_same_bytes(plan, tmp_path):
-    attack_adaptively(plan, tmp_path / "out")
+    plan.attack(tmp_path / "out")
     kept = contents(tmp_path / "out")
     before = plan.target.network.images
-    attack_adaptively(plan, tmp_path / "out")
+    plan.attack(tmp_path / "out")
     assert plan.target.network.images == before
     assert contents(tmp_path / "out") == kept
 
 
 def test_a_killed_run_ends_in_the_same_bytes(plan, tmp_path, monkeypatch):
-    attack_adaptively(plan, tmp_path / "whole")
-    answered = Answers.ask
+    plan.attack(tmp_path / "whole")
+    lookup = LogitTable.lookup
     left = [2]
 
     def dies(self, *arguments):
         if not left[0]:
-            self.save()
+            self.save(tmp_path / "cut" / "logits.safetensors")
             raise KeyboardInterrupt
         left[0] -= 1
-        return answered(self, *arguments)
+        return lookup(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Answers, "ask", dies)
+        patch.setattr(LogitTable, "lookup", dies)
         with pytest.raises(KeyboardInterrupt):
-            attack_adaptively(plan, tmp_path / "cut")
+            plan.attack(tmp_path / "cut")
     assert not (tmp_path / "cut" / "adaptive.json").exists()
-    attack_adaptively(plan, tmp_path / "cut")
+    plan.attack(tmp_path / "cut")
     assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
 
 
@@ -200,7 +215,7 @@ def contents(folder):
 
 
 def test_what_is_written_is_read_again(plan, tmp_path):
-    result = attack_adaptively(plan, tmp_path / "out").result
+    result = plan.attack(tmp_path / "out").result
     assert load_adaptive(tmp_path / "out") == result
     (tmp_path / "out" / "adaptive.json").write_text(json.dumps({"kind": "other"}))
     with pytest.raises(BadArtifactError, match="not the result of an adaptive attack"):
@@ -208,7 +223,7 @@ def test_what_is_written_is_read_again(plan, tmp_path):
 
 
 def test_a_defence_stands_beside_its_detector(plan, tmp_path, defended):
-    result = attack_adaptively(replace(plan, target=defended), tmp_path / "out").result
+    result = plan.change(target=defended).attack(tmp_path / "out").result
     assert result.undefended is not None
     assert result.undefended.of_class("all").succeeded == 5
     own = result.target.of_class("all").success.value
@@ -216,7 +231,7 @@ def test_a_defence_stands_beside_its_detector(plan, tmp_path, defended):
     assert gain.success.value == pytest.approx(own - 0.5)
     attacked = result.target.after["fpr"].value - result.undefended.after["fpr"].value
     assert gain.attacked["fpr"].value == pytest.approx(attacked)
-    assert "the defence changes the attacker's success" in tell(result)[-1]
+    assert "the defence changes the attacker's success" in summarize(result)[-1]
 
 
 @pytest.fixture
@@ -229,7 +244,7 @@ def defended(plan):
 
 
 def test_an_evaluation_takes_its_rows(plan, tmp_path, defended):
-    faces = FaceDataset.open(Manifest.load(plan.source).split("test"), size=SIZE)
+    faces = FaceDataset.open(Manifest.load(plan.data).split("test"), size=SIZE)
     candidates = Candidates(faces, plan.attacks, cache=tmp_path / "cache")
     targets = {"undefended": plan.target, "mask": defended}
     rows = adaptive_conditions(candidates, targets)
@@ -252,39 +267,39 @@ def test_a_folder_of_something_else_is_left_alone(plan, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     with pytest.raises(BadOutputError, match="not made by an adaptive attack"):
-        attack_adaptively(plan, tmp_path / "out")
+        plan.attack(tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
 def test_what_a_killed_run_was_writing_is_no_obstacle(plan, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".answers.safetensors.x1").write_bytes(b"half")
-    assert attack_adaptively(plan, tmp_path / "out").result.target.of_class("all").succeeded == 5
+    (tmp_path / "out" / ".logits.safetensors.x1").write_bytes(b"half")
+    assert plan.attack(tmp_path / "out").result.target.of_class("all").succeeded == 5
 
 
 def test_a_folder_about_another_detector_is_refused(plan, tmp_path):
-    attack_adaptively(plan, tmp_path / "out")
+    plan.attack(tmp_path / "out")
     network = Brightness()
     network.weight.data += 1
     other = wrap(network, name="other", threshold=THRESHOLD)
     kept = contents(tmp_path / "out")
     with pytest.raises(BadArtifactError, match="another detector"):
-        attack_adaptively(replace(plan, target=other), tmp_path / "out")
+        plan.change(target=other).attack(tmp_path / "out")
     assert contents(tmp_path / "out") == kept
 
 
 def test_bad_files_are_listed_or_strict(plan, tmp_path):
     folder = tmp_path / "bad"
     folder.mkdir()
-    for path in plan.source.iterdir():
+    for path in plan.data.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     (folder / "fake-0.png").write_bytes(b"no image")
-    bad = replace(plan, source=folder)
-    result = attack_adaptively(bad, tmp_path / "out").result
+    bad = plan.change(data=folder)
+    result = bad.attack(tmp_path / "out").result
     assert [skipped.name for skipped in result.skipped] == ["fake-0.png"]
     assert result.target.of_class("fake").targets == 5
     with pytest.raises(BadImageError, match=r"fake-0\.png"):
-        attack_adaptively(replace(bad, strict=True), tmp_path / "strict")
+        bad.change(strict=True).attack(tmp_path / "strict")
 
 
 def test_one_class_alone_has_figures_where_there_can_be_any(plan, tmp_path):
@@ -292,15 +307,15 @@ def test_one_class_alone_has_figures_where_there_can_be_any(plan, tmp_path):
     folder.mkdir()
     for number in range(6):
         name = f"fake-{number}.png"
-        (folder / name).write_bytes((plan.source / name).read_bytes())
+        (folder / name).write_bytes((plan.data / name).read_bytes())
     rows = [f"fake-{n}.png,fake,test,g{n}" for n in range(6)]
     (folder / "metadata.csv").write_text("\n".join(["file_name,label,split,group", *rows]) + "\n")
-    result = attack_adaptively(replace(plan, source=folder), tmp_path / "out").result
+    result = plan.change(data=folder).attack(tmp_path / "out").result
     assert figures(result) == figures(result, "fake") == (6, 1, 3, 3 / 5)
     assert result.target.after["auc"].value is None
     with pytest.raises(KeyError, match="real"):
         result.target.of_class("real")
-    assert all(tell(result))
+    assert all(summarize(result))
 
 
 def test_a_bare_detector_is_not_taken_for_a_defence():

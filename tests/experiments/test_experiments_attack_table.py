@@ -12,17 +12,15 @@ from sklearn.metrics import roc_auc_score
 from demagnify.core import images
 from demagnify.core.errors import AssetError, BadConfigError
 from demagnify.detectors import wrap
-from demagnify.evaluation.adaptive import AdaptiveSettings
+from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.evaluation.attack_table import (
     AttackTable,
     DataSet,
     TablePlan,
+    family,
     fill_table,
-    sentences,
-    to_csv,
-    to_markdown,
 )
-from demagnify.evaluation.attack_table.fill import family
+from demagnify.evaluation.report.attack_table import sentences, to_csv, to_markdown
 from demagnify.transforms.base import Transform
 from demagnify.transforms.resize import Bicubic
 
@@ -182,7 +180,7 @@ def test_a_further_attack_and_a_further_detector_cost_only_themselves(plan, fill
 
 def test_it_grows_row_by_row(plan, tmp_path):
     lines = []
-    tables = fill_table(plan, cache=tmp_path, kept=tmp_path / "kept", tell=lines.append)
+    tables = fill_table(plan, cache=tmp_path, kept=tmp_path / "kept", log=lines.append)
     assert [len(table.cells) for table in tables] == [1, 2, 3, 4, 5]
     assert lines[0] == "[1/5] grey: clean"
     assert lines[-1].startswith("[5/5] grey: adaptive, about 0 min left")
@@ -199,7 +197,7 @@ def test_what_cannot_be_attacked_is_left_out_or_strict(plan, fill):
 
 
 def test_the_limit_takes_pairs(plan, fill):
-    table = fill(replace(plan, limit=12))
+    table = fill(replace(plan, subsample=12))
     (data,) = table.data
     assert (data.real, data.fake, data.groups) == (6, 6, 6)
     markdown = to_markdown(table)
@@ -208,9 +206,9 @@ def test_the_limit_takes_pairs(plan, fill):
 
 
 def test_markdown_marks_bfloat16_and_names_the_adaptive_attacker(plan, fill):
-    settings = AdaptiveSettings(budget=3, targets="fakes")
+    settings = SearchConfig(budget=3, targets="fakes")
     precisions = {"dim-x2": "bfloat16"}
-    table = fill(replace(plan, precisions=precisions, settings=settings, command="python x"))
+    table = fill(replace(plan, precisions=precisions, search=settings, command="python x"))
     markdown = to_markdown(table)
     assert "```bash\npython x\n```" in markdown
     (row,) = (line for line in markdown.splitlines() if line.startswith("| dim-x2"))

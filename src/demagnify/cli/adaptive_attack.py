@@ -5,15 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.options import Attacks, Device, Precision, Seed, Strict
-
-FACE_SIZE: Final = 224
-"""Side of the faces for a detector that takes any."""
 
 
 def run(
@@ -74,38 +71,29 @@ def run(
     Writes faces/ (PNG files with metadata.csv: a data set that `evaluate` and all others read),
     adaptive.json and adaptive.png. Stopped, the same command goes on where it was.
     """
-    from demagnify.evaluation.adaptive import (
-        FAST_ATTACKS,
-        AdaptivePlan,
-        AdaptiveSettings,
-        attack_adaptively,
-        load_target,
-        tell,
-    )
-    from demagnify.laundering.conditions import create_attacks
+    from demagnify.evaluation.adaptive import AdaptiveConfig, adaptive_attack, summarize
 
-    target = load_target(against, device=device, precision=precision)
-    plan = AdaptivePlan(
-        source=data,
-        target=target,
-        attacks=create_attacks(attack or FAST_ATTACKS, device=device),
+    given = {"attacks": tuple(attack)} if attack else {}
+    config = AdaptiveConfig(
+        against=against,
+        budget=budget,
+        stop_at_success=stop_at_success,
+        order=order,
+        targets=faces,
+        min_psnr=min_psnr,
         split=split,
-        limit=limit,
-        size=size or target.input_size or FACE_SIZE,
-        settings=AdaptiveSettings(
-            budget=budget,
-            stop_at_success=stop_at_success,
-            order=order,
-            targets=faces,
-            min_psnr=min_psnr,
-        ),
+        subsample=limit,
+        size=size,
         resamples=resamples,
         seed=seed,
-        command=shlex.join(["demagnify", *sys.argv[1:]]),
         strict=strict,
+        device=device,
+        precision=precision,
+        **given,
     )
-    result = attack_adaptively(plan, output).result
-    for line in tell(result):
+    command = shlex.join(["demagnify", *sys.argv[1:]])
+    result = adaptive_attack(data, config, output, command=command).result
+    for line in summarize(result):
         typer.echo(line)
     typer.echo(f"look at {output / 'adaptive.png'}; the faces are in {output / 'faces'}")
     for skipped in result.skipped:

@@ -211,3 +211,24 @@ def mean_defined(samples: Floats) -> Floats:
     means = np.full(samples.shape[1], np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return means
+
+
+def group_mean(
+    values: ArrayLike, among: NDArray[np.bool_], weights: NDArray[np.uint16]
+) -> tuple[float, Floats]:
+    """Returns the mean of `values` over some of the faces, and the same in every resample.
+
+    Args:
+        values: (N,).
+        among: bool (N,), the faces.
+        weights: (B, N), how often each face counts in each resample.
+
+    Returns:
+        The mean, NaN if there is no such face; and (B,).
+    """
+    chosen = np.asarray(values, dtype=np.float64)[among]
+    counts = weights[:, among].astype(np.float64)
+    totals = counts.sum(axis=1)
+    samples = np.full(len(weights), np.nan)
+    np.divide(counts @ chosen, totals, out=samples, where=totals > 0)
+    return float(chosen.mean()) if len(chosen) else math.nan, samples

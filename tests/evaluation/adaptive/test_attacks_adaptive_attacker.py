@@ -9,12 +9,11 @@ from demagnify.core.artifacts import load_state
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.evaluation.adaptive import (
     FAST_ATTACKS,
-    AdaptiveSettings,
-    Answers,
     Candidates,
-    adapt,
+    SearchConfig,
+    attack_target,
 )
-from demagnify.evaluation.adaptive import attack as answers_module
+from demagnify.evaluation.adaptive import attack as attack_module
 from demagnify.evaluation.adaptive.search import ORIGINAL
 from demagnify.transforms import create
 from demagnify.transforms.base import Identity
@@ -35,24 +34,21 @@ def candidates_of(faces, cache, shifts=SHIFTS):
     return Candidates(faces, chosen, cache=cache), chosen
 
 
-def answers_of(detector, faces, path=None, **options):
-    return Answers(
-        detector.logits, identity=detector.fingerprint(), count=len(faces), path=path, **options
-    )
-
-
 def attack(faces, cache, *, detector=None, path=None, shifts=SHIFTS, batch_size=64, **options):
-    detector = detector or Brightness()
     candidates, _ = candidates_of(faces, cache, shifts)
-    answers = answers_of(detector, faces, path, batch_size=batch_size)
-    settings = AdaptiveSettings(**options)
-    return adapt(candidates, answers, threshold=detector.threshold, settings=settings)
+    return attack_target(
+        detector or Brightness(),
+        candidates,
+        SearchConfig(**options),
+        path=path,
+        batch_size=batch_size,
+    )
 
 
 def test_everything_is_as_worked_out_by_hand(faces, tmp_path):
     adapted = attack(faces, tmp_path)
     found = adapted.search
-    # Real 110 and fake 99 are misjudged already; nothing lowers 125 to 100; 90+8 stays below 100.
+    # Real 110 and fake 99 are wrong already; nothing lowers 125 to 100; 90+8 stays below 100.
     assert found.mistaken.tolist() == [False, False, False, True, False, True]
     assert found.succeeded.tolist() == [False, True, False, False, True, False]
     assert found.winner.tolist() == [2, 1, 1, ORIGINAL, 2, ORIGINAL]
@@ -60,7 +56,7 @@ def test_everything_is_as_worked_out_by_hand(faces, tmp_path):
     assert adapted.after.tolist() == [98, 85, 105, 110, 103, 99]
     assert adapted.faces.images[:][:, 0, 0, 0].tolist() == [98, 85, 105, 110, 103, 99]
     assert found.queries.tolist() == [4, 4, 4, 1, 4, 1]
-    assert adapted.asked == found.queries.sum() == 18
+    assert adapted.calls == found.queries.sum() == 18
 
 
 def test_the_published_faces_are_faces_like_others(faces, tmp_path):
@@ -75,12 +71,12 @@ def test_the_published_faces_are_faces_like_others(faces, tmp_path):
     assert published.fingerprint() != faces.fingerprint()
 
 
-def test_faces_that_are_no_target_are_judged_but_not_queried(faces, tmp_path):
+def test_faces_that_are_no_target_are_classified_but_not_queried(faces, tmp_path):
     adapted = attack(faces, tmp_path, targets="fakes")
     assert adapted.search.queries.tolist() == [0, 4, 4, 0, 0, 1]
     assert adapted.before.tolist() == LEVELS
     assert adapted.after.tolist() == [90, 85, 105, 110, 95, 99]
-    assert adapted.asked == adapted.search.queries.sum() + 3
+    assert adapted.calls == adapted.search.queries.sum() + 3
 
 
 def test_psnr_is_that_of_the_shift(faces, tmp_path):
@@ -118,18 +114,18 @@ def test_every_face_is_attacked_once(faces, tmp_path):
 
 
 def test_a_second_attacker_asks_only_what_is_new(faces, tmp_path):
-    path = tmp_path / "answers.safetensors"
+    path = tmp_path / "logits.safetensors"
     first = attack(faces, tmp_path, path=path, budget=2, order="given")
-    assert first.asked == 6 + 4
+    assert first.calls == 6 + 4
     detector = Brightness()
     second = attack(faces, tmp_path, path=path, detector=detector, shifts=(*SHIFTS, 30))
     assert second.search.queries.tolist() == [5, 5, 5, 1, 5, 1]
-    assert detector.images == second.asked == second.search.queries.sum() - first.asked
+    assert detector.images == second.calls == second.search.queries.sum() - first.calls
     assert second.after.tolist() == [120, 85, 105, 110, 125, 99]
 
 
 def test_a_killed_run_goes_on_and_counts_the_same(faces, tmp_path, monkeypatch):
-    monkeypatch.setattr(answers_module, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(attack_module, "SAVE_EVERY_SECONDS", 0.0)
     whole = attack(faces, tmp_path, path=tmp_path / "whole.safetensors", batch_size=2)
     path = tmp_path / "cut.safetensors"
     killed = Brightness(stop_after=8)
@@ -137,7 +133,7 @@ def test_a_killed_run_goes_on_and_counts_the_same(faces, tmp_path, monkeypatch):
         attack(faces, tmp_path, path=path, batch_size=2, detector=killed)
     detector = Brightness()
     rest = attack(faces, tmp_path, path=path, batch_size=2, detector=detector)
-    assert detector.images == whole.asked - killed.images
+    assert detector.images == whole.calls - killed.images
     np.testing.assert_array_equal(whole.search.queries, rest.search.queries)
     np.testing.assert_array_equal(whole.search.winner, rest.search.winner)
     kept, whole_kept = (load_state(tmp_path / name)[0] for name in (path.name, "whole.safetensors"))
@@ -145,23 +141,24 @@ def test_a_killed_run_goes_on_and_counts_the_same(faces, tmp_path, monkeypatch):
     assert all(torch.equal(kept[key].nan_to_num(), whole_kept[key].nan_to_num()) for key in kept)
 
 
-def test_answers_of_another_detector_are_refused(faces, tmp_path):
-    path = tmp_path / "answers.safetensors"
+def test_logits_of_another_detector_are_refused(faces, tmp_path):
+    path = tmp_path / "logits.safetensors"
     attack(faces, tmp_path, path=path)
+    other = Brightness()
+    other.fingerprint = lambda: "other"
     with pytest.raises(BadArtifactError, match="another detector"):
-        Answers(torch.zeros_like, identity="other", count=6, path=path)
+        attack(faces, tmp_path, path=path, detector=other)
     with pytest.raises(BadArtifactError, match="other faces"):
-        Answers(torch.zeros_like, identity="brightness", count=7, path=path)
+        attack(grey_faces([1, *LEVELS[1:]], LABELS), tmp_path, path=path)
 
 
-def test_one_question_twice_in_a_row_is_one_question(faces, tmp_path):
+def test_one_query_twice_is_computed_once(faces, tmp_path):
     candidates, _ = candidates_of(faces, tmp_path)
     detector = Brightness()
-    answers = answers_of(detector, faces)
-    rows, columns = np.array([2, 0, 2, 0]), np.array([1, ORIGINAL, 1, 2])
-    scores = answers.ask(candidates.columns, rows, columns)
-    assert scores.tolist() == [105, 90, 105, 98]
-    assert answers.asked == detector.images == 3
+    table = candidates.table(detector)
+    logits = table.lookup([2, 0, 2, 0], [1, 3, 1, 2])  # the original is the last column
+    assert logits.tolist() == [105, 90, 105, 98]
+    assert table.calls == detector.images == 3
 
 
 def test_nothing_to_choose_from_is_refused(faces, tmp_path):
@@ -179,6 +176,6 @@ def test_the_usual_attacks_exist_and_differ():
     assert [attack.name for attack in made] == list(FAST_ATTACKS)
     assert len({attack.fingerprint() for attack in made}) == len(made) >= 12
     assert not any(isinstance(attack, Identity) for attack in made)
-    assert len(made) + 1 == AdaptiveSettings().budget  # by default all of them are tried
+    assert len(made) + 1 == SearchConfig().budget  # by default all of them are tried
     networks = [attack for attack in made if not attack.name.startswith("bicubic")]
     assert len(networks) >= 6

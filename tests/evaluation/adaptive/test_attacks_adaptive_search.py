@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from demagnify.core.errors import DemagnifyError
-from demagnify.evaluation.adaptive import AdaptiveSettings
+from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.evaluation.adaptive.search import ORIGINAL, search
 
 REAL, FAKE = 0, 1
@@ -31,8 +31,8 @@ def run(labels, scores, psnr=None, *, threshold=0.0, **options):
     table = Table(scores)
     shape = (len(labels), table.scores.shape[1] - 1)
     quality = np.full(shape, SAME) if psnr is None else np.broadcast_to(psnr, shape)
-    options = AdaptiveSettings(**options)
-    return search(labels, quality, table, threshold=threshold, settings=options), table
+    options = SearchConfig(**options)
+    return search(labels, quality, table, threshold=threshold, config=options), table
 
 
 def test_fakes_are_pulled_down_and_real_faces_up():
@@ -120,7 +120,7 @@ def test_only_targets_are_asked_about(targets, attacked):
 @pytest.mark.parametrize("wrong", [{"budget": 1}, {"min_psnr": -1}, {"block": 0}, {"order": "x"}])
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))) as caught:
-        AdaptiveSettings(**wrong)
+        SearchConfig(**wrong)
     assert not isinstance(caught.value, DemagnifyError)
 
 
@@ -152,7 +152,7 @@ def worlds(draw):
 
 
 choices = st.builds(
-    AdaptiveSettings,
+    SearchConfig,
     budget=st.integers(2, 6),
     stop_at_success=st.booleans(),
     order=st.sampled_from(["success", "quality", "given"]),
@@ -167,7 +167,7 @@ choices = st.builds(
 def test_queries_are_counted_kept_within_the_budget_and_never_repeated(world, options):
     labels, scores, psnr = world
     table = Table(scores)
-    found = search(labels, psnr, table, threshold=0.0, settings=options)
+    found = search(labels, psnr, table, threshold=0.0, config=options)
     assert len(set(table.asked)) == len(table.asked)
     per_face = Counter(row for row, _ in table.asked)
     assert found.queries.tolist() == [per_face[row] for row in range(len(labels))]
@@ -183,7 +183,7 @@ def test_queries_are_counted_kept_within_the_budget_and_never_repeated(world, op
 @given(world=worlds(), options=choices)
 def test_the_winner_is_the_best_of_what_was_tried(world, options):
     labels, scores, psnr = world
-    found = search(labels, psnr, Table(scores), threshold=0.0, settings=options)
+    found = search(labels, psnr, Table(scores), threshold=0.0, config=options)
     for row in np.flatnonzero(found.targeted):
         pull = -1 if labels[row] else 1
         known = [(pull * scores[row, ORIGINAL], np.inf)]
@@ -203,10 +203,10 @@ def test_the_winner_is_the_best_of_what_was_tried(world, options):
 def test_with_budget_for_all_it_is_an_exhaustive_search_in_any_order(world, options):
     labels, scores, psnr = world
     whole = options.model_copy(update={"budget": 9, "stop_at_success": False})
-    first = search(labels, psnr, Table(scores), threshold=0.0, settings=whole)
+    first = search(labels, psnr, Table(scores), threshold=0.0, config=whole)
     for order in ("success", "quality", "given"):
         other = whole.model_copy(update={"order": order, "block": 3})
-        again = search(labels, psnr, Table(scores), threshold=0.0, settings=other)
+        again = search(labels, psnr, Table(scores), threshold=0.0, config=other)
         np.testing.assert_array_equal(first.after, again.after)
         np.testing.assert_array_equal(first.succeeded, again.succeeded)
         np.testing.assert_array_equal(first.queries, again.queries)
@@ -217,9 +217,9 @@ def test_with_budget_for_all_it_is_an_exhaustive_search_in_any_order(world, opti
 def test_side_by_side_is_as_one_by_one_unless_it_learns(world, options):
     labels, scores, psnr = world
     fixed = options.model_copy(update={"order": "quality"})
-    side_by_side = search(labels, psnr, Table(scores), threshold=0.0, settings=fixed)
+    side_by_side = search(labels, psnr, Table(scores), threshold=0.0, config=fixed)
     for row in range(len(labels)):
         part = slice(row, row + 1)
-        alone = search(labels[part], psnr[part], Table(scores[part]), threshold=0.0, settings=fixed)
+        alone = search(labels[part], psnr[part], Table(scores[part]), threshold=0.0, config=fixed)
         for name in ("winner", "queries", "success_at", "after", "succeeded", "mistaken"):
             np.testing.assert_array_equal(getattr(side_by_side, name)[part], getattr(alone, name))

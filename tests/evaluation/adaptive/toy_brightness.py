@@ -31,6 +31,7 @@ class Brightness:
     """A detector to which bright means fake; counts what it judges."""
 
     name = "brightness"
+    device = None
 
     def __init__(self, threshold=100.0, stop_after=None):
         self.threshold = threshold

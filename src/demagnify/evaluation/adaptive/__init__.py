@@ -1,36 +1,39 @@
-"""The adaptive attacker: for each face the best of many attacks, found by asking the detector."""
+"""The adaptive attacker: for each face the best of many attacks, found by queries."""
 
 from __future__ import annotations
 
 from demagnify.evaluation.adaptive.attack import (
     FAST_ATTACKS,
     Adapted,
-    Answers,
     Candidates,
     Target,
-    adapt,
     adaptive_conditions,
+    attack_target,
     load_target,
 )
-from demagnify.evaluation.adaptive.results import AdaptiveResult, load_adaptive, tell
-from demagnify.evaluation.adaptive.run import AdaptivePlan, AdaptiveRun, attack_adaptively
-from demagnify.evaluation.adaptive.search import AdaptiveSettings, Search
+from demagnify.evaluation.adaptive.results import AdaptiveResult, load_adaptive
+from demagnify.evaluation.adaptive.run import (
+    AdaptiveAttack,
+    AdaptiveConfig,
+    adaptive_attack,
+    summarize,
+)
+from demagnify.evaluation.adaptive.search import Search, SearchConfig
 
 __all__ = [
     "FAST_ATTACKS",
     "Adapted",
-    "AdaptivePlan",
+    "AdaptiveAttack",
+    "AdaptiveConfig",
     "AdaptiveResult",
-    "AdaptiveRun",
-    "AdaptiveSettings",
-    "Answers",
     "Candidates",
     "Search",
+    "SearchConfig",
     "Target",
-    "adapt",
+    "adaptive_attack",
     "adaptive_conditions",
-    "attack_adaptively",
+    "attack_target",
     "load_adaptive",
     "load_target",
-    "tell",
+    "summarize",
 ]

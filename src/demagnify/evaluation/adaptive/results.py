@@ -1,26 +1,23 @@
-"""The result of an adaptive attack: one JSON document, and the same in words."""
+"""The result of an adaptive attack: one JSON document, and the figures in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
-from demagnify.evaluation.adaptive.search import AdaptiveSettings
-from demagnify.evaluation.metrics import MetricName
-from demagnify.evaluation.report.words import (
-    NOTHING,
-    listed,
-    point_span,
-    with_point_span,
-    with_span,
-)
+from demagnify.evaluation.adaptive.attack import Adapted, Candidates, Target
+from demagnify.evaluation.adaptive.search import SearchConfig
+from demagnify.evaluation.metrics import MetricName, Scores
 from demagnify.evaluation.results import Estimate, Measure, Record, SkippedFile, load_record
+from demagnify.evaluation.statistics import Measured, group_mean, interval
 
 SCHEMA_VERSION: Final = 1
 RESULT: Final = "adaptive.json"
+CONFIDENCE: Final = 0.95
 
 Class = Literal["all", "fake", "real"]
 
@@ -29,19 +26,19 @@ class Reached(Record):
     """How often the attacker succeeded on the faces of a class."""
 
     faces: Class
-    targets: int = Field(description="Faces that were to be attacked")
-    mistaken: int = Field(description="Targets misjudged without an attack, left as they are")
+    targets: int = Field(description="Faces to attack")
+    mistaken: int = Field(description="Targets misclassified without an attack, unchanged")
     succeeded: int = Field(description="Targets whose verdict was right and is wrong now")
-    success: Estimate = Field(description="Share of the targets that were judged right")
-    queries: Estimate = Field(description="Mean per target that was judged right")
+    success: Estimate = Field(description="Share of the targets that were classified right")
+    queries: Estimate = Field(description="Mean per target that was classified right")
     queries_to_success: Estimate = Field(description="Mean up to the first success, where one is")
 
 
 class CurvePoint(Record):
-    """What the attacker had reached after some queries per face."""
+    """The success after some queries per face."""
 
-    queries: int = Field(description="Per face, that about the original included")
-    success: Estimate = Field(description="Share of the targets that were judged right")
+    queries: int = Field(description="Per face, that of the original included")
+    success: Estimate = Field(description="Share of the targets that were classified right")
 
 
 class Tried(Record):
@@ -49,7 +46,7 @@ class Tried(Record):
 
     name: str
     psnr_mean: Measure = Field(description="dB, over all targets that it changes")
-    tried: int = Field(description="Faces on which the detector was asked about it")
+    tried: int = Field(description="Faces on which it was tried")
     turned: int = Field(description="Of these, how often the verdict turned wrong")
     published: int = Field(description="Faces for which it was the best")
     published_successes: int = Field(description="Of these, how many turned the verdict")
@@ -79,7 +76,7 @@ class Against(Record):
     change: dict[MetricName, Estimate] = Field(description="After minus before, paired")
 
     def of_class(self, faces: Class) -> Reached:
-        """Returns what was reached on one class; KeyError if none of it was a target."""
+        """Returns the success on one class; KeyError if none of it was a target."""
         for reached in self.reached:
             if reached.faces == faces:
                 return reached
@@ -95,7 +92,7 @@ class DefenseGain(Record):
 
 
 class AdaptiveResult(Record):
-    """Everything an adaptive attack found; see the fields' own classes."""
+    """Every figure of an adaptive attack; see the fields' own classes."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     kind: Literal["adaptive"] = "adaptive"
@@ -107,7 +104,7 @@ class AdaptiveResult(Record):
     fake: int
     groups: int
     skipped: tuple[SkippedFile, ...] = ()
-    settings: AdaptiveSettings
+    settings: SearchConfig
     resamples: int = Field(description="Bootstrap resamples over groups")
     confidence: float = Field(description="Of the intervals")
     seed: int
@@ -127,58 +124,131 @@ def load_adaptive(folder: Path) -> AdaptiveResult:
     return load_record(folder / RESULT, AdaptiveResult, "an adaptive attack")
 
 
-NAMED: Final = 4
-"""How many attacks are named at most."""
+_CLASSES: Final[dict[Class, tuple[int, ...]]] = {"all": (0, 1), "fake": (1,), "real": (0,)}
+_NO_FACE: Final = "there is no such face"
 
-NAMES: Final = {"all": "faces", "fake": "fakes", "real": "real faces"}
-
-
-def tell(result: AdaptiveResult) -> list[str]:
-    """Returns what happened, a few lines for a person."""
-    lines = [
-        f"{result.real} real and {result.fake} fake faces in {result.groups} groups, split "
-        f"{result.split} of {result.data}, {result.size}x{result.size} pixels",
-        *_against(result.target),
-    ]
-    if result.undefended is not None and result.gain is not None:
-        gain = result.gain
-        lines += [
-            *_against(result.undefended),
-            "the defence changes the attacker's success by "
-            f"{with_point_span(gain.success)} points, and balanced accuracy under attack by "
-            f"{with_point_span(gain.attacked['balanced_accuracy'])}",
-        ]
-    return lines
+Weights = NDArray[np.uint16]
 
 
-def _against(against: Against) -> Iterator[str]:
-    yield f"against {against.name}:"
-    for reached in against.reached:
-        yield f"  {_reached(reached)}"
-    before, after = (side["balanced_accuracy"] for side in (against.before, against.after))
-    change = point_span(against.change["balanced_accuracy"])
-    yield (
-        f"  balanced accuracy {with_span(before)} % before, {with_span(after)} % after"
-        + (f"; change {change} points" if change else "")
+def measure_against(
+    target: Target,
+    candidates: Candidates,
+    adapted: Adapted,
+    cost: Cost,
+    weights: Weights,
+    confidence: float = CONFIDENCE,
+) -> Against:
+    """Returns the figures of an attack on one target.
+
+    Args:
+        target: The target.
+        candidates: The faces and the attacks.
+        adapted: The outcome of the attack.
+        cost: The distance of published faces from their originals.
+        weights: (B, N), how often each face counts in each resample.
+        confidence: Share of the resamples inside an interval.
+    """
+    before, after = _measured(adapted, weights)
+    return Against(
+        name=target.name,
+        fingerprint=target.fingerprint(),
+        threshold=adapted.threshold,
+        reached=_reached(adapted, weights, confidence),
+        curve=_curve(adapted, weights, confidence),
+        attacks=_tried(candidates, adapted),
+        cost=cost,
+        before=before.intervals(confidence),
+        after=after.intervals(confidence),
+        change=after.minus(before, confidence),
     )
-    cost = against.cost
-    if cost.psnr_mean is not None:
-        yield (
-            f"  {cost.changed} faces changed: PSNR {cost.psnr_mean:.2f} dB, SSIM "
-            f"{cost.ssim_mean:.4f} against the originals"
+
+
+def measure_gain(
+    defended: Adapted, undefended: Adapted, weights: Weights, confidence: float = CONFIDENCE
+) -> DefenseGain:
+    """Returns the effect of a defence, each side against an attacker who adapts to it."""
+    (_, after), (_, bare) = (_measured(each, weights) for each in (defended, undefended))
+
+    def difference(column: Literal["succeeded", "queries"]) -> Estimate:
+        (one, samples), (other, others) = (
+            group_mean(getattr(each.search, column), each.search.attackable, weights)
+            for each in (defended, undefended)
         )
-    best = sorted(against.attacks, key=lambda tried: -tried.published_successes)[:NAMED]
-    won = [f"{one.name} {one.published_successes}" for one in best if one.published_successes]
-    if won:
-        yield f"  which attack turned verdicts: {listed(won)}"
+        return interval(one - other, samples - others, confidence, _NO_FACE)
 
-
-def _reached(reached: Reached) -> str:
-    attackable = reached.targets - reached.mistaken
-    queries = reached.queries.value
-    return (
-        f"{NAMES[reached.faces]}: {reached.succeeded} of {attackable} verdicts turned, "
-        f"{with_span(reached.success)} %, with "
-        f"{NOTHING if queries is None else f'{queries:.1f}'} queries each"
-        f"; {reached.mistaken} were misjudged already"
+    return DefenseGain(
+        success=difference("succeeded"),
+        queries=difference("queries"),
+        attacked=after.minus(bare, confidence),
     )
+
+
+def _measured(adapted: Adapted, weights: Weights) -> tuple[Measured, Measured]:
+    """The detector's figures on the originals, and on the published faces."""
+    before, after = (
+        Measured.over(Scores(adapted.faces.labels, logits, adapted.threshold), weights)
+        for logits in (adapted.before, adapted.after)
+    )
+    return before, after
+
+
+def _reached(adapted: Adapted, weights: Weights, confidence: float) -> tuple[Reached, ...]:
+    found = adapted.search
+    rows = []
+    for name, labels in _CLASSES.items():
+        mine = np.isin(adapted.faces.labels, labels)
+        if not (mine & found.targeted).any():
+            continue
+        attackable, succeeded = mine & found.attackable, mine & found.succeeded
+        success, queries, first = (
+            interval(*group_mean(values, among, weights), confidence, _NO_FACE)
+            for values, among in (
+                (found.succeeded, attackable),
+                (found.queries, attackable),
+                (found.success_at, succeeded),
+            )
+        )
+        rows.append(
+            Reached(
+                faces=name,
+                targets=int((mine & found.targeted).sum()),
+                mistaken=int((mine & found.mistaken).sum()),
+                succeeded=int(succeeded.sum()),
+                success=success,
+                queries=queries,
+                queries_to_success=first,
+            )
+        )
+    return tuple(rows)
+
+
+def _curve(adapted: Adapted, weights: Weights, confidence: float) -> tuple[CurvePoint, ...]:
+    """Success by queries, up to the most that any face took."""
+    found = adapted.search
+    points = []
+    for queries in range(1, int(found.queries.max(initial=1)) + 1):
+        turned = found.succeeded & (found.success_at <= queries)
+        mean = group_mean(turned, found.attackable, weights)
+        success = interval(*mean, confidence, _NO_FACE)
+        points.append(CurvePoint(queries=queries, success=success))
+    return tuple(points)
+
+
+def _tried(candidates: Candidates, adapted: Adapted) -> tuple[Tried, ...]:
+    found = adapted.search
+    rows = []
+    for number, name in enumerate(candidates.names):
+        psnr = candidates.psnr[found.targeted, number]
+        changed = psnr[np.isfinite(psnr)]
+        won = found.winner == number
+        rows.append(
+            Tried(
+                name=name,
+                psnr_mean=float(changed.mean()) if len(changed) else None,
+                tried=int(found.tried[:, number].sum()),
+                turned=int(found.turned[:, number].sum()),
+                published=int(won.sum()),
+                published_successes=int((won & found.succeeded).sum()),
+            )
+        )
+    return tuple(rows)

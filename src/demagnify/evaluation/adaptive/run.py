@@ -4,231 +4,217 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+from pydantic import Field
+
+from demagnify.agents.defended import DefendedDetector
 from demagnify.core import images, progress
+from demagnify.core.devices import Precision
 from demagnify.core.errors import BadOutputError
 from demagnify.core.files import atomic_folder, write_bytes, write_text
-from demagnify.data import FaceDataset, Manifest
+from demagnify.data import FaceDataset, Manifest, Skipped
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.prepare import open_faces
 from demagnify.data.subsample import subsample
 from demagnify.evaluation.adaptive.attack import (
+    CHUNK,
+    FAST_ATTACKS,
     Adapted,
     Candidates,
     Target,
     attack_target,
-    undefended_part,
+    load_target,
 )
 from demagnify.evaluation.adaptive.figure import draw
-from demagnify.evaluation.adaptive.measure import (
-    FaceCosts,
-    Yardstick,
+from demagnify.evaluation.adaptive.results import (
+    CONFIDENCE,
+    RESULT,
+    AdaptiveResult,
+    Against,
+    Cost,
+    Reached,
     measure_against,
     measure_gain,
 )
-from demagnify.evaluation.adaptive.results import RESULT, AdaptiveResult
-from demagnify.evaluation.adaptive.search import AdaptiveSettings
+from demagnify.evaluation.adaptive.search import Floats, SearchConfig
+from demagnify.evaluation.report.words import (
+    NOTHING,
+    listed,
+    point_span,
+    with_point_span,
+    with_span,
+)
 from demagnify.evaluation.results import SkippedFile
-from demagnify.laundering.conditions import default_cache
+from demagnify.evaluation.statistics import GroupResamples
+from demagnify.laundering.conditions import CLEAN, create_attacks, default_cache
+from demagnify.laundering.quality import quality
 from demagnify.transforms.base import Transform
 
-CHUNK = 64
-
-
-def write_faces(
-    folder: Path, candidates: Candidates, adapted: Adapted, cost: FaceCosts, *, split: str
-) -> None:
-    """Writes every face as PNG and `metadata.csv`; what stood at `folder` is replaced in one step.
-
-    Columns: file_name, label, split, group; original, its name in the data set; attack, the one
-    that was published; outcome, one of "succeeded", "failed", "misjudged already", "no target";
-    queries; the detector's score before and after; psnr and ssim against the original.
-
-    Raises:
-        BadOutputError: If the place cannot be written to.
-    """
-    names = _names(adapted)
-    with (
-        atomic_folder(folder) as temporary,
-        progress.bar("writing faces", len(names)) as advance,
-    ):
-        for rows, batch in adapted.faces.batches(CHUNK):
-            for row, pixels in zip(rows.tolist(), images.from_batch(batch), strict=True):
-                images.save_png(temporary / names[row], pixels)
-            advance(len(rows))
-        write_text(temporary / FILE_NAME, _table(names, candidates, adapted, cost, split))
-
-
-def _names(adapted: Adapted) -> list[str]:
-    """Numbers, because the names of the originals may be anything."""
-    labels = map(label_name, adapted.faces.labels.tolist())
-    return [f"{label}/{number:06d}.png" for number, label in enumerate(labels)]
-
-
-def _table(
-    names: list[str], candidates: Candidates, adapted: Adapted, cost: FaceCosts, split: str
-) -> str:
-    buffer = io.StringIO()
-    rows = _rows(names, candidates, adapted, cost, split)
-    first = next(rows)
-    writer = csv.DictWriter(buffer, list(first), lineterminator="\n")
-    writer.writeheader()
-    writer.writerow(first)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
-def _rows(
-    names: list[str], candidates: Candidates, adapted: Adapted, cost: FaceCosts, split: str
-) -> Iterator[dict[str, str]]:
-    faces, found = adapted.faces, adapted.search
-    attacks = [*candidates.names, "none"]  # the original is number -1
-    for row, name in enumerate(names):
-        yield {
-            "file_name": name,
-            "label": label_name(int(faces.labels[row])),
-            "split": split,
-            "group": str(faces.groups[row]),
-            "original": faces.names[row],
-            "attack": attacks[found.winner[row]],
-            "outcome": _outcome(adapted, row),
-            "queries": str(found.queries[row]),
-            "score_before": f"{adapted.before[row]:.6g}",
-            "score_after": f"{adapted.after[row]:.6g}",
-            "psnr": f"{cost.psnr[row]:.4f}",
-            "ssim": f"{cost.ssim[row]:.6f}",
-        }
-
-
-def _outcome(adapted: Adapted, row: int) -> str:
-    found = adapted.search
-    if not found.targeted[row]:
-        return "no target"
-    if found.mistaken[row]:
-        return "misjudged already"
-    return "succeeded" if found.succeeded[row] else "failed"
-
-
-ANSWERS: Final = "answers.safetensors"
-UNDEFENDED_ANSWERS: Final = "undefended.safetensors"
+LOGITS: Final = "logits.safetensors"
+UNDEFENDED_LOGITS: Final = "undefended.safetensors"
 FACES: Final = "faces"
-PICTURE: Final = "adaptive.png"
-CONFIDENCE: Final = 0.95
+FIGURE: Final = "adaptive.png"
+FACE_SIZE: Final = 224
+_NAMED: Final = 4
+_CLASSES: Final = {"all": "faces", "fake": "fakes", "real": "real faces"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class AdaptivePlan:
-    """Who is attacked, on which faces, with what.
+class AdaptiveConfig(SearchConfig):
+    """The target, the attacks and the faces of an adaptive attack."""
 
-    Attributes:
-        source: A manifest; see `Manifest.load`.
-        target: The detector, or defended detector.
-        attacks: What the attacker chooses from.
-        split: Which split of the faces.
-        limit: At most so many faces, drawn by group; None takes all.
-        size: Side of the faces in pixels.
-        settings: Budget, order and the rest.
-        resamples: Bootstrap resamples over groups.
-        seed: Of the resamples, and of the faces where there is a limit.
-        command: The command line that made it.
-        strict: Whether a bad line or file stops the work instead of being skipped.
-        cache: Where attacked faces are kept; None for the usual place.
-    """
+    against: str = Field(
+        default="light",
+        description="The target: a folder that train-defense wrote, the name of shipped weights, "
+        "or any detector that --detector of other verbs takes.",
+    )
+    attacks: tuple[str, ...] = Field(
+        default=FAST_ATTACKS,
+        description="The attacks to choose from: names (see `demagnify attack --list`) or files of "
+        "super-resolution networks (.pth, .safetensors); by default fast ones.",
+    )
+    split: str = Field(default="test", description="Which split of the data.")
+    subsample: int | None = Field(
+        default=None, ge=2, description="At most so many faces, drawn by group; all if not set."
+    )
+    size: int | None = Field(
+        default=None,
+        ge=32,
+        description="Side of the faces in pixels; by default the target's own.",
+    )
+    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups.")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="The same seed gives the same results, bit for bit, on a CPU.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it."
+    )
+    device: str = Field(
+        default="auto",
+        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in "
+        "hardware.",
+    )
 
-    source: Path
-    target: Target
-    attacks: Sequence[Transform]
-    split: str = "test"
-    limit: int | None = None
-    size: int = 224
-    settings: AdaptiveSettings = field(default_factory=AdaptiveSettings)
-    resamples: int = 1000
-    seed: int = 0
-    command: str = ""
-    strict: bool = False
-    cache: Path | None = None
+    @property
+    def search(self) -> SearchConfig:
+        """The part that the document of the result holds."""
+        return SearchConfig(**{name: getattr(self, name) for name in SearchConfig.model_fields})
 
 
 @dataclass(frozen=True, slots=True)
-class AdaptiveRun:
+class AdaptiveAttack:
     """A finished adaptive attack.
 
     Attributes:
         result: The figures, as in adaptive.json.
-        adapted: What was done face by face, and the published faces.
+        adapted: The outcome face by face, and the published faces.
     """
 
     result: AdaptiveResult
     adapted: Adapted
 
 
-def attack_adaptively(plan: AdaptivePlan, output: Path) -> AdaptiveRun:
-    """Attacks a detector with the best attack for each face, and writes what came of it.
+def adaptive_attack(
+    data: Path,
+    config: AdaptiveConfig,
+    output: Path,
+    *,
+    target: Target | None = None,
+    attacks: Sequence[Transform] | None = None,
+    cache: Path | None = None,
+    command: str = "",
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> AdaptiveAttack:
+    """Attacks a detector with the best attack for each face, and writes the outcome.
 
     A defence is attacked twice: as it is, and without its agent, each by an attacker who adapts
-    to it; the difference is what the defence is worth against such an attacker.
+    to it; the difference is the worth of the defence against such an attacker.
 
-    Writes to `output`: faces/ with the published faces as PNG and metadata.csv, a data set on
-    which anything can be judged (faces that were not attacked are in it as they are);
-    adaptive.json; adaptive.png. The detector's answers are kept beside them: a run that was
-    stopped goes on where it was, and other settings or further attacks ask only what is new.
+    Writes to `output`: faces/ with the published faces as PNG and metadata.csv, a data set for
+    any evaluation (faces that were not attacked are in it unchanged); adaptive.json;
+    adaptive.png. The logits are kept beside them: a killed run continues, and other settings or
+    further attacks compute only what is new.
+
+    Args:
+        data: A manifest; see `Manifest.load`.
+        config: Target, attacks, budget, order and the rest.
+        output: The folder to write to.
+        target: The detector, or defended detector; the one that `config` names if None.
+        attacks: The attacks to choose from; those that `config` names if None.
+        cache: Where attacked faces are cached; None for the usual place.
+        command: The command line that started it, for the record.
+        on_skip: Gets each file or line that is left out.
 
     Raises:
         BadManifestError: If the faces cannot be used.
         BadConfigError: If there is no attack, or two have one name.
         BadArtifactError: If `output` belongs to another detector or other faces.
         BadOutputError: If `output` holds something else, or cannot be written to.
+
+    Example:
+        >>> config = AdaptiveConfig(against="default", budget=4)
+        >>> run = adaptive_attack(Path("faces"), config, Path("runs/a"))  # doctest: +SKIP
+        >>> run.result.target.of_class("fake").success.value  # doctest: +SKIP
     """
     _check_output(output)
-    faces, skipped = _open(plan)
-    candidates = Candidates(faces, plan.attacks, cache=plan.cache or default_cache())
-    yardstick = Yardstick.of(faces, resamples=plan.resamples, seed=plan.seed, confidence=CONFIDENCE)
-    adapted = attack_target(plan.target, candidates, plan.settings, path=output / ANSWERS)
-    cost = FaceCosts.of(candidates, adapted)
-    write_faces(output / FACES, candidates, adapted, cost, split=plan.split)
-    target = measure_against(
-        plan.target, candidates, adapted, plan.settings, cost.summary(), yardstick
-    )
+    target = target or load_target(config.against, device=config.device, precision=config.precision)
+    if attacks is None:
+        attacks = create_attacks(config.attacks, device=config.device)
+    faces, skipped = _open(data, config, config.size or target.input_size or FACE_SIZE)
+    if on_skip is not None:
+        for line in skipped:
+            on_skip(line)
+    candidates = Candidates(faces, attacks, cache=cache or default_cache())
+    resamples = GroupResamples(faces.groups, count=config.resamples, seed=config.seed)
+    weights = resamples.weights()
+    adapted = attack_target(target, candidates, config, path=output / LOGITS)
+    psnr, ssim = _published_quality(candidates, adapted)
+    write_faces(output / FACES, candidates, adapted, psnr, ssim, split=config.split)
+    against = measure_against(target, candidates, adapted, _cost(psnr, ssim), weights)
     undefended, gain = None, None
-    bare = undefended_part(plan.target)
-    if bare is not None:
-        other = attack_target(bare, candidates, plan.settings, path=output / UNDEFENDED_ANSWERS)
-        cost = FaceCosts.of(candidates, other)
-        undefended = measure_against(
-            bare, candidates, other, plan.settings, cost.summary(), yardstick
-        )
-        gain = measure_gain(faces, adapted, other, yardstick)
+    if isinstance(target, DefendedDetector):
+        bare = target.detector
+        other = attack_target(bare, candidates, config, path=output / UNDEFENDED_LOGITS)
+        cost = _cost(*_published_quality(candidates, other))
+        undefended = measure_against(bare, candidates, other, cost, weights)
+        gain = measure_gain(adapted, other, weights)
     fake = int(faces.labels.sum())
     result = AdaptiveResult(
-        command=plan.command,
-        data=plan.source.name or str(plan.source),
-        split=plan.split,
+        command=command,
+        data=data.name or str(data),
+        split=config.split,
         size=faces.size,
         real=len(faces) - fake,
         fake=fake,
-        groups=yardstick.groups,
-        skipped=skipped,
-        settings=plan.settings,
-        resamples=plan.resamples,
+        groups=resamples.groups,
+        skipped=tuple(SkippedFile(name=line.where, reason=line.reason) for line in skipped),
+        settings=config.search,
+        resamples=config.resamples,
         confidence=CONFIDENCE,
-        seed=plan.seed,
-        target=target,
+        seed=config.seed,
+        target=against,
         undefended=undefended,
         gain=gain,
     )
-    write_bytes(output / PICTURE, draw(candidates, adapted, result))
+    write_bytes(output / FIGURE, draw(candidates, adapted, result))
     write_text(output / RESULT, result.model_dump_json(indent=1) + "\n")
-    return AdaptiveRun(result, adapted)
+    return AdaptiveAttack(result, adapted)
 
 
 def _check_output(output: Path) -> None:
-    """Makes sure that nothing but an earlier adaptive attack is written over."""
-    if not output.exists() or (output / ANSWERS).is_file():
+    """Makes sure that only an earlier adaptive attack is written over."""
+    if not output.exists() or (output / LOGITS).is_file():
         return
     # Hidden files are what a killed run was about to move into place.
     if not output.is_dir() or any(not path.name.startswith(".") for path in output.iterdir()):
@@ -238,9 +224,156 @@ def _check_output(output: Path) -> None:
         )
 
 
-def _open(plan: AdaptivePlan) -> tuple[FaceDataset, tuple[SkippedFile, ...]]:
-    manifest = Manifest.load(plan.source, strict=plan.strict)
-    chosen = subsample(manifest.split(plan.split), plan.limit, seed=plan.seed)
-    faces = open_faces(chosen, size=plan.size, strict=plan.strict)
-    lines = (*manifest.skipped, *faces.skipped)
-    return faces, tuple(SkippedFile(name=line.where, reason=line.reason) for line in lines)
+def _open(data: Path, config: AdaptiveConfig, size: int) -> tuple[FaceDataset, list[Skipped]]:
+    manifest = Manifest.load(data, strict=config.strict)
+    chosen = subsample(manifest.split(config.split), config.subsample, seed=config.seed)
+    faces = open_faces(chosen, size=size, strict=config.strict)
+    return faces, [*manifest.skipped, *faces.skipped]
+
+
+def _published_quality(candidates: Candidates, adapted: Adapted) -> tuple[Floats, Floats]:
+    """PSNR (dB, infinite for unchanged faces) and SSIM of the published faces, each (N,)."""
+    count = len(candidates.faces)
+    psnr, ssim = np.full(count, np.inf), np.ones(count)
+    changed = np.flatnonzero(adapted.search.winner >= 0)
+    with progress.bar("comparing with the originals", len(changed)) as advance:
+        for start in range(0, len(changed), CHUNK):
+            rows = changed[start : start + CHUNK]
+            psnr[rows], ssim[rows] = quality(
+                candidates.faces.batch(rows), adapted.faces.batch(rows)
+            )
+            advance(len(rows))
+    return psnr, ssim
+
+
+def _cost(psnr: Floats, ssim: Floats) -> Cost:
+    changed = np.isfinite(psnr)
+    if not changed.any():
+        return Cost(changed=0, psnr_mean=None, psnr_min=None)
+    return Cost(
+        changed=int(changed.sum()),
+        psnr_mean=float(psnr[changed].mean()),
+        psnr_min=float(psnr[changed].min()),
+        ssim_mean=float(ssim[changed].mean()),
+    )
+
+
+def write_faces(
+    folder: Path,
+    candidates: Candidates,
+    adapted: Adapted,
+    psnr: Floats,
+    ssim: Floats,
+    *,
+    split: str,
+) -> None:
+    """Writes every face as PNG and `metadata.csv`; an earlier `folder` is replaced in one step.
+
+    Columns: file_name, label, split, group; original, its name in the data set; attack, the
+    published one; outcome, one of "succeeded", "failed", "wrong already", "no target"; queries;
+    the detector's logit before and after; psnr and ssim against the original.
+
+    Raises:
+        BadOutputError: If the place cannot be written to.
+    """
+    labels = [label_name(label) for label in adapted.faces.labels.tolist()]
+    # Numbers, because the names of the originals may be anything.
+    names = [f"{label}/{number:06d}.png" for number, label in enumerate(labels)]
+    buffer = io.StringIO()
+    rows = list(_rows(names, labels, candidates, adapted, psnr, ssim, split))
+    writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    with (
+        atomic_folder(folder) as temporary,
+        progress.bar("writing faces", len(names)) as advance,
+    ):
+        for numbers, batch in adapted.faces.batches(CHUNK):
+            for row, pixels in zip(numbers.tolist(), images.from_batch(batch), strict=True):
+                images.save_png(temporary / names[row], pixels)
+            advance(len(numbers))
+        write_text(temporary / FILE_NAME, buffer.getvalue())
+
+
+def _rows(
+    names: list[str],
+    labels: list[str],
+    candidates: Candidates,
+    adapted: Adapted,
+    psnr: Floats,
+    ssim: Floats,
+    split: str,
+) -> Iterator[dict[str, str]]:
+    faces, found = adapted.faces, adapted.search
+    attacks = [*candidates.names, CLEAN]  # the original is number -1
+    for row, name in enumerate(names):
+        outcome = "succeeded" if found.succeeded[row] else "failed"
+        if not found.targeted[row]:
+            outcome = "no target"
+        elif found.mistaken[row]:
+            outcome = "wrong already"
+        yield {
+            "file_name": name,
+            "label": labels[row],
+            "split": split,
+            "group": str(faces.groups[row]),
+            "original": faces.names[row],
+            "attack": attacks[found.winner[row]],
+            "outcome": outcome,
+            "queries": str(found.queries[row]),
+            "score_before": f"{adapted.before[row]:.6g}",
+            "score_after": f"{adapted.after[row]:.6g}",
+            "psnr": f"{psnr[row]:.4f}",
+            "ssim": f"{ssim[row]:.6f}",
+        }
+
+
+def summarize(result: AdaptiveResult) -> list[str]:
+    """Returns the outcome in a few lines for a person."""
+    lines = [
+        f"{result.real} real and {result.fake} fake faces in {result.groups} groups, split "
+        f"{result.split} of {result.data}, {result.size}x{result.size} pixels",
+        *_against(result.target),
+    ]
+    if result.undefended is not None and result.gain is not None:
+        gain = result.gain
+        lines += [
+            *_against(result.undefended),
+            "the defence changes the attacker's success by "
+            f"{with_point_span(gain.success)} points, and balanced accuracy under attack by "
+            f"{with_point_span(gain.attacked['balanced_accuracy'])}",
+        ]
+    return lines
+
+
+def _against(against: Against) -> Iterator[str]:
+    yield f"against {against.name}:"
+    for reached in against.reached:
+        yield f"  {_reached(reached)}"
+    before, after = (side["balanced_accuracy"] for side in (against.before, against.after))
+    change = point_span(against.change["balanced_accuracy"])
+    yield (
+        f"  balanced accuracy {with_span(before)} % before, {with_span(after)} % after"
+        + (f"; change {change} points" if change else "")
+    )
+    cost = against.cost
+    if cost.psnr_mean is not None:
+        yield (
+            f"  {cost.changed} faces changed: PSNR {cost.psnr_mean:.2f} dB, SSIM "
+            f"{cost.ssim_mean:.4f} against the originals"
+        )
+    best = sorted(against.attacks, key=lambda tried: -tried.published_successes)[:_NAMED]
+    won = [f"{one.name} {one.published_successes}" for one in best if one.published_successes]
+    if won:
+        yield f"  verdicts turned by {listed(won)}"
+
+
+def _reached(reached: Reached) -> str:
+    attackable = reached.targets - reached.mistaken
+    queries = reached.queries.value
+    return (
+        f"{_CLASSES[reached.faces]}: {reached.succeeded} of {attackable} verdicts turned, "
+        f"{with_span(reached.success)} %, with "
+        f"{NOTHING if queries is None else f'{queries:.1f}'} queries each"
+        f"; {reached.mistaken} were wrong already"
+    )

@@ -13,43 +13,41 @@ from pydantic import BaseModel, ConfigDict, Field
 Order = Literal["success", "quality", "given"]
 Targets = Literal["fakes", "reals", "all"]
 
-DEFAULT_BUDGET: Final = 16
 
-
-class AdaptiveSettings(BaseModel):
-    """What the attacker may do for each face."""
+class SearchConfig(BaseModel):
+    """The budget of the attacker for each face, and how it is spent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     budget: int = Field(
-        default=DEFAULT_BUDGET,
+        default=16,
         ge=2,
-        description="Queries to the detector per face; the one about the original counts, too",
+        description="Queries per face; the one about the original counts, too.",
     )
     stop_at_success: bool = Field(
         default=False,
-        description="Whether the first attack that turns the verdict is taken, instead of the one "
-        "that moves the score furthest within the budget",
+        description="Take the first attack that turns the verdict, instead of the one that moves "
+        "the logit furthest within the budget.",
     )
     order: Order = Field(
         default="success",
         description="Which attack is tried first: the one that succeeded most often on earlier "
-        "faces of the same label, the one closest to the original, or the list's first",
+        "faces of the same label, the one closest to the original, or the first --attack.",
     )
     targets: Targets = Field(
         default="all",
-        description="Fakes are attacked to pass as real, real faces to be called fake",
+        description="Which faces are attacked: fakes to pass as real, real ones to be called fake.",
     )
     min_psnr: float = Field(
         default=0.0,
         ge=0.0,
-        description="Attacks that leave a face with less PSNR, in dB, are not tried on it",
+        description="Try nothing that leaves a face with less PSNR, in dB.",
     )
     block: int = Field(
         default=32,
         ge=1,
-        description="How many faces are attacked side by side; what succeeded on them orders the "
-        "attacks on the next ones",
+        description="How many faces are attacked side by side; the successes on them order the "
+        "attacks on the next ones.",
     )
 
 
@@ -62,7 +60,7 @@ class Ranking:
     """Ranks the attacks that are left to a face; under "success" it learns from every try.
 
     Args:
-        order: See `AdaptiveSettings.order`.
+        order: See `SearchConfig.order`.
         psnr: float64 (N, M), PSNR in dB of every face after every attack.
     """
 
@@ -80,7 +78,7 @@ class Ranking:
         Args:
             faces: int64 (n,), numbers of faces.
             labels: int64 (n,), their labels.
-            left: bool (n, M), what has not been tried; at least one attack in each row.
+            left: bool (n, M), the attacks not tried yet; at least one attack in each row.
         """
         numbers = np.broadcast_to(np.arange(left.shape[1]), left.shape)
         keys: list[NDArray[np.generic]] = [numbers]
@@ -111,12 +109,12 @@ ORIGINAL: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What came of the search, for each of N faces.
+    """The outcome of the search, for each of N faces.
 
     Attributes:
-        targeted: bool (N,), which faces were to be attacked.
-        mistaken: bool (N,), targeted faces that the detector misjudges without any attack; they
-            are left as they are, after one query.
+        targeted: bool (N,), which faces are attacked.
+        mistaken: bool (N,), targeted faces that the detector misclassifies without any attack; they
+            stay unchanged, after one query.
         succeeded: bool (N,), whose verdict was right and is wrong now.
         queries: int64 (N,), how often the detector was asked about each face, the question about
             the original being the first; 0 for faces that are no target.
@@ -141,7 +139,7 @@ class Search:
 
     @property
     def attackable(self) -> Flags:
-        """Targets that the detector judges right before the attack, bool (N,)."""
+        """Targets that the detector classifies right before the attack, bool (N,)."""
         return self.targeted & ~self.mistaken
 
 
@@ -158,10 +156,10 @@ def search(
     ask: Ask,
     *,
     threshold: float,
-    settings: AdaptiveSettings,
+    config: SearchConfig,
     advance: Callable[[int], None] = lambda _count: None,
 ) -> Search:
-    """Finds for each face the attack that moves the score furthest to the wrong side.
+    """Finds for each face the attack that moves the logit furthest to the wrong side.
 
     Of attacks with one score the winner is the one with the higher PSNR. The original stays
     where nothing moves the score the attacker's way.
@@ -171,14 +169,14 @@ def search(
         psnr: (N, M), PSNR in dB of every face after every attack.
         ask: Asks the detector; each (face, attack) at most once.
         threshold: A score above it is the verdict "fake".
-        settings: Budget, order and the rest.
+        config: Budget, order and the rest.
         advance: Gets the number of targets that were finished.
     """
-    state = _State(np.asarray(labels, np.int64), np.asarray(psnr, np.float64), threshold, settings)
-    targets = np.flatnonzero(targets_of(labels, settings.targets))
-    for start in range(0, len(targets), settings.block):
-        block = targets[start : start + settings.block]
-        state.look(block, ask)
+    state = _State(np.asarray(labels, np.int64), np.asarray(psnr, np.float64), threshold, config)
+    targets = np.flatnonzero(targets_of(labels, config.targets))
+    for start in range(0, len(targets), config.block):
+        block = targets[start : start + config.block]
+        state.query_originals(block, ask)
         while len(pending := state.pending(block)):
             state.attack(pending, ask)
         advance(len(block))
@@ -186,18 +184,18 @@ def search(
 
 
 class _State:
-    """What the attacker knows so far."""
+    """The attacker's knowledge so far."""
 
     def __init__(
-        self, labels: Integers, psnr: Floats, threshold: float, settings: AdaptiveSettings
+        self, labels: Integers, psnr: Floats, threshold: float, config: SearchConfig
     ) -> None:
         count, attacks = psnr.shape
         self._labels = labels
         self._psnr = psnr
         self._threshold = np.float32(threshold)
-        self._settings = settings
-        self._ranking = Ranking(settings.order, psnr)
-        self._allowed = psnr >= settings.min_psnr
+        self._config = config
+        self._ranking = Ranking(config.order, psnr)
+        self._allowed = psnr >= config.min_psnr
         self._queries = np.zeros(count, dtype=np.int64)
         self._success_at = np.zeros(count, dtype=np.int64)
         self._winner = np.full(count, ORIGINAL, dtype=np.int64)
@@ -207,18 +205,18 @@ class _State:
         self._tried = np.zeros((count, attacks), dtype=np.bool_)
         self._turned = np.zeros((count, attacks), dtype=np.bool_)
 
-    def look(self, faces: Integers, ask: Ask) -> None:
-        """Asks about the originals."""
+    def query_originals(self, faces: Integers, ask: Ask) -> None:
+        """Queries the originals."""
         scores = ask(faces, np.full_like(faces, ORIGINAL))
         self._before[faces] = self._after[faces] = scores
         self._queries[faces] = 1
 
     def pending(self, faces: Integers) -> Integers:
-        """Returns those of `faces` on which there is something to try, and the budget for it."""
+        """Returns those of `faces` on which there is an attack left to try, and budget for it."""
         going = ~self._is_wrong(faces, self._before[faces])
-        going &= self._queries[faces] < self._settings.budget
+        going &= self._queries[faces] < self._config.budget
         going &= self._left(faces).any(axis=1)
-        if self._settings.stop_at_success:
+        if self._config.stop_at_success:
             going &= self._success_at[faces] == 0
         return faces[going]
 
@@ -263,7 +261,7 @@ class _State:
         return wrong
 
     def _crown(self, faces: Integers, attacks: Integers, scores: Scores) -> None:
-        """Lets a try take the winner's place if it scores better, or as well and looks better."""
+        """Lets a try replace the winner if its logit is better, or equal with a higher PSNR."""
         pull = np.where(self._labels[faces] == 1, np.float32(-1), np.float32(1))
         gain = pull * (scores - self._after[faces])
         psnr = self._psnr[faces, attacks]

@@ -33,7 +33,7 @@ _LONG: Final = 30
 def markdown(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
     """Returns what happened and the tables in GitHub's Markdown."""
     told = [f"# {escape_markdown(title)}", *map(escape_markdown, sentences)]
-    return "\n\n".join([*told, *(_markdown(table) for table in tables)])
+    return "\n\n".join([*told, *(markdown_table(table) for table in tables)])
 
 
 def latex(tables: Sequence[Table]) -> str:
@@ -51,7 +51,8 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", " ".join(text.split()))
 
 
-def _markdown(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """Returns one table in Markdown."""
     lines = [f"**{escape_markdown(table.caption)}**", ""]
     lines.append(_markdown_row(table.head))
     lines.append("|" + "|".join([":--"] + ["--:"] * (len(table.head) - 1)) + "|")
@@ -65,7 +66,7 @@ def _markdown_row(fields: Sequence[str]) -> str:
 
 
 def _latex(table: Table) -> str:
-    columns = "l" * _text_columns(table) + "r" * (len(table.head) - _text_columns(table))
+    columns = "l" * table.words + "r" * (len(table.head) - table.words)
     head = _latex_row([Entry(text) for text in table.head])
     body = [_latex_row(row) for row in table.rows]
     caption = escape_latex(re.sub(r"^Table \d+\. ", "", table.caption))
@@ -109,8 +110,3 @@ def _latex(table: Table) -> str:
 
 def _latex_row(row: Sequence[Entry]) -> str:
     return " & ".join(escape_latex(str(entry)) for entry in row) + r" \\"
-
-
-def _text_columns(table: Table) -> int:
-    """The columns of words, which stand on the left; those of figures follow."""
-    return 1 + sum(text in ("Defence", "Against") for text in table.head)

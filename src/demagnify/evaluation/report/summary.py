@@ -56,7 +56,7 @@ def recovery_table(result: EvaluationResult) -> Table | None:
     return Table(
         name="recovered",
         caption=f"Recovered share of the damage in %, {population(result, focus.split)}.",
-        head=("Defence", *map(condition_name, conditions), "Clean change (points)"),
+        head=("Method", *map(condition_name, conditions), "Clean change (points)"),
         rows=tuple(rows),
         notes=(
             "Recovered: gain under attack divided by the damage, in balanced accuracy; 100 % means "
@@ -89,7 +89,7 @@ def alarm_table(result: EvaluationResult) -> Table | None:
         name="alarms",
         caption="False alarms: FPR in points above that of no defence on clean faces, "
         f"{population(result, focus.split)}.",
-        head=("Defence", "clean", *map(condition_name, conditions)),
+        head=("Method", "clean", *map(condition_name, conditions)),
         rows=tuple(rows),
     )
 
@@ -121,7 +121,7 @@ def summary_table(result: EvaluationResult) -> Table:
         name for name in conditions_of(result, focus.split) if name not in (CLEAN, ADAPTIVE)
     ]
     head = [
-        "Defence",
+        "Method",
         "Clean",
         f"Mean of {count(len(focus.conditions), _what(focus))}",
         "Worst attack",
@@ -243,7 +243,7 @@ def abstention_table(result: EvaluationResult) -> Table | None:
         caption=f"Abstention, in %, {population(result, focus.split)}.",
         head=(
             "Attack",
-            "Defence",
+            "Method",
             "Verdicts given",
             "Of these wrong",
             "Of the rejected wrong",
@@ -270,6 +270,7 @@ def abstention_table(result: EvaluationResult) -> Table | None:
             "Every other table counts the verdict that would have been given.",
             "AURC: the mean share of wrong verdicts over all coverages; lower is better.",
         ),
+        words=2,
     )
 
 

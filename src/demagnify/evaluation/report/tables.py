@@ -63,6 +63,7 @@ class Table:
         head: The columns' headings; the first is that of the rows' headings.
         rows: The rows; the first entry of each is its heading.
         notes: What must be known to read it.
+        words: How many of the first columns are words, which stand on the left.
     """
 
     name: str
@@ -70,6 +71,30 @@ class Table:
     head: tuple[str, ...]
     rows: tuple[tuple[Entry, ...], ...]
     notes: tuple[str, ...] = field(default=())
+    words: int = 1
+
+
+def fit_width(table: Table, width: int) -> Table:
+    """Returns a table that fits into `width` characters without cutting a name.
+
+    A table that is too wide becomes a long one: a line for each of its fields.
+    """
+    fields = zip(table.head, *([str(entry) for entry in row] for row in table.rows), strict=True)
+    needed = sum(max(_widest(text) for text in column) + 2 for column in fields)
+    if needed <= width:
+        return table
+    rows = [
+        (row[0] if number == 0 else Entry(""), Entry(name), Entry(str(entry)))
+        for row in table.rows
+        for number, (name, entry) in enumerate(zip(table.head[1:], row[1:], strict=True))
+    ]
+    head = (table.head[0], "", "")
+    return Table(table.name, table.caption, head, tuple(rows), table.notes, words=2)
+
+
+def _widest(text: str) -> int:
+    """The longest word; a value and its interval stand below each other."""
+    return max((len(word) for word in text.replace(" to ", "_to_").split()), default=0)
 
 
 def rate(figure: Estimate) -> Entry:
@@ -236,7 +261,7 @@ def paired_table(result: EvaluationResult) -> Table | None:
         caption=f"The same faces under two methods: {population(result, focus.split)}.",
         head=(
             "Attack",
-            "Defence",
+            "Method",
             "Against",
             "Gain (points)",
             "Mended",
@@ -263,6 +288,7 @@ def paired_table(result: EvaluationResult) -> Table | None:
             "same p after Holm's correction for all comparisons of the defence on this split, "
             "those with every other baseline among them.",
         ),
+        words=3,
     )
 
 
@@ -276,7 +302,7 @@ def _grid_table(result: EvaluationResult, split: str) -> Table:
     return Table(
         name=f"grid-{split}",
         caption=f"All figures in %, {population(result, split)}.",
-        head=("Attack", "Defence", *(SHORT[name] for name in METRICS if name in measured)),
+        head=("Attack", "Method", *(SHORT[name] for name in METRICS if name in measured)),
         rows=tuple(
             (
                 Entry(condition_name(cell.condition)),
@@ -286,6 +312,7 @@ def _grid_table(result: EvaluationResult, split: str) -> Table:
             for cell in result.cells
             if cell.split == split
         ),
+        words=2,
     )
 
 
