@@ -27,7 +27,7 @@ def main() -> None:
         episodes = "60" if quick else most
         options = ("--detector", detector, "--loop-episodes", episodes)
         _python("paper_loop.py", sample, f"paper-loop-{detector}", *options)
-    _run(str(HERE / "actions.py"), "--data", str(sample))
+    _run(str(HERE / "corrections.py"), "--data", str(sample))
     _run(str(HERE / "learners.py"))
     _run(str(HERE / "training.py"))
     _run(str(HERE / "decoding.py"), "--data", str(sample))

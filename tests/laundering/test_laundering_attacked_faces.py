@@ -14,7 +14,7 @@ from demagnify.core.errors import BadOutputError, DemagnifyWarning
 from demagnify.data.dataset import FaceDataset
 from demagnify.laundering import attacked_faces as attacked_module
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.transforms import create_attack
+from demagnify.transforms import create
 from demagnify.transforms.base import Identity, Transform
 from demagnify.transforms.resize import Bicubic
 
@@ -102,7 +102,7 @@ def test_other_faces_and_other_attacks_are_cached_apart(faces, tmp_path):
 
 
 def test_a_note_names_the_content(faces, tmp_path):
-    attack = create_attack("bicubic-x2")
+    attack = create("bicubic-x2")
     attacked_faces(faces, attack, cache=tmp_path, batch_size=3)
     (note,) = tmp_path.glob("*.json")
     content = json.loads(note.read_text())

@@ -41,7 +41,7 @@ def test_two_attacks_of_one_name_are_refused(monkeypatch):
     def create(name, **_):
         return from_callable(lambda x: x, 1, name.rpartition("/")[2].removesuffix(".pth"))
 
-    monkeypatch.setattr("demagnify.laundering.conditions.create_attack", create)
+    monkeypatch.setattr("demagnify.laundering.conditions.create", create)
     with pytest.raises(BadConfigError, match="two attacks are called 'net'"):
         create_attacks(["mine/net.pth", "yours/net.pth"])
 

@@ -27,7 +27,7 @@ class Residual(StateEncoder):
     Models for Steganalysis of Digital Images", IEEE TIFS 2012. Of each residual the correlations
     with the right and the lower neighbour are taken. Resampling and super-resolution networks
     predict a pixel from its neighbours, which these show; how strong the noise is cancels out, so
-    that few images teach what holds for other networks too (docs/actions.md has the figures).
+    that few images teach what holds for other networks too (docs/corrections.md has the figures).
     """
 
     family = "residual"

@@ -1,10 +1,10 @@
-"""What actions and states cost, and how fast reward tables are filled, against the detector.
+"""Measures the time of corrections, states and logit tables as shares of the detector's.
 
-In each round the detector, every action and every state go over the same faces in turns, so that a
-busy machine slows all alike; of the rounds' ratios the median counts. A reward table is filled
+In each round the detector, every correction and every state process the same faces in turns, so that
+a busy machine slows all alike; the median of the rounds' ratios counts. A logit table is filled
 beside as many bare detector passes. Example:
 
-    python benchmarks/actions.py --data FOLDER --detector light
+    python benchmarks/corrections.py --data FOLDER --detector light
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def main() -> None:
     manifest = Manifest.load(options.data)
     detector = detectors.load_detector(options.detector, device=options.device)
     faces = FaceDataset.open(manifest[: options.faces], size=options.size)
-    actions = TransformSet.create(options.actions)
-    changing = {action.name: action for action in actions if not action.is_identity}
+    corrections = TransformSet.create(options.corrections)
+    changing = {one.name: one for one in corrections if not one.is_identity}
     encoders = {name: states.create(name) for name in options.states}
     report: dict[str, Any] = {
         "detector": options.detector,
@@ -52,7 +52,7 @@ def main() -> None:
         "versions": describe_versions().model_dump(),
     }
     print(f"{len(faces)} faces; cost of one pass of the detector {options.detector!r}: 1")
-    report["actions"] = _printed("action", _ratios(detector, faces, changing, options))
+    report["corrections"] = _printed("correction", _ratios(detector, faces, changing, options))
     report["states"] = _printed("state", _ratios(detector, faces, encoders, options))
     report["fill"] = _fill_ratio(detector, faces, TransformSet.create(options.fill), options)
     print(f"filling a table: {report['fill']}")
@@ -65,8 +65,10 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a manifest")
     parser.add_argument("--detector", default="light", help="a folder or a shipped name")
-    parser.add_argument("--actions", nargs="+", default=list(CORRECTIONS), help="leave first")
-    parser.add_argument("--fill", nargs="+", default=FILLED, help="actions of the reward table")
+    parser.add_argument(
+        "--corrections", nargs="+", default=list(CORRECTIONS), help="identity first"
+    )
+    parser.add_argument("--fill", nargs="+", default=FILLED, help="corrections of the logit table")
     parser.add_argument("--states", nargs="*", default=cheap)
     parser.add_argument("--size", type=int, default=224, help="side of the faces in pixels")
     parser.add_argument("--faces", type=int, default=128, help="how many faces")
@@ -108,7 +110,7 @@ def _ratios(
 
 
 def _fill_ratio(
-    detector: Detector, faces: FaceDataset, actions: TransformSet, options: argparse.Namespace
+    detector: Detector, faces: FaceDataset, corrections: TransformSet, options: argparse.Namespace
 ) -> dict[str, float]:
     """Returns how much longer filling a table takes than its bare detector passes.
 
@@ -116,19 +118,19 @@ def _fill_ratio(
     half after it.
     """
     parts = [faces.subset(rows) for rows in _split(len(faces), options.batch_size)]
-    asked = int((~actions.identity).sum()) + 1
+    passes = int((~corrections.identity).sum()) + 1
     ratios = []
     for _ in range(options.rounds):
         filling = bare = 0.0
         for part in parts:
-            table = LogitTable(part, detector, actions, batch_size=options.batch_size)
+            table = LogitTable(part, detector, corrections, batch_size=options.batch_size)
             images = part.batch(range(len(part)))
-            before, after = asked // 2, asked - asked // 2
+            before, after = passes // 2, passes - passes // 2
             bare += _seconds(partial(_passes, detector, images, before), options)
             filling += _seconds(table.fill, options)
             bare += _seconds(partial(_passes, detector, images, after), options)
         ratios.append(filling / bare)
-    return {"actions": len(actions), "passes": asked, "ratio": median(ratios)}
+    return {"corrections": len(corrections), "passes": passes, "ratio": median(ratios)}
 
 
 def _split(count: int, size: int) -> Sequence[range]:
@@ -142,7 +144,7 @@ def _passes(detector: Detector, images: torch.Tensor, count: int) -> None:
 
 def _printed(kind: str, figures: dict[str, float]) -> dict[str, float]:
     for name, ratio in figures.items():
-        print(f"{kind:7s} {name:24s} {ratio:7.3f}", flush=True)
+        print(f"{kind:10s} {name:24s} {ratio:7.3f}", flush=True)
     return figures
 
 
