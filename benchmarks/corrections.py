@@ -1,8 +1,8 @@
 """Measures the time of corrections, states and logit tables as shares of the detector's.
 
 In each round the detector, every correction and every state process the same faces in turns, so
-that a busy machine slows all alike; the median of the rounds' ratios counts. A logit table is filled
-beside as many bare detector passes. Example:
+that a busy machine slows all alike; the median of the rounds' ratios counts. A logit table is
+filled beside as many bare detector passes. Example:
 
     python benchmarks/corrections.py --data FOLDER --detector light
 """
