@@ -211,13 +211,13 @@ def test_what_could_not_be_read_cannot_be_drawn(tmp_path):
 def test_an_abstention_is_unsure_and_gives_its_uncertainty(paths):
     bare = undefended(wrap(Redness(), name="redness"))
     bare.input_size = SIZE
-    told = [
+    before_abstaining = [
         face
         for photo in detect(paths, defense=bare, finder=CountingFinder())
         for face in photo.faces
     ]
-    middle = float(np.median([abs(face.logit) for face in told]))
-    policy = AbstainingPolicy(FixedPolicy(0), doubt="margin", actions=1, slope=1.0)
+    middle = float(np.median([abs(face.logit) for face in before_abstaining]))
+    policy = AbstainingPolicy(FixedPolicy(0), measure="margin", actions=1, slope=1.0)
     policy.limit = 1 / (1 + math.exp(middle))
     bare.policy = policy
     again = [
@@ -225,9 +225,12 @@ def test_an_abstention_is_unsure_and_gives_its_uncertainty(paths):
         for photo in detect(paths, defense=bare, finder=CountingFinder())
         for face in photo.faces
     ]
-    assert {face.verdict for face in told} == {"real", "fake"}
-    assert all(face.uncertainty is None and "uncertainty" not in face.to_json() for face in told)
-    for before, face in zip(told, again, strict=True):
+    assert {face.verdict for face in before_abstaining} == {"real", "fake"}
+    assert all(
+        face.uncertainty is None and "uncertainty" not in face.to_json()
+        for face in before_abstaining
+    )
+    for before, face in zip(before_abstaining, again, strict=True):
         expected = "unsure" if abs(before.logit) < middle else before.verdict
         assert face.verdict == expected
         assert face.uncertainty == pytest.approx(1 / (1 + math.exp(abs(before.logit))), abs=1e-5)

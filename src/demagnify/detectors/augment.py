@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
 import cv2
@@ -14,6 +12,7 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
 from demagnify.core.rng import generator
+from demagnify.transforms.kernels import threads
 
 _CHANCE: Final = {
     "flip": 0.5,
@@ -82,7 +81,6 @@ class Augmentation:
         self.count = count
         self._epoch = -1
         self._draws: Draws = np.empty((0, len(_COLUMN)))
-        self._coders = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="jpeg")
 
     def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
         """Returns augmented copies.
@@ -126,7 +124,7 @@ class Augmentation:
         where = torch.from_numpy(rows).to(images.device)
         # OpenCV's channels are blue, green, red.
         pixels = images[where].flip(1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        coded = torch.from_numpy(np.stack(list(self._coders.map(_code, pixels, qualities))))
+        coded = torch.from_numpy(np.stack(list(threads().map(_code, pixels, qualities))))
         images[where] = coded.permute(0, 3, 1, 2).flip(1).to(images.device)
         return images
 

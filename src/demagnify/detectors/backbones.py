@@ -47,13 +47,13 @@ def timm_name(backbone: str) -> str:
 
 
 def pretrained_config(name: str) -> dict[str, Any]:
-    """Returns what timm knows about the weights of a network: scaling and source."""
+    """Returns timm's record of the weights of a network: scaling and source."""
     config = timm.get_pretrained_cfg(name)
     return asdict(config) if config else {}
 
 
 def preprocessing(name: str) -> dict[str, Any]:
-    """Returns what timm does to images before a network, in the words of `Preprocessing`."""
+    """Returns timm's preprocessing for a network, as settings of `Preprocessing`."""
     config: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
         {}, pretrained_cfg=pretrained_config(name)
     )
@@ -69,7 +69,7 @@ def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.
     Args:
         name: timm's name, see `timm_name`.
         input_size: Side of its input in pixels.
-        outputs: How many numbers it gives for each image.
+        outputs: The number of outputs for each image.
         seed: Of the random weights.
 
     Raises:

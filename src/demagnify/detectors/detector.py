@@ -28,20 +28,20 @@ KIND: Final = "detector"
 
 
 class About(BaseModel):
-    """What a card says about a detector, beside how it was made."""
+    """The part of a card from which a detector is built again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(description="What to call it in tables")
+    name: str = Field(description="Its name in tables")
     backbone: str = Field(description="timm's name of the network")
     input_size: int = Field(ge=0, description="Side of its input in pixels")
     mean: tuple[float, float, float] = Field(description="Mean per channel in [0, 1]")
     std: tuple[float, float, float] = Field(description="Spread per channel in [0, 1]")
     threshold: float = Field(allow_inf_nan=False, description="A logit above it means fake")
-    interpolation: Interpolation = Field(default="bicubic", description="When resizing")
+    interpolation: Interpolation = Field(default="bicubic", description="How images are resized")
     crop_pct: float = Field(default=1.0, gt=0, le=1, description="Share of a side that is kept")
     crop_mode: CropMode = Field(default="squash", description="Whether proportions may change")
-    head: Head = Field(default=Head(), description="What the network gives")
+    head: Head = Field(default=Head(), description="The meaning of the network's outputs")
 
 
 class Detector(nn.Module):
@@ -50,21 +50,21 @@ class Detector(nn.Module):
     Args:
         network: A timm network with as many outputs as its head has; it gets float images
             (N, 3, S, S), scaled by `mean` and `std`.
-        name: What to call it in tables.
+        name: Its name in tables.
         backbone: timm's name of the network, from which `Detector.load` builds it again; empty if
             it is none of timm's.
         input_size: Side S in pixels to which images are resized.
         mean: Mean per channel in [0, 1], taken off.
         std: Spread per channel in [0, 1], divided by.
         threshold: A logit above it means fake.
-        precision: In what the network computes; see `demagnify.core.devices`.
+        precision: Precision of the network; see `demagnify.core.devices`.
         interpolation: How images of another size are resized.
-        crop_pct: What share of a resized side the network sees; see `Resizing`.
+        crop_pct: The share of a resized side that the network gets; see `Resizing`.
         crop_mode: Whether resizing may change proportions; see `Resizing`.
-        head: What the network's outputs mean; one logit if None.
+        head: The meaning of the network's outputs; one logit if None.
 
     Attributes:
-        card: How it was made and what it reaches; empty until it was trained or loaded.
+        card: How it was made and how well it does; empty until it was trained or loaded.
         source: Where `load_detector` found it, if `save` cannot write it.
 
     Shape:
@@ -106,7 +106,7 @@ class Detector(nn.Module):
         head: Head | None = None,
     ) -> None:
         super().__init__()
-        # A user's own network may look at the layout, as `view` does; timm's do not.
+        # A user's network may depend on the memory layout, as `view` does; timm's do not.
         self.network = network.to(memory_format=torch.channels_last) if backbone else network
         self.name = name
         self.backbone = backbone
@@ -151,7 +151,7 @@ class Detector(nn.Module):
         """Prepares a checked batch on the detector's device and runs the network.
 
         Returns:
-            What the network says, for the head to turn into logits.
+            The network's outputs, which the head turns into logits.
         """
         network: Any = self.network
         batch = self.prepare(images)
@@ -179,7 +179,7 @@ class Detector(nn.Module):
         return check_finite(batched_logits(self, images, batch_size=batch_size), self.name)
 
     def fingerprint(self) -> str:
-        """Returns a SHA-256 over all that its logits depend on; the threshold is not."""
+        """Returns a SHA-256 over everything that its logits depend on, without the threshold."""
         digest = hashlib.sha256()
         device = self.device or torch.device("cpu")
         # What was added to cards later is left out where it has no effect: old tables stay good.
@@ -195,8 +195,8 @@ class Detector(nn.Module):
         """Writes the detector as an artifact; see `demagnify.core.artifacts`.
 
         Args:
-            folder: Where it shall stand; what stood there is replaced.
-            card: How it was made and what it reaches, beside what `load` needs.
+            folder: The folder to write; an old one is replaced.
+            card: How it was made and how well it does.
             half: Whether to store matrices and filters as float16, at half the size. Vectors,
                 such as BatchNorm's statistics, stay float32: they may leave float16's range.
 
@@ -209,7 +209,7 @@ class Detector(nn.Module):
         artifacts.save(folder, KIND, tensors, {**card, "detector": self.about().model_dump()})
 
     def about(self) -> About:
-        """Returns what, beside the weights, `load` needs to build the detector again."""
+        """Returns everything but the weights that `load` needs to build the detector again."""
         return About(
             name=self.name,
             backbone=self.backbone,
@@ -223,7 +223,7 @@ class Detector(nn.Module):
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "auto", precision: Precision = "auto") -> Detector:
-        """Reads a detector as `save` wrote it, in float32, ready to judge.
+        """Reads a detector as `save` wrote it, in float32, in evaluation mode.
 
         Raises:
             BadArtifactError: If it is missing, damaged, no detector, or of an unknown backbone.
@@ -261,7 +261,7 @@ class TwoLogits(nn.Module):
         >>> model(torch.rand(4, 3, 32, 32)).shape
         torch.Size([4, 2])
 
-        With foolbox, `foolbox.PyTorchModel(model, bounds=(0, 1))` is what its attacks take.
+        foolbox attacks `foolbox.PyTorchModel(model, bounds=(0, 1))`.
     """
 
     def __init__(self, detector: nn.Module) -> None:
@@ -291,7 +291,7 @@ def batched_logits(
             check_batch(images, floats=True)
             parts += [detector(part).cpu() for part in torch.split(images, batch_size)]
         else:
-            with progress.bar("judging faces", len(images)) as advance:
+            with progress.bar("classifying faces", len(images)) as advance:
                 for indices, part in images.batches(batch_size):
                     parts.append(detector(part).cpu())
                     advance(len(indices))
@@ -310,7 +310,7 @@ def check_finite(logits: torch.Tensor, name: str) -> torch.Tensor:
         raise BadConfigError(
             f"the detector {name!r} gave {bad} of {logits.numel()} logits that are no finite "
             "number",
-            hint="look at its weights and preprocessing, or compute in float32",
+            hint="check its weights and preprocessing, or compute in float32",
         )
     return logits
 

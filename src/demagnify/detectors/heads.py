@@ -1,4 +1,4 @@
-"""What a network's answer means: every kind of head turned into one logit, higher meaning fake.
+"""The meaning of a network's outputs: every kind of head gives one logit, and higher means fake.
 
 | head | the network gives | logit |
 |---|---|---|
@@ -10,8 +10,8 @@
 | `two-probability` | both probabilities, which add up to 1 | log(fake / real) |
 
 A softmax over (real, fake) gives fake the probability sigmoid(fake - real), so that all of them
-order images alike and 0 is always "as likely as not". Of two outputs nobody can guess which one is
-fake: `fake_index` or the outputs' names say it.
+order images alike and 0 always means a probability of one half. `fake_index` or the outputs' names
+tell which of two outputs is fake; it cannot be guessed.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ _PROBABILITIES: Final = ("probability", "probability-real", "two-probability")
 _REVERSED: Final = ("logit-real", "probability-real")
 
 _TOLERANCE: Final = 1e-3
-"""How far half precision may push a probability out of [0, 1]."""
+"""How far half precision may move a probability out of [0, 1]."""
 _SUM_TOLERANCE: Final = 0.02
 
 _ENOUGH_SCORES: Final = 8
 
 _LEAST: Final = 2.0**-150
 _MOST: Final = 1.0 - 2.0**-25
-"""Where probabilities 0 and 1 are put: half-way to the next float32, so that order is kept."""
+"""Probabilities 0 and 1 become these, half-way to the next float32, so that order is kept."""
 
 
 class Head(BaseModel):
@@ -54,7 +54,7 @@ class Head(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: HeadName = Field(default="logit", description="What the network gives")
+    name: HeadName = Field(default="logit", description="The kind of outputs")
     fake_index: Literal[0, 1] | None = Field(
         default=None, description="Which of two outputs is fake"
     )
@@ -81,12 +81,12 @@ class Head(BaseModel):
         Probabilities of exactly 0 and 1 become finite logits beyond those of all others.
 
         Args:
-            output: What the network gave: (count,), (count, 1) or (count, 2).
-            count: How many images it was asked about.
+            output: The outputs of the network: (count,), (count, 1) or (count, 2).
+            count: The number of images.
             detector: The detector's name, for messages.
 
         Raises:
-            BadConfigError: If that is not what this head gives.
+            BadConfigError: If the outputs do not fit this head.
         """
         columns = self._columns(output, count, detector).float()
         if self.is_probability:
@@ -202,10 +202,10 @@ def two_names(names: object) -> tuple[str, str] | None:
 
 
 class ProbabilitySuspicion(NamedTuple):
-    """What was seen of scores that may be probabilities though a head says logits.
+    """Statistics of scores that may be probabilities though the head is one of logits.
 
     Attributes:
-        seen: How many scores there were, all of them between 0 and 1.
+        seen: The number of scores, all of them between 0 and 1.
         low: The lowest of them.
         high: The highest of them.
     """
@@ -216,11 +216,11 @@ class ProbabilitySuspicion(NamedTuple):
 
     @property
     def confirmed(self) -> bool:
-        """Whether there were enough scores, and different ones."""
+        """Whether enough scores were seen, and different ones."""
         return self.seen >= _ENOUGH_SCORES and self.low < self.high
 
     def extended(self, scores: torch.Tensor) -> ProbabilitySuspicion | None:
-        """Returns what is known with further scores; None once one is no probability."""
+        """Returns the statistics with further scores; None once one is no probability."""
         low = min(self.low, scores.min().item())
         high = max(self.high, scores.max().item())
         if low < 0.0 or high > 1.0:

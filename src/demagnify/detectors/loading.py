@@ -62,16 +62,16 @@ class Loader(ABC):
     def recognizes(self, source: str) -> bool:  # noqa: ARG002  for subclasses
         """Whether a line without a kind before it is one of this kind.
 
-        At most one loader may say so of any line.
+        At most one loader may recognize any line.
         """
         return False
 
     def beside(self, source: str) -> dict[str, object]:  # noqa: ARG002  for subclasses
-        """Returns options that are written beside the source; others overrule them."""
+        """Returns options from a file beside the source; options of the line win."""
         return {}
 
     def locate(self, source: str) -> str | None:  # noqa: ARG002  for subclasses
-        """Returns the name under which a card can find it; None if that is as it was written."""
+        """Returns the name for the card of a defence; None for the line as it was written."""
         return None
 
     @abstractmethod
@@ -79,10 +79,10 @@ class Loader(ABC):
         """Loads a detector, in evaluation mode.
 
         Args:
-            source: What stands before the options, without `KIND:`.
-            options: What was said about it; `Options.allow` refuses those without effect.
+            source: The line without `KIND:` and options.
+            options: Its options; `Options.allow` refuses those without effect.
             device: "auto", "cpu", "cuda".
-            precision: In what its network computes; see `demagnify.core.devices`.
+            precision: Precision of its network; see `demagnify.core.devices`.
         """
 
 
@@ -104,13 +104,13 @@ def create(
 
     Args:
         backbone: "light", "resnet50", or the name of any timm network.
-        weights: What to start from: None for random weights, "imagenet" for the published ones,
-            or a .safetensors or .pth file. Weights for another number of classes lose their last
-            layer.
+        weights: The weights to start from: None for random weights, "imagenet" for the published
+            ones, or a .safetensors or .pth file. Weights for another number of classes lose
+            their last layer.
         input_size: Side of its input in pixels; images of other sizes are resized as timm does it
-            for this network, but whole: faces are cut out already. None for timm's own size.
+            for this network, but not cropped: faces are crops already. None for timm's own size.
         device: "auto", "cpu", "cuda".
-        precision: In what it computes; see `demagnify.core.devices`.
+        precision: Precision of the network; see `demagnify.core.devices`.
         seed: Of the random weights.
 
     Raises:
@@ -165,11 +165,11 @@ def load_detector(
             called so: write "./light", or give a `Path`, for that;
             an ONNX file, and the JSON file of options beside it;
             "timm:NAME@weights=FILE", a timm network with a checkpoint;
-            "package.module:name", a function, a module, or what makes one; its code is run;
+            "package.module:name", a function, a module, or a maker of one; its code is run;
             a JSON file with the key "detector" and options;
             "KIND:..." for a plug-in's kind.
         device: "auto", "cpu", "cuda".
-        precision: In what a timm network computes; files and code know that themselves.
+        precision: Precision of a timm network; files and code have their own.
         options: The same options once more, as Python values; they win.
 
     Raises:
@@ -184,12 +184,12 @@ def load_detector(
         >>> detector.logits(torch.zeros(2, 3, 224, 224, dtype=torch.uint8)).shape
         torch.Size([2])
     """
-    where, told = _read(source)
+    where, given = _read(source)
     if where.endswith(".json") and Path(where).is_file():
         where, before = read_detector_file(Path(where))
-        told = {**before, **told}
+        given = {**before, **given}
     loader, rest = _find(where)
-    chosen = check({**loader.beside(rest), **told, **options}, where)
+    chosen = check({**loader.beside(rest), **given, **options}, where)
     return _load(where, chosen, device, precision)
 
 
@@ -200,13 +200,13 @@ def load_recorded(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> Detector:
-    """Loads the detector that the card of a defence names, and sees that it is still the same.
+    """Loads the detector that the card of a defence names, and checks that it is the same.
 
     Args:
-        content: What `Source.record` wrote into the card.
+        content: The record that `Source.record` wrote into the card.
         folder: Where the card stands.
         device: "auto", "cpu", "cuda".
-        precision: In what a timm network computes.
+        precision: Precision of a timm network.
 
     Raises:
         BadArtifactError: If it is not there any more, or has changed.
@@ -224,7 +224,7 @@ def load_recorded(
 
 
 def is_detector(source: str | Path) -> bool:
-    """Whether `load_detector` would know what is meant, be it there or not."""
+    """Whether a line names a detector, be it there or not."""
     where, _ = _read(source)
     return Path(where).exists() or _kind_of(where) is not None
 
@@ -237,7 +237,7 @@ def _read(source: str | Path) -> tuple[str, dict[str, object]]:
 
 
 def _kind_of(where: str) -> tuple[str, str] | None:
-    """Returns the kind of a line, and what stands after `KIND:`."""
+    """Returns the kind of a line, and the line without `KIND:`."""
     kind, colon, rest = where.partition(":")
     if colon and kind in LOADERS and not Path(where).exists():
         return kind, rest
@@ -245,7 +245,7 @@ def _kind_of(where: str) -> tuple[str, str] | None:
 
 
 def _find(where: str) -> tuple[Loader, str]:
-    """Returns the loader of a line, and what it gets of it."""
+    """Returns the loader of a line, and the line without `KIND:`."""
     found = _kind_of(where)
     if found:
         return LOADERS.get(found[0])(), found[1]

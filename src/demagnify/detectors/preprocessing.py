@@ -1,4 +1,4 @@
-"""From an image batch to what a network wants: its size, its order of channels, its numbers."""
+"""From an image batch to the input of a network: size, order of channels, scaling."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def to_whole_levels(batch: torch.Tensor, *, differentiable: bool) -> torch.Tenso
 
 
 class Resizing(BaseModel):
-    """How images get the size that a network wants, as torchvision and timm do it.
+    """Resizing to the input size of a network, as torchvision and timm do it.
 
     The image is brought to `size` / `crop_pct`, and `size` is cut out of its middle: "squash"
     resizes each side by itself, "center" the shorter side and keeps the proportions.
@@ -89,7 +89,7 @@ class Resizing(BaseModel):
         if self.size is None:
             return batch
         height, width = self._scaled(batch.shape[2], batch.shape[3])
-        # Across, then down, each rounded to whole levels: what Pillow does in `images.fit`.
+        # Across, then down, each rounded to whole levels, as Pillow does in `images.fit`.
         for target in ((batch.shape[2], width), (height, width)):
             if batch.shape[2:] != target:
                 batch = F.interpolate(batch, target, mode=self.interpolation, antialias=True)
@@ -100,11 +100,11 @@ class Resizing(BaseModel):
         return batch[:, :, top : top + self.size[0], left : left + self.size[1]].clone()
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
-        """To what an image of (height, width) is brought before its middle is cut out."""
+        """Returns the size to which (height, width) is resized before its middle is cut out."""
         tall, wide = (math.floor(side / self.crop_pct) for side in self.size or (height, width))
         if self.crop_mode == "squash":
             return tall, wide
-        if tall * width >= wide * height:  # the height is what is short
+        if tall * width >= wide * height:  # the height is the shorter side
             return tall, max(wide, int(tall * width / height))
         return max(tall, int(wide * height / width)), wide
 
@@ -120,9 +120,11 @@ class Preprocessing(Resizing):
         tensor(1.)
     """
 
-    channels: Channels = Field(default="rgb", description="In which order the network wants them")
-    range: tuple[float, float] = Field(default=(0.0, 1.0), description="What 0 and 255 become")
-    mean: Triple = Field(default=(0.0, 0.0, 0.0), description="Taken off, per channel")
+    channels: Channels = Field(default="rgb", description="The order that the network expects")
+    range: tuple[float, float] = Field(
+        default=(0.0, 1.0), description="The values that 0 and 255 become"
+    )
+    mean: Triple = Field(default=(0.0, 0.0, 0.0), description="Subtracted, per channel")
     std: Spread = Field(default=(1.0, 1.0, 1.0), description="Divided by, per channel")
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""How a detector is named: where it is, what is said about it, and what a card records of both."""
+"""The name of a detector: where it is, its options, and the record of both in a card."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from demagnify.detectors.preprocessing import (
 
 Layout = Literal["NCHW", "NHWC"]
 
-ANSWER: Final = frozenset({"name", "head", "fake_index", "labels", "threshold"})
-"""Options that say what the answers mean; every detector of a user's own takes them."""
+MEANING: Final = frozenset({"name", "head", "fake_index", "labels", "threshold"})
+"""Options about the meaning of outputs; every detector of a user's own takes them."""
 GEOMETRY: Final = frozenset({"input_size", "interpolation", "crop_pct", "crop_mode"})
 SCALING: Final = frozenset({"channels", "range", "mean", "std"})
 
@@ -50,12 +50,14 @@ def _in_order(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
 
 
 class Options(BaseModel):
-    """What a network cannot say of itself."""
+    """The facts about a network that it does not contain."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str | None = Field(default=None, description="What to call it in tables")
-    head: HeadName | None = Field(default=None, description="What it gives; a logit if not set")
+    name: str | None = Field(default=None, description="Its name in tables")
+    head: HeadName | None = Field(
+        default=None, description="The kind of outputs; one logit if not set"
+    )
     fake_index: Literal[0, 1] | None = Field(
         default=None, description="Which of two outputs is fake, from 0"
     )
@@ -75,9 +77,11 @@ class Options(BaseModel):
     interpolation: Interpolation | None = Field(default=None, description="When resizing")
     crop_pct: float | None = Field(default=None, description="Share of a side that is kept")
     crop_mode: CropMode | None = Field(default=None, description="Whether proportions may change")
-    channels: Channels | None = Field(default=None, description="In which order it wants them")
-    range: tuple[float, float] | None = Field(default=None, description="What 0 and 255 become")
-    mean: Triple | None = Field(default=None, description="Taken off after that, per channel")
+    channels: Channels | None = Field(default=None, description="The order that it expects")
+    range: tuple[float, float] | None = Field(
+        default=None, description="The values that 0 and 255 become"
+    )
+    mean: Triple | None = Field(default=None, description="Subtracted after that, per channel")
     std: Spread | None = Field(default=None, description="Divided by, per channel")
     layout: Layout | None = Field(default=None, description="Of an ONNX file that leaves it open")
     threads: int | None = Field(
@@ -116,7 +120,7 @@ class Options(BaseModel):
 
 
 def split(spec: str) -> tuple[str, dict[str, object]]:
-    """Takes the options off a line; a path that exists is never taken apart.
+    """Splits the options from a line; a path that exists is never split.
 
     Raises:
         BadConfigError: If a value is not YAML, or an option comes twice.
@@ -185,15 +189,15 @@ def _finding(error: ValidationError) -> str:
 
 
 class Source(BaseModel):
-    """What `load_detector` was given."""
+    """The line and the options that `load_detector` was given."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     where: str = Field(description="The path of a file, absolute, or package.module:name")
-    options: Options = Field(default=Options(), description="What was said about it")
+    options: Options = Field(default=Options(), description="Its options")
 
     def record(self, folder: Path, fingerprint: str) -> dict[str, Any]:
-        """Returns what a card in `folder` says, as JSON can hold it."""
+        """Returns the record for a card in `folder`, as JSON can hold it."""
         is_file = os.path.isabs(self.where)  # noqa: PTH117  it is a text
         recorded = Recorded(
             source=self,
@@ -214,7 +218,7 @@ class Recorded(BaseModel):
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: Path) -> Recorded:
-        """Reads what `Source.record` wrote.
+        """Reads the record that `Source.record` wrote.
 
         Raises:
             BadArtifactError: If it is not as it should be.

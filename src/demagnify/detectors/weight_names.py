@@ -60,7 +60,7 @@ def rename_lite(
 
     Args:
         tensors: Weights by their original names; unknown names are kept as they are.
-        network: timm's EfficientNet-Lite, which says how many blocks each stage has.
+        network: timm's EfficientNet-Lite; it gives the number of blocks per stage.
     """
     places = [
         f"blocks.{stage}.{block}"
@@ -97,7 +97,7 @@ def is_mobile_sam(tensors: Mapping[str, torch.Tensor]) -> bool:
 def rename_mobile_sam(
     tensors: Mapping[str, torch.Tensor], network: nn.Module
 ) -> dict[str, torch.Tensor]:
-    """Returns the encoder's weights under timm's names, without what segments or classifies.
+    """Returns the encoder's weights under timm's names, without the heads.
 
     Args:
         tensors: All weights by their original names.

@@ -25,7 +25,7 @@ from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make
 from demagnify.detectors.preprocessing import Preprocessing
 
 _NO_SCALING: Final = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-_ANSWER: Final = "return one logit per image, float32 of shape (N,)"
+_EXPECTED: Final = "return one logit per image, float32 of shape (N,)"
 _BOTH: Final = "probabilities that add up to 1, write head=two-probability"
 _EIGHT_BITS: Final = "convert them: (images * 255).round().byte()"
 _NAMES: Final = ("id2label", "class_names", "classes")
@@ -33,16 +33,16 @@ _NAMES: Final = ("id2label", "class_names", "classes")
 
 
 class WrappedDetector(Detector):
-    """A detector of which nothing is known but what it answers; see `wrap`.
+    """A detector around any callable; see `wrap`.
 
     Args:
         function: Maps images to scores.
-        name: What to call it in tables.
+        name: Its name in tables.
         threshold: A logit above it means fake.
-        head: What the scores mean.
-        preprocessing: What happens to an image batch before; None if it goes in as it is.
-        output: Which one to take where the answer is a mapping.
-        identity: What tells whether a function has changed; a module's weights count anyway.
+        head: The meaning of the scores.
+        preprocessing: Applied to an image batch first; None if the callable takes uint8.
+        output: The entry that holds the scores where the callable returns a mapping.
+        identity: A text that changes with a function; a module's weights count anyway.
         differentiable: Whether gradients may reach its images.
     """
 
@@ -79,25 +79,25 @@ class WrappedDetector(Detector):
         self._suspicion: ProbabilitySuspicion | None = ProbabilitySuspicion()
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns what the wrapped callable says about the image batch, before its head."""
+        """Returns the scores of the callable for an image batch, before its head."""
         if images.is_floating_point():
             self._check_takes_floats()
-        # A copy: a function may write into what it gets, and the faces are needed again.
+        # A copy: a function may write into its input, and the faces are needed again.
         batch = images.clone() if self.preprocessing is None else self.preprocessing(images)
-        answer = check_finite(_read(self._ask(batch), self.output, self.name), self.name)
-        if batch.requires_grad and not answer.requires_grad:
+        result = check_finite(_read(self._call(batch), self.output, self.name), self.name)
+        if batch.requires_grad and not result.requires_grad:
             raise ImageContractError(
                 f"the detector {self.name!r} has no gradient to its images", hint=_EIGHT_BITS
             )
         if not self.head.is_probability:
-            self._watch(answer)
-        return answer
+            self._watch(result)
+        return result
 
     def fingerprint(self) -> str:
         """See `Detector.fingerprint`.
 
         Raises:
-            BadConfigError: If it wraps a bare function: nobody can say when that has changed.
+            BadConfigError: If it wraps a bare function, of which no change can be noticed.
         """
         if isinstance(self.network, _Function) and not self.identity:
             raise BadConfigError(
@@ -135,7 +135,7 @@ class WrappedDetector(Detector):
                 hint="give `wrap` a preprocessing, or convert: (images * 255).round().byte()",
             )
 
-    def _ask(self, batch: torch.Tensor) -> object:
+    def _call(self, batch: torch.Tensor) -> object:
         try:
             return self.network(batch)
         except DemagnifyError:
@@ -150,7 +150,7 @@ class WrappedDetector(Detector):
             ) from error
 
     def _watch(self, scores: torch.Tensor) -> None:
-        """Warns once if what should be logits looks like probabilities."""
+        """Warns once if logits look like probabilities."""
         if self._suspicion is None or 0.0 < self.threshold < 1.0 or not scores.numel():
             return
         adds_up = scores.shape[-1:] == (2,) and bool(((scores.sum(dim=-1) - 1).abs() < 1e-3).all())
@@ -196,20 +196,20 @@ def wrap(
             a tensor, an array, a list, an object with `.logits`, or a mapping. A module's
             parameters say on which device it gets its images; a function gets them where they are.
             An attribute `fingerprint`, a text, says when a function has changed.
-        name: What to call it in tables.
+        name: Its name in tables.
         threshold: Above it is fake: a probability of fake where the head gives probabilities,
             else a logit. The middle, 0.5 or 0, if None.
-        head: What the numbers mean, see `demagnify.detectors.heads`; one logit if None.
+        head: The meaning of the numbers, see `demagnify.detectors.heads`; one logit if None.
         fake_index: Which of two outputs is fake.
         labels: The names of two outputs in their order, in place of `fake_index`. A module that
-            has them itself, as those of Hugging Face, need not be told.
-        preprocessing: What happens to an image batch before; None if `function` does all that.
+            has them itself, as those of Hugging Face, needs none.
+        preprocessing: Applied to an image batch first; None if `function` takes uint8.
             With it, float images in [0, 1] are accepted too, with gradients if `function` has
             them.
-        output: Which entry to take where the answer is a mapping.
+        output: The entry that holds the scores where `function` returns a mapping.
 
     Returns:
-        A detector whose every answer is checked: one finite number per image.
+        A detector that checks every output: one finite number per image.
 
     Raises:
         BadConfigError: If it is not known which of two outputs is fake.
@@ -244,45 +244,46 @@ def names_of_outputs(network: object) -> tuple[str, str] | None:
     return None
 
 
-def _read(answer: Any, output: str | None, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
-    """Takes the scores out of what a user's network returned."""
+def _read(result: Any, output: str | None, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
+    """Returns the scores in the output of a user's network."""
     if output is not None:
-        if not isinstance(answer, Mapping) or output not in answer:
-            keys = ", ".join(map(str, answer)) if isinstance(answer, Mapping) else "no mapping"
+        if not isinstance(result, Mapping) or output not in result:
+            keys = ", ".join(map(str, result)) if isinstance(result, Mapping) else "no mapping"
             raise BadConfigError(f"the detector {name!r} gave no output {output!r}: {keys}")
-        answer = answer[output]
-    elif not isinstance(answer, torch.Tensor) and hasattr(answer, "logits"):
-        answer = answer.logits
-    elif isinstance(answer, Mapping | tuple) and len(answer) == 1:
-        (answer,) = answer.values() if isinstance(answer, Mapping) else answer
-    if isinstance(answer, Mapping | tuple):
-        what = answer if isinstance(answer, Mapping) else (type(one).__name__ for one in answer)
+        result = result[output]
+    elif not isinstance(result, torch.Tensor) and hasattr(result, "logits"):
+        result = result.logits
+    elif isinstance(result, Mapping | tuple) and len(result) == 1:
+        (result,) = result.values() if isinstance(result, Mapping) else result
+    if isinstance(result, Mapping | tuple):
+        what = result if isinstance(result, Mapping) else (type(one).__name__ for one in result)
         raise BadConfigError(
             f"the detector {name!r} returned several things: {', '.join(map(str, what))}",
             hint="write output=NAME for the one that holds the scores"
-            if isinstance(answer, Mapping)
+            if isinstance(result, Mapping)
             else "return the one that holds the scores",
         )
-    return _as_tensor(answer, name)
+    return _as_tensor(result, name)
 
 
-def _as_tensor(answer: Any, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
+def _as_tensor(result: Any, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
     """Returns real numbers, given as a tensor, an array or a list, as a tensor."""
-    if isinstance(answer, np.ndarray | list):
+    if isinstance(result, np.ndarray | list):
         try:
-            answer = torch.as_tensor(answer)
+            result = torch.as_tensor(result)
         except (TypeError, ValueError, RuntimeError) as error:
             raise BadConfigError(
-                f"the detector {name!r} returned no numbers: {brief(error)}", hint=_ANSWER
+                f"the detector {name!r} returned no numbers: {brief(error)}", hint=_EXPECTED
             ) from error
-    if not isinstance(answer, torch.Tensor):
+    if not isinstance(result, torch.Tensor):
         raise BadConfigError(
-            f"the detector {name!r} returned a {type(answer).__name__}, not a tensor", hint=_ANSWER
+            f"the detector {name!r} returned a {type(result).__name__}, not a tensor",
+            hint=_EXPECTED,
         )
-    if answer.is_complex() or answer.is_meta or answer.layout is not torch.strided:
+    if result.is_complex() or result.is_meta or result.layout is not torch.strided:
         raise BadConfigError(
-            f"the detector {name!r} returned a tensor of {answer.dtype}, {answer.layout}, on "
-            f"{answer.device}, which is no plain list of scores",
-            hint=_ANSWER,
+            f"the detector {name!r} returned a tensor of {result.dtype}, {result.layout}, on "
+            f"{result.device}, which is no plain list of scores",
+            hint=_EXPECTED,
         )
-    return answer
+    return result

@@ -19,7 +19,7 @@ from demagnify.core.onnx_session import OnnxSession
 from demagnify.detectors.heads import make_head, two_names
 from demagnify.detectors.loading import LOADERS, Loader
 from demagnify.detectors.preprocessing import Preprocessing
-from demagnify.detectors.source import ANSWER, GEOMETRY, SCALING, Layout, Options, read_json
+from demagnify.detectors.source import GEOMETRY, MEANING, SCALING, Layout, Options, read_json
 from demagnify.detectors.wrapped import WrappedDetector
 
 _DTYPES: Final = {
@@ -33,7 +33,7 @@ _LABELS: Final = ("id2label", "names", "class_names", "classes", "labels")
 
 
 class Input(NamedTuple):
-    """What a network takes: name, number type, layout, images at once, height and width.
+    """The input of a network: name, number type, layout, images at once, height and width.
 
     The last three are None where they are free.
     """
@@ -80,7 +80,7 @@ class OnnxDetector(Loader):
 
         Args:
             source: The file.
-            options: What the file cannot say.
+            options: The facts that the file does not contain.
             device: "auto", "cpu", "cuda".
             precision: Ignored: the file fixes it.
 
@@ -90,7 +90,7 @@ class OnnxDetector(Loader):
                 batch.
         """
         path = Path(source).resolve()
-        options.allow(ANSWER | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
+        options.allow(MEANING | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
         file = OnnxFile(
             path,
             device=device,
@@ -123,10 +123,10 @@ class OnnxFile:
         device: "auto", "cpu", "cuda": which of onnxruntime's providers computes.
         layout: Where the channels are, if the file leaves it open.
         output: Which output to read, if there are several.
-        threads: For one answer; as many as torch uses if None.
+        threads: For one call; as many as torch uses if None.
 
     Attributes:
-        input: What it takes.
+        input: Its input.
         labels: The names of two outputs, if its metadata has them.
 
     Raises:
@@ -151,7 +151,7 @@ class OnnxFile:
         self._output = _choose_output(session, path, output)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        """Returns the network's answers on the device of the batch.
+        """Returns the network's outputs on the device of the batch.
 
         Args:
             batch: (N, 3, H, W), as the network wants it but for layout and number type.
@@ -174,16 +174,16 @@ class OnnxFile:
         return digest.hexdigest()
 
     def _run(self, part: torch.Tensor) -> torch.Tensor:
-        answer = self._session.run(
+        scores = self._session.run(
             self._output,
             self.input.name,
             part.numpy(),
             hint="write input_size=SIDE, the size that it was made for",
         )
-        answer = np.atleast_1d(np.asarray(answer))
-        if self.input.batch is not None and len(answer) != len(part):
-            answer = answer.reshape(len(part), -1) if answer.size in (1, 2) else answer
-        return torch.from_numpy(answer)
+        scores = np.atleast_1d(np.asarray(scores))
+        if self.input.batch is not None and len(scores) != len(part):
+            scores = scores.reshape(len(part), -1) if scores.size in (1, 2) else scores
+        return torch.from_numpy(scores)
 
 
 def _read_input(session: Any, path: Path, layout: Layout | None) -> Input:  # noqa: ANN401
@@ -252,7 +252,7 @@ def _choose_output(session: Any, path: Path, wanted: str | None) -> str:  # noqa
 
 
 def _portions(pixels: torch.Tensor, batch: int | None) -> Iterator[torch.Tensor]:
-    """Yields what fits into one call; the last images of a fixed batch are repeated to fill it."""
+    """Yields the images of each call; the last one is repeated to fill a fixed batch."""
     if batch is None:
         yield pixels
         return
@@ -272,7 +272,7 @@ def _preprocessing(file: OnnxFile, options: Options) -> Preprocessing:
         defaults["range"] = (0.0, 255.0)
     elif not options.given & {"range", "mean", "std"}:
         warnings.warn(
-            f"{what} does not say how it wants pixels scaled: it gets them from 0 to 1; write "
+            f"{what} does not tell how pixels are scaled: it gets them from 0 to 1; write "
             f"mean, std and range into {file.path.with_suffix('.json').name} if that is wrong",
             DemagnifyWarning,
             stacklevel=2,

@@ -12,7 +12,7 @@ from demagnify.core.devices import Precision, pick_device
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import make_head
 from demagnify.detectors.loading import LOADERS, Loader
-from demagnify.detectors.source import ANSWER, GEOMETRY, SCALING, Options
+from demagnify.detectors.source import GEOMETRY, MEANING, SCALING, Options
 from demagnify.detectors.wrapped import WrappedDetector, names_of_outputs
 
 _CALLED: Final = "a detector maps an image batch, uint8 RGB (N, 3, H, W), to N scores"
@@ -38,15 +38,15 @@ class PythonCode(Loader):
 
         Args:
             source: "package.module:name".
-            options: What it cannot say of itself; with `range`, `mean`, `std` or `input_size` it
-                gets float images, without them the image batch as it is.
+            options: Its options; with `range`, `mean`, `std` or `input_size` it gets float images,
+                without them the image batch as it is.
             device: Where a `torch.nn.Module` computes: "auto", "cpu", "cuda".
             precision: Ignored: code sets its own precision.
 
         Raises:
             BadConfigError: If it cannot be imported, or is nothing that can be called.
         """
-        options.allow(ANSWER | GEOMETRY | SCALING | {"output"}, source)
+        options.allow(MEANING | GEOMETRY | SCALING | {"output"}, source)
         found = imports.import_object(source)
         made = imports.make(found, source, hint=_CALLED)
         if isinstance(made, nn.Module):

@@ -12,7 +12,7 @@ from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import Head, make_head
 from demagnify.detectors.loading import LOADERS, Loader
 from demagnify.detectors.preprocessing import Preprocessing
-from demagnify.detectors.source import ANSWER, GEOMETRY, Options
+from demagnify.detectors.source import GEOMETRY, MEANING, Options
 
 
 @LOADERS.register("timm")
@@ -32,7 +32,7 @@ class TimmCheckpoint(Loader):
             source: timm's name of the network.
             options: With `weights`, the checkpoint's file.
             device: "auto", "cpu", "cuda".
-            precision: In what it computes; see `demagnify.core.devices`.
+            precision: Precision of the network; see `demagnify.core.devices`.
 
         Raises:
             UnknownNameError: If timm has no such network.
@@ -41,7 +41,7 @@ class TimmCheckpoint(Loader):
         """
         spec = f"timm:{source}"
         name = backbones.timm_name(source)
-        options.allow(ANSWER | GEOMETRY | {"mean", "std", "weights"}, spec)
+        options.allow(MEANING | GEOMETRY | {"mean", "std", "weights"}, spec)
         if options.weights is None:
             raise BadConfigError(
                 f"{spec} alone is a classifier of ImageNet's things, and no detector",
