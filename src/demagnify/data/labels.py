@@ -25,6 +25,10 @@ def parse_label(text: str) -> int:
 
     Raises:
         BadManifestError: If it names neither.
+
+    Example:
+        >>> parse_label("Fake"), parse_label("0")
+        (1, 0)
     """
     name = text.strip().lower()
     if name in NAMES:
@@ -49,12 +53,22 @@ def parse_truth(text: str) -> int:
 
 
 def label_name(label: int) -> str:
-    """Returns "real" for 0 and "fake" for 1."""
+    """Returns "real" for 0 and "fake" for 1.
+
+    Example:
+        >>> label_name(FAKE)
+        'fake'
+    """
     return NAMES[label]
 
 
 def named_label(name: str) -> int | None:
-    """Returns the label in a name, such as that of a class, in any case; None if there is none."""
+    """Returns the label in a name, such as that of a class, in any case; None if there is none.
+
+    Example:
+        >>> named_label("Forged faces"), named_label("cat")
+        (1, None)
+    """
     letters = "".join(letter for letter in name.lower() if letter.isalpha())
     word = letters.removesuffix("s").removesuffix("face").removeprefix("face")
     for names, label in ((REAL_NAMES, REAL), (FAKE_NAMES, FAKE)):

@@ -41,6 +41,13 @@ class Manifest(Sequence[Record]):
 
     Attributes:
         table: The columns, as an Arrow table; see `demagnify.data.columns`.
+
+    Example:
+        >>> from demagnify.data import Record
+        >>> root = Path("faces")
+        >>> manifest = Manifest([Record(root / "1.png", 1, "train", "video-7")], root=root)
+        >>> manifest, manifest[0].group, manifest.labels.tolist()
+        (Manifest('faces', 1 images, 0 skipped), 'video-7', [1])
     """
 
     def __init__(

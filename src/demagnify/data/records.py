@@ -76,6 +76,10 @@ class Skipped:
         where: The file, or the manifest and its line ("metadata.csv, line 7").
         reason: What is wrong with it.
         contradicts: The file that it names, if that stands under the other label as well.
+
+    Example:
+        >>> str(Skipped("metadata.csv, line 7", "the group is empty"))
+        'metadata.csv, line 7: the group is empty'
     """
 
     where: str

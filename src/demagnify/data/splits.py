@@ -36,6 +36,10 @@ def split_of(group: str, fractions: Mapping[str, float] = FRACTIONS) -> str:
 
     Raises:
         BadConfigError: If the fractions are negative or do not add up to 1.
+
+    Example:
+        >>> split_of("video-7")
+        'train'
     """
     if min(fractions.values(), default=0.0) < 0 or not math.isclose(sum(fractions.values()), 1):
         raise BadConfigError(f"split fractions are positive and add up to 1, not {dict(fractions)}")

@@ -81,6 +81,10 @@ def choose_groups(names: Iterable[str], fraction: float, seed: int) -> set[str]:
 
     Raises:
         BadConfigError: If the fraction is not above 0 and at most 1.
+
+    Example:
+        >>> sorted(choose_groups(["a", "b", "c", "d"], 0.5, seed=0))
+        ['a', 'b']
     """
     if not 0.0 < fraction <= 1.0:
         raise BadConfigError(f"a fraction is above 0 and at most 1, not {fraction}")
