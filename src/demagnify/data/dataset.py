@@ -18,7 +18,7 @@ from demagnify.core.errors import BadImageError, BadManifestError, ImageContract
 from demagnify.core.parallel import in_threads, prefetch
 from demagnify.data import storage
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import Record, Skipped, relative_name
+from demagnify.data.records import Record, Skipped, reason_of, relative_name
 
 Pixels = NDArray[np.uint8]
 Indices = NDArray[np.int64]
@@ -319,7 +319,7 @@ def decoded(
             raise result
         else:
             record = rest[place]
-            reason = result.message.removeprefix(f"{record.path}: ")
+            reason = reason_of(result, record.path)
             yield Skipped(relative_name(record.path, manifest.root), reason)
 
 

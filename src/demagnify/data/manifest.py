@@ -130,10 +130,15 @@ class Manifest(Sequence[Record]):
     @property
     def prepared(self) -> bool:
         """Whether every file is a face crop; if not, `demagnify data prepare` makes crops."""
-        return not any(
-            name in self.table.column_names and self.table[name].null_count < len(self)
-            for name in (*BOX, "frame")
-        )
+        return self.unprepared == 0
+
+    @property
+    def unprepared(self) -> int:
+        """How many faces have yet to be cut out of photographs or videos."""
+        uncut = np.zeros(len(self), dtype=bool)
+        for name in {BOX[0], "frame"} & set(self.table.column_names):
+            uncut |= np.asarray(pc.is_valid(self.table[name]))
+        return int(uncut.sum())
 
     def check_prepared(self) -> None:
         """Makes sure that every file is a face crop.

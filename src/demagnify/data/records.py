@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from PIL import ExifTags, Image
 
-from demagnify.core.errors import BadManifestError
+from demagnify.core.errors import BadImageError, BadManifestError
 
 COLUMNS: Final = ("file_name", "label", "split", "group")
 BOX: Final = ("x", "y", "width", "height")
@@ -149,3 +149,8 @@ def upright_box(box: Box, record: Record, *, width: int, height: int) -> tuple[B
     left = width - box.y - box.height if orientation in _LEFT_FROM_BELOW else box.y
     top = height - box.x - box.width if orientation in _TOP_FROM_RIGHT else box.x
     return Box(left, top, box.height, box.width), f"{width}x{height}"
+
+
+def reason_of(error: BadImageError, path: Path) -> str:
+    """Returns the message of an error without the name of the file, for a `Skipped`."""
+    return error.message.removeprefix(f"{path}: ")

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -146,13 +147,17 @@ def _append(array: ArrayFile, progress: _Progress, make: Make) -> None:
             writer.note(progress.write())
 
 
+def stamp(path: str | Path) -> str:
+    """Returns size and time of change of a file; "missing" if there is none."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  Path.stat is slow, and fails on odd names
+    except (OSError, ValueError):
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
 def _key(spec: RowSpec, files: Iterable[str]) -> str:
     digest = hashlib.sha256(f"{spec.name} {spec.version} {spec.shape}\n".encode())
     for file in files:
-        try:
-            status = os.stat(file)  # noqa: PTH116  a Path for each of a million is slow
-            stamp = f"{status.st_size}\0{status.st_mtime_ns}"
-        except OSError:
-            stamp = "missing"
-        digest.update(f"{file}\0{stamp}\n".encode())
+        digest.update(f"{file}\0{stamp(file)}\n".encode())
     return digest.hexdigest()[:32]

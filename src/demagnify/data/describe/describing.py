@@ -23,7 +23,6 @@ from demagnify.data.describe.description import (
 )
 from demagnify.data.describe.statistics import Statistics, read_statistics
 from demagnify.data.manifest import Manifest
-from demagnify.data.records import BOX
 
 MAX_DISTANCE: Final = 8
 
@@ -75,7 +74,7 @@ def describe(
             *conflicts_of_names(manifest),
             *conflicts_of_pixels(rows["pixels"], manifest.labels[places], names),
         ),
-        unprepared=_count_unprepared(manifest),
+        unprepared=manifest.unprepared,
         left_out=tuple(
             LeftOut(where=one.where, reason=one.reason)
             for one in (*manifest.skipped, *seen.skipped)
@@ -125,14 +124,6 @@ def _sizes(pixels: NDArray[np.int32]) -> Sizes | None:
         largest=largest,
         histogram=tuple(int(count) for count in histogram),
     )
-
-
-def _count_unprepared(manifest: Manifest) -> int:
-    known = [name for name in (BOX[0], "frame") if name in manifest.table.column_names]
-    uncut = np.zeros(len(manifest), dtype=bool)
-    for name in known:
-        uncut |= ~np.asarray(pc.is_null(manifest.table[name]))
-    return int(uncut.sum())
 
 
 def conflicts_of_names(manifest: Manifest) -> list[Conflict]:

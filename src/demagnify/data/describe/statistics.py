@@ -26,6 +26,7 @@ from demagnify.data.records import (
     Box,
     Record,
     Skipped,
+    reason_of,
     relative_name,
     upright_box,
 )
@@ -122,7 +123,7 @@ def _read_header(records: Sequence[Record]) -> Seen:
         try:
             whole = read_size(records[0].path)
         except BadImageError as error:
-            return records, _reason(error, records[0].path)
+            return records, reason_of(error, records[0].path)
     return records, [_row(record.box, whole) for record in records]
 
 
@@ -133,7 +134,7 @@ def _read_content(records: Sequence[Record]) -> Seen:
     try:
         photo = images.load(records[0].path)
     except BadImageError as error:
-        return records, _reason(error, records[0].path)
+        return records, reason_of(error, records[0].path)
     return records, [_hashed_row(photo, record) for record in records]
 
 
@@ -172,10 +173,6 @@ def _cut(photo: images.Pixels, box: Box) -> images.Pixels:
 def _row(box: Box | None, whole: tuple[int, int]) -> Row:
     width, height = whole if box is None else (round(box.width), round(box.height))
     return np.array((width, height, 0, 0), dtype=ROW)
-
-
-def _reason(error: BadImageError, path: Path) -> str:
-    return error.message.removeprefix(f"{path}: ")
 
 
 def _count_photos(manifest: Manifest) -> int:

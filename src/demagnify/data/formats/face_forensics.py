@@ -41,8 +41,8 @@ from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.formats.official_splits import OfficialSplits
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, ManifestBuilder
-from demagnify.data.records import is_utf8
-from demagnify.data.splits import Together
+from demagnify.data.records import is_utf8, reason_of
+from demagnify.data.splits import Together, split_of
 from demagnify.data.subsample import choose_groups
 
 ORIGINALS: Final = "original_sequences"
@@ -127,7 +127,7 @@ class FaceForensics(Format[FaceForensicsOptions]):
         )
         for (video, group, split), frames in zip(kept, sampled, strict=True):
             if isinstance(frames, BadImageError):
-                builder.skip(_below(video.path, home), _reason(frames, video.path))
+                builder.skip(_below(video.path, home), reason_of(frames, video.path))
                 continue
             for path, frame in frames:
                 builder.add_row(
@@ -143,10 +143,6 @@ class FaceForensics(Format[FaceForensicsOptions]):
 
 def _below(path: Path, home: Path) -> str:
     return path.relative_to(home).as_posix()
-
-
-def _reason(error: BadImageError, path: Path) -> str:
-    return error.message.removeprefix(f"{path}: ")
 
 
 def _place(
@@ -167,7 +163,7 @@ def _place(
     if kept and not official:
         official.warn(builder.root)
     grouped = [(video, together.group(video.parts[0]), split) for video, split in kept]
-    return [(v, group, split or official.by_group(group)) for v, group, split in grouped]
+    return [(v, group, split or split_of(group)) for v, group, split in grouped]
 
 
 def _sample(video: Video, wanted: int) -> list[tuple[Path, int]] | BadImageError:

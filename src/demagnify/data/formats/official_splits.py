@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from demagnify.core.errors import BadManifestError, DemagnifyWarning
-from demagnify.data import splits
 from demagnify.data.formats.annotation_files import identifier, read_json, shown
 from demagnify.data.splits import Together
 
@@ -86,11 +85,6 @@ class OfficialSplits:
         """Puts the videos of each official pair into one group."""
         for pair in self._pairs:
             together.join(*pair)
-
-    @staticmethod
-    def by_group(group: str) -> str:
-        """Returns a split for what has no official one; whole groups stay together."""
-        return splits.split_of(group)
 
     @staticmethod
     def warn(home: Path) -> None:

@@ -16,7 +16,7 @@ from demagnify.core.images import MIN_SIDE, Pixels
 from demagnify.data import videos
 from demagnify.data.face_finding import MARGIN, Face, square_around
 from demagnify.data.prepare.sources import Source
-from demagnify.data.records import upright_box
+from demagnify.data.records import reason_of, upright_box
 
 
 class PrepareConfig(BaseModel):
@@ -140,7 +140,7 @@ class Cutter:
         except _NoFaceError:
             raise
         except BadImageError as error:
-            reason = error.message.removeprefix(f"{source.path}: ")
+            reason = reason_of(error, source.path)
             self._report(source, "", BadImageError(reason, hint=error.hint), outcome)
         return outcome
 

@@ -19,7 +19,7 @@ from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.prepare.cutting import NO_FACE, Finder, PrepareConfig
 from demagnify.data.prepare.folder import SKIPPED_NAME, prepare, read_skipped
 from demagnify.data.records import Skipped
-from demagnify.data.storage import CACHE_HINT
+from demagnify.data.storage import CACHE_HINT, stamp
 from demagnify.data.subsample import subsample as subsampled
 
 FOLDER: Final = "prepared"
@@ -95,7 +95,7 @@ def _key(manifest: Manifest, config: PrepareConfig) -> str:
     digest = hashlib.sha256(f"prepared v1 {config.model_dump_json()}\n{root}\n".encode())
     digest.update(_content(manifest.table))
     for name in pc.unique(manifest.table["file_name"]).to_pylist():
-        digest.update(_stamp(manifest.root / name))
+        digest.update(f"{stamp(manifest.root / name)}\n".encode())
     return digest.hexdigest()[:32]
 
 
@@ -110,14 +110,6 @@ def _content(table: pa.Table) -> pa.Buffer:
     with pa.ipc.new_stream(sink, plain.schema) as stream:
         stream.write_table(plain)
     return sink.getvalue()
-
-
-def _stamp(path: Path) -> bytes:
-    try:
-        status = os.stat(path)  # noqa: PTH116  Path.stat fails on odd names in other ways
-    except (OSError, ValueError):
-        return b"missing\n"
-    return f"{status.st_size} {status.st_mtime_ns}\n".encode()
 
 
 def open_splits(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from demagnify.data import columns
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Record
+from demagnify.data.storage import stamp
 
 _LONGEST_NAME: Final = 200
 """Bytes of a file's name that are kept: with frame and number, 255 is the end of most systems."""
@@ -41,13 +42,8 @@ class Source:
 
     def digest(self) -> str:
         """Returns a digest of the file's stamp and of the places of the faces in it."""
-        try:
-            status = os.stat(self.path)  # noqa: PTH116  Path.stat fails on odd names in other ways
-            stamp = f"{status.st_size} {status.st_mtime_ns}"
-        except (OSError, ValueError):
-            stamp = "missing"
         places = [(record.box, record.frame) for record in self.records]
-        return hashlib.sha256(f"{stamp}\n{places}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{stamp(self.path)}\n{places}".encode()).hexdigest()[:16]
 
 
 class Sources(Sequence[Source]):

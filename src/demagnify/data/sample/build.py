@@ -19,7 +19,7 @@ from demagnify.core.runs import claim
 from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import FILE_NAME, Manifest
-from demagnify.data.records import Record, Skipped, is_utf8
+from demagnify.data.records import Record, Skipped, is_utf8, reason_of
 from demagnify.data.sample.fakes import self_blend, swap_face
 from demagnify.data.sample.portraits import Portrait, Recipe, choose_donors, find_portrait, rng_for
 from demagnify.data.splits import FRACTIONS, split_of
@@ -104,7 +104,7 @@ def _find_portraits(
         try:
             return find_portrait(path, name, finder)
         except BadImageError as error:
-            return Skipped(shown, error.message.removeprefix(f"{path}: "))
+            return Skipped(shown, reason_of(error, path))
 
     portraits: dict[str, Portrait] = {}
     skipped: list[Skipped] = []
