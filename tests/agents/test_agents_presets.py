@@ -15,7 +15,7 @@ from demagnify.transforms import TransformSet
 def test_the_papers_preset_is_the_papers():
     paper = configs.load("paper")
     assert paper.face_size == 224
-    assert paper.backbone == "resnet50"
+    assert paper.detector.backbone == "resnet50"
     assert paper.defense.actions == ("identity", "mask-center")
     assert paper.defense.state == "flat-image"
     learner = paper.defense.learner

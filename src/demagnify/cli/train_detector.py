@@ -84,7 +84,7 @@ def run(
     from demagnify.detectors import train_detector
 
     given = {
-        "backbone": backbone,
+        "detector.backbone": backbone,
         "face_size": size,
         "detector.epochs": epochs,
         "detector.batch_size": batch_size,
@@ -98,7 +98,6 @@ def run(
     config = configs.load(preset, [*(override or []), *chosen])
     skips = Skips()
     start = {
-        "backbone": config.backbone,
         "weights": None if weights == "none" else weights,
         "size": config.face_size,
         "attacks": tuple(attack or ()),

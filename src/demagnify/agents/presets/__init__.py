@@ -29,9 +29,6 @@ class Preset(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     face_size: int = Field(default=224, ge=32, description="Side of the faces in pixels")
-    backbone: str = Field(
-        default="light", description="The detector's network: light, resnet50, or any of timm's"
-    )
     detector: DetectorTraining = Field(
         default=DetectorTraining(), description="The training of the detector"
     )
