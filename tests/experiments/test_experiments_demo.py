@@ -9,7 +9,7 @@ from demagnify import detectors
 from demagnify.detectors import TrainedDetector
 from demagnify.detectors.detector import Detector
 from demagnify.evaluation import EvaluationConfig, demo
-from demagnify.evaluation.demo import Demo
+from demagnify.evaluation.demo import DemoConfig
 from tiny_faces import write_faces
 
 PRESET = """
@@ -42,7 +42,12 @@ def small(monkeypatch, tmp_path):
         demo, "EvaluationConfig", partial(EvaluationConfig, resamples=20, batches=5)
     )
     monkeypatch.setattr(demo.detectors, "load_detector", load)
-    return lambda: Demo(tmp_path / "demo", seed=3, device="cpu", precision="float32")
+
+    def run(log=None, **options):
+        config = DemoConfig(seed=3, device="cpu", precision="float32", **options)
+        return demo.demo(config, tmp_path / "demo", log=log)
+
+    return run
 
 
 def forbidden(*_, **__):
@@ -51,7 +56,7 @@ def forbidden(*_, **__):
 
 def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, monkeypatch):
     told = []
-    result = small().run(tell=told.append)
+    result = small(log=told.append)
     folder = tmp_path / "demo"
     assert (folder / "report.html").stat().st_size > 10_000
     for agent, attack in (("defense", "filters"), ("paper", "bicubic-x2")):
@@ -77,7 +82,7 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
     monkeypatch.setattr("demagnify.agents.learners.q_learning.QLearning.fit", forbidden)
     monkeypatch.setattr("demagnify.transforms.resize.Bicubic.apply", forbidden)
     monkeypatch.setattr(Detector, "forward", forbidden)
-    again = small().run()
+    again = small()
     assert again.cells == result.cells
     assert again.comparisons == result.comparisons
 
@@ -92,7 +97,7 @@ def test_the_detector_can_be_trained_on_the_sample_set(small, tmp_path, monkeypa
 
     monkeypatch.setattr(demo, "train_detector", train_detector)
     monkeypatch.setattr(demo.detectors, "load_detector", forbidden)
-    result = small().run(train_detector=True)
+    result = small(train_detector=True)
     assert asked["data"] == [tmp_path / "demo" / "sample"]
     assert asked["config"].seed == 3
     assert asked["output"] == tmp_path / "demo" / "detector"

@@ -439,6 +439,7 @@ def test_where_no_attack_was_seen_clean_faces_alone_choose(loop, tmp_path):
     plan = loop.plan.change(methods={"bare": bare}, attacks=["bicubic-x3", "bicubic-x4"])
     evaluation = plan.evaluate(tmp_path / "run")
     assert set(evaluation.splits["val"].tables) == {"none"}
+    assert "chosen on clean validation faces alone" in (tmp_path / "run" / "report.md").read_text()
     assert set(evaluation.splits["test"].tables) == {"none", "bicubic-x3", "bicubic-x4"}
 
 

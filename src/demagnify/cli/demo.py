@@ -28,13 +28,16 @@ def run(
     """Run everything on real photographs: sample set, detectors, attacks, defences, report.
 
     Makes face swaps from about 1,000 photographs, attacks them with super-resolution networks,
-    trains an agent before the hardened detector and the paper's agent, judges them beside all
+    trains an agent before the hardened detector and the paper's agent, evaluates them beside all
     baselines and writes `report.html`. What is there already is not done again.
     """
-    from demagnify.evaluation.demo import Demo
+    from demagnify.evaluation.demo import DemoConfig
+    from demagnify.evaluation.demo import demo as run_demo
 
-    demo = Demo(output, seed=seed, device=device, precision=precision)
-    result = demo.run(train_detector=train_detector, tell=typer.echo)
+    config = DemoConfig(
+        train_detector=train_detector, seed=seed, device=device, precision=precision
+    )
+    result = run_demo(config, output, log=typer.echo)
     show_result(result)
     typer.echo(f"\nLook at {output / 'report.html'} and {output / 'sample' / 'contact_sheet.png'}.")
     photo = output / "sample" / "test" / "fake"

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from demagnify import detectors
 from demagnify.agents import presets as configs
 from demagnify.agents.defended import DefendedDetector, undefended
@@ -26,104 +28,118 @@ SEEN: Final = ("realesr-compact-x2",)
 UNSEEN: Final = ("srgan-x4", "bicubic-x4")
 
 
-class Demo:
-    """Sample set, detectors, attacks, agents, evaluation and report in one folder.
+class DemoConfig(BaseModel):
+    """The settings of the demonstration."""
 
-    The best agent stands before the hardened detector and has seen no super-resolution network; the
-    paper's agent stands before the detector that was hardened, and has seen one.
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_detector: bool = Field(
+        default=False,
+        description="Train a detector on the sample set instead of taking those that come with "
+        "demagnify (about 20 minutes on two cores).",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="The same seed gives the same results, bit for bit, on a CPU.",
+    )
+    device: str = Field(
+        default="auto",
+        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
+    )
+    precision: Precision = Field(
+        default="auto",
+        description="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in "
+        "hardware.",
+    )
+
+
+def demo(
+    config: DemoConfig, output: Path, *, log: Callable[[str], None] | None = None
+) -> EvaluationResult:
+    """Makes sample set, detectors, attacks, agents, evaluation and report in one folder.
+
+    The default agent uses the hardened detector and saw no super-resolution network; the paper's
+    agent uses the detector that was hardened, and saw one. Finished stages are not repeated.
 
     Args:
-        folder: Where everything goes; what is there already is not done again.
-        seed: Of face swaps, training and resampling.
-        device: "auto", "cpu", "cuda".
-        precision: In what the detector computes.
+        config: Seed, device, and whether to train a detector on the sample set, which both agents
+            then use.
+        output: The folder of everything.
+        log: Gets a line about each stage.
     """
+    log = log or (lambda _line: None)
+    sample = output / "sample"
+    log("1/5 sample set: real photographs, and face swaps made from them")
+    build_sample(sample, seed=config.seed)
+    log("2/5 detectors")
+    if config.train_detector:
+        base = hardened = _trained(sample, config, output, log)
+    else:
+        base, hardened = (_shipped(name, config, log) for name in (DETECTOR, HARDENED))
+    log(f"3/5 attacks and agents (presets {PAPER} and {PRESET})")
+    best, settings = _agent(sample, config, PRESET, hardened, [FILTERS], output / "defense", log)
+    paper, _ = _agent(sample, config, PAPER, base, SEEN, output / "paper", log)
+    methods = {"default": best, "hardened": undefended(hardened), "the paper's": paper}
+    if config.train_detector:
+        del methods["hardened"]
+    log("4/5 evaluation: every defence under every attack")
+    evaluation = evaluate(
+        [sample],
+        EvaluationConfig(
+            attacks=(FILTERS, *SEEN, *UNSEEN), title="demo", seed=config.seed, device=config.device
+        ),
+        output,
+        methods=methods,
+        base=base,
+        command=f"demagnify demo --output {output} --seed {config.seed}"
+        + " --train-detector" * config.train_detector,
+        about=settings.model_dump(mode="json", include={"defense", "face_size"}),
+    )
+    log("5/5 report")
+    return evaluation.result
 
-    def __init__(
-        self, folder: Path, *, seed: int = 0, device: str = "auto", precision: Precision = "auto"
-    ) -> None:
-        self.folder = folder
-        self.seed = seed
-        self.device = device
-        self.precision = precision
 
-    def run(
-        self, *, train_detector: bool = False, tell: Callable[[str], None] | None = None
-    ) -> EvaluationResult:
-        """Runs everything and returns what the evaluation found.
+def _agent(
+    sample: Path,
+    config: DemoConfig,
+    preset: str,
+    detector: Detector,
+    attacks: Sequence[str],
+    folder: Path,
+    log: Callable[[str], None],
+) -> tuple[DefendedDetector, Preset]:
+    settings = configs.load(preset, [f"defense.seed={config.seed}"])
+    (trained,) = train_defense(
+        sample,
+        TrainDefenseConfig(
+            defense=settings.defense, face_size=settings.face_size, device=config.device
+        ),
+        folder,
+        detector=detector,
+        attacks=attacks,
+        log=log,
+        on_skip=lambda skipped: log(f"skipped {skipped}"),
+    )
+    return trained.defended, settings
 
-        Args:
-            train_detector: Whether to train a detector on the sample set, before which both
-                agents then stand, instead of taking those that come with this package.
-            tell: Gets a line about each stage.
-        """
-        say = tell or (lambda _line: None)
-        sample = self.folder / "sample"
-        say("1/5 sample set: real photographs, and face swaps made from them")
-        build_sample(sample, seed=self.seed)
-        say("2/5 detectors")
-        base = self._detector(sample, say) if train_detector else self._shipped(DETECTOR, say)
-        hardened = base if train_detector else self._shipped(HARDENED, say)
-        say(f"3/5 attacks and agents (presets {PAPER} and {PRESET})")
-        best, settings = self._agent(sample, PRESET, hardened, [FILTERS], "defense", say)
-        paper, _ = self._agent(sample, PAPER, base, SEEN, "paper", say)
-        defenses = {"default": best, "hardened": undefended(hardened), "the paper's": paper}
-        if train_detector:
-            del defenses["hardened"]
-        say("4/5 evaluation: every defence under every attack")
-        config = EvaluationConfig(
-            attacks=(FILTERS, *SEEN, *UNSEEN), title="demo", seed=self.seed, device=self.device
-        )
-        evaluation = evaluate(
-            [sample],
-            config,
-            self.folder,
-            methods=defenses,
-            base=base,
-            command=f"demagnify demo --output {self.folder} --seed {self.seed}"
-            + (" --train-detector" if train_detector else ""),
-            about=settings.model_dump(mode="json", include={"defense", "face_size"}),
-        )
-        say("5/5 report")
-        return evaluation.result
 
-    def _agent(
-        self,
-        sample: Path,
-        preset: str,
-        detector: Detector,
-        attacks: Sequence[str],
-        folder: str,
-        say: Callable[[str], None],
-    ) -> tuple[DefendedDetector, Preset]:
-        settings = configs.load(preset, [f"defense.seed={self.seed}"])
-        config = TrainDefenseConfig(
-            defense=settings.defense, face_size=settings.face_size, device=self.device
-        )
-        (trained,) = train_defense(
-            sample,
-            config,
-            self.folder / folder,
-            detector=detector,
-            attacks=attacks,
-            log=say,
-            on_skip=lambda skipped: say(f"skipped {skipped}"),
-        )
-        return trained.defended, settings
+def _shipped(name: str, config: DemoConfig, log: Callable[[str], None]) -> Detector:
+    log(f"the detector {name!r} that comes with demagnify")
+    return detectors.load_detector(name, device=config.device, precision=config.precision)
 
-    def _shipped(self, name: str, say: Callable[[str], None]) -> Detector:
-        say(f"the detector {name!r} that comes with demagnify")
-        return detectors.load_detector(name, device=self.device, precision=self.precision)
 
-    def _detector(self, sample: Path, say: Callable[[str], None]) -> Detector:
-        config = DetectorTraining(
-            backbone=DETECTOR, seed=self.seed, precision=self.precision, device=self.device
-        )
-        trained = train_detector(
-            [sample],
-            config,
-            self.folder / "detector",
-            log=say,
-            on_skip=lambda skipped: say(f"skipped {skipped}"),
-        )
-        return trained.detector
+def _trained(
+    sample: Path, config: DemoConfig, output: Path, log: Callable[[str], None]
+) -> Detector:
+    training = DetectorTraining(
+        backbone=DETECTOR, seed=config.seed, precision=config.precision, device=config.device
+    )
+    trained = train_detector(
+        [sample],
+        training,
+        output / "detector",
+        log=log,
+        on_skip=lambda skipped: log(f"skipped {skipped}"),
+    )
+    return trained.detector

@@ -24,6 +24,7 @@ from demagnify.evaluation.report.words import (
     split_name,
 )
 from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.laundering.conditions import CLEAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,11 @@ def _main_notes(result: EvaluationResult, shown: Sequence[str]) -> Iterator[str]
     )
     yield "Gain: defended minus undefended on the same faces, in percentage points."
     selection = split_name(result.settings.selection_split)
+    if conditions_of(result, result.settings.selection_split) == (CLEAN,):
+        yield (
+            f"No method saw an attack of this run: baselines are chosen on clean {selection} faces "
+            "alone."
+        )
     if result.best_fixed != UNDEFENDED:
         yield f"Best fixed action and threshold: chosen on {selection} faces."
     else:
