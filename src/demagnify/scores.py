@@ -24,6 +24,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +36,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from demagnify.core import artifacts, progress
-from demagnify.core.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError, DemagnifyWarning
 from demagnify.core.parallel import prefetch
 from demagnify.data.dataset import FaceDataset
 from demagnify.transforms import TransformSet
@@ -360,8 +362,9 @@ class LogitTable:
             key: torch.from_numpy(self.logits[:, place].copy())
             for key, place in self._keys().items()
         }
-        state = {"identity": self._identity()}
-        artifacts.save_state(path, {**self._others, **columns}, state)
+        tensors = {**self._others, **columns}
+        checksums = {key: _checksum(tensor) for key, tensor in tensors.items()}
+        artifacts.save_state(path, tensors, {"identity": self._identity(), "crc32": checksums})
 
     def load(self, path: Path) -> None:
         """Takes over the logits of a saved table, if there is one.
@@ -369,16 +372,28 @@ class LogitTable:
         A file may hold further columns; tables with other transforms can share it.
 
         Raises:
-            BadArtifactError: If it is damaged, or of other faces or another detector.
+            BadArtifactError: If it is of other faces or another detector.
+
+        Warns:
+            DemagnifyWarning: If it is damaged; damaged columns are computed again.
         """
         if not path.exists():
             return
-        tensors, state = artifacts.load_state(path)
+        try:
+            tensors, state = artifacts.load_state(path)
+        except BadArtifactError:
+            _warn(path)
+            return
         if state.get("identity") != self._identity():
             raise BadArtifactError(
                 f"{path} is the logit table of other faces or another detector",
                 hint="delete it, or choose another output folder",
             )
+        checksums = state.get("crc32", {})
+        damaged = [key for key, one in tensors.items() if checksums.get(key) != _checksum(one)]
+        if damaged:
+            _warn(path)
+        tensors = {key: tensor for key, tensor in tensors.items() if key not in damaged}
         known = np.full_like(self.logits, np.nan)
         for key, place in self._keys().items():
             if key in tensors:
@@ -441,6 +456,14 @@ class _Batch(NamedTuple):
     rows: Integers
     column: int
     images: torch.Tensor
+
+
+def _checksum(logits: torch.Tensor) -> int:
+    return zlib.crc32(logits.numpy().tobytes())
+
+
+def _warn(path: Path) -> None:
+    warnings.warn(f"{path} is damaged; it is computed again", DemagnifyWarning, stacklevel=3)
 
 
 def _digest(*parts: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from toy_world import ToyNetwork, toy_faces
 
 from demagnify.agents.rewards import RewardConfig, verdict_rewards
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyWarning
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import Column, LiveLogits, LogitTable
@@ -149,12 +149,18 @@ def test_another_threshold_reads_the_same_logits(table, faces, actions, tmp_path
     assert not np.array_equal(RewardConfig().of_table(strict), RewardConfig().of_table(table))
 
 
-def test_a_damaged_table_is_refused(table, tmp_path):
+@pytest.mark.parametrize("damage", ["cut off", "flipped bit"])
+def test_a_damaged_table_is_noticed_and_computed_again(damage, table, faces, actions, tmp_path):
     path = tmp_path / "table.safetensors"
     table.fill(path)
-    path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(BadArtifactError, match="damaged"):
-        table.load(path)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content[:100] if damage == "cut off" else content)
+    again = LogitTable(faces, wrap(ToyNetwork(), name="toy"), actions)
+    with pytest.warns(DemagnifyWarning, match="is damaged; it is computed again"):
+        again.fill(path)
+    assert again.calls == len(faces) * (2 if damage == "cut off" else 1)
+    np.testing.assert_array_equal(again.logits, table.logits)
 
 
 @pytest.mark.parametrize("answer", [torch.nan, torch.inf])
