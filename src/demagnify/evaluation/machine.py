@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import psutil
 import torch
 
 import demagnify
@@ -39,7 +38,7 @@ def describe_machine(device: str) -> Machine:
     return Machine(
         processor=_processor(),
         cores=os.cpu_count() or 1,
-        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
+        memory_gib=round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
         device=device,
         system=f"{platform.system()} {platform.release()}",
     )
