@@ -1,7 +1,7 @@
 """The pixels of every transform without a network, against those of this version of the package.
 
-The digests hold for the libraries and the kind of processor that they were recorded with. Others may
-round otherwise; everywhere, the references below and in test_transforms_corrections.py hold.
+The digests hold for the libraries and the kind of processor that they were recorded with. Others
+may round otherwise; the references below and in test_transforms_corrections.py hold everywhere.
 """
 
 import hashlib
