@@ -56,7 +56,7 @@ def make():
 
 
 class MeanColor(nn.Module):
-    """A stand-in for a user's own network: its answers come with an extra axis."""
+    """A stand-in for a user's own network: its outputs have an extra axis."""
 
     def __init__(self, outputs: int = 1) -> None:
         super().__init__()
@@ -95,12 +95,12 @@ def write_onnx(
         nodes.append(helper.make_node(kind, inputs, [kind]))
         made = kind
     nodes[-1].output[0] = "scores"
-    answer = shape[:1] if squeeze else [shape[0], outputs]
+    output_shape = shape[:1] if squeeze else [shape[0], outputs]
     graph = helper.make_graph(
         nodes,
         "mean-color",
         [helper.make_tensor_value_info("images", dtype, shape)],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, answer)],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, output_shape)],
         [
             numpy_helper.from_array(np.array([1, 2] if nhwc else [2, 3]), "axes"),
             numpy_helper.from_array(weights, "weights"),

@@ -34,7 +34,7 @@ def test_has_a_name_and_a_threshold(detector):
     assert isinstance(detector.threshold, float)
 
 
-def test_a_batch_is_judged_like_its_images_one_by_one(detector, images):
+def test_a_batch_is_classified_like_its_images_one_by_one(detector, images):
     together = detector.logits(images)
     alone = torch.cat([detector.logits(image[None]) for image in images])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
@@ -53,7 +53,7 @@ def test_same_images_give_the_same_bits(detector, images):
 
 
 @pytest.mark.parametrize("side", [8, 31, 224])
-def test_images_of_any_size_are_judged(detector, side):
+def test_images_of_any_size_are_classified(detector, side):
     pixels = np.random.default_rng(side).integers(0, 256, (2, 3, side, side + 5), dtype=np.uint8)
     logits = detector.logits(torch.from_numpy(pixels))
     assert logits.shape == (2,)
@@ -69,7 +69,7 @@ def test_the_order_of_pixels_in_memory_changes_nothing(detector, images):
         torch.testing.assert_close(detector.logits(same), logits, rtol=1e-4, atol=1e-4)
 
 
-def test_its_fingerprint_stays_the_same_while_it_judges(detector, images):
+def test_its_fingerprint_stays_the_same_while_it_classifies(detector, images):
     try:
         before = detector.fingerprint()
     except BadConfigError:
@@ -146,7 +146,7 @@ def test_floats_give_the_logits_of_uint8_and_gradients_or_are_refused(detector, 
     torch.testing.assert_close(detector.logits(floats.detach()), logits.detach())
 
 
-def test_judging_keeps_the_mode(detector, images):
+def test_classifying_keeps_the_mode(detector, images):
     detector.train()
     detector.logits(images)
     assert detector.training
@@ -156,10 +156,10 @@ def test_judging_keeps_the_mode(detector, images):
 
 
 def test_every_head_orders_images_as_the_probability_of_fake_does(images):
-    """One network, its answer written in each of the ways that the field has."""
+    """One network, its output written in each way of the field."""
     one = images.double().mean(dim=(1, 2, 3)) - 127
     pair = torch.stack([one / 3, -2 * one / 3], dim=1)  # fake is the first
-    answers = {
+    outputs = {
         "logit": one,
         "logit-real": -one,
         "two-logit": pair,
@@ -167,10 +167,10 @@ def test_every_head_orders_images_as_the_probability_of_fake_does(images):
         "probability-real": torch.sigmoid(-one),
         "two-probability": pair.softmax(dim=1),
     }
-    for head, answer in answers.items():
+    for head, output in outputs.items():
         fake_index = 0 if head.startswith("two-") else None
         detector = wrap(
-            lambda _, answer=answer: answer, name=head, head=head, fake_index=fake_index
+            lambda _, output=output: output, name=head, head=head, fake_index=fake_index
         )
         logits = detector(images)
         torch.testing.assert_close(logits, one.float(), rtol=1e-4, atol=1e-5)

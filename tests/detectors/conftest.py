@@ -26,9 +26,9 @@ def striped_faces() -> Callable[..., FaceDataset]:
     """Makes noise in which every fake bears faint stripes: easy to learn, not by colour alone."""
 
     def make(real: int, fake: int, seed: int) -> FaceDataset:
-        dice = np.random.default_rng(seed)
-        labels = dice.permutation(np.repeat([0, 1], [real, fake]))
-        pixels = dice.integers(60, 196, (real + fake, 3, SIZE, SIZE))
+        rng = np.random.default_rng(seed)
+        labels = rng.permutation(np.repeat([0, 1], [real, fake]))
+        pixels = rng.integers(60, 196, (real + fake, 3, SIZE, SIZE))
         pixels[labels == 1] += np.where(np.arange(SIZE) % 4 < 2, 30, -30)
         return FaceDataset.from_arrays(pixels.astype(np.uint8), labels)
 

@@ -10,8 +10,8 @@ COUNT = 400
 
 @pytest.fixture(scope="module")
 def faces() -> torch.Tensor:
-    dice = np.random.default_rng(0)
-    coarse = dice.integers(20, 236, (COUNT, 3, 5, 5)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(20, 236, (COUNT, 3, 5, 5)).astype(np.float32)
     smooth = torch.nn.functional.interpolate(torch.from_numpy(coarse), (24, 24), mode="bilinear")
     return smooth.round().to(torch.uint8)
 

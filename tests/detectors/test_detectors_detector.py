@@ -131,7 +131,7 @@ def test_fingerprint_follows_what_the_logits_depend_on(tiny):
     assert detector.fingerprint() != first
 
 
-def test_a_broken_network_is_told(tiny):
+def test_a_broken_network_is_refused(tiny):
     detector = tiny()
     with torch.no_grad():
         next(detector.parameters()).fill_(float("nan"))
@@ -155,7 +155,7 @@ def test_gradients_reach_the_weights(tiny):
     assert all(parameter.grad is not None for parameter in detector.parameters())
 
 
-def test_faces_are_judged_by_a_detector_class_of_its_own(tiny, striped_faces):
+def test_faces_are_classified_by_a_detector_class_of_its_own(tiny, striped_faces):
     class Doubled(Detector):
         def score(self, images: torch.Tensor) -> torch.Tensor:
             return 2 * super().score(images)

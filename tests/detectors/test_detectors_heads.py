@@ -14,8 +14,8 @@ from demagnify.detectors import Head, wrap
 BATCH = torch.zeros(4, 3, 8, 8, dtype=torch.uint8)
 
 
-def answering(answer, **options):
-    return wrap(lambda _: torch.as_tensor(answer), name="mine", **options)
+def returning(output, **options):
+    return wrap(lambda _: torch.as_tensor(output), name="mine", **options)
 
 
 probabilities = st.lists(st.floats(0, 1, width=32), min_size=2, max_size=30)
@@ -51,11 +51,11 @@ def test_half_precision_may_leave_the_unit_interval_a_little():
 @pytest.mark.parametrize("labels", [("Real", "Fake"), ("fake", "real")])
 def test_the_fake_one_of_two_outputs_is_found_by_its_name(labels):
     pair = torch.tensor([[0.0, 3.0]]).repeat(4, 1)
-    detector = answering(pair, head="two-logit", labels=labels)
+    detector = returning(pair, head="two-logit", labels=labels)
     assert detector(BATCH).tolist() == [3.0 if labels[1] == "Fake" else -3.0] * 4
 
 
-def test_names_that_the_network_bears_need_not_be_told():
+def test_names_that_the_network_has_are_found():
     class Named(torch.nn.Module):
         config = SimpleNamespace(id2label={1: "real", 0: "fake"})  # as those of Hugging Face
 
@@ -87,12 +87,12 @@ def test_names_that_the_network_bears_need_not_be_told():
 )
 def test_an_unclear_head_is_refused_in_one_line(options, says):
     with pytest.raises(BadConfigError, match=says) as caught:
-        answering(torch.zeros(4), **options)
+        returning(torch.zeros(4), **options)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("answer", "options", "says"),
+    ("output", "options", "says"),
     [
         (torch.zeros(4, 2), {}, "head=two-logit and fake_index=1"),
         (torch.zeros(4), {"head": "two-logit", "fake_index": 1}, "write head=logit"),
@@ -105,25 +105,25 @@ def test_an_unclear_head_is_refused_in_one_line(options, says):
         ),
     ],
 )
-def test_an_answer_that_the_head_does_not_give_is_told_in_one_line(answer, options, says):
+def test_an_output_that_does_not_fit_the_head_is_refused_in_one_line(output, options, says):
     with pytest.raises(BadConfigError, match=says) as caught:
-        answering(answer, **options)(BATCH)
+        returning(output, **options)(BATCH)
     assert "'mine'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_threshold_is_in_the_unit_of_the_head():
     scores = torch.tensor([0.2, 0.3, 0.31, 0.9])
-    detector = answering(scores, head="probability", threshold=0.3)
+    detector = returning(scores, head="probability", threshold=0.3)
     assert (detector(BATCH) > detector.threshold).tolist() == [False, False, True, True]
-    detector = answering(1 - scores.double(), head="probability-real", threshold=0.6)
+    detector = returning(1 - scores.double(), head="probability-real", threshold=0.6)
     assert (detector(BATCH) > detector.threshold).tolist() == [False, False, False, True]
-    detector = answering(torch.tensor([1.0, 2.0, 3.0, 4.0]), threshold=2.0)
+    detector = returning(torch.tensor([1.0, 2.0, 3.0, 4.0]), threshold=2.0)
     assert (detector(BATCH) > detector.threshold).tolist() == [False, False, True, True]
 
 
 def test_probabilities_taken_for_logits_are_warned_of_once():
-    detector = answering(torch.tensor([0.1, 0.9, 0.0, 1.0]))
+    detector = returning(torch.tensor([0.1, 0.9, 0.0, 1.0]))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for _ in range(5):
@@ -135,12 +135,12 @@ def test_probabilities_taken_for_logits_are_warned_of_once():
 @pytest.mark.parametrize(
     "detector",
     [
-        answering(torch.tensor([0.1, 0.9, 0.0, 1.5])),
-        answering(torch.full((4,), 0.5)),
-        answering(torch.tensor([0.1, 0.9, 0.0, 1.0]), threshold=0.5),
-        answering(torch.tensor([0.1, 0.9, 0.0, 1.0]), head="probability"),
+        returning(torch.tensor([0.1, 0.9, 0.0, 1.5])),
+        returning(torch.full((4,), 0.5)),
+        returning(torch.tensor([0.1, 0.9, 0.0, 1.0]), threshold=0.5),
+        returning(torch.tensor([0.1, 0.9, 0.0, 1.0]), head="probability"),
     ],
-    ids=["beyond-1", "constant", "threshold-between", "told"],
+    ids=["beyond-1", "constant", "threshold-between", "probability-head"],
 )
 def test_other_scores_are_not_warned_of(detector):
     with warnings.catch_warnings():

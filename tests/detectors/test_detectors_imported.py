@@ -202,7 +202,7 @@ def test_a_defence_before_imported_code_is_saved_and_finds_it_again(module, tmp_
     assert DefendedDetector.load(tmp_path / "defense", detector=detector).threshold == 3.0
 
 
-def test_a_bare_detector_of_ones_own_judges_undefended(module):
+def test_a_bare_detector_of_ones_own_classifies_undefended(module):
     loaded = load_defense("scorers:mean", device="cpu")
     assert loaded.input_size == 224
     assert loaded.decide(BATCH).actions.tolist() == [0] * 4

@@ -31,7 +31,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
         ("resnet50.nonsense", "tv2_in1k"),
     ],
 )
-def test_an_unknown_backbone_is_answered_with_what_there_is(name, says):
+def test_an_unknown_backbone_names_the_known_ones(name, says):
     with pytest.raises(UnknownNameError, match="no ") as caught:
         detectors.create(name, device="cpu")
     assert says in str(caught.value)
@@ -53,7 +53,7 @@ def test_a_vision_transformer_is_built_for_the_size():
     assert detector.logits(torch.zeros(1, 3, 90, 90, dtype=torch.uint8)).shape == (1,)
 
 
-def test_a_missing_detector_is_told_in_one_line(tmp_path):
+def test_a_missing_detector_is_refused_in_one_line(tmp_path):
     with pytest.raises(BadArtifactError, match="there is no detector") as caught:
         detectors.load_detector(tmp_path / "nowhere", device="cpu")
     assert "train-detector" in str(caught.value)

@@ -230,10 +230,10 @@ def test_names_in_its_metadata_say_which_output_is_fake(tmp_path, images):
     torch.testing.assert_close(named(images), 2 * means(images))
     with pytest.raises(BadConfigError, match="is the output that is called 'Real'"):
         detectors.load_detector(path, device="cpu", head="two-logit", fake_index=1, **RAW)
-    told = detectors.load_detector(
+    labelled = detectors.load_detector(
         path, device="cpu", head="two-logit", labels=["real", "fake"], **RAW
     )
-    torch.testing.assert_close(told(images), -2 * means(images))
+    torch.testing.assert_close(labelled(images), -2 * means(images))
 
 
 def test_a_defence_before_a_file_finds_it_where_it_was_or_beside_itself(tmp_path, images):

@@ -105,17 +105,17 @@ def test_learns_from_training_faces_and_chooses_by_validation_faces(
         return forward(self, images)
 
     monkeypatch.setattr(Detector, "forward", watch)
-    learned, judged = striped_faces(48, 48, seed=1), striped_faces(24, 24, seed=2)
-    trained = train(train=learned, val=judged)
+    learned, validation = striped_faces(48, 48, seed=1), striped_faces(24, 24, seed=2)
+    trained = train(train=learned, val=validation)
 
     def pixels(faces: FaceDataset) -> set[bytes]:
         return {image.tobytes() for image in faces.images}
 
     assert seen[True] == pixels(learned)
-    assert seen[False] == pixels(judged)
+    assert seen[False] == pixels(validation)
     best = max(trained.history, key=lambda epoch: (epoch.val_auc, -epoch.val_loss))
     assert trained.metrics["epoch"] == best.epoch
-    chosen = choose_threshold((judged.labels, trained.detector.logits(judged)))
+    chosen = choose_threshold((validation.labels, trained.detector.logits(validation)))
     assert trained.detector.threshold == pytest.approx(chosen.threshold, abs=1e-5)
     assert trained.metrics["val_balanced_accuracy"] == chosen.balanced_accuracy
 
@@ -155,11 +155,11 @@ def test_keeps_the_weights_of_the_best_epoch(train, tmp_path, monkeypatch):
     aucs = iter([0.9, 0.8, 0.7])
     monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(aucs))
     kept: list[torch.Tensor] = []
-    judge = loop.TrainingLoop._validate
+    validate = loop.TrainingLoop._validate
 
     def spy(self):
         kept.append(next(self.detector.parameters()).detach().clone())
-        return judge(self)
+        return validate(self)
 
     monkeypatch.setattr(loop.TrainingLoop, "_validate", spy)
     trained = train(output=tmp_path / "b")

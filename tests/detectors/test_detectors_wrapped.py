@@ -33,7 +33,7 @@ def test_name_and_threshold_are_kept():
 
 
 @pytest.mark.parametrize(
-    ("answer", "says"),
+    ("output", "says"),
     [
         (lambda images: torch.zeros(len(images), 2), "head=two-logit and fake_index=1"),
         (lambda images: torch.zeros(()), r"returned shape \(\)"),
@@ -54,9 +54,9 @@ def test_name_and_threshold_are_kept():
         *("tuple", "mapping", "complex", "sparse", "meta"),
     ],
 )
-def test_a_wrong_answer_is_told_in_one_line(answer, says):
+def test_a_wrong_output_is_refused_in_one_line(output, says):
     with pytest.raises(BadConfigError, match=says) as caught:
-        detectors.wrap(answer, name="broken")(BATCH)
+        detectors.wrap(output, name="broken")(BATCH)
     assert "'broken'" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -104,7 +104,7 @@ def test_a_module_that_looks_at_the_layout_of_its_features_runs():
     assert torch.equal(detectors.wrap(module, name="flat")(BATCH).detach(), expected)
 
 
-def test_two_logits_that_are_probabilities_are_told():
+def test_two_logits_that_are_probabilities_give_a_warning():
     images = torch.randint(0, 256, (8, 3, 20, 20), dtype=torch.uint8)
 
     def softmax(batch):

@@ -130,11 +130,11 @@ def test_a_score_is_above_a_half_exactly_where_the_verdict_is_fake(
     detector = wrap(Fixed(), name="fixed", threshold=threshold)
     path = photograph(tmp_path / "a.png", 0, 1)
     (found,) = detect([path], defense=undefended_at(detector), finder=CountingFinder())
-    told = json.loads(json.dumps(found.to_json()))["faces"][0]
-    assert told["verdict"] == verdict
-    assert (told["score"] > 0.5) == (verdict == "fake")
-    assert 0 <= told["score"] <= 1
-    assert told["logit"] == np.float32(logit)
+    face = json.loads(json.dumps(found.to_json()))["faces"][0]
+    assert face["verdict"] == verdict
+    assert (face["score"] > 0.5) == (verdict == "fake")
+    assert 0 <= face["score"] <= 1
+    assert face["logit"] == np.float32(logit)
 
 
 def undefended_at(detector):

@@ -211,8 +211,8 @@ def _expand(
             )
             inside = [path for path in listed if not _is_drawing(path, folder, config.save)]
             if not inside:
-                told = f"; skipped {unreadable[0]}" if unreadable else ""
-                raise BadImageError(f"{folder}: the folder holds no photograph{told}")
+                note = f"; skipped {unreadable[0]}" if unreadable else ""
+                raise BadImageError(f"{folder}: the folder holds no photograph{note}")
             found += [(path, None, path.relative_to(folder)) for path in inside]
     for skipped in unreadable:
         if config.strict:
