@@ -238,7 +238,7 @@ def _faces(options: argparse.Namespace) -> tuple[FaceDataset, FaceDataset]:
 
 
 def _variant(changes: dict[str, object]) -> DefenseConfig:
-    preset = configs.load("full-information").defense.model_dump()
+    preset = configs.load("full-information").defense.agent().model_dump()
     return DefenseConfig.model_validate({**preset, **BASE, **changes})
 
 

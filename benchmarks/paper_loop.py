@@ -175,7 +175,7 @@ def _prepare(options: argparse.Namespace) -> Setting:
         records = [manifest[index] for index in sorted(chosen.tolist())]
         manifest = Manifest(records, root=manifest.root)
     decode_seconds, faces = _timed(
-        lambda: FaceDataset.open(manifest, size=paper.face_size, strict=True)
+        lambda: FaceDataset.open(manifest, size=paper.detector.size, strict=True)
     )
     return Setting(
         manifest=manifest,

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
 import demagnify
 from demagnify.cli.app import app
 
@@ -23,7 +21,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *RESULTS, *GUIDES]
 REASONS = {"installing", "make", "needs your own data"}
 RUN = ("bash", "python")
 
-VERBS = typer.main.get_command(app).commands
+VERBS = app.commands
 BLOCK = re.compile(
     r"(?:<!-- not run: (?P<reason>.*?) -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -89,7 +87,7 @@ def complaint(words: list[str], *, whole: bool) -> str:
     if whole and "--help" not in rest:
         try:
             command.make_context(name, rest)
-        except Exception as error:  # noqa: BLE001  Typer exports no common base
+        except Exception as error:  # noqa: BLE001
             return f"{name}: {error}"
     return ""
 

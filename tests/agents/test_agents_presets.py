@@ -14,7 +14,7 @@ from demagnify.transforms import TransformSet
 
 def test_the_papers_preset_is_the_papers():
     paper = configs.load("paper")
-    assert paper.face_size == 224
+    assert paper.detector.size == paper.defense.size == 224
     assert paper.detector.backbone == "resnet50"
     assert paper.defense.actions == ("identity", "mask-center")
     assert paper.defense.state == "flat-image"
@@ -35,9 +35,9 @@ def test_every_preset_names_things_that_exist(name):
 
 def test_overrides_win_over_the_file_and_the_file_over_defaults(tmp_path):
     path = tmp_path / "mine.yaml"
-    path.write_text("face_size: 128\ndefense:\n  learner:\n    episodes: 7\n")
+    path.write_text("defense:\n  size: 128\n  learner:\n    episodes: 7\n")
     mine = configs.load(path, ["defense.learner.gamma=0.5", "defense.actions=[identity, median]"])
-    assert (mine.face_size, mine.defense.learner.episodes) == (128, 7)
+    assert (mine.defense.size, mine.defense.learner.episodes) == (128, 7)
     assert mine.defense.learner.gamma == 0.5
     assert mine.defense.actions == ("identity", "median")
     assert mine.defense.learner.environments == 1
@@ -65,8 +65,8 @@ def test_an_empty_file_means_the_defaults(tmp_path):
         ("defense.learner.episodes=many", r"defense\.learner\.episodes: .* not 'many'"),
         ("episodes", "is not key=value"),
         ("=3", "is not key=value"),
-        ("face_size.width=3", "face_size is a value, not a section"),
-        ("face_size=[1", "is not a YAML value"),
+        ("defense.size.width=3", "size is a value, not a section"),
+        ("defense.size=[1", "is not a YAML value"),
     ],
 )
 def test_a_wrong_override_is_explained_in_one_line(override, message):

@@ -150,7 +150,7 @@ def test_an_output_of_another_attack_is_refused(attack, run, labelled, tmp_path)
         "attack", "--crops", labelled, tmp_path / "out", "--model", "bicubic-x3", "--device", "cpu"
     )
     assert ended.code == 1
-    assert "holds images of another attack" in ended.err
+    assert "holds the result of an attack with another attack" in ended.err
 
 
 @pytest.fixture

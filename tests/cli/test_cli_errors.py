@@ -60,7 +60,8 @@ import signal, sys, time
 # A shell ignores it in what it starts in the background.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv = ["demagnify", "assets"]
-from demagnify import assets, cli
+from demagnify import cli
+from demagnify.core import assets
 def describe():
     print("ready", flush=True)
     time.sleep(60)
@@ -101,7 +102,7 @@ def test_a_reader_that_goes_away_gets_no_traceback():
         (["train-defense", "--data", "{tmp}", "--set", "defense.learner.hidden"], "key=value"),
         (["train-defense", "--data", "{tmp}", "--set", "defense.seed=-2"], "defense.seed"),
         (["train-defense", "--data", "{tmp}", "--detector", "lite"], "no detector 'lite'"),
-        (["train-detector", "--data", "{tmp}", "--learning-rate", "0"], "learning_rate"),
+        (["train-detector", "--data", "{tmp}", "--set", "detector.epochs=0"], "detector.epochs"),
         (["train-detector", "--data", "{tmp}"], "no folders real and fake"),
         (["evaluate", "--data", "{tmp}", "--defense", "{tmp}/none"], "there is no defence"),
         (["report", "{tmp}"], "results.json: there is no such file"),

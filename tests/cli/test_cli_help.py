@@ -3,17 +3,23 @@
 import subprocess
 import sys
 
+import click
 import pytest
-import typer
 
 import demagnify
 from demagnify.cli.app import app
+from demagnify.cli.generate import Config, Verb
 from demagnify.hardening.config import HardeningConfig
 
-GROUP = typer.main.get_command(app)
+COMMANDS = [
+    one
+    for group in (app, app.commands["data"])
+    for one in group.commands.values()
+    if isinstance(one, Verb)
+]
 OPTIONS = {
     name: [option for parameter in command.params for option in parameter.opts if "-" in option]
-    for name, command in GROUP.commands.items()
+    for name, command in app.commands.items()
 }
 HEAVY = ("torch", "torchvision", "timm", "cv2", "matplotlib", "numpy", "sklearn", "PIL", "pydantic")
 WATCHED = f"""
@@ -52,16 +58,35 @@ def test_a_verbs_help_names_its_options(run, verb):
     assert missing == []
 
 
-def test_harden_defaults_to_its_configuration():
-    """Once not: the command trained 12 surrogate networks where the configuration had 15."""
-    given = {one.name: one.default for one in GROUP.commands["harden"].params}
-    config = HardeningConfig()
-    assert given["rounds"] == config.rounds
-    assert (given["clean"], given["explore"]) == (config.clean, config.explore)
-    assert given["surrogates"] == config.surrogates.count
-    assert given["surrogate_steps"] == config.surrogates.steps
-    assert given["epochs"] == config.training.epochs
-    assert given["learning_rate"] == config.training.learning_rate
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_without_options_has_its_models_defaults(command):
+    """Once not: harden trained 12 surrogate networks where the configuration had 15."""
+    for one in (one for one in command.generated if isinstance(one, Config) and not one.presets):
+        values = dict.fromkeys(parameter.name for parameter in one.options())
+        assert one.take({**values, "overrides": ()}) == one.type()
+
+
+def test_options_and_overrides_change_what_they_name_only():
+    harden = next(one for one in COMMANDS if one.name == "harden").generated[0]
+    values = dict.fromkeys(parameter.name for parameter in harden.options())
+    given = {**values, "surrogates__count": 3, "overrides": ("training.epochs=2", "rounds=7")}
+    config, usual = harden.take(given), HardeningConfig()
+    assert (config.surrogates.count, config.training.epochs, config.rounds) == (3, 2, 7)
+    assert config.surrogates.steps == usual.surrogates.steps
+    assert config.training.learning_rate == usual.training.learning_rate == 2e-4
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_help_fits_80_columns_and_breaks_no_name(run, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["data"] if command.name in app.commands["data"].commands else []
+    shown = run(*words, command.name, "--help").out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert not [line for line in shown.splitlines() if line.endswith("-")]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.text, parameter.name
 
 
 def test_no_arguments_show_the_help(run):
@@ -82,6 +107,7 @@ def test_the_version_is_the_packages(run):
         (["detect", "photo.jpg", "--sav", "out"], "--sav"),
         (["train-defense"], "--data"),
         (["attack", "--scale", "two"], "--scale"),
+        (["train-detector", "--data", "x", "--learning-rate", "0"], "--learning-rate"),
         (["attack", "--scale", "0"], "--scale"),
         (["sample", "--seed", "-1"], "--seed"),
         (["detect", "photo.jpg", "--precision", "int4"], "--precision"),

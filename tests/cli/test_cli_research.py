@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demagnify.cli.present import show_result
+from demagnify.cli.console import show_evaluation
 from demagnify.core import images
 from demagnify.core.assets.store import CACHE_VARIABLE
 from demagnify.evaluation import load_result
 
 PRESET = """
-face_size: 64
 defense:
+  size: 64
   actions: [identity, mask-center]
   state: thumbnail
   seed: 7
@@ -142,7 +142,7 @@ def test_an_evaluation_is_written_and_told(evaluation):
     assert document["context"]["command"].startswith(f"demagnify evaluate {output} --data ")
     assert document["context"]["data"] == "faces"
     assert document["settings"]["resamples"] == 20
-    assert [attack["name"] for attack in document["attacks"]] == [
+    assert [condition["name"] for condition in document["conditions"]] == [
         "none",
         "bicubic-x2",
         "bicubic-x4",
@@ -159,7 +159,7 @@ def test_names_with_brackets_are_shown_as_they_are(evaluation, tmp_path, monkeyp
     text = (output / "results.json").read_text().replace("bicubic-x4", "4x[/compact]:net:")
     (tmp_path / "results.json").write_text(text)
     monkeypatch.setenv("COLUMNS", "250")
-    show_result(load_result(tmp_path))
+    show_evaluation(load_result(tmp_path))
     assert "4x[/compact]:net:" in capsys.readouterr().out
 
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import ValidationError
 
 from demagnify.core import images
-from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError
+from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import Box, Manifest, Record
-from demagnify.data.describe import Description, describe
+from demagnify.data.describe import DescribeConfig, Description, describe
 from demagnify.data.describe.crossings import hamming, like_crossings, near_pairs
 from demagnify.data.describe.figure import save_figure
 from demagnify.data.describe.statistics import appearance, read_size, read_statistics
@@ -89,7 +90,7 @@ def test_a_description_says_what_is_in_a_set_and_what_is_wrong_with_it(leaky):
 def test_without_hashes_only_headers_are_read(leaky, monkeypatch):
     with_hashes = describe(leaky)
     monkeypatch.setattr(images, "decode", lambda *_, **__: pytest.fail("decoded"))
-    found = describe(leaky, hashes=False)
+    found = describe(leaky, DescribeConfig(hashes=False))
     assert (found.hashed, found.near, found.identical) == (0, (), ())
     assert found.splits == with_hashes.splits
     assert found.shared_groups == with_hashes.shared_groups
@@ -137,7 +138,7 @@ def test_faces_of_one_photograph_are_told_apart_by_their_boxes(tmp_path):
         Record(tmp_path / "w.mp4", 1, "test", "w", {}, None, 7),
     ]
     for hashes in (True, False):
-        found = describe(Manifest(records, root=tmp_path), hashes=hashes)
+        found = describe(Manifest(records, root=tmp_path), DescribeConfig(hashes=hashes))
         assert (found.conflicts, found.unprepared, found.left_out) == ((), 4, ())
         assert found.splits[0].sizes.median == 64
         assert (found.splits[1].sizes.images, found.splits[1].sizes.smallest) == (2, 40)
@@ -175,7 +176,7 @@ def test_faces_without_an_appearance_are_like_no_other(tmp_path):
     looks = read_statistics(Manifest(records, root=tmp_path))
     assert looks.rows["appearance"].tolist() == [0, 0, 0, 0]
     assert (looks.rows["pixels"] != 0).all()
-    assert describe(Manifest(records, root=tmp_path), distance=8).near == ()
+    assert describe(Manifest(records, root=tmp_path), DescribeConfig(distance=8)).near == ()
 
 
 @pytest.mark.parametrize("orientation", [1, 5, 6, 7, 8])
@@ -274,8 +275,8 @@ def test_a_picture_and_the_json_are_written(leaky, tmp_path):
 
 
 def test_what_cannot_be_compared_is_refused(leaky, tmp_path):
-    with pytest.raises(BadConfigError, match="the distance is from 0 to 8, not 9"):
-        describe(leaky, distance=9)
+    with pytest.raises(ValidationError, match=r"less than or equal to 8"):
+        DescribeConfig(distance=9)
     many = [Record(tmp_path / f"{n}.png", 0, f"s{n}", "g") for n in range(65)]
     with pytest.raises(BadManifestError, match="65 splits are more than the 64"):
         describe(Manifest(many, root=tmp_path))

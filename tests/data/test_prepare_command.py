@@ -1,8 +1,8 @@
 """`demagnify data prepare`: what it says, and how it ends."""
 
 import pytest
+from click.testing import CliRunner
 from field_sets import deepfake_bench, face_forensics, open_forensics, picture
-from typer.testing import CliRunner
 
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.app import app

@@ -132,7 +132,7 @@ def test_a_photograph_without_a_face_can_end_the_work(tmp_path):
 
 
 def test_crops_that_are_faces_already_can_be_kept(tmp_path):
-    settings = PrepareConfig(unboxed="keep")
+    settings = PrepareConfig(crops=True)
     summary = prepare(photos(tmp_path), tmp_path / "out", settings, finder=NoFinder())
     assert summary.ways == {"kept": 3}
     assert np.array_equal(images.load(summary.manifest[2].path), picture(2))
@@ -297,7 +297,7 @@ def test_the_order_is_that_of_the_manifest(root, tmp_path):
 def test_crops_never_go_among_the_images_of_a_label(tmp_path):
     images.save_png(tmp_path / "set/real/0.png", picture(0))
     manifest = Manifest.load(tmp_path / "set")
-    whole = PrepareConfig(unboxed="keep")
+    whole = PrepareConfig(crops=True)
     with pytest.raises(BadOutputError, match="lies among the images of a label"):
         prepare(manifest, tmp_path / "set/real/crops", whole)
     for _ in range(2):

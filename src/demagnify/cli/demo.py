@@ -3,42 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from demagnify.cli.options import Device, Precision, Seed
-from demagnify.cli.present import show_result
+from demagnify.cli.console import show_evaluation
+from demagnify.cli.generate import PATH, Config, Option, verb
+
+if TYPE_CHECKING:
+    from demagnify.evaluation.demo import DemoConfig
 
 
-def run(
-    output: Annotated[Path, typer.Option(help="Folder to write to.")] = Path("runs/demo"),
-    train_detector: Annotated[
-        bool,
-        typer.Option(
-            "--train-detector",
-            help="Train a detector on the sample set instead of taking those that come with "
-            "demagnify (about 20 minutes on two cores).",
-        ),
-    ] = False,
-    seed: Seed = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-) -> None:
+@verb(
+    "demo",
+    Option(
+        "--output",
+        "output",
+        "Folder to write to.",
+        "default: runs/demo",
+        type=PATH,
+        default="runs/demo",
+    ),
+    Config("demagnify.evaluation.demo:DemoConfig"),
+)
+def demo(output: Path, config: DemoConfig) -> None:
     """Run everything on real photographs: sample set, detectors, attacks, defences, report.
 
     Makes face swaps from about 1,000 photographs, attacks them with super-resolution networks,
     trains an agent before the hardened detector and the paper's agent, evaluates them beside all
-    baselines and writes `report.html`. What is there already is not done again.
+    baselines and writes report.html. What is there already is not done again.
     """
-    from demagnify.evaluation.demo import DemoConfig
     from demagnify.evaluation.demo import demo as run_demo
 
-    config = DemoConfig(
-        train_detector=train_detector, seed=seed, device=device, precision=precision
-    )
-    result = run_demo(config, output, log=typer.echo)
-    show_result(result)
-    typer.echo(f"\nLook at {output / 'report.html'} and {output / 'sample' / 'contact_sheet.png'}.")
+    show_evaluation(run_demo(config, output, log=click.echo))
+    click.echo(f"\nLook at {output / 'report.html'} and {output / 'sample' / 'contact_sheet.png'}.")
     photo = output / "sample" / "test" / "fake"
-    typer.echo(f"Try: demagnify detect --defense {output / 'defense'} {photo}")
+    click.echo(f"Try: demagnify detect --defense {output / 'defense'} {photo}")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
+
+from demagnify.cli.generate import PATH, Argument, verb
 
 
-def run(
-    folder: Annotated[Path, typer.Argument(help="What evaluate or demo wrote.")] = Path(
-        "runs/demo"
-    ),
-) -> None:
+@verb(
+    "report",
+    Argument("folder", "What evaluate or demo wrote.", type=PATH, default="runs/demo"),
+)
+def report(folder: Path) -> None:
     """Write the report again from results.json, predictions.csv and the examples alone.
 
     Makes report.html, which stands by itself, and the tables as Markdown and LaTeX.
@@ -21,4 +22,4 @@ def run(
 
     files = write_report(folder)
     for path in (files.html, files.markdown, files.latex):
-        typer.echo(f"wrote {path}")
+        click.echo(f"wrote {path}")

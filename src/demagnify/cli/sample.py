@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from demagnify.cli.options import Seed
+from demagnify.cli.generate import Config, output, verb
+
+if TYPE_CHECKING:
+    from demagnify.data.sample import SampleConfig
 
 
-def run(
-    output: Annotated[Path, typer.Argument(help="Folder to write to.")] = Path("runs/sample"),
-    photos: Annotated[
-        Path | None,
-        typer.Option(help="Make swaps from the photographs in this folder instead of CelebA's."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=4, help="Use only so many photographs.")] = None,
-    seed: Seed = 0,
-) -> None:
+@verb("sample", output("runs/sample"), Config("demagnify.data.sample:SampleConfig"))
+def sample(output: Path, config: SampleConfig) -> None:
     """Make a labelled sample set: real faces, and face swaps made from them.
 
-    Writes 224x224 face crops as PNG, `metadata.csv`, and `contact_sheet.png` to look at. Splits
+    Writes 224x224 face crops as PNG, metadata.csv, and contact_sheet.png to look at. Splits
     go by source photograph. The photographs are about 1,000 of CelebA, for research only; they
     are fetched once.
     """
     from demagnify.data.sample import build_sample
 
-    manifest = build_sample(output, seed=seed, photos=photos, limit=limit)
+    manifest = build_sample(output, config)
     for counts in manifest.describe():
-        typer.echo(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
-    typer.echo(f"written to {output}; look at {output / 'contact_sheet.png'}")
+        click.echo(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
+    click.echo(f"written to {output}; look at {output / 'contact_sheet.png'}")

@@ -9,12 +9,12 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify import detectors
-from demagnify.agents import presets as configs
+from demagnify.agents import presets
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.presets import Preset
-from demagnify.agents.training import TrainDefenseConfig, train_defense
+from demagnify.agents.training import train_defense
 from demagnify.core.devices import Precision
-from demagnify.data.sample import build_sample
+from demagnify.data.sample import SampleConfig, build_sample
 from demagnify.detectors import Detector, DetectorTraining, train_detector
 from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
 from demagnify.evaluation.results import EvaluationResult
@@ -71,7 +71,7 @@ def demo(
     log = log or (lambda _line: None)
     sample = output / "sample"
     log("1/5 sample set: real photographs, and face swaps made from them")
-    build_sample(sample, seed=config.seed)
+    build_sample(sample, SampleConfig(seed=config.seed))
     log("2/5 detectors")
     if config.train_detector:
         base = hardened = _trained(sample, config, output, log)
@@ -94,7 +94,7 @@ def demo(
         base=base,
         command=f"demagnify demo --output {output} --seed {config.seed}"
         + " --train-detector" * config.train_detector,
-        about=settings.model_dump(mode="json", include={"defense", "face_size"}),
+        about=settings.model_dump(mode="json", include={"defense"}),
     )
     log("5/5 report")
     return evaluation.result
@@ -109,15 +109,13 @@ def _agent(
     folder: Path,
     log: Callable[[str], None],
 ) -> tuple[DefendedDetector, Preset]:
-    settings = configs.load(preset, [f"defense.seed={config.seed}"])
+    given = {"seed": config.seed, "attacks": attacks, "device": config.device}
+    settings = presets.load(preset, given={f"defense.{key}": one for key, one in given.items()})
     (trained,) = train_defense(
         sample,
-        TrainDefenseConfig(
-            defense=settings.defense, face_size=settings.face_size, device=config.device
-        ),
+        settings.defense,
         folder,
         detector=detector,
-        attacks=attacks,
         log=log,
         on_skip=lambda skipped: log(f"skipped {skipped}"),
     )

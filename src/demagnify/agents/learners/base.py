@@ -44,6 +44,11 @@ class LearnerConfig(BaseModel):
         default=RewardConfig(), description="The reward of a logit of the detector"
     )
 
+    @staticmethod
+    def model_for(values: Mapping[str, Any]) -> type[LearnerConfig]:
+        """Returns the settings of the learner that `values` name; Q-learning's without a name."""
+        return LEARNERS.get(str(values.get("name", "q-learning"))).config_type
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePoint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demagnify.data.describe.describing import MAX_DISTANCE, Repeats, count_repeats, describe
+from demagnify.data.describe.describing import DescribeConfig, Repeats, count_repeats, describe
 from demagnify.data.describe.description import Description
 
-__all__ = ["MAX_DISTANCE", "Description", "Repeats", "count_repeats", "describe"]
+__all__ = ["DescribeConfig", "Description", "Repeats", "count_repeats", "describe"]

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.core.errors import BadConfigError
 from demagnify.data import columns
 from demagnify.data.describe.crossings import EXAMPLES, check_count, group_crossings, like_crossings
 from demagnify.data.describe.description import (
@@ -27,8 +27,27 @@ from demagnify.data.manifest import Manifest
 MAX_DISTANCE: Final = 8
 
 
+class DescribeConfig(BaseModel):
+    """How images of different splits are compared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hashes: bool = Field(
+        default=True,
+        description="Look for duplicates across splits, for which every image is decoded once.",
+    )
+    distance: int = Field(
+        default=2,
+        ge=0,
+        le=MAX_DISTANCE,
+        description="Bits of 64 in which perceptual hashes of near duplicates may differ. Of faces "
+        "saved again at JPEG quality 40, at half or at 1.5 times their size, 2 bits find 98 % and "
+        "more; at 4 bits aligned faces of different people begin to look alike.",
+    )
+
+
 def describe(
-    manifest: Manifest, *, hashes: bool = True, distance: int = 2, workers: int | None = None
+    manifest: Manifest, config: DescribeConfig | None = None, *, workers: int | None = None
 ) -> Description:
     """Describes a data set of any format.
 
@@ -36,23 +55,18 @@ def describe(
 
     Args:
         manifest: The data set.
-        hashes: Whether to search for images that are in several splits, which decodes everything.
-        distance: In how many of the 64 bits of the perceptual hash near duplicates may differ. Of
-            faces saved again at JPEG quality 40, at half or at 1.5 times their size, 2 bits find
-            98 % and more; at 4 bits aligned faces of different people begin to look alike.
+        config: How images are compared.
         workers: Threads; a few more than there are processors by default.
 
     Raises:
-        BadConfigError: If `distance` is out of its range.
         BadManifestError: If there are more splits than can be compared.
         BadOutputError: If the cache folder cannot be written to.
     """
-    if not 0 <= distance <= MAX_DISTANCE:
-        raise BadConfigError(f"the distance is from 0 to {MAX_DISTANCE}, not {distance}")
+    config = config or DescribeConfig()
     order = [counts.split for counts in manifest.describe()]
     check_count(order)
     splits = _split_numbers(manifest, order)
-    seen = read_statistics(manifest, hashes=hashes, workers=workers)
+    seen = read_statistics(manifest, hashes=config.hashes, workers=workers)
     rows = seen.rows[seen.rows["pixels"] != 0]
     places = seen.kept[seen.rows["pixels"] != 0]
     names = manifest.table["file_name"].take(pa.array(places))
@@ -64,11 +78,11 @@ def describe(
         images=len(manifest),
         splits=_splits(manifest, seen, splits),
         hashed=len(rows),
-        distance=distance,
+        distance=config.distance,
         shared_groups=group_crossings(manifest.table["group"], splits, order),
         identical=like_crossings(rows["pixels"], splits[places], order, 0, shown),
         near=like_crossings(
-            rows["appearance"][alike], splits[places][alike], order, distance, faces
+            rows["appearance"][alike], splits[places][alike], order, config.distance, faces
         ),
         conflicts=(
             *conflicts_of_names(manifest),

@@ -29,10 +29,10 @@ class PrepareConfig(BaseModel):
         description="A photograph or frame in which no face is found is left out and listed "
         "(skip), taken as a whole (whole), or ends the work (fail).",
     )
-    unboxed: Literal["find", "keep"] = Field(
-        "find",
-        description="An image of which the data set says neither where the face is, nor that it "
-        "is a frame of a video, is searched for faces (find), or is a face already (keep).",
+    crops: bool = Field(
+        False,
+        description="Take images without a box as they are: they are face crops already. Faces are "
+        "found in them otherwise; in frames of videos always.",
     )
     all_faces: bool = Field(
         False,
@@ -168,7 +168,7 @@ class Cutter:
                 height, width = pixels.shape[:2]
                 box, meant = upright_box(record.box, record, width=width, height=height)
                 faces = [_Place("given", box, meant=meant)]
-            elif record.frame is None and self._config.unboxed == "keep":
+            elif record.frame is None and self._config.crops:
                 faces = [_Place("kept")]
             else:
                 found = self._find(pixels) if found is None else found

@@ -23,7 +23,7 @@ from demagnify.data.storage import CACHE_HINT, stamp
 from demagnify.data.subsample import subsample as subsampled
 
 FOLDER: Final = "prepared"
-AS_IT_IS: Final = PrepareConfig(unboxed="keep")
+AS_IT_IS: Final = PrepareConfig(crops=True)
 """Cut out what has a box or is a frame; take everything else for the face crop that it is."""
 
 

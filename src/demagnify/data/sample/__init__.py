@@ -1,5 +1,5 @@
 """The sample set: real photographs, and the face swaps that demagnify makes of them."""
 
-from demagnify.data.sample.build import build_sample
+from demagnify.data.sample.build import SampleConfig, build_sample
 
-__all__ = ["build_sample"]
+__all__ = ["SampleConfig", "build_sample"]

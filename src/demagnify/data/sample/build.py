@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core import assets, images
 from demagnify.core.errors import BadImageError, BadManifestError
@@ -31,12 +32,30 @@ CONTACT_SHEET: Final = "contact_sheet.png"
 _VERSION: Final = 1
 
 
+class SampleConfig(BaseModel):
+    """Which photographs a sample set is made of, and its draws."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    photos: Path | None = Field(
+        default=None,
+        description="A folder of photographs, at any depth, from which the swaps are made; about "
+        "1,000 of CelebA if not set.",
+    )
+    count: int | None = Field(
+        default=None, ge=4, description="Use only so many photographs, the first by name."
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="Seed of methods, donors and masks; the same seed gives the same bits.",
+    )
+
+
 def build_sample(
     output: Path,
+    config: SampleConfig | None = None,
     *,
-    seed: int,
-    photos: Path | None = None,
-    limit: int | None = None,
     workers: int | None = None,
     finder: FaceFinder | None = None,
 ) -> Manifest:
@@ -53,9 +72,7 @@ def build_sample(
 
     Args:
         output: Folder to write to.
-        seed: Chooses methods, donors, masks.
-        photos: Folder of photographs, at any depth; by default the asset "celeba-999".
-        limit: How many photographs to use, the first by name; None uses all.
+        config: Which photographs, and the seed.
         workers: Threads; a few more than there are processors by default.
         finder: Finds the faces; with its default threshold where none is given.
 
@@ -66,12 +83,14 @@ def build_sample(
         BadOutputError: If `output` holds something else, or a sample set of another seed or other
             photographs, or cannot be written to.
         BadManifestError: If no photograph can be used.
-        BadImageError: If `photos` is no folder.
+        BadImageError: If `config.photos` is no folder.
         AssetError: If photographs or the face finder cannot be fetched.
     """
-    root = photos if photos is not None else assets.fetch("celeba-999")
+    config = config or SampleConfig()
+    seed = config.seed
+    root = config.photos or assets.fetch("celeba-999")
     found = images.list_files(root)
-    paths = [path for path in found if not path.is_relative_to(output)][:limit]
+    paths = [path for path in found if not path.is_relative_to(output)][: config.count]
     listing = "\n".join(f"{_name(path, root)!a} {path.stat().st_size}" for path in paths)
     photographs = hashlib.sha256(listing.encode()).hexdigest()
     identity = {"version": _VERSION, "seed": seed, "photographs": photographs}

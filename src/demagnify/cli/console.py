@@ -1,0 +1,104 @@
+"""Showing results on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from demagnify.cli import EXIT_SOME_SKIPPED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from demagnify.evaluation import EvaluationResult
+
+
+class Skips:
+    """Prints each file or line that is left out on stderr, and counts them."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def __call__(self, skipped: object) -> None:
+        """Prints one."""
+        self._count += 1
+        click.echo(f"skipped {skipped}", err=True)
+
+    def end(self) -> None:
+        """Ends the command with its own exit code if something was skipped."""
+        if self._count:
+            raise click.exceptions.Exit(EXIT_SOME_SKIPPED)
+
+
+def plain_console() -> Console:
+    """Returns a console that prints names of files as they are: brackets are no markup."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def show_table(
+    console: Console, head: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = ""
+) -> None:
+    """Prints a table, and cuts nothing: where it is too wide, each row becomes a list.
+
+    Args:
+        console: Where it is printed.
+        head: Headings of the columns.
+        rows: The cells; the first of a row is its heading. Lines of a cell may be broken.
+        title: Stands above the table.
+    """
+    from rich.table import Table
+
+    rows = [list(row) for row in rows]
+    columns = list(zip(head, *rows, strict=True))
+    if sum(max(map(_longest_word, column)) + 3 for column in columns) < console.width:
+        table = Table(title=title or None, title_justify="left", show_lines=True)
+        for name, cells in zip(head, columns, strict=True):
+            numeric = all(cell[-1:].isdigit() or len(cell) < 2 for cell in cells[1:])
+            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    if title:
+        console.print(title, style="italic")
+    for first, *rest in rows:
+        console.print(f"{head[0]}: {first}".replace("\n", " "), style="bold")
+        block = Table.grid(padding=(0, 2))
+        block.add_column(overflow="fold")
+        block.add_column(overflow="fold")
+        for name, cell in zip(head[1:], rest, strict=True):
+            block.add_row(f"  {name}", cell.replace("\n", " "))
+        console.print(block)
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, text.split()), default=0)
+
+
+def show_evaluation(result: EvaluationResult) -> None:
+    """Prints the result of an evaluation in words, and its main table."""
+    from rich import box
+    from rich.table import Table
+
+    from demagnify.evaluation.report import tell
+    from demagnify.evaluation.report.tables import fit_width, main_table
+
+    console = plain_console()
+    story = tell(result)
+    main = fit_width(main_table(result), console.width)
+    table = Table(title=main.caption, title_justify="left", box=box.SIMPLE_HEAD)
+    for number, name in enumerate(main.head):
+        # A long name continues on the next line: nothing is cut.
+        table.add_column(name, justify="left" if number < main.words else "right", overflow="fold")
+    for row in main.rows:
+        table.add_row(*(f"{one.value}\n{one.span}" if one.span else one.value for one in row))
+    console.print(f"\n{story.headline}", style="bold")
+    console.print(" ".join(story.sentences))
+    console.print()
+    console.print(table)
+    for note in main.notes:
+        console.print(note, style="dim")

@@ -1,0 +1,264 @@
+"""`demagnify data describe` and `demagnify data prepare`: data sets, seen and made ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import click
+
+from demagnify.cli import EXIT_SOME_SKIPPED
+from demagnify.cli.console import Skips, plain_console, show_table
+from demagnify.cli.generate import PATH, Argument, Config, Option, field_option, kind_of, verb
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+    from rich.console import Console
+
+    from demagnify.data.describe import DescribeConfig, Description
+    from demagnify.data.describe.description import Crossing
+    from demagnify.data.prepare import PrepareConfig, PrepareSummary
+
+_SHOWN: Final = 10
+_FORMAT: Final = Option(
+    "--format", "format_name", "The data set's format; recognised by its files if not given."
+)
+_STRICT: Final = Option(
+    "--strict",
+    "strict",
+    "Stop at the first bad file or line instead of skipping it.",
+    is_flag=True,
+)
+
+
+class FormatOptions:
+    """The settings of all data formats, those of plug-ins too, as options."""
+
+    into: ClassVar[str] = "settings"
+    _flags: ClassVar = {"methods": "--method"}
+
+    def options(self) -> list[click.Parameter]:
+        """Returns an option for each setting that any format has."""
+        made: list[click.Parameter] = []
+        for key, formats in self._fields().items():
+            first = next(iter(formats.values()))
+            texts: dict[str, str] = {}
+            for name, one in formats.items():
+                text = one.description or ""
+                texts[text] = f"{texts[text]}, {name}" if text in texts else name
+            flags = self._flags.get(key, f"--{key.replace('_', '-')}")
+            option = field_option(key, first, flags, first.default, usual="")
+            option.text = " ".join(f"({names}) {text}" for text, names in texts.items())
+            if len({str(kind_of(one.annotation)) for one in formats.values()}) > 1:
+                option.type = click.STRING
+            made.append(option)
+        text = "A setting of a format that is not listed here."
+        how = {"multiple": True, "metavar": "KEY=VALUE", "callback": _parse_settings}
+        return [*made, Option("--set", "others", text, "repeatable", **how)]
+
+    def take(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Returns the settings that were given; the format checks them."""
+        others = values.pop("others")
+        taken = {key: values.pop(key) for key in self._fields()}
+        given = {key: one for key, one in taken.items() if one is not None and one != ()}
+        return {**given, **others}
+
+    def _fields(self) -> dict[str, dict[str, FieldInfo]]:
+        """Returns the fields of each name, by format."""
+        from demagnify.data import formats
+
+        fields: dict[str, dict[str, FieldInfo]] = {}
+        for name in formats.FORMATS:
+            for key, one in formats.create(name).options_type.model_fields.items():
+                fields.setdefault(key, {})[name] = one
+        return fields
+
+
+def _parse_settings(_ctx: object, _one: object, settings: Sequence[str]) -> dict[str, str]:
+    """Returns KEY=VALUE by key; the format turns the values into what it needs."""
+    from demagnify.core.errors import BadConfigError
+
+    pairs = [setting.partition("=") for setting in settings]
+    for setting, (key, equals, _) in zip(settings, pairs, strict=True):
+        if not key.isidentifier() or not equals or key in ("format", "strict", "source"):
+            raise BadConfigError(f"--set takes KEY=VALUE, not {setting!r}")
+    return {key: value for key, _, value in pairs}
+
+
+@verb(
+    "describe",
+    Argument("source", "The data set: a folder, a table or an annotation file.", type=PATH),
+    _FORMAT,
+    Option("--out", "out", "Folder for description.json and a figure, description.png.", type=PATH),
+    Option("--json", "as_json", "Print the whole description as JSON instead.", is_flag=True),
+    _STRICT,
+    Config("demagnify.data.describe:DescribeConfig", flags={"hashes": "--hash/--no-hash"}),
+    FormatOptions(),
+)
+def describe(
+    source: Path,
+    config: DescribeConfig,
+    settings: dict[str, Any],
+    *,
+    format_name: str | None,
+    out: Path | None,
+    as_json: bool,
+    strict: bool,
+) -> None:
+    """Describe a data set: labels, imbalance, sizes, and what crosses its splits.
+
+    Groups in two splits, and images that are in two splits in the same or nearly the same form,
+    make figures better than they are; inputs under both labels make them worse.
+    """
+    from demagnify.core.files import write_text
+    from demagnify.data import Manifest
+    from demagnify.data.describe import describe as describe_manifest
+    from demagnify.data.describe.figure import save_figure
+
+    manifest = Manifest.load(source, format=format_name, strict=strict, **settings)
+    description = describe_manifest(manifest, config)
+    if out is not None:
+        write_text(out / "description.json", description.model_dump_json(indent=2) + "\n")
+        save_figure(description, out / "description.png")
+    if as_json:
+        click.echo(description.model_dump_json(indent=2))
+    else:
+        _show_description(description, plain_console())
+        if out is not None:
+            click.echo(f"look at {out / 'description.png'}")
+    if description.left_out:
+        raise click.exceptions.Exit(EXIT_SOME_SKIPPED)
+
+
+def _show_description(description: Description, console: Console) -> None:
+    rows = [
+        (
+            split.name,
+            str(split.real),
+            str(split.fake),
+            "no real" if split.imbalance is None else f"{split.imbalance:.2f}",
+            str(split.groups),
+            "unknown"
+            if split.sizes is None
+            else f"{split.sizes.low} - {split.sizes.median} - {split.sizes.high} px",
+        )
+        for split in description.splits
+    ]
+    head = ("split", "real", "fake", "fakes per real", "groups", "shorter side (5-50-95 %)")
+    show_table(console, head, rows, title=f"{description.source}: {description.images} images")
+    near = f"images of {{0}} have a near duplicate in {{1}} (within {description.distance} bits)"
+    for line in (
+        *_crossings(description.shared_groups, "groups of {0} are in {1} too"),
+        *_crossings(description.identical, "images of {0} are in {1} too, pixel by pixel"),
+        *_crossings(description.near, near),
+    ):
+        console.print(line)
+    for conflict in description.conflicts:
+        kind = {"name": "files", "pixels": "pictures"}[conflict.kind]
+        console.print(
+            f"{conflict.inputs} {kind} stand under both labels, in {conflict.images} records, "
+            f"such as {', '.join(conflict.examples)}"
+        )
+    if not (description.shared_groups or description.near or description.conflicts):
+        compared = f"{description.hashed} images compared" if description.hashed else "groups only"
+        console.print(f"nothing crosses the splits, and no label contradicts another ({compared})")
+    if description.unprepared:
+        console.print(
+            f"{description.unprepared} faces have yet to be cut out: demagnify data prepare"
+        )
+    for one in description.left_out[:_SHOWN]:
+        console.print(f"skipped {one.where}: {one.reason}")
+    if len(description.left_out) > _SHOWN:
+        console.print(f"... and {len(description.left_out) - _SHOWN} more; --json lists them all")
+
+
+def _crossings(crossings: Sequence[Crossing], words: str) -> Iterator[str]:
+    for crossing in crossings:
+        examples = "; ".join(
+            one if one == other else f"{one} = {other}" for one, other in crossing.examples
+        )
+        line = words.format(crossing.split, crossing.other)
+        yield f"{crossing.count} {line}, such as {examples}"
+
+
+@verb(
+    "prepare",
+    Argument("source", "The data set: a folder or an annotation file.", type=PATH),
+    Argument("output", "Folder to write the crops to.", type=PATH),
+    _FORMAT,
+    Option(
+        "--new-splits",
+        "new_splits",
+        "Assign the groups to train, val and test (7:1:2) by their names, whatever splits the data "
+        "set has.",
+        is_flag=True,
+    ),
+    Option(
+        "--jobs",
+        "jobs",
+        "Threads; a few more than processors if not given.",
+        type=click.IntRange(1),
+    ),
+    _STRICT,
+    Config("demagnify.data.prepare:PrepareConfig"),
+    FormatOptions(),
+)
+def prepare(
+    source: Path,
+    output: Path,
+    config: PrepareConfig,
+    settings: dict[str, Any],
+    *,
+    format_name: str | None,
+    new_splits: bool,
+    jobs: int | None,
+    strict: bool,
+) -> None:
+    """Cut the faces out of a data set, into a folder that everything else reads.
+
+    Boxes that the data set gives are used, with a margin, made square; where it gives none, faces
+    are found with YuNet. The crops of DeepfakeBench and Kaggle are kept. Writes PNG files,
+    metadata.csv with label, split, group and where each face comes from, and skipped.csv. What is
+    done is not done again.
+    """
+    from demagnify.data import Manifest, formats
+    from demagnify.data.describe import count_repeats
+    from demagnify.data.prepare import prepare as prepare_faces
+
+    kind = formats.recognise(source) if format_name is None else formats.create(format_name)
+    manifest = Manifest.load(source, format=kind, strict=strict, **settings)
+    click.echo(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
+    if new_splits:
+        manifest = manifest.with_splits()
+    repeats = count_repeats(manifest)
+    if repeats.inputs < repeats.rows:
+        click.echo(f"note: {repeats}")
+    if kind.crops or settings.get("view") == "scene":
+        config = config.model_copy(update={"crops": True})
+    summary = prepare_faces(manifest, output, config, strict=strict, workers=jobs)
+    _show_summary(summary, output)
+
+
+def _show_summary(summary: PrepareSummary, output: Path) -> None:
+    for counts in summary.manifest.describe():
+        click.echo(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
+    words = {
+        "given": "by the data set's boxes",
+        "found": "found by YuNet",
+        "kept": "taken as they are",
+        "whole": "whole photographs without a face",
+    }
+    ways = ", ".join(
+        f"{summary.ways[way]} {text}" for way, text in words.items() if way in summary.ways
+    )
+    click.echo(f"{len(summary.manifest)} crops: {ways}")
+    if summary.without_face:
+        click.echo(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
+    skips = Skips()
+    for skipped in summary.skipped[:_SHOWN]:
+        skips(skipped)
+    if len(summary.skipped) > _SHOWN:
+        skips(f"{len(summary.skipped) - _SHOWN} more: see {output}/skipped.csv")
+    click.echo(f"written to {output}")
+    skips.end()

@@ -1,0 +1,449 @@
+"""Commands whose options are generated from a configuration model.
+
+A field of the model becomes an option: name, type, bounds, choices, default and help text are the
+field's. Fields of sections are reached by `--set KEY=VALUE`, and by an option where a command names
+one. Models are imported when a command needs its options, so that `demagnify --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Literal,
+    Protocol,
+    cast,
+    get_args,
+    get_origin,
+)
+
+import click
+
+from demagnify.cli import EXIT_INTERRUPTED
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
+PATH: Final = click.Path(path_type=Path)
+_NUMBERS: Final[dict[type, tuple[Any, Any]]] = {
+    int: (click.INT, click.IntRange),
+    float: (click.FLOAT, click.FloatRange),
+}
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+_SET: Final = "overrides"
+_PRESET: Final = "preset"
+
+
+class _Formatter(click.HelpFormatter):
+    """Breaks lines at blanks only, so that names can be copied."""
+
+    def write_text(self, text: str) -> None:
+        indent = " " * self.current_indent
+        paragraphs = [" ".join(one.split()) for one in text.split("\n\n")]
+        filled = [
+            textwrap.fill(
+                one,
+                self.width,
+                initial_indent=indent,
+                subsequent_indent=indent,
+                break_on_hyphens=False,
+                break_long_words=False,
+            )
+            for one in paragraphs
+        ]
+        self.write("\n\n".join(filled) + "\n")
+
+
+click.Context.formatter_class = _Formatter
+
+
+class Argument(click.Argument):
+    """A positional argument with a help text."""
+
+    def __init__(self, name: str, text: str, **settings: Any) -> None:  # noqa: ANN401
+        super().__init__([name], **settings)
+        self.text = text
+        self.usual = f"default: {settings['default']}" if "default" in settings else ""
+
+
+def output(default: str, text: str = "Folder to write to.") -> Argument:
+    """Returns the argument for the folder that a command writes to."""
+    return Argument("output", text, type=PATH, default=default)
+
+
+def data(text: str) -> Option:
+    """Returns the option for one data set or several."""
+    how = {"type": PATH, "multiple": True, "required": True}
+    return Option("--data", "data", text, "required; repeatable", **how)
+
+
+class Option(click.Option):
+    """An option that tells of its default and its bounds in words.
+
+    Args:
+        flags: How it is written: "--attack", "--hash/--no-hash".
+        name: The name of its parameter.
+        text: The help text.
+        usual: Default and bounds, in words.
+    """
+
+    def __init__(self, flags: str, name: str, text: str, usual: str = "", **settings: Any) -> None:  # noqa: ANN401
+        super().__init__([flags, name], **settings)
+        self.text = text
+        self.usual = usual
+
+
+@dataclass(frozen=True)
+class Config:
+    """The configuration of a command.
+
+    Attributes:
+        model: "package.module:Model".
+        flags: Key -> its option, where that is not "--" and the key. A key has dots into sections;
+            options may be "--attack", "--hash/--no-hash" or, of a choice, "--photos/--crops".
+        hidden: Keys without an option.
+        section: The section of the model whose fields become options; all fields if empty.
+        presets: Whether `--preset` names the values below the options.
+        usual: Key -> default in words, where the model cannot know it.
+    """
+
+    model: str
+    flags: Mapping[str, str] = field(default_factory=dict)
+    hidden: Sequence[str] = ()
+    section: str = ""
+    presets: bool = False
+    usual: Mapping[str, str] = field(default_factory=dict)
+    into: ClassVar[str] = "config"
+
+    @cached_property
+    def type(self) -> type[BaseModel]:
+        """The model itself."""
+        module, _, name = self.model.partition(":")
+        found: type[BaseModel] = getattr(import_module(module), name)
+        return found
+
+    def options(self) -> list[click.Parameter]:
+        """Returns an option for each field, and those for presets and for other keys."""
+        made: list[click.Parameter] = [self._option(key, one) for key, one in self._fields()]
+        if self.presets:
+            from demagnify.agents import presets
+
+            text = f"{', '.join(presets.names())}, or a YAML file with the same keys."
+            made.insert(0, Option("--preset", _PRESET, text, "default: default", default="default"))
+        if self._has_sections():
+            text = "Another setting, with a YAML value, such as " + self._such_as() + "."
+            how = {"multiple": True, "metavar": "KEY=VALUE"}
+            made.append(Option("--set", _SET, text, "repeatable", **how))
+        return made
+
+    def take(self, values: dict[str, Any]) -> BaseModel:
+        """Takes what was given for its options out of `values`, and returns the configuration."""
+        from demagnify.core import settings
+
+        overrides, preset = values.pop(_SET, ()), values.pop(_PRESET, None)
+        given = {key: values.pop(_parameter_name(key)) for key, _ in self._fields()}
+        given = {key: one for key, one in given.items() if one is not None and one != ()}
+        given = {key: None if one is _NOTHING else one for key, one in given.items()}
+        if preset is None:
+            return settings.build(self.type, overrides=overrides, given=given)
+        from demagnify.agents import presets
+
+        return presets.load(preset, overrides, given)
+
+    def _fields(self) -> Iterator[tuple[str, FieldInfo]]:
+        """Yields what becomes an option, by key and in the model's order."""
+        from demagnify.core.settings import models_of
+
+        def walk(model: type[BaseModel], before: str) -> Iterator[tuple[str, FieldInfo]]:
+            for name, one in model.model_fields.items():
+                key = before + name
+                sections = models_of(one.annotation)
+                inside = f"{self.section}.".startswith(f"{key}.")
+                if sections and (inside or any(flag.startswith(f"{key}.") for flag in self.flags)):
+                    yield from walk(sections[0], f"{key}.")
+                elif not sections and (key in self.flags or self._is_shown(key)):
+                    yield key, one
+
+        return walk(self.type, "")
+
+    def _is_shown(self, key: str) -> bool:
+        return key.rpartition(".")[0] == self.section and key not in self.hidden
+
+    def _option(self, key: str, one: FieldInfo) -> click.Parameter:
+        from demagnify.core.settings import default_of
+
+        default = default_of(self.type, key)
+        flags = self.flags.get(key, f"--{key.rpartition('.')[2].replace('_', '-')}")
+        usual = self.usual.get(key)
+        if usual is None and self.presets and default not in (None, False, ()):
+            usual = "the preset's"
+        return field_option(key, one, flags, default, usual=usual)
+
+    def _has_sections(self) -> bool:
+        from demagnify.core.settings import models_of
+
+        nested = any(models_of(one.annotation) for one in self.type.model_fields.values())
+        return nested or bool(self.hidden)
+
+    def _such_as(self) -> str:
+        """Returns an example of a key that has no option."""
+        from demagnify.core.settings import default_of, models_of
+
+        shown = {key for key, _ in self._fields()}
+
+        def keys(model: type[BaseModel], before: str) -> Iterator[str]:
+            for name, one in model.model_fields.items():
+                sections = models_of(one.annotation)
+                default = default_of(self.type, before + name)
+                if sections and default is not None:
+                    yield from keys(type(default), f"{before}{name}.")
+                elif not sections and default is not None and before + name not in shown:
+                    yield f"{before}{name}={_words(default, '')}"
+
+        found = [key for key in keys(self.type, "") if not key.endswith("=")]
+        return max(found, key=lambda key: key.count("."))
+
+
+def field_option(
+    key: str, one: FieldInfo, flags: str, default: object, *, usual: str | None = None
+) -> Option:
+    """Returns the option for one field.
+
+    Args:
+        key: The key of the field.
+        one: Its type, bounds and description.
+        flags: How it is written; "--photos/--crops" stands for two choices.
+        default: Its default.
+        usual: The default in words; made of `default` if None.
+    """
+    kind, repeated = kind_of(one.annotation)
+    how: dict[str, Any] = {"default": None, "multiple": repeated}
+    if kind is bool:
+        how["is_flag"] = True
+        if default is True and "/" not in flags:
+            flags = f"{flags}/--no-{flags[2:]}"
+    elif "/" in flags:
+        how |= {"is_flag": True, "callback": _chosen}
+    else:
+        how["type"] = _parameter_type(kind, one)
+        if NoneType in get_args(one.annotation) and default is not None:
+            how["callback"] = _none
+    usual = _words(default, flags) if usual is None else usual
+    parts = [f"default: {usual}" if usual else "", _bounds(one), "repeatable" * repeated]
+    told = "; ".join(part for part in parts if part)
+    return Option(flags, _parameter_name(key), one.description or "", told, **how)
+
+
+class Generated(Protocol):
+    """A set of options that are made when a command needs them."""
+
+    into: ClassVar[str]
+
+    def options(self) -> list[click.Parameter]:
+        """Returns the options."""
+
+    def take(self, values: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Takes what was given for its options out of `values`, and returns what it makes."""
+
+
+class Verb(click.Command):
+    """A command: its own parameters, and options that are generated when they are needed."""
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., None],
+        parameters: Sequence[click.Parameter],
+        generated: Sequence[Generated],
+    ) -> None:
+        self._own = list(parameters)
+        self.generated = generated
+        self._function = function
+        text = inspect.cleandoc(function.__doc__ or "")
+        super().__init__(name, callback=self._call, help=text, context_settings=_CONTEXT)
+
+    @property
+    def params(self) -> list[click.Parameter]:
+        """All parameters; models are imported at the first use."""
+        return self._params
+
+    @params.setter
+    def params(self, _given: object) -> None:
+        """Drops the empty list that click sets."""
+
+    @cached_property
+    def _params(self) -> list[click.Parameter]:
+        return [*self._own, *(one for group in self.generated for one in group.options())]
+
+    def _call(self, **values: Any) -> None:  # noqa: ANN401
+        made = {one.into: one.take(values) for one in self.generated}
+        self._function(**values, **made)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes each parameter in a line of its own, and its help text below."""
+        parameters = self.get_params(ctx)
+        for title, kind in (("Arguments", click.Argument), ("Options", click.Option)):
+            chosen = [one for one in parameters if isinstance(one, kind)]
+            if not chosen:
+                continue
+            with formatter.section(title):
+                for one in chosen:
+                    _write(one, ctx, formatter)
+
+
+class Group(click.Group):
+    """Commands under headings.
+
+    Args:
+        name: What the user types.
+        sections: Heading -> commands, as the help shows them.
+        settings: Those of `click.Group`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sections: Mapping[str, Sequence[click.Command]],
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        settings["help"] = inspect.cleandoc(settings["help"])
+        super().__init__(name, no_args_is_help=True, context_settings=_CONTEXT, **settings)
+        self._sections = sections
+        for one in (one for commands in sections.values() for one in commands):
+            self.add_command(one)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Runs the command; an interrupted one ends with its own exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("demagnify: stopped; the same command goes on where it was", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands under their headings, each with the first sentence of its help."""
+        for title, commands in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(one.name or "", one.get_short_help_str(200)) for one in commands]
+                )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands before the options: they are more often looked for."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
+
+def verb(
+    name: str, *parameters: click.Parameter | Generated
+) -> Callable[[Callable[..., None]], Verb]:
+    """Makes a command of a function; its docstring is the help text.
+
+    Args:
+        name: What the user types.
+        parameters: Paths and whatever else is no setting, passed to the function by name; and
+            generated options, passed as `config` or whatever they are made `into`.
+    """
+    own = [one for one in parameters if isinstance(one, click.Parameter)]
+    generated = [one for one in parameters if not isinstance(one, click.Parameter)]
+    return lambda function: Verb(name, function, own, generated)
+
+
+def _write(one: click.Parameter, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    if isinstance(one, Option | Argument):
+        text, usual = one.text, one.usual
+    else:  # --help
+        text, usual = getattr(one, "help", None) or "", ""
+    head = one.make_metavar(ctx).replace(" RANGE", "")
+    if isinstance(one, click.Option):
+        slash = " / " if one.secondary_opts else ""
+        written = ", ".join(one.opts) + slash + ", ".join(one.secondary_opts)
+        head = written if one.is_flag else f"{written} {head}"
+    formatter.write(f"{'':>{formatter.current_indent}}{click.style(head, bold=True)}\n")
+    with formatter.indentation(), formatter.indentation():
+        formatter.write_text(f"{text}  [{usual}]" if usual else text)
+
+
+def _parameter_name(key: str) -> str:
+    return key.replace(".", "__")
+
+
+_NOTHING: Final = object()
+"""Stands for None, which click takes for an option that was not given."""
+
+
+def _none(_ctx: click.Context, _one: click.Parameter, value: Any) -> Any:  # noqa: ANN401
+    return _NOTHING if value == "none" else value
+
+
+def _chosen(_ctx: click.Context, one: click.Parameter, value: bool | None) -> str | None:
+    """Returns the choice that a pair of flags stands for."""
+    if value is None:
+        return None
+    return (one.opts if value else one.secondary_opts)[0].removeprefix("--")
+
+
+def kind_of(annotation: object) -> tuple[Any, bool]:
+    """Returns the type of one value, and whether there may be several."""
+    if get_origin(annotation) in (tuple, list):
+        return get_args(annotation)[0], True
+    inside = [one for one in get_args(annotation) if one is not NoneType]
+    if get_origin(annotation) is Literal or not inside:
+        return annotation, False
+    return kind_of(inside[0])
+
+
+def _parameter_type(kind: Any, one: FieldInfo) -> click.ParamType[Any, Any]:  # noqa: ANN401
+    if get_origin(kind) is Literal:
+        return click.Choice(get_args(kind))
+    if kind in _NUMBERS:
+        plain, in_range = _NUMBERS[kind]
+        limits = _limits(one)
+        low = limits.get("ge", limits.get("gt"))
+        high = limits.get("le", limits.get("lt"))
+        if low is None and high is None:
+            return cast("click.ParamType[Any, Any]", plain)
+        made = in_range(low, high, min_open="gt" in limits, max_open="lt" in limits)
+        return cast("click.ParamType[Any, Any]", made)
+    return PATH if kind is Path else click.STRING
+
+
+def _limits(one: FieldInfo) -> dict[str, Any]:
+    names = ("ge", "gt", "le", "lt")
+    return {
+        name: getattr(limit, name)
+        for limit in one.metadata
+        for name in names
+        if getattr(limit, name, None) is not None
+    }
+
+
+def _bounds(one: FieldInfo) -> str:
+    limits = _limits(one)
+    if {*limits} == {"ge", "le"}:
+        return f"{limits['ge']:g} to {limits['le']:g}"
+    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    return ", ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
+
+
+def _words(default: Any, flags: str) -> str:  # noqa: ANN401
+    """Returns a default as a user would write it."""
+    if isinstance(default, bool):
+        on, slash, off = flags.partition("/")
+        return (on if default else off)[2:] if slash else "" if flags else str(default).lower()
+    if isinstance(default, float):
+        return f"{default:g}"
+    if isinstance(default, tuple):
+        return ", ".join(map(str, default))
+    return "" if default is None else str(default)

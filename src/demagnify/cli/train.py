@@ -1,0 +1,81 @@
+"""`demagnify train-detector` and `demagnify train-defense`: a detector, and an agent before it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from demagnify.cli.console import Skips
+from demagnify.cli.generate import Config, data, output, verb
+
+if TYPE_CHECKING:
+    from demagnify.agents.presets import Preset
+
+_PRESET = "demagnify.agents.presets:Preset"
+
+
+@verb(
+    "train-detector",
+    output("runs/detector"),
+    data(
+        "Labelled faces with the splits train and val: a folder with metadata.csv "
+        "(file_name,label,split,group), that file itself, or a folder with train/real, train/fake, "
+        "val/real, val/fake."
+    ),
+    Config(_PRESET, section="detector", flags={"detector.attacks": "--attack"}, presets=True),
+)
+def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None:
+    """Train a detector: real or fake, one logit per face.
+
+    With --attack the detector is trained and validated on every face clean and under each attack.
+    Early stop and threshold are chosen on the split val; the split test is not read. A killed
+    training goes on where it was when the same command is given again, and on a CPU ends in the
+    same bits.
+    """
+    from demagnify.detectors import train_detector as train
+
+    skips = Skips()
+    trained = train(data, config.detector, output, log=click.echo, on_skip=skips)
+    best = max(trained.history, key=lambda epoch: epoch.rank())
+    click.echo(
+        f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "
+        f"at threshold {best.threshold:+.3f} (epoch {best.epoch})"
+    )
+    click.echo(f"written to {output}")
+    skips.end()
+
+
+@verb(
+    "train-defense",
+    output("runs/defense"),
+    data("Labelled faces with the split to learn from."),
+    Config(
+        _PRESET,
+        section="defense",
+        flags={"defense.actions": "--action", "defense.attacks": "--attack"},
+        presets=True,
+    ),
+)
+def train_defense(data: tuple[Path, ...], output: Path, config: Preset) -> None:
+    """Train an agent that picks a corrective transform for each face before the detector.
+
+    It learns from every face of the split clean, and under each --attack. A killed training goes
+    on where it was, and on a CPU ends in the same bits.
+    """
+    from demagnify.agents.training import train_defense as train
+
+    skips = Skips()
+    trained = train(data, config.defense, output, log=click.echo, on_skip=skips)
+    for one in trained:
+        if not one.history:
+            continue
+        last = one.history[-1]
+        names = one.defended.actions.names
+        shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
+        click.echo(
+            f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}"
+        )
+    click.echo(f"written to {output}")
+    skips.end()
