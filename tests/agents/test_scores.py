@@ -1,4 +1,4 @@
-"""The reward table asks the detector once, and knows when it is the wrong one."""
+"""A logit table runs the detector once per pair, and notices files that are not its own."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def toy_faces(count=96, seed=0):
 
 
 class ToyDetector:
-    """The least that a reward table asks of a detector; imports nothing heavy."""
+    """The part of a detector that a logit table needs; imports nothing heavy."""
 
     threshold = 0.0
     device = None

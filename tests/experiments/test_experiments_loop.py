@@ -168,7 +168,7 @@ def test_the_tables_of_another_detector_are_refused(loop, tmp_path):
     for table in (loop.run / "tables").iterdir():
         (tmp_path / "tables" / table.name).write_bytes(table.read_bytes())
     other = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=9)
-    with pytest.raises(BadArtifactError, match="of other faces, actions or another detector"):
+    with pytest.raises(BadArtifactError, match="of other faces or another detector"):
         loop.plan.change(methods={"none": undefended(other)}).evaluate(tmp_path)
 
 
