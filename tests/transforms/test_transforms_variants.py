@@ -183,8 +183,8 @@ def test_a_chain_needs_a_link():
 
 def test_jpeg_is_what_the_corrective_action_does():
     images = noise(2, 3, 40, 56)
-    action = TransformSet.create(["identity", "jpeg-75"])
-    expected = action.apply(images, torch.tensor([1, 1]))
+    jpeg = TransformSet.create(["identity", "jpeg-75"])
+    expected = jpeg.apply(images, torch.tensor([1, 1]))
     assert torch.equal(create("jpeg-75")(images), expected)
 
 

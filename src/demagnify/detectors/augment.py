@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 
+from demagnify.core.images import from_batch, to_batch
 from demagnify.core.rng import generator
-from demagnify.transforms.kernels import threads
+from demagnify.transforms.kernels import opencv_jpeg, threads
 
 _CHANCE: Final = {
     "flip": 0.5,
@@ -122,10 +122,8 @@ class Augmentation:
             return images
         qualities = _value(draws[rows], "quality").astype(int).tolist()
         where = torch.from_numpy(rows).to(images.device)
-        # OpenCV's channels are blue, green, red.
-        pixels = images[where].flip(1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        coded = torch.from_numpy(np.stack(list(threads().map(_code, pixels, qualities))))
-        images[where] = coded.permute(0, 3, 1, 2).flip(1).to(images.device)
+        coded = to_batch(list(threads().map(opencv_jpeg, from_batch(images[where]), qualities)))
+        images[where] = coded.to(images.device)
         return images
 
 
@@ -191,12 +189,6 @@ def _noise(images: torch.Tensor, draws: Draws) -> torch.Tensor:
     for plane, seed in zip(noise, _value(draws, "grain_seed").astype(int).tolist(), strict=True):
         plane.normal_(generator=rng.manual_seed(seed))
     return images + noise * _values(draws, "grain", images)
-
-
-def _code(pixels: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """Compresses (H, W, 3) BGR to JPEG and decodes it; lets other threads run meanwhile."""
-    _, file = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.uint8)
 
 
 _CHANGES: Final[dict[str, Callable[[torch.Tensor, Draws], torch.Tensor]]] = {

@@ -313,7 +313,7 @@ def make(part: Part, *, device: str = "auto", precision: Precision = "float32") 
 
     if is_file(part.base):
         return SuperResolution.from_file(part, device=device, precision=precision)
-    found = TRANSFORMS.get(part.base)  # imports "package.module:name", or says what is close
+    found = TRANSFORMS.get(part.base)  # imports "package.module:name", or names close ones
     if isinstance(found, Transform):
         return found
     if isinstance(found, type) and issubclass(found, Transform):

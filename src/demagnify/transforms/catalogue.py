@@ -73,7 +73,7 @@ CORRECTIONS: Final = (
 )
 """Every registered correction, those with settings at several of them, and some chains.
 
-docs/corrections.md says what each costs.
+docs/corrections.md lists their costs.
 """
 
 DEGRADATIONS: Final = (

@@ -21,7 +21,7 @@ from demagnify.core.images import Pixels, from_batch, to_batch
 from demagnify.core.rng import generator
 from demagnify.transforms.base import IDENTITY, TRANSFORMS, Rngs, Transform, content_numbers
 from demagnify.transforms.catalogue import DEGRADATIONS
-from demagnify.transforms.kernels import threads
+from demagnify.transforms.kernels import opencv_jpeg, threads
 from demagnify.transforms.resampling import check_size
 from demagnify.transforms.transform_set import TransformSet
 
@@ -276,11 +276,8 @@ def noisy(pixels: Floats, rng: Rng) -> Floats:
 @degradation("compressed")
 def compressed(pixels: Floats, rng: Rng) -> Floats:
     """Stores as JPEG of quality 30 to 95."""
-    bgr = np.clip(pixels[..., ::-1].round(), 0, 255).astype(np.uint8)
-    quality = int(rng.integers(30, 96))
-    _, file = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    decoded = np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR), dtype=np.float32)
-    return np.ascontiguousarray(decoded[..., ::-1])
+    rounded = np.clip(pixels.round(), 0, 255).astype(np.uint8)
+    return opencv_jpeg(rounded, int(rng.integers(30, 96))).astype(np.float32)
 
 
 def _shrink(

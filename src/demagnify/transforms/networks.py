@@ -18,7 +18,7 @@ class PublishedNetwork:
     """A published network among the assets; its weights are read when it is used.
 
     Attributes:
-        scale: By how much it enlarges.
+        scale: The factor of the enlargement.
         reader: The reader of its file; see `demagnify.transforms.super_resolution`.
         asset: The asset that holds it.
     """

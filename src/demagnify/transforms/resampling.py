@@ -11,7 +11,7 @@ from torch.nn import functional
 from demagnify.core.errors import ImageContractError
 
 MIN_SMALL_SIDE: Final = 8
-"""Sides that are left of a shrunk image at least: below, there is no face to rebuild."""
+"""Smallest side of a shrunk image, in pixels; a smaller one shows no face to rebuild."""
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:
@@ -29,24 +29,24 @@ def shrink(images: torch.Tensor, scale: float) -> torch.Tensor:
 
     Args:
         images: uint8 (N, 3, H, W).
-        scale: By how much, 1 or more; the sides become H / scale and W / scale, rounded half up.
+        scale: The factor, 1 or more; the sides become H / scale and W / scale, rounded half up.
 
     Returns:
-        uint8 (N, 3, h, w): what the attacker would hand to a super-resolution tool.
+        uint8 (N, 3, h, w), the input of a super-resolution tool.
     """
     height, width = (small_side(side, scale) for side in images.shape[-2:])
     return to_uint8(area_resize(to_float(images), height, width))
 
 
 def area_resize(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Shrinks a float batch to (N, 3, height, width); a pixel is the mean of what it covers."""
+    """Shrinks a float batch to (N, 3, height, width); a pixel is the mean of its area."""
     rows = _area_weights(images.shape[-2], height).to(images.device)
     columns = _area_weights(images.shape[-1], width).to(images.device)
     return rows @ images @ columns.T
 
 
 def small_side(side: int, scale: float) -> int:
-    """Returns how long a side is after shrinking."""
+    """Returns the length of a side after shrinking, in pixels."""
     return int((2 * side + scale) // (2 * scale))
 
 
@@ -77,7 +77,7 @@ def enlarge(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def _area_weights(size: int, target: int) -> torch.Tensor:
-    """Which share of each new pixel is covered by each old one: float32 (target, size)."""
+    """Returns the share of each new pixel that each old one covers: float32 (target, size)."""
     step = size / target
     edges = torch.arange(target + 1, dtype=torch.float64) * step
     left = torch.arange(size, dtype=torch.float64)

@@ -25,11 +25,11 @@ class DownUp(Transform):
     """Shrinks the image by area averaging and brings it back with bicubic interpolation.
 
     The resize defence of Xie et al., "Mitigating Adversarial Effects Through Randomization", ICLR
-    2018, without the randomness; it is the attack's own degradation, so it puts attacked and
-    untouched faces into the same, smoother, world.
+    2018, without the randomness. It repeats the attack's own degradation, so attacked and original
+    faces become alike.
 
     Attributes:
-        scale: By how much it is shrunk, above 1, at most 8.
+        scale: The factor of shrinking, above 1, at most 8.
     """
 
     family = "down-up"
@@ -50,7 +50,7 @@ class Bicubic(Magnification):
     The control of a super-resolution attack: the same degradation without a network.
 
     Attributes:
-        scale: By how much images are shrunk, above 1; "bicubic-x2" says it.
+        scale: The factor of shrinking, above 1; 2 in "bicubic-x2".
         variant: In which order images are resized; see `Variant`.
     """
 

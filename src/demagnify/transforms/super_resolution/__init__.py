@@ -1,1 +1,1 @@
-"""Super-resolution networks, one module per kind of file that they come from."""
+"""Super-resolution networks, one module for each file format."""

@@ -2,8 +2,8 @@
 
 Coccomini, Caldelli, Amato, Falchi and Gennaro, "Adversarial Magnification to Deceive Deepfake
 Detection through Super Resolution" (arXiv 2407.02670). The network is a published one by name
-(`srgan-x4`), a file that a reader knows (`nets/mine.pth`), or a Python function or module
-(`package.module:function`). `magnification` says which options may follow.
+(`srgan-x4`), a file of a known format (`nets/mine.pth`), or a Python function or module
+(`package.module:function`). `magnification` lists the options that may follow.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SuperResolution(Magnification):
         load: Returns the network, on the CPU; called at the first use.
         scale: The network's scale.
         label: The name of the network in tables, without options.
-        identity: Text that tells the weights from others, such as their SHA-256.
+        identity: Text that differs with the weights, such as their SHA-256.
         options: How images are resized and fed.
         bfloat16: Whether the network may compute in bfloat16.
         device: Where the network computes: "auto", "cpu", "cuda".
@@ -56,6 +56,11 @@ class SuperResolution(Magnification):
     Raises:
         BadConfigError: If the device does not exist, the network has no such precision, or the
             options contradict the network.
+
+    Example:
+        >>> from demagnify.transforms import create
+        >>> create("srgan-x4@k2", device="cpu")
+        SuperResolution('srgan-x4@k2')
     """
 
     family = "super-resolution"
@@ -127,7 +132,7 @@ class SuperResolution(Magnification):
         """Makes the attack with the network in a user's file.
 
         Raises:
-            BadArtifactError: If no reader knows the file.
+            BadArtifactError: If the file is damaged or of no known format.
         """
         from demagnify.transforms.super_resolution.readers import READERS, reader_of
 
@@ -245,7 +250,7 @@ def from_callable(
     Args:
         function: Maps float32 RGB in [0, 1], shape (N, 3, H, W), to (N, 3, scale*H, scale*W);
             a `torch.nn.Module` is moved to the device and set to evaluation.
-        scale: By how much it enlarges; 1 if it restores images without enlarging them.
+        scale: The factor of the enlargement; 1 for a network that restores only.
         name: The name of the attack. Results are cached under it: choose another name when the
             function changes.
         device: Where it computes.
@@ -279,14 +284,18 @@ def create_attack(
 
     Args:
         spec: See `create`.
-        scale: By how much images are shrunk; None takes the network's own scale. With a family's
-            name it chooses the network: "dat-light" and 3 make "dat-light-x3".
+        scale: The factor of shrinking; None takes the network's own scale. With a family's name it
+            chooses the network: "dat-light" and 3 make "dat-light-x3".
         variant: In which order images are resized; None for that of `spec`, else "as-found".
         device: Where networks compute.
         precision: In what networks compute.
 
     Raises:
         BadConfigError: If scale or variant is given for a chain, or contradicts the spec.
+
+    Example:
+        >>> create_attack("dat-light", scale=3, variant="fit-224", device="cpu").name
+        'dat-light-x3@fit-224'
     """
     if scale is None and variant is None:
         return create(spec, device=device, precision=precision)

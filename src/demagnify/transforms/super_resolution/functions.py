@@ -42,7 +42,7 @@ def wrap(function: Function, scale: int, name: str) -> Network:
 
 
 def probe(found: Any, spec: str) -> tuple[Network, str]:  # noqa: ANN401  what a user imports
-    """Makes a network of an imported object, and finds out by how much it enlarges.
+    """Makes a network of an imported object, and measures its scale.
 
     Args:
         found: A function, a module, or a class or function without arguments that makes one; it
@@ -50,7 +50,7 @@ def probe(found: Any, spec: str) -> tuple[Network, str]:  # noqa: ANN401  what a
         spec: The "package.module:name" that it was imported by.
 
     Returns:
-        The network, and what tells it from others: the spec and `imports.identity`.
+        The network and its identity: the spec and `imports.identity`.
 
     Raises:
         BadConfigError: If it cannot be imported or called, or gives no enlarged RGB images.
@@ -64,7 +64,7 @@ def probe(found: Any, spec: str) -> tuple[Network, str]:  # noqa: ANN401  what a
 
 
 def _probe(module: nn.Module, spec: str) -> int:
-    """Returns by how much a network enlarges a small image."""
+    """Returns the scale of a network, measured on a small image."""
     height, width = PROBE
     try:
         with torch.inference_mode():

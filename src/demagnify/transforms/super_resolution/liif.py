@@ -2,7 +2,7 @@
 
 Chen, Liu and Wang, "Learning Continuous Image Representation with Local Implicit Image Function"
 (CVPR 2021). The encoder is the EDSR-baseline of the published attack without its upsampler; a
-small fully connected network then tells the colour at each point from the features around it.
+small fully connected network computes the colour at each point from the features around it.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ class LIIF(nn.Module):
     ) -> torch.Tensor:
         """Returns the colours of some rows of the result, (N, rows, W, 3).
 
-        The four cells around a point each tell a colour; they are weighted by the area between
-        the point and the cell opposite.
+        Each of the four cells around a point gives a colour. Its weight is the area between the
+        point and the cell opposite.
         """
         height, width = cells.shape[1:3]
         columns = torch.arange(width * self.scale)

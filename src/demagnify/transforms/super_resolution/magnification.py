@@ -59,7 +59,7 @@ class Geometry:
     """The options of an attack, as they follow its name in a spec.
 
     Attributes:
-        shrink: By how much images are shrunk, 1 or more; None for the network's own scale.
+        shrink: The factor of shrinking, 1 or more; None for the network's own scale.
         variant: In which order images are resized.
         feeding: The network's input.
     """
@@ -124,7 +124,7 @@ class Magnification(Transform):
     they are enlarged by, it is resized with a bicubic kernel.
 
     Attributes:
-        scale: By how much `magnify` enlarges.
+        scale: The factor by which `magnify` enlarges.
         variant: In which order images are resized; see `Variant`.
     """
 
@@ -134,7 +134,7 @@ class Magnification(Transform):
 
     @property
     def factor(self) -> float:
-        """By how much images are shrunk first, by area averaging."""
+        """The factor by which images are shrunk first, by area averaging."""
         return self.scale
 
     @abstractmethod

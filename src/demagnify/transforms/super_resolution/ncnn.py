@@ -43,7 +43,7 @@ SRMD_KERNEL: Final = (
     *(8.37272935e-08, -2.54424009e-07, -3.16234976e-02, -1.35169253e-02, -1.10466090e-08),
     *(3.84753793e-02, 3.79465739e-08, -2.44916752e-01, -8.02213490e-01, -5.40549755e-01),
 )
-"""The blur that SRMD is told to undo, the bicubic one, in the 15 principal components of its
+"""The blur that SRMD undoes, the bicubic one, in the 15 principal components of its
 training (the numbers are those of its portable build)."""
 
 _RELU, _LEAKY_RELU = 1, 2
@@ -116,7 +116,7 @@ class _BinReader:
         self._at = 0
 
     def tagged(self, count: int) -> torch.Tensor:
-        """Reads a tag, and the numbers in the type that it tells, padded to four bytes."""
+        """Reads a tag, and the numbers in the type of the tag, padded to four bytes."""
         tag = int.from_bytes(self._take(4), "little")
         if tag == _FLOAT32:
             return self.float32(count)

@@ -25,7 +25,7 @@ WHOLE_UP_TO: Final = 2**20
 """Pixels of a result that is computed in one piece: 1024x1024."""
 
 PROBE: Final = (48, 64)
-"""Height and width of the image that tells by how much a network enlarges."""
+"""Height and width of the image on which the scale of a network is measured."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class Network:
     Attributes:
         module: Maps float32 RGB in [0, 1], shape (N, 3, H, W), to the same with sides `scale`
             times as long.
-        scale: By how much it enlarges; 1 for networks that restore without enlarging.
+        scale: The factor of the enlargement; 1 for networks that restore without enlarging.
         unclipped: The same network without clipping to [0, 1]; None where `module` does not clip.
         any_range: Whether it may be fed values beyond [0, 1].
-        tiles: Whether a large image may be cut into tiles; not where the network looks at the
+        tiles: Whether a large image may be cut into tiles; not where the network reads the
             image as a whole.
         bfloat16: Whether its layers may compute in bfloat16.
         channels_last: Whether weights and images are laid out with the channels last, which is
-            faster; not where the network's code looks at the layout, as `view` does.
+            faster; not where the network's code depends on the layout, as `view` does.
         name: What to call it in messages.
     """
 
@@ -84,7 +84,7 @@ class Network:
             raise ImageContractError(
                 f"{self.name}: the network gave {bad} of {enlarged.numel()} values that are no "
                 "finite number",
-                hint="look at its weights, or compute in float32",
+                hint="check its weights, or compute in float32",
             )
         return enlarged
 
@@ -124,7 +124,7 @@ def enlarge_in_tiles(network: Network, images: torch.Tensor) -> torch.Tensor:
     """Enlarges a batch, float32 (N, 3, H, W) in [0, 1], in one piece or, if large, in tiles.
 
     Tiles overlap, so that seams are far from what a network sees of its surroundings. A network
-    that looks at the image as a whole gets it in one piece.
+    that reads the image as a whole gets it in one piece.
     """
     scale = network.scale
     count, channels, height, width = images.shape

@@ -1,4 +1,4 @@
-"""The main door: whatever published network spandrel recognises, from the user's own file."""
+"""Reads any published network that spandrel recognises, from the user's own file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Descriptor: TypeAlias = ImageModelDescriptor[nn.Module]
 
 
 class Described(nn.Module):
-    """A network that spandrel knows, as spandrel calls it: padded, its result clipped."""
+    """A network in spandrel's wrapper: the input is padded, the result clipped."""
 
     def __init__(self, descriptor: Descriptor) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def load(path: Path) -> Network:
 
 
 def from_weights(weights: Weights, *, name: str) -> Network:
-    """Makes the network that has these weights; the architecture is told by their names.
+    """Makes the network that has these weights; their names show the architecture.
 
     Args:
         weights: Tensors by name, as in the file that the network was published in.
@@ -139,7 +139,7 @@ def _is_known(weights: Weights) -> bool:
 
 
 def recognise(weights: Weights, *, name: str) -> Descriptor:
-    """Returns what spandrel knows of a network for RGB images; see `from_weights`."""
+    """Returns spandrel's description of a network for RGB images; see `from_weights`."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="torch.meshgrid")  # old code in some networks

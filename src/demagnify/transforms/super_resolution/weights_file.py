@@ -137,5 +137,5 @@ def _forbidden(error: Exception) -> str:
 
 
 def _first_sentence(error: Exception) -> str:
-    """The rest of what torch says is advice on how to run foreign code."""
+    """The rest of the message is advice on how to run foreign code."""
     return str(error).strip().split("\n", 1)[0].split(". ", 1)[0] or type(error).__name__
