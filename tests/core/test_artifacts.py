@@ -157,6 +157,23 @@ def test_a_state_is_read_as_it_was_written(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["state.safetensors"]
 
 
+@settings(max_examples=40, deadline=None)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_of_a_state_is_noticed(tmp_path_factory, place, bit):
+    path = tmp_path_factory.mktemp("state") / "s"
+    artifacts.save_state(path, TENSORS, {"step": 7})
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1 << bit
+    path.write_bytes(bytes(data))
+    try:
+        tensors, state = artifacts.load_state(path)
+    except BadArtifactError:
+        return
+    # White space of the header may change without a consequence.
+    assert state == {"step": 7}
+    assert all(torch.equal(tensors[key], value) for key, value in TENSORS.items())
+
+
 def test_a_state_without_tensors_is_one(tmp_path):
     artifacts.save_state(tmp_path / "s", {}, {"step": 0})
     assert artifacts.load_state(tmp_path / "s") == ({}, {"step": 0})

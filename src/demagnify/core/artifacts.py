@@ -11,6 +11,7 @@ Two shapes:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,13 +130,22 @@ def check_same(found: object, wanted: Mapping[str, Any], folder: Path) -> None:
 
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
     """Writes a training state: one file, replaced in one step, safe against `kill -9`."""
-    header = {"schema_version": str(SCHEMA_VERSION), "state": json.dumps(state)}
+    content, text = _contiguous(tensors), json.dumps(state)
+    header = {
+        "schema_version": str(SCHEMA_VERSION),
+        "state": text,
+        "sha256": _digest(content, text),
+    }
     with atomic_path(path) as temporary:
-        save_file(_contiguous(tensors), temporary, metadata=header)
+        save_file(content, temporary, metadata=header)
 
 
-def load_state(path: Path) -> tuple[Tensors, Json]:
+def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
     """Reads a training state as `save_state` wrote it.
+
+    Args:
+        path: The file.
+        verify: Whether its content is checked; not where the caller has finer checksums.
 
     Raises:
         BadArtifactError: If it is missing, damaged, a pickle, or of another version.
@@ -146,11 +156,24 @@ def load_state(path: Path) -> tuple[Tensors, Json]:
     if "state" not in header:
         raise BadArtifactError(f"{path} holds weights, but no training state")
     _check_version(path, header.get("schema_version"))
+    if verify and header.get("sha256") != _digest(tensors, header["state"]):
+        raise BadArtifactError(
+            f"{path} is damaged: its content has another SHA-256 than it names",
+            hint="delete it to start again",
+        )
     try:
         state: Json = json.loads(header["state"])
     except json.JSONDecodeError as error:
         raise BadArtifactError(f"{path} is damaged: {error}", hint="train again") from error
     return tensors, state
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], state: str) -> str:
+    digest = hashlib.sha256(state.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _load_card(folder: Path) -> Json:
