@@ -59,7 +59,7 @@ def test_it_attacks_and_tells(attack, tmp_path):
 
 
 def test_options_reach_the_attacker(attack, tmp_path):
-    options = ("--faces", "fakes", "--stop-at-success", "--order", "quality", "--limit", 4)
+    options = ("--faces", "fakes", "--stop-at-success", "--order", "quality", "--subsample", 4)
     ended = attack(*options, "--min-psnr", 99)
     assert ended.code == 0
     with (tmp_path / "out" / "faces" / "metadata.csv").open(newline="") as file:

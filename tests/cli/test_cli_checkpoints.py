@@ -39,7 +39,7 @@ def test_the_sound_one_is_taken(run, finder, photos, folder):
 
 
 def test_a_missing_one(told, tmp_path):
-    assert "neither a folder nor one that is shipped" in told(tmp_path / "none")
+    assert "neither a folder nor a shipped one" in told(tmp_path / "none")
 
 
 def test_a_folder_with_other_things(told, tmp_path):

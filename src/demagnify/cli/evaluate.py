@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         flags={
             "defenses": "--defense",
             "attacks": "--attack",
+            "attack_precision": "--attack-dtype",
             "fit_baselines": "--fit-baselines/--no-fit-baselines",
         },
         usual={"title": "the folder's name"},

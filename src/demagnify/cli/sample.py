@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from demagnify.data.sample import SampleConfig
 
 
-@verb("sample", output("runs/sample"), Config("demagnify.data.sample:SampleConfig"))
+@verb(
+    "sample",
+    output("runs/sample"),
+    Config("demagnify.data.sample:SampleConfig", flags={"count": "--limit"}),
+)
 def sample(output: Path, config: SampleConfig) -> None:
     """Make a labelled sample set: real faces, and face swaps made from them.
 
