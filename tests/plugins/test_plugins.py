@@ -124,7 +124,7 @@ def test_state_policy_and_learner_make_a_defense(run, faces, tmp_path):
     run(
         *("train-defense", out, "--data", faces, "--detector", "toy:brightness"),
         *("--attack", "toy-posterize", "--device", "cpu", "--set", "defense.state=toy-colors"),
-        *("--set", "defense.learner.name=toy-last", "--set", "face_size=64"),
+        *("--set", "defense.learner.name=toy-last", "--size", "64"),
         *("--set", "defense.actions=[identity, toy-posterize-4]"),
     )
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
