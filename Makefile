@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := constraints.txt
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint docs bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   set up, then run the whole idea on real photographs -> runs/demo/report.html"
 	@echo "make test   set up, then run the tests"
 	@echo "make lint   set up, then check style and types"
+	@echo "make docs   set up, then build the documentation -> site/index.html"
 	@echo "make bench  set up, then measure speed (minutes)"
 	@echo "make clean  remove .venv and runs/"
 
@@ -40,9 +41,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.dev
+	$(BIN)/zensical build --clean --strict
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs site
