@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from demagnify.data.manifest import Manifest as Manifest
     from demagnify.detectors.detector import Detector as Detector
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "DefendedDetector": "demagnify.agents.defended",
