@@ -15,6 +15,7 @@ from demagnify.cli.app import app
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+TOUR = ROOT / "docs" / "guides" / "tour.md"
 GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 RESULTS = sorted((ROOT / "docs" / "results").glob("*.md"))
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md")), *RESULTS, *GUIDES]

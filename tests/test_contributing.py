@@ -1,0 +1,27 @@
+"""CONTRIBUTING.md shows the files of the plug-in package that the tests install."""
+
+import re
+
+import pytest
+
+from pages import ROOT
+
+PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+TOYS = ROOT / "tests" / "plugins" / "demagnify_toys"
+FILES = sorted(
+    path for path in (TOYS / "src" / "demagnify_toys").glob("*.py") if path.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("path", [TOYS / "pyproject.toml", *FILES], ids=lambda path: path.name)
+def test_each_file_stands_in_contributing(path):
+    assert f"\n{path.read_text(encoding='utf-8')}```\n" in PAGE
+
+
+def test_contributing_shows_no_other_code():
+    shown = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert sorted(shown) == sorted(path.read_text(encoding="utf-8") for path in FILES)
+
+
+def test_the_site_shows_contributing():
+    assert (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8") == PAGE
