@@ -132,3 +132,32 @@ def test_sets_of_other_sizes_or_none_are_refused(sizes):
     sets = [FaceDataset.from_arrays(pixels(2, 0, size), [0, 1]) for size in sizes]
     with pytest.raises(ImageContractError, match=r"have one size, not \["):
         FaceDataset.concatenate(sets)
+
+
+def test_a_subset_without_a_copy_reads_the_same_pixels_later():
+    images = pixels(6, seed=1)
+    faces = FaceDataset.from_arrays(images, [0, 1, 0, 1, 0, 1])
+    chosen = [4, 0, 4]
+    copied, later = faces.subset(chosen), faces.subset(chosen, copy=False)
+    assert later.fingerprint() == copied.fingerprint()
+    assert later.names == copied.names
+    assert later.labels.tolist() == copied.labels.tolist() == [0, 0, 0]
+    images[4] = 7  # read when asked for
+    assert later.batch([2]).unique().tolist() == [7]
+
+
+def test_each_face_comes_from_the_chosen_version():
+    versions = [FaceDataset.from_arrays(pixels(5, seed), [0, 1, 0, 1, 1]) for seed in range(3)]
+    numbers = np.array([2, 0, 1, 1, 0])
+    chosen = FaceDataset.choose(versions, numbers)
+    expected = np.stack([versions[n].images[row] for row, n in enumerate(numbers)])
+    np.testing.assert_array_equal(chosen.images[:], expected)
+    assert chosen.labels.tolist() == [0, 1, 0, 1, 1]
+    assert chosen.images.nbytes == versions[0].images.nbytes
+
+
+def test_faces_can_have_other_labels():
+    faces = FaceDataset.from_arrays(pixels(2, seed=0), [0, 1])
+    other = faces.relabelled(faces.labels[::-1].copy())
+    assert other.labels.tolist() == [1, 0]
+    assert other.fingerprint() == faces.fingerprint()

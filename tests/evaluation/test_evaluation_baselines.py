@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from demagnify.agents.learners import FullInformation, TrainedPolicy
+from demagnify.agents.policies import FixedPolicy
+from demagnify.agents.rewards import RewardConfig
 from demagnify.agents.states import Spectrum
+from demagnify.agents.states import create as create_state
+from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation.baselines import networks
 from demagnify.evaluation.baselines.cached_state import CachedState
@@ -134,13 +139,38 @@ def test_the_p_control_cannot_tell_faces_of_one_logit_apart(pool):
     assert len(set(chosen[0]) | set(chosen[1])) == 1
 
 
+def test_shuffled_rewards_are_those_of_other_faces_with_their_labels(pool, monkeypatch):
+    given = []
+
+    def fit_rewards(learner, table, encoder, rewards, *, seed):
+        given.append((table, rewards))
+        return TrainedPolicy(policy=FixedPolicy(0), history=())
+
+    monkeypatch.setattr(FullInformation, "fit_rewards", fit_rewards)
+    networks.shuffled_reward(pool, Spectrum(), seed=0)
+    ((table, rewards),) = given
+    order = generator(0, "shuffled-reward").permutation(2 * COUNT)
+    own = RewardConfig().of_table(pool.table)
+    assert not np.array_equal(order, np.arange(2 * COUNT))
+    np.testing.assert_array_equal(rewards, own[order])
+    np.testing.assert_array_equal(table.labels, pool.table.labels[order])
+    np.testing.assert_array_equal(table.logits, pool.table.logits)
+    assert table.faces.images is pool.table.faces.images
+
+
+def test_a_network_that_sees_the_logit_is_trained_on_the_detectors_logits():
+    labels = np.tile([0, 1], COUNT // 2)
+    logits = np.where(labels == 1, 2.0, -1.0)[:, None] + np.zeros((COUNT, 3))
+    table = table_of(np.zeros((COUNT, 3, 16, 16), np.uint8), logits)
+    seen = Pool(table, np.array(["none"] * COUNT))
+    detector = networks.DirectDetector.fit(seen, create_state("logit"), seed=0)
+    assert right(detector, table) == 1.0
+
+
 def test_shuffled_rewards_teach_no_connection_with_the_face(pool):
     taught = networks.top_k(pool, Spectrum(), seed=0)
     assert taught.policy.k == 3
     control = networks.shuffled_reward(pool, Spectrum(), seed=0)
-    order = pool.rewarded_as(np.arange(2 * COUNT)[::-1].copy())
-    np.testing.assert_array_equal(order.logits, pool.table.logits[::-1])
-    np.testing.assert_array_equal(order.labels, pool.table.labels[::-1])
     actions = control.predict(pool.table).actions
     clean, attacked = (
         np.bincount(actions[rows], minlength=3) for rows in (~pool.attacked, pool.attacked)

@@ -14,6 +14,7 @@ from demagnify.agents.predictors import PolicyPredictor, Predictions, Predictor
 from demagnify.agents.rewards import RewardConfig
 from demagnify.agents.states import STATES
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
+from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation import (
     ConditionEntry,
     Context,
@@ -25,7 +26,7 @@ from demagnify.evaluation import (
     learned_method,
     load_result,
 )
-from demagnify.evaluation.baselines.choose import choose_action, retuned_threshold
+from demagnify.evaluation.baselines.choose import choose_action
 from demagnify.evaluation.document import draw_batches
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import write_report
@@ -154,8 +155,8 @@ def test_test_labels_choose_nothing(tables_of, guided, settings, context, evalua
     random = np.random.default_rng(0)
     clean = tables["test"]["none"].labels
     shuffled = random.permutation(clean)
-    for faced in tables["test"].values():
-        faced.labels = shuffled
+    for table in tables["test"].values():
+        table.faces = table.faces.relabelled(shuffled)
     again = evaluate_tables(tables, [guided], settings=settings, context=context)
     other = again.result
     assert (other.best_fixed, other.best_baseline) == (result.best_fixed, result.best_baseline)
@@ -196,7 +197,8 @@ def test_the_chosen_threshold_is_the_best_there_is(tables):
         )
 
     best = max(reached(value) for value in np.linspace(-6, 6, 401))
-    assert reached(retuned_threshold(tables)) >= best
+    columns = [(table.labels, table.logits[:, 0]) for table in tables]
+    assert reached(choose_threshold(*columns, near=tables[0].threshold).threshold) >= best
 
 
 def test_the_chosen_action_is_the_best_there_is(tables):
@@ -264,15 +266,19 @@ def test_another_detector_is_measured_against_the_base(tables, tables_of, guided
 
 
 class Unsure(Predictor):
-    """Withholds the verdicts that lie nearest to the threshold."""
+    """Abstains from the verdicts that lie nearest to the threshold."""
 
     name = "unsure"
 
     def predict(self, table, states=None):
         logits = table.logits[:, 0]
-        doubt = np.exp(-np.abs(logits))
+        uncertainty = np.exp(-np.abs(logits))
         return Predictions(
-            logits=logits, actions=None, threshold=0.0, unsure=doubt > 0.5, doubt=doubt
+            logits=logits,
+            actions=None,
+            threshold=0.0,
+            abstained=uncertainty > 0.5,
+            uncertainty=uncertainty,
         )
 
 
@@ -348,8 +354,8 @@ def test_refuses_attacks_on_other_faces(tables, tables_of, settings):
 def test_one_class_alone_is_judged_with_reasons(tables_of, settings):
     tables = {"val": tables_of(30)["val"]}
     labels = np.ones_like(tables["val"]["none"].labels)
-    for faced in tables["val"].values():
-        faced.labels = labels
+    for table in tables["val"].values():
+        table.faces = table.faces.relabelled(labels)
     result = evaluate_tables(tables, [], settings=settings).result
     cell = result.cell("val", "none", "undefended")
     assert cell.metrics["tpr"].value is not None

@@ -295,8 +295,8 @@ def test_an_attack_without_damage_is_called_so(tables, guided):
 def test_one_class_alone_still_gives_a_page(tables_of, guided):
     tables = tables_of(20)
     labels = np.ones_like(tables["test"]["none"].labels)
-    for faced in tables["test"].values():
-        faced.labels = labels
+    for table in tables["test"].values():
+        table.faces = table.faces.relabelled(labels)
     html = render(evaluate_tables(tables, [guided], settings=Settings(resamples=50)).result)
     assert "Whether the defence helps cannot be told" in html
     assert "there is no real face" in html

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
@@ -55,34 +56,36 @@ class Joined:
 
     Args:
         parts: Sources of one image size, at least one.
+        rows: int64 (n,), which rows of all parts there are, in their order; all if None.
     """
 
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, parts: Sequence[PixelSource]) -> None:
+    def __init__(self, parts: Sequence[PixelSource], rows: Indices | None = None) -> None:
         self._parts = list(parts)
         self._starts = np.cumsum([0, *(len(part) for part in parts)])
+        self._rows = np.arange(self._starts[-1]) if rows is None else rows
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, 3, S, S), N over all parts."""
+        """(N, 3, S, S)."""
         return (len(self), *self._parts[0].shape[1:])
 
     @property
     def nbytes(self) -> int:
-        """How many bytes all parts take."""
-        return sum(part.nbytes for part in self._parts)
+        """How many bytes the rows take."""
+        return math.prod(self.shape)
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return len(self._rows)
 
     @overload
     def __getitem__(self, key: slice, /) -> Pixels: ...
     @overload
     def __getitem__(self, key: Indices, /) -> Pixels: ...
     def __getitem__(self, key: slice | Indices, /) -> Pixels:
-        indices = np.arange(len(self))[key]
+        indices = self._rows[key]
         result = np.empty((len(indices), *self.shape[1:]), dtype=np.uint8)
         homes = np.searchsorted(self._starts, indices, side="right") - 1
         for home in np.unique(homes):
@@ -234,11 +237,38 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
             indices = np.arange(start, min(start + size, len(self)), dtype=np.int64)
             yield indices, self.batch(indices)
 
-    def subset(self, indices: ArrayLike | torch.Tensor) -> FaceDataset:
-        """Returns the faces at `indices`, in that order."""
+    def subset(self, indices: ArrayLike | torch.Tensor, *, copy: bool = True) -> FaceDataset:
+        """Returns the faces at `indices`, in that order.
+
+        Args:
+            indices: Numbers of faces.
+            copy: Whether their pixels are copied now, or read when they are asked for.
+        """
         chosen = np.asarray(indices, dtype=np.int64)
         names = [self.names[index] for index in chosen]
-        return FaceDataset(self.images[chosen], self.labels[chosen], self.groups[chosen], names)
+        images = self.images[chosen] if copy else Joined([self.images], chosen)
+        return FaceDataset(images, self.labels[chosen], self.groups[chosen], names)
+
+    @classmethod
+    def choose(cls, versions: Sequence[FaceDataset], numbers: ArrayLike) -> FaceDataset:
+        """Returns every face in one of several versions, such as clean and attacked.
+
+        Pixels are read when they are asked for. Labels and names are those of the first version.
+
+        Args:
+            versions: The same N faces, several times.
+            numbers: (N,), the number of each face's version.
+
+        Example:
+            >>> faces = FaceDataset.from_arrays(np.zeros((2, 3, 8, 8), np.uint8), [0, 1])
+            >>> bright = faces.with_images(np.full((2, 3, 8, 8), 9, np.uint8))
+            >>> FaceDataset.choose([faces, bright], [0, 1]).batch([0, 1]).amax(dim=(1, 2, 3))
+            tensor([0, 9], dtype=torch.uint8)
+        """
+        first = versions[0]
+        rows = np.asarray(numbers, dtype=np.int64) * len(first) + np.arange(len(first))
+        pixels = Joined([version.images for version in versions], rows)
+        return cls(pixels, first.labels, first.groups, first.names, first.skipped)
 
     @classmethod
     def concatenate(cls, parts: Sequence[FaceDataset]) -> FaceDataset:
@@ -262,6 +292,10 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
         """Returns the same faces under other names and, where given, in other groups."""
         kept = self.groups if groups is None else np.asarray(groups, dtype=np.str_)
         return FaceDataset(self.images, self.labels, kept, names, self.skipped)
+
+    def relabelled(self, labels: NDArray[np.int64]) -> FaceDataset:
+        """Returns the same faces with other labels, int64 (N,)."""
+        return FaceDataset(self.images, labels, self.groups, self.names, self.skipped)
 
     def with_images(self, images: Pixels | torch.Tensor) -> FaceDataset:
         """Returns other pixels, such as attacked ones, under the same labels, groups and names.

@@ -216,7 +216,6 @@ def evaluate(
     size, sources = tables.input_size, () if isinstance(data, Mapping) else data
     opened = _open(data, config, size, on_skip)
     seen = _seen(trainings)
-    suffix = "" if config.faces == "all" else f"-{config.faces}"
     timings: dict[str, float] = {}
     for split, faces in opened.items():
         with _timed(timings, f"attacking {split}"):
@@ -224,7 +223,7 @@ def evaluate(
             conditions = at_size(under_attacks(faces, met), size)
         with _timed(timings, f"detector on {split}"):
             mixed = attacked_only(conditions, config.faces)
-            tables.fill(split, mixed, output / "tables", suffix=suffix)
+            tables.fill(split, mixed, output / "tables", which=config.faces)
     defended = next((one for many in trainings.values() for one in many if not is_bare(one)), None)
     clean = tables.base_tables[SPLITS[0]][CLEAN].faces
     context = Context(

@@ -24,13 +24,12 @@ from demagnify.core import artifacts
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import file_name
-from demagnify.data import FaceDataset
 from demagnify.detectors import Detector
 from demagnify.evaluation.baselines.cached_state import CachedState
 from demagnify.evaluation.baselines.simple import FixedTransform
 from demagnify.evaluation.results import MethodEntry
-from demagnify.laundering.conditions import Conditions, PartlyAttacked
-from demagnify.scores import Floats, LogitTable
+from demagnify.laundering.conditions import CLEAN, Attacked, Conditions, is_attacked
+from demagnify.scores import LogitTable
 from demagnify.transforms import IDENTITY
 
 Tables = Mapping[str, Mapping[str, LogitTable]]
@@ -168,14 +167,14 @@ class _Source:
             mine.threshold == other.threshold and mine.fingerprint() == other.fingerprint()
         )
 
-    def fill(self, split: str, conditions: Conditions, folder: Path, suffix: str) -> None:
+    def fill(self, split: str, conditions: Conditions, folder: Path, which: Attacked) -> None:
         filled = self.tables.setdefault(split, {})
         for name, faces in conditions.items():
             table = LogitTable(faces, self.defended.detector, self.defended.actions)
-            clean = next(iter(filled.values()), None)
-            if clean is not None and suffix:
-                table.update(_logits_left_clean(faces, clean))
-            mark = suffix if clean is not None else ""
+            mark = "" if which == "all" or name == CLEAN else f"-{which}"
+            if mark:  # the other faces are clean: their logits are known
+                attacked = is_attacked(faces.labels, which)[:, None]
+                table.update(np.where(attacked, np.float32(np.nan), filled[CLEAN].logits))
             table.fill(folder / f"{split}-{file_name(name)}{mark}.safetensors")
             filled[name] = table
 
@@ -215,18 +214,20 @@ class MethodTables:
         """The logit tables of the base detector."""
         return self._sources[0].tables
 
-    def fill(self, split: str, conditions: Conditions, folder: Path, *, suffix: str = "") -> None:
+    def fill(
+        self, split: str, conditions: Conditions, folder: Path, *, which: Attacked = "all"
+    ) -> None:
         """Computes every logit of a split.
 
         Args:
             split: The split's name.
             conditions: Its faces clean and under each attack.
             folder: Where tables are kept; those of the base detector stand in it directly.
-            suffix: Of the files' names, where only some of the faces are attacked.
+            which: Which faces are attacked; the others are clean under every attack.
         """
         for source in self._sources:
             own = folder if source is self._sources[0] else folder / file_name(source.name)
-            source.fill(split, conditions, own, suffix)
+            source.fill(split, conditions, own, which)
 
     def rows(self) -> list[Method]:
         """Returns the methods with an agent, and detectors with several seeds."""
@@ -327,12 +328,3 @@ def _common_size(defenses: Sequence[DefendedDetector]) -> int:
             hint="evaluate them in runs of their own",
         )
     return sizes[0]
-
-
-def _logits_left_clean(faces: FaceDataset, clean: LogitTable) -> Floats:
-    """The logits of faces that `attacked_only` left clean, NaN of the others: (N, A)."""
-    known = np.full_like(clean.logits, np.nan)
-    if isinstance(faces.images, PartlyAttacked):
-        left = ~faces.images.attacked_rows
-        known[left] = clean.logits[left]
-    return known

@@ -14,7 +14,6 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit
 from demagnify.data import FaceDataset
-from demagnify.data.dataset import Joined
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import create
 from demagnify.transforms.base import Transform
@@ -111,49 +110,19 @@ def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
     if which == "all":
         return dict(conditions)
     clean = conditions[CLEAN]
-    chosen = clean.labels == int(which == "fakes")
+    numbers = is_attacked(clean.labels, which).astype(np.int64)
     mixed = {
-        name: FaceDataset(
-            PartlyAttacked(clean, faces, chosen),
-            clean.labels,
-            clean.groups,
-            clean.names,
-            clean.skipped,
-        )
+        name: FaceDataset.choose([clean, faces], numbers)
         for name, faces in conditions.items()
         if name != CLEAN
     }
     return {CLEAN: clean, **mixed}
 
 
-class PartlyAttacked:
-    """The attacked pixels where `attacked_rows`, bool (N,), is set, else the clean ones."""
-
-    dtype = np.dtype(np.uint8)
-    ndim = 4
-
-    def __init__(
-        self, clean: FaceDataset, attacked: FaceDataset, chosen: NDArray[np.bool_]
-    ) -> None:
-        self._both = Joined([clean.images, attacked.images])
-        self._places = np.arange(len(chosen)) + np.where(chosen, len(chosen), 0)
-        self.attacked_rows = chosen
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, 3, S, S)."""
-        return (len(self), *self._both.shape[1:])
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes one set takes."""
-        return self._both.nbytes // 2
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, key: slice | NDArray[np.int64], /) -> NDArray[np.uint8]:
-        return self._both[self._places[key]]
+def is_attacked(labels: NDArray[np.int64], which: Attacked) -> NDArray[np.bool_]:
+    """Returns which faces are attacked, bool (N,)."""
+    found: NDArray[np.bool_] = np.isin(labels, {"all": (0, 1), "fakes": (1,), "reals": (0,)}[which])
+    return found
 
 
 def pooled(conditions: Mapping[str, FaceDataset]) -> FaceDataset:

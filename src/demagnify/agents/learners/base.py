@@ -162,12 +162,14 @@ class TrainingData:
         encoder: Computes the states.
         seed: Seed of all random numbers.
         conditions: str (N,), the attack on each face; None if unknown.
+        rewards: float32 (N, A), of every action on every face; None for those of the logits.
     """
 
     table: LogitTable
     encoder: StateEncoder
     seed: int
     conditions: Strings | None
+    rewards: NDArray[np.float32] | None = None
 
     @property
     def clean(self) -> NDArray[np.bool_] | None:

@@ -20,17 +20,18 @@ from demagnify.agents.learners.base import (
     CurvePoint,
     LearnerConfig,
     TableLearner,
+    TrainedPolicy,
     TrainingData,
 )
 from demagnify.agents.learners.weighting import Weighting
 from demagnify.agents.policies.q_values import GreedyQPolicy, TopKPolicy
 from demagnify.agents.q_network import HIDDEN, QNetwork, threads_for
-from demagnify.agents.states import FaceStates
+from demagnify.agents.states import FaceStates, StateEncoder
 from demagnify.core import progress
 from demagnify.core.errors import BadConfigError
 from demagnify.core.rng import generator
 from demagnify.data.subsample import hold_out
-from demagnify.scores import Integers
+from demagnify.scores import Floats, Integers, LogitTable
 
 SCORED_AT_ONCE: Final = 1024
 
@@ -101,6 +102,26 @@ class NetworkLearner(TableLearner[ByNetwork]):
         )
         return self.policy_of(network)
 
+    def fit_rewards(
+        self, table: LogitTable, encoder: StateEncoder, rewards: Floats, *, seed: int = 0
+    ) -> TrainedPolicy:
+        """Learns from given rewards, instead of those that follow from the logits.
+
+        Args:
+            table: The faces, their labels, and the detector that serves the states.
+            encoder: Computes the states.
+            rewards: float32 (N, A); with one column per label, this trains a classifier.
+            seed: Seed of all random numbers.
+        """
+        encoder = encoder.bind(table.detector)
+        policy = self.blank(encoder.size(table.faces.size), rewards.shape[1], seed)
+        policy = policy.to(table.device)
+        data = TrainingData(
+            table=table, encoder=encoder, seed=seed, conditions=None, rewards=rewards
+        )
+        history = self.learn(policy, data)
+        return TrainedPolicy(policy=policy.eval(), history=history)
+
     def learn(self, policy: ByNetwork, data: TrainingData) -> Sequence[CurvePoint]:
         """See `TableLearner.learn`."""
         states = FaceStates(data.table, data.encoder, data.table.device)
@@ -122,7 +143,9 @@ class _Fit:
         self.network = network
         self.states = states
         self.seed = data.seed
-        rewards = config.reward.of_table(table, data.clean)
+        rewards = data.rewards
+        if rewards is None:
+            rewards = config.reward.of_table(table, data.clean)
         self.rewards = torch.from_numpy(rewards).to(table.device)
         self.train, held = hold_out(
             table.faces.groups, config.held_out, seed=data.seed, purpose="early stop"

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.loading import load_defense
 from demagnify.core import progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
-from demagnify.data.dataset import FaceDataset, PixelSource
+from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import Detector
 from demagnify.evaluation.adaptive.search import (
     Floats,
@@ -138,41 +137,8 @@ class Candidates:
         Args:
             winner: int64 (N,), the number of each face's attack; -1 for the original.
         """
-        sources = [column.faces.images for column in self.columns]
-        clean = self.faces
-        return FaceDataset(
-            _Chosen(sources, winner), clean.labels, clean.groups, clean.names, clean.skipped
-        )
-
-
-class _Chosen:
-    """Of several sources of the same images, for each image the chosen one."""
-
-    dtype = np.dtype(np.uint8)
-    ndim = 4
-
-    def __init__(self, sources: Sequence[PixelSource], choice: Integers) -> None:
-        self._sources = sources
-        self._choice = choice
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self), *self._sources[-1].shape[1:])
-
-    @property
-    def nbytes(self) -> int:
-        return self._sources[-1].nbytes
-
-    def __len__(self) -> int:
-        return len(self._choice)
-
-    def __getitem__(self, key: slice | Integers, /) -> NDArray[np.uint8]:
-        rows = np.arange(len(self))[key]
-        pixels = np.empty((len(rows), *self.shape[1:]), dtype=np.uint8)
-        for number in np.unique(self._choice[rows]).tolist():
-            mine = self._choice[rows] == number
-            pixels[mine] = self._sources[number][rows[mine]]
-        return pixels
+        versions = [column.faces for column in self.columns]
+        return FaceDataset.choose(versions, winner % len(versions))  # the original is number -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import numpy as np
 from demagnify.agents.predictors import Predictor
 from demagnify.agents.states import Spectrum, StateEncoder, Thumbnail
 from demagnify.data.subsample import hold_out
+from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.baselines import networks
 from demagnify.evaluation.baselines.cached_state import MOST, CachedState
 from demagnify.evaluation.baselines.fitted import GreedySearch, Router, Stacking
@@ -29,7 +30,6 @@ from demagnify.evaluation.baselines.simple import (
     RandomAction,
     balanced,
     choose_action,
-    retuned_threshold,
 )
 from demagnify.evaluation.methods import DetectorTables, Method, MethodSeed
 from demagnify.evaluation.results import UNDEFENDED, MethodEntry, Role, Settings
@@ -159,7 +159,7 @@ def _baselines(detector: DetectorTables, pool: Pool, settings: Settings) -> Iter
             lambda _: RandomAction(seed), _NOTES["random"], "control", fitted=False, ranked=False
         )
     cut = f"Only moves the threshold, chosen on the split {settings.selection_split!r}."
-    yield _Baseline(lambda part: MovedThreshold(retuned_threshold([part.table])), cut, fitted=False)
+    yield _Baseline(_retuned, cut, fitted=False)
     if acts:
         yield _Baseline(lambda _: AverageActions(), _NOTES["average"], fitted=False)
     if acts and fits and pool.both_classes:
@@ -197,6 +197,13 @@ def _state(detector: DetectorTables, size: int) -> tuple[StateEncoder, str]:
         return encoder if isinstance(encoder, CachedState) else CachedState(encoder), ""
     # The paper's flat image: more weights than the selection split has pixels to train them.
     return CachedState(Thumbnail(16)), f" Its state is a thumbnail in place of {encoder.name}."
+
+
+def _retuned(pool: Pool) -> MovedThreshold:
+    """The best threshold for unchanged faces; of equals the one nearest to the detector's own."""
+    table = pool.table
+    chosen = choose_threshold((table.labels, table.logits[:, 0]), near=table.threshold)
+    return MovedThreshold(chosen.threshold)
 
 
 def _commoner(pool: Pool) -> Constant:

@@ -22,9 +22,6 @@ from demagnify.agents.states import create as create_state
 from demagnify.core import rng as randomness
 from demagnify.evaluation.baselines.pool import Pool
 from demagnify.scores import LogitTable
-from demagnify.transforms import TransformSet
-from demagnify.transforms.base import Identity
-from demagnify.transforms.geometry import Flip
 
 K: Final = 3
 _SHORT: Final = {"epochs": 40, "patience": 6}
@@ -46,18 +43,15 @@ class DirectDetector(Predictor):
 
     @classmethod
     def fit(cls, pool: Pool, encoder: StateEncoder, seed: int) -> DirectDetector:
-        """Trains it on the faces' states and labels.
+        """Trains it on the faces' states: choosing the label earns +1, the other one -1.
 
-        The logistic loss comes from a table in which the first action always ends in the verdict
-        real and the second in fake.
+        With two classes the cost-sensitive loss is the logistic loss.
         """
-        verdicts = LogitTable(
-            pool.table.faces, pool.table.detector, TransformSet([Identity(), Flip()])
-        )
-        verdicts.logits[:] = verdicts.threshold + np.array([-1.0, 1.0], dtype=np.float32)
+        right = pool.table.labels[:, None] == np.arange(2)
+        rewards = np.where(right, np.float32(1.0), np.float32(-1.0))
         learner = CostSensitive(CostSensitiveConfig(**_SHORT))
-        policy = cast("GreedyQPolicy", learner.fit(verdicts, encoder, seed=seed).policy)
-        return cls(policy, encoder)
+        trained = learner.fit_rewards(pool.table, encoder, rewards, seed=seed)
+        return cls(cast("GreedyQPolicy", trained.policy), encoder)
 
     @torch.no_grad()
     def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
@@ -77,13 +71,20 @@ def best_of_logit(pool: Pool, seed: int) -> Predictor:
     The control p(1 - p): the gain from the detector's certainty alone, without the image.
     """
     state = create_state("logit").bind(pool.table.detector)
-    return _agent(pool.table, state, seed, "sees only the logit")
+    learner = FullInformation(FullInformationConfig(**_SHORT))
+    policy = learner.fit(pool.table, state, seed=seed).policy
+    return PolicyPredictor(policy, state, name="sees only the logit")
 
 
 def shuffled_reward(pool: Pool, encoder: StateEncoder, seed: int) -> Predictor:
     """Trains an agent whose rewards belong to other faces, so that the state cannot help it."""
-    order = randomness.generator(seed, "shuffled-reward").permutation(len(pool.table.labels))
-    return _agent(pool.rewarded_as(order), encoder, seed, "shuffled rewards")
+    table = pool.table
+    order = randomness.generator(seed, "shuffled-reward").permutation(len(table.labels))
+    learner = FullInformation(FullInformationConfig(**_SHORT))
+    rewards = learner.config.reward.of_table(table)[order]
+    shuffled = table.with_faces(table.faces.relabelled(table.labels[order]), table.logits)
+    trained = learner.fit_rewards(shuffled, encoder, rewards, seed=seed)
+    return PolicyPredictor(trained.policy, encoder, name="shuffled rewards")
 
 
 def top_k(pool: Pool, encoder: StateEncoder, seed: int) -> Predictor:
@@ -91,8 +92,3 @@ def top_k(pool: Pool, encoder: StateEncoder, seed: int) -> Predictor:
     k = min(K, len(pool.table.transforms))
     policy = TopK(TopKConfig(k=k, **_SHORT)).fit(pool.table, encoder, seed=seed).policy
     return PolicyPredictor(policy, encoder, name="top-k average")
-
-
-def _agent(table: LogitTable, encoder: StateEncoder, seed: int, name: str) -> Predictor:
-    learner = FullInformation(FullInformationConfig(**_SHORT))
-    return PolicyPredictor(learner.fit(table, encoder, seed=seed).policy, encoder, name=name)

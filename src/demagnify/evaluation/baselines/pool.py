@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.data.dataset import FaceDataset, PixelSource
 from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import Integers, LogitTable
 
@@ -44,44 +43,6 @@ class Pool:
 
     def rows(self, indices: Integers) -> Pool:
         """Returns the faces at `indices`; their pixels are read when they are asked for."""
-        faces = self.table.faces
-        part = FaceDataset(
-            _Rows(faces.images, indices),
-            self.table.labels[indices],
-            faces.groups[indices],
-            [faces.names[index] for index in indices],
-        )
+        part = self.table.faces.subset(indices, copy=False)
         table = self.table.with_faces(part, self.table.logits[indices])
         return Pool(table, self.conditions[indices])
-
-    def rewarded_as(self, order: Integers) -> LogitTable:
-        """Returns a table in which each face has the logits and the label of another one."""
-        labels = self.table.labels[order]
-        own = self.table.faces
-        faces = FaceDataset(own.images, labels, own.groups, own.names)
-        return self.table.with_faces(faces, self.table.logits[order])
-
-
-class _Rows:
-    """Some rows of pixels, in any order, without a copy of them."""
-
-    dtype = np.dtype(np.uint8)
-    ndim = 4
-
-    def __init__(self, pixels: PixelSource, indices: Integers) -> None:
-        self._pixels = pixels
-        self._indices = indices
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self._indices), *self._pixels.shape[1:])
-
-    @property
-    def nbytes(self) -> int:
-        return int(np.prod(self.shape))
-
-    def __len__(self) -> int:
-        return len(self._indices)
-
-    def __getitem__(self, key: slice | Integers, /) -> NDArray[np.uint8]:
-        return self._pixels[self._indices[key]]

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.core import rng as randomness
-from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.metrics import Floats
 from demagnify.evaluation.results import UNDEFENDED
 from demagnify.scores import Integers, LogitTable
@@ -147,15 +146,6 @@ def choose_action(tables: Sequence[LogitTable]) -> int:
         balanced(table.logits > np.float32(table.threshold), table.labels) for table in tables
     ]
     return int(np.mean(scores, axis=0).argmax())
-
-
-def retuned_threshold(tables: Sequence[LogitTable]) -> float:
-    """Returns the best threshold for unchanged faces, by balanced accuracy averaged over `tables`.
-
-    Of several that are as good it is the one nearest to the detector's own.
-    """
-    columns = [(table.labels, table.logits[:, 0]) for table in tables]
-    return choose_threshold(*columns, near=tables[0].threshold).threshold
 
 
 def balanced(fake: NDArray[np.bool_], labels: Labels) -> Floats:
