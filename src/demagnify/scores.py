@@ -173,9 +173,14 @@ class LogitTable:
         names: The names of the columns.
 
     Example:
-        >>> table = LogitTable(faces, detector, transforms)  # doctest: +SKIP
-        >>> table.lookup([0, 1], [0, 2])  # doctest: +SKIP
-        array([ 1.25, -0.5 ], dtype=float32)
+        >>> from demagnify.detectors import wrap
+        >>> faces = FaceDataset.from_arrays(np.full((2, 3, 32, 32), 51, dtype=np.uint8), [0, 1])
+        >>> detector = wrap(lambda images: images.float().mean(dim=(1, 2, 3)), name="mean")
+        >>> table = LogitTable(faces, detector, TransformSet.create(["identity", "mask-center"]))
+        >>> table.lookup([0, 1], [0, 1]).round(3)
+        array([51.   , 46.966], dtype=float32)
+        >>> table.calls
+        2
     """
 
     def __init__(

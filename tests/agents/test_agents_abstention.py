@@ -131,7 +131,7 @@ def test_a_trained_defence_abstains_alike_on_tables_images_and_after_loading(tmp
         abstain=AbstainConfig(coverage=0.6, held_out=0.4),
     )
     (trained,) = train_defense(
-        faces, TrainDefenseConfig(**dict(config)), tmp_path / "defense", detector=detector
+        faces, tmp_path / "defense", TrainDefenseConfig(**dict(config)), detector=detector
     )
     defended = trained.defended
     decisions = defended.decide(faces.batch(range(len(faces))))
@@ -149,6 +149,6 @@ def test_a_trained_defence_abstains_alike_on_tables_images_and_after_loading(tmp
 def test_without_it_the_verdict_is_always_given(faces, detector, tmp_path):
     config = DefenseConfig(learner=FullInformationConfig(hidden=8, epochs=1), state="thumbnail-8")
     (trained,) = train_defense(
-        faces, TrainDefenseConfig(**dict(config)), tmp_path / "defense", detector=detector
+        faces, tmp_path / "defense", TrainDefenseConfig(**dict(config)), detector=detector
     )
     assert trained.defended.decide(faces.batch([0])).abstained is None

@@ -166,7 +166,7 @@ def test_an_agent_of_a_wrapped_callable_wants_it_back(images, tmp_path):
 
 
 def train(faces, config, detector, output):
-    (trained,) = train_defense(faces, TrainDefenseConfig(**dict(config)), output, detector=detector)
+    (trained,) = train_defense(faces, output, TrainDefenseConfig(**dict(config)), detector=detector)
     return trained
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from demagnify import detectors
 from demagnify.core.errors import ImageContractError
-from demagnify.detectors import DetectorTraining, Preprocessing, TwoLogits, wrap
+from demagnify.detectors import Preprocessing, TrainDetectorConfig, TwoLogits, wrap
 
 BUDGET = 16 / 255  # below the stripes, which are 30 / 255
 
@@ -18,10 +18,10 @@ def trained(striped_faces, tmp_path_factory):
     detector = detectors.create("test_efficientnet", input_size=32, device="cpu", seed=0)
     result = detectors.train_detector(
         (striped_faces(48, 48, 0), striped_faces(24, 24, 1)),
-        DetectorTraining(
+        tmp_path_factory.mktemp("gradients") / "detector",
+        TrainDetectorConfig(
             epochs=6, learning_rate=5e-3, augmentation=0, precision="float32", device="cpu"
         ),
-        tmp_path_factory.mktemp("gradients") / "detector",
         detector=detector,
     )
     return result.detector, striped_faces(24, 24, 2)

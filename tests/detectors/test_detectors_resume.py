@@ -25,10 +25,10 @@ def faces(seed):
 
 detectors.train_detector(
     (faces(0), faces(1)),
-    detectors.DetectorTraining(
+    Path(sys.argv[1]),
+    detectors.TrainDetectorConfig(
         epochs=12, batch_size=8, patience=12, save_seconds=0.0, device="cpu"
     ),
-    Path(sys.argv[1]),
     detector=detectors.create("test_efficientnet", input_size=32, device="cpu"),
 )
 """

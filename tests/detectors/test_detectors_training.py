@@ -13,11 +13,11 @@ from demagnify import detectors
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadManifestError, BadOutputError
 from demagnify.data.dataset import FaceDataset
-from demagnify.detectors import Detector, DetectorTraining, TrainedDetector, loop
+from demagnify.detectors import Detector, TrainDetectorConfig, TrainedDetector, loop
 from demagnify.detectors.loop import learning_rate
 from demagnify.detectors.threshold import choose_threshold
 
-QUICK = DetectorTraining(
+QUICK = TrainDetectorConfig(
     epochs=3,
     batch_size=16,
     learning_rate=3e-3,
@@ -30,7 +30,7 @@ QUICK = DetectorTraining(
 @pytest.fixture
 def train(tiny, striped_faces, tmp_path) -> Callable[..., TrainedDetector]:
     def run(
-        config: DetectorTraining = QUICK,
+        config: TrainDetectorConfig = QUICK,
         train: FaceDataset | None = None,
         val: FaceDataset | None = None,
         **changes,
@@ -185,7 +185,7 @@ class Killed(BaseException):
     pass
 
 
-def killed_at(train, monkeypatch, step: int, config: DetectorTraining, **changes) -> None:
+def killed_at(train, monkeypatch, step: int, config: TrainDetectorConfig, **changes) -> None:
     """Runs a training until it has done `step` steps."""
     original = loop.TrainingLoop._step
     count = iter(range(step))
@@ -318,7 +318,7 @@ def test_fewer_faces_than_a_batch_are_enough(train, striped_faces):
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValidationError):
-        DetectorTraining(**wrong)
+        TrainDetectorConfig(**wrong)
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():

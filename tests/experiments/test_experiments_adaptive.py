@@ -97,7 +97,7 @@ class Plan:
 
     def attack(self, output):
         how = {"target": self.target, "attacks": self.attacks, "cache": self.cache}
-        return adaptive_attack(self.data, self.config, output, **how)
+        return adaptive_attack(self.data, output, self.config, **how)
 
 
 @pytest.fixture

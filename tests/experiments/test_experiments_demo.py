@@ -92,7 +92,7 @@ def test_it_runs_from_faces_to_report_and_does_nothing_twice(small, tmp_path, mo
 def test_the_detector_can_be_trained_on_the_sample_set(small, tmp_path, monkeypatch):
     asked = {}
 
-    def train_detector(data, config, output, **settings):
+    def train_detector(data, output, config, **settings):
         asked.update(settings, data=data, config=config, output=output)
         detector = detectors.create("test_efficientnet", input_size=64, device="cpu", seed=2)
         return TrainedDetector(detector=detector, history=(), metrics={})

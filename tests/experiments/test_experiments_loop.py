@@ -338,7 +338,7 @@ def test_what_was_trained_elsewhere_is_said_to_be(loop, tmp_path):
 def test_a_detector_can_be_trained_on_attacked_faces(loop, tmp_path):
     told = []
     config = DETECTOR.model_copy(update={"epochs": 1, "attacks": ("bicubic-x2",)})
-    trained = train_detector([loop.source], config, tmp_path / "detector", log=told.append)
+    trained = train_detector([loop.source], tmp_path / "detector", config, log=told.append)
     card = trained.detector.card
     assert card["seen_attacks"] == ["bicubic-x2"]
     assert card["data"]["train"]["real"] == 24

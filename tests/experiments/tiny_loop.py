@@ -10,11 +10,11 @@ from demagnify.agents.training import (
     TrainedDefense,
     train_defense,
 )
-from demagnify.detectors import DetectorTraining, TrainedDetector, train_detector
+from demagnify.detectors import TrainDetectorConfig, TrainedDetector, train_detector
 from demagnify.evaluation import Evaluation, EvaluationConfig, evaluate
 from tiny_faces import SIZE, write_faces
 
-DETECTOR = DetectorTraining(
+DETECTOR = TrainDetectorConfig(
     backbone="test_efficientnet",
     weights=None,
     size=SIZE,
@@ -81,7 +81,7 @@ class Plan:
     def evaluate(self, output):
         about = {"command": "demagnify evaluate", "about": {"face_size": SIZE}}
         return evaluate(
-            self.data, self.config, output, methods=self.methods, base=self.base, **about
+            self.data, output, self.config, methods=self.methods, base=self.base, **about
         )
 
 
@@ -93,18 +93,18 @@ def train(loop, output, *, attacks=ATTACKS, log=None, **changes):
     """Trains the loop's defence again, with changes; returns one result per seed."""
     own = {**dict(DEFENSE), "attacks": attacks, "size": SIZE, "device": "cpu"}
     config = TrainDefenseConfig(**{**own, **changes})
-    return train_defense(loop.source, config, output, detector=loop.detector.detector, log=log)
+    return train_defense(loop.source, output, config, detector=loop.detector.detector, log=log)
 
 
 def run_loop(folder):
     """Detector, defence, evaluation."""
     source = write_faces(folder / "faces")
     told = []
-    detector = train_detector([source], DETECTOR, folder / "detector", log=told.append)
+    detector = train_detector([source], folder / "detector", DETECTOR, log=told.append)
     (defense,) = train_defense(
         source,
-        TrainDefenseConfig(**dict(DEFENSE), attacks=ATTACKS, size=SIZE, device="cpu"),
         folder / "defense",
+        TrainDefenseConfig(**dict(DEFENSE), attacks=ATTACKS, size=SIZE, device="cpu"),
         detector=detector.detector,
         log=told.append,
     )

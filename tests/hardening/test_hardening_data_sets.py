@@ -32,7 +32,7 @@ def test_attacks_seen_before_stay_seen(faces, tmp_path):
     """Once forgotten: attacks of an earlier training were called unseen after hardening."""
     start = detectors.create("test_efficientnet", input_size=SIZE, device="cpu", seed=1)
     start.card = {"seen_attacks": ["srgan-x4", "filters"], "sources": provenance_of(faces[:1])}
-    harden(faces[1:], QUICK, tmp_path / "hard", detector=start)
+    harden(faces[1:], tmp_path / "hard", QUICK, detector=start)
     assert (tmp_path / "hard.rounds.png").stat().st_size > 1000
     card = Detector.load(tmp_path / "hard", device="cpu").card
     assert card["seen_attacks"] == ["srgan-x4", "filters", "bicubic-x2"]

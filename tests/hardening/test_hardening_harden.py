@@ -7,7 +7,7 @@ import torch
 from demagnify import detectors
 from demagnify.agents.learners import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
-from demagnify.detectors import Detector, DetectorTraining, Optimization, train_detector
+from demagnify.detectors import Detector, Optimization, TrainDetectorConfig, train_detector
 from demagnify.hardening import averaging
 from demagnify.hardening import harden as harden_module
 from demagnify.hardening.adversary import Adversary, Mixture
@@ -36,10 +36,10 @@ QUICK = HardeningConfig(
 @pytest.fixture(scope="module")
 def trained(tiny, faces, tmp_path_factory) -> Detector:
     """A detector that relies on what filters wipe out."""
-    config = DetectorTraining(**QUICK.training.model_dump() | {"epochs": 6})
+    config = TrainDetectorConfig(**QUICK.training.model_dump() | {"epochs": 6})
     output = tmp_path_factory.mktemp("trained") / "start"
     data = faces(160, 1), faces(60, 2)
-    return train_detector(data, config, output, detector=tiny()).detector
+    return train_detector(data, output, config, detector=tiny()).detector
 
 
 def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, faces, tmp_path):
@@ -47,7 +47,7 @@ def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, 
     before = trained.fingerprint()
     data = faces(160, 1), faces(60, 2)
     config = QUICK.model_copy(update={"rounds": 3})
-    result = harden(data, config, tmp_path / "hard", detector=trained, log=lines.append)
+    result = harden(data, tmp_path / "hard", config, detector=trained, log=lines.append)
     first, *others = result.rounds
     best = result.best
     assert best.score == max(one.score for one in (*result.rounds, *result.averages))
@@ -68,17 +68,17 @@ def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, 
 
 def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
     data, output = (faces(80, 1), faces(40, 2)), tmp_path / "hard"
-    first = harden(data, QUICK, output, detector=trained)
-    again = harden(data, QUICK, output, detector=trained)
+    first = harden(data, output, QUICK, detector=trained)
+    again = harden(data, output, QUICK, detector=trained)
     assert (again.rounds, again.averages) == (first.rounds, first.averages)
     assert again.detector.fingerprint() == first.detector.fingerprint()
     with pytest.raises(BadArtifactError, match="settings"):
-        harden(data, QUICK.model_copy(update={"clean": 0.5}), output, detector=trained)
+        harden(data, output, QUICK.model_copy(update={"clean": 0.5}), detector=trained)
 
 
 def test_a_killed_loop_continues_to_the_same_bits(trained, faces, tmp_path, monkeypatch):
     data = faces(80, 1), faces(40, 2)
-    whole = harden(data, QUICK, tmp_path / "whole", detector=trained)
+    whole = harden(data, tmp_path / "whole", QUICK, detector=trained)
 
     calls = []
 
@@ -90,10 +90,10 @@ def test_a_killed_loop_continues_to_the_same_bits(trained, faces, tmp_path, monk
 
     monkeypatch.setattr(harden_module, "train_detector", killed)
     with pytest.raises(KeyboardInterrupt):
-        harden(data, QUICK, tmp_path / "killed", detector=trained)
+        harden(data, tmp_path / "killed", QUICK, detector=trained)
     assert not (tmp_path / "killed").exists()
     monkeypatch.undo()
-    resumed = harden(data, QUICK, tmp_path / "killed", detector=trained)
+    resumed = harden(data, tmp_path / "killed", QUICK, detector=trained)
     assert resumed.rounds == whole.rounds
     assert resumed.detector.fingerprint() == whole.detector.fingerprint()
 
@@ -101,7 +101,7 @@ def test_a_killed_loop_continues_to_the_same_bits(trained, faces, tmp_path, monk
 def test_without_exploitation_no_agent_is_trained(trained, faces, tmp_path, monkeypatch):
     monkeypatch.setattr(Adversary, "train", None)
     config = QUICK.model_copy(update={"explore": 1.0, "rounds": 1})
-    result = harden((faces(80, 1), faces(40, 2)), config, tmp_path / "hard", detector=trained)
+    result = harden((faces(80, 1), faces(40, 2)), tmp_path / "hard", config, detector=trained)
     assert (result.rounds[1].agent, result.rounds[1].choices) == (None, {})
     draw_rounds(result.rounds, tmp_path / "rounds.png")
     assert (tmp_path / "rounds.png").stat().st_size > 1000
@@ -124,15 +124,15 @@ def test_a_mean_lies_between_two_detectors(tiny, share, tmp_path):
 def test_further_entries_stand_in_the_card(trained, faces, tmp_path):
     config = QUICK.model_copy(update={"rounds": 1})
     data, about = (faces(80, 1), faces(40, 2)), {"note": "for tests"}
-    harden(data, config, tmp_path / "hard", detector=trained, about=about)
+    harden(data, tmp_path / "hard", config, detector=trained, about=about)
     assert Detector.load(tmp_path / "hard").card["note"] == "for tests"
 
 
 def test_a_card_keeps_the_record_of_an_earlier_loop(trained, faces, tmp_path):
     config = QUICK.model_copy(update={"rounds": 1})
     data = faces(80, 1), faces(40, 2)
-    first = harden(data, config, tmp_path / "one", detector=trained).detector
-    harden(data, config, tmp_path / "two", detector=first)
+    first = harden(data, tmp_path / "one", config, detector=trained).detector
+    harden(data, tmp_path / "two", config, detector=first)
     one, two = (Detector.load(tmp_path / name).card["hardening"] for name in ("one", "two"))
     assert two["earlier"] == one
     assert "earlier" not in one
@@ -215,32 +215,32 @@ def test_surrogate_networks_and_given_attacks_take_part(trained, faces, tmp_path
     )
     data, output = (faces(80, 1), faces(40, 2)), tmp_path / "hard"
     attacks = [create("bicubic-x2", device="cpu")]
-    result = harden(data, config, output, detector=trained, attacks=attacks, log=lines.append)
+    result = harden(data, output, config, detector=trained, attacks=attacks, log=lines.append)
     names = [*FILTERS_USED, "faithful-x2-1", "restoring-x4-2", "bicubic-x2"]
     assert list(result.rounds[0].degradations) == names
     assert list(result.rounds[1].choices) == ["identity", *names]
     assert lines[0].startswith("2 surrogate networks; look at ")
     assert (tmp_path / "hard.rounds" / "surrogates" / "surrogates.png").stat().st_size > 1000
-    again = harden(data, config, output, detector=trained, attacks=attacks, log=lines.append)
+    again = harden(data, output, config, detector=trained, attacks=attacks, log=lines.append)
     assert again.rounds == result.rounds
     with pytest.raises(BadArtifactError, match="attacks"):
-        harden(data, config, output, detector=trained)
+        harden(data, output, config, detector=trained)
 
 
 def test_detectors_that_cannot_be_trained_are_refused(trained, faces, tmp_path):
     data = faces(40, 1), faces(40, 2)
     unknown = QUICK.model_copy(update={"degradations": ("blured",)})
     with pytest.raises(UnknownNameError, match="blured"):
-        harden(data, unknown, tmp_path / "x", detector=trained)
+        harden(data, tmp_path / "x", unknown, detector=trained)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "diary.txt").write_text("mine")
     with pytest.raises(BadOutputError, match="full"):
-        harden(data, QUICK, tmp_path / "full", detector=trained)
+        harden(data, tmp_path / "full", QUICK, detector=trained)
     wrapped = Detector(
         torch.nn.Identity(), name="w", backbone="", input_size=0, mean=(0, 0, 0), std=(1, 1, 1)
     )
     with pytest.raises(BadConfigError, match="cannot be hardened"):
-        harden(data, QUICK, tmp_path / "y", detector=wrapped)
+        harden(data, tmp_path / "y", QUICK, detector=wrapped)
 
 
 def test_the_record_of_the_shipped_detector_has_the_present_words():

@@ -61,9 +61,15 @@ class DefendedDetector(nn.Module):
         straight-through elsewhere.
 
     Example:
-        >>> defended = DefendedDetector.load(Path("runs/demo/defense"))  # doctest: +SKIP
-        >>> defended(images) > defended.threshold  # doctest: +SKIP
-        tensor([True, False])
+        >>> from demagnify.agents.loading import load_defense
+        >>> defended = load_defense("default", device="cpu")
+        >>> images = torch.zeros(2, 3, 224, 224, dtype=torch.uint8)
+        >>> defended(images).shape, defended.actions.names
+        (torch.Size([2]), ('identity', 'flip'))
+
+    Source:
+        Jaswanth, Goud: Defense against Adversarial Magnification to Deceive Deepfake Detection
+        through Super Resolution; `TrainDefenseConfig` has its values.
     """
 
     def __init__(

@@ -30,13 +30,16 @@ def load_defense(
         device: "auto", "cpu", "cuda".
         precision: In what the detector computes; see `demagnify.core.devices`.
 
+    Returns:
+        A detector for any faces; see `DefendedDetector`.
+
     Raises:
         BadArtifactError: If there is none, or it is damaged.
         BadConfigError: If the meaning of a detector's outputs is unknown.
 
     Example:
-        >>> load_defense("default")(images)  # doctest: +SKIP
-        tensor([2.31, -0.58])
+        >>> load_defense("default", device="cpu").detector.name
+        'hardened'
     """
     if isinstance(source, str) and source in shipped():
         with resources.as_file(_shelf() / source) as folder:

@@ -145,8 +145,8 @@ class TrainedDefense:
 
 def train_defense(
     data: Path | Sequence[Path] | FaceDataset,
-    config: TrainDefenseConfig,
     output: Path,
+    config: TrainDefenseConfig | None = None,
     *,
     detector: Detector | None = None,
     conditions: Sequence[str] | None = None,
@@ -162,8 +162,8 @@ def train_defense(
 
     Args:
         data: Manifests, see `Manifest.load`, or faces, of which all are used.
-        config: The settings.
         output: Folder of the finished defence; until then the state is in `output`.training.
+        config: The settings.
         detector: The detector, which is not changed; the one that `config` names if None.
         conditions: Of faces that are attacked already: the attack on each, "none" for clean ones.
         log: Gets a line about the data.
@@ -180,9 +180,24 @@ def train_defense(
         BadOutputError: If `output` holds other things, or cannot be written to.
 
     Example:
-        >>> config = TrainDefenseConfig(attacks=("srgan-x4",), subsample=1000)
-        >>> train_defense(Path("faces"), config, Path("runs/defense"))  # doctest: +SKIP
+        >>> import tempfile
+        >>> from demagnify.detectors import create
+        >>> pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
+        >>> faces = FaceDataset.from_arrays(pixels, [0, 1] * 4)
+        >>> detector = create("test_resnet", input_size=32, device="cpu")
+        >>> config = TrainDefenseConfig(
+        ...     actions=("identity", "flip"), state=None, learner={"name": "mean-of-views"}
+        ... )
+        >>> folder = Path(tempfile.mkdtemp(), "defense")
+        >>> (trained,) = train_defense(faces, folder, config, detector=detector)
+        >>> trained.defended.actions.names
+        ('identity', 'flip')
+
+    Source:
+        Jaswanth, Goud: Defense against Adversarial Magnification to Deceive Deepfake Detection
+        through Super Resolution; `TrainDefenseConfig` has its values.
     """
+    config = config or TrainDefenseConfig()
     if detector is None:
         detector = load_detector(config.detector, device=config.device, precision=config.precision)
     card: dict[str, Any] = {}

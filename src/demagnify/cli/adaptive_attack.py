@@ -40,7 +40,7 @@ def adaptive_attack(data: Path, output: Path, config: AdaptiveConfig) -> None:
     from demagnify.evaluation.adaptive import summarize
 
     command = shlex.join(["demagnify", *sys.argv[1:]])
-    result = attack(data, config, output, command=command).result
+    result = attack(data, output, config, command=command).result
     for line in summarize(result):
         click.echo(line)
     click.echo(f"look at {output / 'adaptive.png'}; the faces are in {output / 'faces'}")

@@ -43,7 +43,7 @@ def evaluate(data: tuple[Path, ...], output: Path, config: EvaluationConfig) -> 
     config = config if config.title else config.model_copy(update={"title": output.name})
     skips = Skips()
     command = shlex.join(["demagnify", *sys.argv[1:]])
-    evaluation = evaluate_methods(data, config, output, command=command, on_skip=skips)
+    evaluation = evaluate_methods(data, output, config, command=command, on_skip=skips)
     show_evaluation(evaluation.result)
     click.echo(f"look at {output / 'report.html'}")
     skips.end()

@@ -43,7 +43,7 @@ def harden(data: tuple[Path, ...], output: Path, config: HardeningConfig) -> Non
     from demagnify.hardening.harden import harden as harden_detector
 
     skips = Skips()
-    hardened = harden_detector(data, config, output, log=click.echo, on_skip=skips)
+    hardened = harden_detector(data, output, config, log=click.echo, on_skip=skips)
     best = hardened.best
     share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
     click.echo(

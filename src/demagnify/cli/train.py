@@ -37,7 +37,7 @@ def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None
     from demagnify.detectors import train_detector as train
 
     skips = Skips()
-    trained = train(data, config.detector, output, log=click.echo, on_skip=skips)
+    trained = train(data, output, config.detector, log=click.echo, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
     click.echo(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "
@@ -67,7 +67,7 @@ def train_defense(data: tuple[Path, ...], output: Path, config: Preset) -> None:
     from demagnify.agents.training import train_defense as train
 
     skips = Skips()
-    trained = train(data, config.defense, output, log=click.echo, on_skip=skips)
+    trained = train(data, output, config.defense, log=click.echo, on_skip=skips)
     for one in trained:
         if not one.history:
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from demagnify.detectors.augment import Augmentation
 from demagnify.detectors.backbones import ALIASES
-from demagnify.detectors.config import DetectorTraining, Optimization
+from demagnify.detectors.config import Optimization, TrainDetectorConfig
 from demagnify.detectors.detector import Detector, TwoLogits, batched_logits
 from demagnify.detectors.heads import Head
 from demagnify.detectors.loaders.folder import shipped
@@ -27,12 +27,12 @@ __all__ = [
     "LOADERS",
     "Augmentation",
     "Detector",
-    "DetectorTraining",
     "Epoch",
     "Head",
     "Loader",
     "Optimization",
     "Preprocessing",
+    "TrainDetectorConfig",
     "TrainedDetector",
     "TwoLogits",
     "WrappedDetector",

@@ -52,7 +52,7 @@ class Optimization(BaseModel):
         return self.model_dump(mode="json", include=set(Optimization.model_fields) - _NO_EFFECT)
 
 
-class DetectorTraining(Optimization):
+class TrainDetectorConfig(Optimization):
     """How a detector is trained: from which weights, on which faces, and how."""
 
     backbone: str = Field(

@@ -172,6 +172,9 @@ def load_detector(
         precision: Precision of a timm network; files and code have their own.
         options: The same options once more, as Python values; they win.
 
+    Returns:
+        The detector, on the device and in evaluation mode.
+
     Raises:
         BadArtifactError: If there is none, or it is damaged.
         BadConfigError: If an option is unknown, or it is not known what the outputs mean.

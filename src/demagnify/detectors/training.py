@@ -20,7 +20,7 @@ from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.detectors.augment import TrainingTransform
-from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.loading import create
 from demagnify.detectors.loop import TrainingLoop, imbalance
@@ -51,8 +51,8 @@ class TrainedDetector:
 
 def train_detector(
     data: Data,
-    config: DetectorTraining,
     output: Path,
+    config: TrainDetectorConfig | None = None,
     *,
     detector: Detector | None = None,
     transform: TrainingTransform | None = None,
@@ -73,14 +73,17 @@ def train_detector(
         data: Manifests with the splits train and val, see `Manifest.load`; or training and
             validation faces. Nothing is learned from validation faces, which choose epoch and
             threshold.
-        config: The settings.
         output: Folder for the finished detector; its state is in `output`.training until then.
+        config: The settings.
         detector: The detector to start from, which is trained in place; a new one of
             `config.backbone` and `config.weights` if None.
         transform: Applied to training faces before the augmentation, not to validation faces.
         about: Further entries of the card.
         log: Gets a line about the data, and one about every epoch.
         on_skip: Gets each file or line that is left out.
+
+    Returns:
+        The detector with the weights of its best epoch, and every epoch.
 
     Raises:
         BadManifestError: If a data set cannot be used, or a class is missing in a split.
@@ -94,14 +97,15 @@ def train_detector(
         >>> from demagnify.data import FaceDataset
         >>> pixels = np.random.default_rng(0).integers(0, 256, (8, 3, 32, 32), dtype=np.uint8)
         >>> faces = FaceDataset.from_arrays(pixels, [0, 1] * 4)
-        >>> config = DetectorTraining(
+        >>> config = TrainDetectorConfig(
         ...     backbone="test_resnet", weights=None, size=32, epochs=1, batch_size=4, device="cpu"
         ... )
         >>> folder = Path(tempfile.mkdtemp(), "detector")
-        >>> trained = train_detector((faces, faces), config, folder)
+        >>> trained = train_detector((faces, faces), folder, config)
         >>> trained.detector.logits(faces).shape
         torch.Size([8])
     """
+    config = config or TrainDetectorConfig()
     say = log or (lambda _line: None)
     train, val, entries = _open(data, config, say, on_skip)
     if detector is None:
@@ -155,7 +159,7 @@ def train_detector(
 
 def _open(
     data: Data,
-    config: DetectorTraining,
+    config: TrainDetectorConfig,
     log: Callable[[str], None],
     on_skip: Callable[[Skipped], None] | None,
 ) -> tuple[FaceDataset, FaceDataset, dict[str, Any]]:
@@ -195,7 +199,7 @@ def _check_classes(faces: FaceDataset, what: str) -> None:
 
 
 def _identity(
-    train: FaceDataset, val: FaceDataset, config: DetectorTraining, detector: Detector
+    train: FaceDataset, val: FaceDataset, config: TrainDetectorConfig, detector: Detector
 ) -> dict[str, Any]:
     """Returns everything on which the result depends; messages name the keys that differ."""
     return {
@@ -212,7 +216,7 @@ def _data_fingerprint(faces: FaceDataset) -> str:
 
 
 def _load_finished(
-    output: Path, identity: dict[str, Any], config: DetectorTraining
+    output: Path, identity: dict[str, Any], config: TrainDetectorConfig
 ) -> TrainedDetector:
     card = artifacts.load(output, KIND).card
     artifacts.check_same(card.get("identity"), identity, output)

@@ -15,7 +15,7 @@ from demagnify.agents.presets import Preset
 from demagnify.agents.training import train_defense
 from demagnify.core.devices import Precision
 from demagnify.data.sample import SampleConfig, build_sample
-from demagnify.detectors import Detector, DetectorTraining, train_detector
+from demagnify.detectors import Detector, TrainDetectorConfig, train_detector
 from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
 from demagnify.evaluation.results import EvaluationResult
 
@@ -86,10 +86,10 @@ def demo(
     log("4/5 evaluation: every defence under every attack")
     evaluation = evaluate(
         [sample],
+        output,
         EvaluationConfig(
             attacks=(FILTERS, *SEEN, *UNSEEN), title="demo", seed=config.seed, device=config.device
         ),
-        output,
         methods=methods,
         base=base,
         command=f"demagnify demo --output {output} --seed {config.seed}"
@@ -113,8 +113,8 @@ def _agent(
     settings = presets.load(preset, given={f"defense.{key}": one for key, one in given.items()})
     (trained,) = train_defense(
         sample,
-        settings.defense,
         folder,
+        settings.defense,
         detector=detector,
         log=log,
         on_skip=lambda skipped: log(f"skipped {skipped}"),
@@ -130,13 +130,13 @@ def _shipped(name: str, config: DemoConfig, log: Callable[[str], None]) -> Detec
 def _trained(
     sample: Path, config: DemoConfig, output: Path, log: Callable[[str], None]
 ) -> Detector:
-    training = DetectorTraining(
+    training = TrainDetectorConfig(
         backbone=DETECTOR, seed=config.seed, precision=config.precision, device=config.device
     )
     trained = train_detector(
         [sample],
-        training,
         output / "detector",
+        training,
         log=log,
         on_skip=lambda skipped: log(f"skipped {skipped}"),
     )

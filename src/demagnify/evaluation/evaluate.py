@@ -161,8 +161,8 @@ class Evaluation:
 
 def evaluate(
     data: Sequence[Path] | Mapping[str, FaceDataset],
-    config: EvaluationConfig,
     output: Path,
+    config: EvaluationConfig | None = None,
     *,
     methods: Mapping[str, DefendedDetector | Trainings] | None = None,
     base: Detector | None = None,
@@ -179,8 +179,8 @@ def evaluate(
 
     Args:
         data: Manifests with the splits val and test (see `Manifest.load`), or faces of each.
-        config: The methods, the attacks and the rest.
         output: The run folder.
+        config: The methods, the attacks and the rest.
         methods: Name in the tables -> defended detector, or several trained with different seeds;
             those that `config` names if None. Detectors and transforms may differ. A method whose
             agent has nothing to choose is a bare detector, and a row of its own.
@@ -199,9 +199,10 @@ def evaluate(
 
     Example:
         >>> config = EvaluationConfig(defenses=("default",), attacks=("bicubic-x2",))
-        >>> run = evaluate([Path("faces")], config, Path("runs/evaluation"))  # doctest: +SKIP
+        >>> run = evaluate([Path("faces")], Path("runs/evaluation"), config)  # doctest: +SKIP
         >>> run.result.cell("test", "bicubic-x2", "default")  # doctest: +SKIP
     """
+    config = config or EvaluationConfig()
     device, precision = config.device, config.precision
     if methods is None:
         methods = load_methods(config.defenses, device=device, precision=precision)

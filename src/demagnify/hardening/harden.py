@@ -28,7 +28,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import draw_by_group
-from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.training import SPLITS, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
@@ -69,8 +69,8 @@ class Hardened:
 
 def harden(
     data: Data,
-    config: HardeningConfig,
     output: Path | str,
+    config: HardeningConfig | None = None,
     *,
     detector: Detector | None = None,
     attacks: Sequence[Transform] = (),
@@ -85,9 +85,9 @@ def harden(
     Args:
         data: Manifests with the splits train and val; or training and validation faces. Epochs,
             thresholds and the best round are chosen on validation faces.
-        config: The settings of the loop.
         output: Folder for the hardened detector. Rounds are saved in `output`.rounds;
             `output`.rounds.png shows them.
+        config: The settings of the loop.
         detector: The detector to start from, which stays as it is; the one that `config` names if
             None.
         attacks: Attacks that the agent may choose beside those that `config` names; they count as
@@ -95,6 +95,9 @@ def harden(
         about: Further entries of the card.
         log: Gets a line about every round and epoch.
         on_skip: Gets each file or line that is left out.
+
+    Returns:
+        The detector of the best round, and every round with its validation figures.
 
     Raises:
         BadManifestError: If a data set cannot be used.
@@ -105,10 +108,11 @@ def harden(
 
     Example:
         >>> config = HardeningConfig(rounds=1, detector="light")
-        >>> hardened = harden(["faces"], config, "runs/hard")  # doctest: +SKIP
+        >>> hardened = harden(["faces"], "runs/hard", config)  # doctest: +SKIP
         >>> hardened.best.degraded  # doctest: +SKIP
         0.81
     """
+    config = config or HardeningConfig()
     output = Path(output)
     start = detector or detectors.load_detector(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
@@ -267,8 +271,8 @@ class _Loop:
         training = self.config.training.model_dump() | {"seed": self.config.seed + number}
         return train_detector(
             (self.train, self.degraded_val),
-            DetectorTraining(**training, device=self.config.device),
             self.rounds_folder / f"{number}" / "detector",
+            TrainDetectorConfig(**training, device=self.config.device),
             detector=Detector.load(copy, device=self.config.device, precision=detector.precision),
             transform=Mixture(chosen, self.config, self.pool, number),
             log=self.log,

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from demagnify.agents.training import TrainDefenseConfig
 from demagnify.core import settings
 from demagnify.core.errors import BadConfigError
-from demagnify.detectors.config import DetectorTraining
+from demagnify.detectors.config import TrainDetectorConfig
 
 __all__ = ["Preset", "load", "names"]
 
@@ -23,8 +23,8 @@ class Preset(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    detector: DetectorTraining = Field(
-        default=DetectorTraining(), description="The training of the detector."
+    detector: TrainDetectorConfig = Field(
+        default=TrainDetectorConfig(), description="The training of the detector."
     )
     defense: TrainDefenseConfig = Field(
         default=TrainDefenseConfig(), description="The training of the agent."

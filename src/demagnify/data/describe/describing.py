@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -47,22 +48,41 @@ class DescribeConfig(BaseModel):
 
 
 def describe(
-    manifest: Manifest, config: DescribeConfig | None = None, *, workers: int | None = None
+    manifest: Manifest | str | Path,
+    config: DescribeConfig | None = None,
+    *,
+    workers: int | None = None,
 ) -> Description:
     """Describes a data set of any format.
 
     Without hashes nothing is decoded: sizes come from the headers of files, or from boxes.
 
     Args:
-        manifest: The data set.
+        manifest: The data set, or where it is; see `Manifest.load`.
         config: How images are compared.
         workers: Threads; a few more than there are processors by default.
+
+    Returns:
+        Counts by split, sizes, and what crosses the splits.
 
     Raises:
         BadManifestError: If there are more splits than can be compared.
         BadOutputError: If the cache folder cannot be written to.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for label in ("real", "fake"):
+        ...     (folder / label).mkdir()
+        ...     Image.new("RGB", (64, 64), "teal").save(folder / label / "a.png")
+        >>> found = describe(folder)
+        >>> found.images, found.conflicts[0].inputs
+        (2, 1)
     """
     config = config or DescribeConfig()
+    if not isinstance(manifest, Manifest):
+        manifest = Manifest.load(Path(manifest))
     order = [counts.split for counts in manifest.describe()]
     check_count(order)
     splits = _split_numbers(manifest, order)

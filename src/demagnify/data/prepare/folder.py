@@ -51,8 +51,8 @@ class PrepareSummary:
 
 
 def prepare(
-    manifest: Manifest,
-    output: Path,
+    manifest: Manifest | str | Path,
+    output: str | Path,
     config: PrepareConfig | None = None,
     *,
     finder: Finder | None = None,
@@ -70,12 +70,15 @@ def prepare(
     (see `PrepareSummary.ways`), `face_score`, and `no_face`, the policy.
 
     Args:
-        manifest: The data set; see `Manifest.load`.
+        manifest: The data set, or where it is; see `Manifest.load`.
         output: Where the crops go; made if missing.
         config: How they are cut.
         finder: Finds faces; YuNet by default, fetched only if it is needed.
         strict: Whether a bad file or box stops the work instead of being listed.
         workers: Threads; a few more than there are processors by default.
+
+    Returns:
+        The crops, how they were made, and what was left out.
 
     Raises:
         BadOutputError: If `output` holds something else, or cannot be written to.
@@ -83,8 +86,21 @@ def prepare(
             first photograph without a face.
         BadManifestError: If there is no crop in the end.
         AssetError: If YuNet is needed, and out of reach.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for label in ("real", "fake"):
+        ...     (folder / "in" / label).mkdir(parents=True)
+        ...     Image.new("RGB", (80, 60), "teal").save(folder / "in" / label / "a.png")
+        >>> summary = prepare(folder / "in", folder / "out", PrepareConfig(crops=True, size=32))
+        >>> len(summary.manifest), summary.ways
+        (2, {'kept': 2})
     """
-    config = config or PrepareConfig()
+    config, output = config or PrepareConfig(), Path(output)
+    if not isinstance(manifest, Manifest):
+        manifest = Manifest.load(Path(manifest), strict=strict)
     _check_apart(manifest.root, output)
     origin = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
     identity = {"root": origin, **config.model_dump()}

@@ -127,8 +127,8 @@ class AdaptiveAttack:
 
 def adaptive_attack(
     data: Path,
-    config: AdaptiveConfig,
     output: Path,
+    config: AdaptiveConfig | None = None,
     *,
     target: Target | None = None,
     attacks: Sequence[Transform] | None = None,
@@ -148,13 +148,16 @@ def adaptive_attack(
 
     Args:
         data: A manifest; see `Manifest.load`.
-        config: Target, attacks, budget, order and the rest.
         output: The folder to write to.
+        config: Target, attacks, budget, order and the rest.
         target: The detector, or defended detector; the one that `config` names if None.
         attacks: The attacks to choose from; those that `config` names if None.
         cache: Where attacked faces are cached; None for the usual place.
         command: The command line that started it, for the record.
         on_skip: Gets each file or line that is left out.
+
+    Returns:
+        The figures with their intervals, and the outcome for every face.
 
     Raises:
         BadManifestError: If the faces cannot be used.
@@ -164,9 +167,10 @@ def adaptive_attack(
 
     Example:
         >>> config = AdaptiveConfig(against="default", budget=4)
-        >>> run = adaptive_attack(Path("faces"), config, Path("runs/a"))  # doctest: +SKIP
+        >>> run = adaptive_attack(Path("faces"), Path("runs/a"), config)  # doctest: +SKIP
         >>> run.result.target.of_class("fake").success.value  # doctest: +SKIP
     """
+    config = config or AdaptiveConfig()
     _check_output(output)
     target = target or load_target(config.against, device=config.device, precision=config.precision)
     if attacks is None:

@@ -256,8 +256,25 @@ def from_callable(
         device: Where it computes.
         precision: See `SuperResolution`.
 
+    Returns:
+        An attack: it shrinks faces by the scale and enlarges them with the function.
+
     Raises:
         BadConfigError: If the scale is no whole number from 1, or the device does not exist.
+
+    Shape:
+        The attack maps uint8 RGB (N, 3, H, W) to the same shape.
+
+    Example:
+        >>> import torch
+        >>> double = torch.nn.Upsample(scale_factor=2)
+        >>> attack = from_callable(double, 2, "nearest", device="cpu")
+        >>> attack(torch.zeros(1, 3, 32, 32, dtype=torch.uint8)).shape
+        torch.Size([1, 3, 32, 32])
+
+    Source:
+        Coccomini, Caldelli, Amato, Falchi, Gennaro: Adversarial Magnification to Deceive Deepfake
+        Detection through Super Resolution, arXiv 2407.02670.
     """
     from demagnify.transforms.super_resolution import functions
 
