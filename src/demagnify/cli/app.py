@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import click
 
 from demagnify import __version__
-from demagnify.cli.adaptive_attack import adaptive_attack
+from demagnify.cli import EXIT_INTERRUPTED
 from demagnify.cli.assets import assets
-from demagnify.cli.attack import attack
-from demagnify.cli.data import describe, prepare
+from demagnify.cli.attack import adaptive_attack, attack
+from demagnify.cli.data import describe, prepare, sample
 from demagnify.cli.demo import demo
 from demagnify.cli.detect import detect
-from demagnify.cli.evaluate import evaluate
-from demagnify.cli.generate import Group
+from demagnify.cli.evaluate import evaluate, report
+from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
-from demagnify.cli.report import report
-from demagnify.cli.sample import sample
 from demagnify.cli.train import train_defense, train_detector
+
+
+class Group(click.Group):
+    """Commands under headings.
+
+    Args:
+        name: What the user types.
+        sections: Heading -> commands, as the help shows them.
+        settings: Those of `click.Group`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sections: Mapping[str, Sequence[click.Command]],
+        **settings: Any,  # noqa: ANN401
+    ) -> None:
+        settings["help"] = inspect.cleandoc(settings["help"])
+        super().__init__(name, no_args_is_help=True, context_settings=CONTEXT, **settings)
+        self._sections = sections
+        for one in (one for commands in sections.values() for one in commands):
+            self.add_command(one)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Runs the command; an interrupted one ends with its own exit code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("demagnify: stopped; the same command goes on where it was", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands under their headings, each with the first sentence of its help."""
+        for title, commands in self._sections.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(one.name or "", one.get_short_help_str(200)) for one in commands]
+                )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the commands before the options: they are more often looked for."""
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
+
 
 data = Group(
     "data",

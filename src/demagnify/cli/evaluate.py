@@ -1,4 +1,4 @@
-"""`demagnify evaluate`: what a defence gains, under which attack, and how sure that is."""
+"""`demagnify evaluate`: the gain of a defence under each attack; `demagnify report`: its page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from demagnify.cli.console import Skips, show_evaluation
-from demagnify.cli.generate import Config, data, output, verb
+from demagnify.cli.generate import PATH, Argument, Config, data, output, verb
 
 if TYPE_CHECKING:
     from demagnify.evaluation import EvaluationConfig
@@ -47,3 +47,19 @@ def evaluate(data: tuple[Path, ...], output: Path, config: EvaluationConfig) -> 
     show_evaluation(evaluation.result)
     click.echo(f"look at {output / 'report.html'}")
     skips.end()
+
+
+@verb(
+    "report",
+    Argument("folder", "What evaluate or demo wrote.", type=PATH, default="runs/demo"),
+)
+def report(folder: Path) -> None:
+    """Write the report again from results.json, predictions.csv and the examples alone.
+
+    Makes report.html, which stands by itself, and the tables as Markdown and LaTeX.
+    """
+    from demagnify.evaluation.report import write_report
+
+    files = write_report(folder)
+    for path in (files.html, files.markdown, files.latex):
+        click.echo(f"wrote {path}")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
 from types import NoneType
 from typing import (
@@ -29,8 +30,6 @@ from typing import (
 
 import click
 
-from demagnify.cli import EXIT_INTERRUPTED
-
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
@@ -40,7 +39,7 @@ _NUMBERS: Final[dict[type, tuple[Any, Any]]] = {
     int: (click.INT, click.IntRange),
     float: (click.FLOAT, click.FloatRange),
 }
-_CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
+CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 _SET: Final = "overrides"
 _PRESET: Final = "preset"
 
@@ -139,7 +138,10 @@ class Config:
         if self.presets:
             from demagnify.agents import presets
 
-            text = f"{', '.join(presets.names())}, or a YAML file with the same keys."
+            text = (
+                f"{', '.join(presets.names())}, or a YAML file with the same keys. The defaults "
+                "below are those of the preset default."
+            )
             made.insert(0, Option("--preset", _PRESET, text, "default: default", default="default"))
         if self._has_sections():
             text = "Another setting, with a YAML value, such as " + self._such_as() + "."
@@ -185,10 +187,11 @@ class Config:
 
         default = default_of(self.type, key)
         flags = self.flags.get(key, f"--{key.rpartition('.')[2].replace('_', '-')}")
-        usual = self.usual.get(key)
-        if usual is None and self.presets and default not in (None, False, ()):
-            usual = "the preset's"
-        return field_option(key, one, flags, default, usual=usual)
+        if self.presets:
+            from demagnify.agents import presets
+
+            default = attrgetter(key)(presets.load())
+        return field_option(key, one, flags, default, usual=self.usual.get(key))
 
     def _has_sections(self) -> bool:
         from demagnify.core.settings import models_of
@@ -242,7 +245,8 @@ def field_option(
     usual = _words(default, flags) if usual is None else usual
     parts = [f"default: {usual}" if usual else "", _bounds(one), "repeatable" * repeated]
     told = "; ".join(part for part in parts if part)
-    return Option(flags, _parameter_name(key), one.description or "", told, **how)
+    text = (one.description or "").rstrip(".") + "."
+    return Option(flags, _parameter_name(key), text, told, **how)
 
 
 class Generated(Protocol):
@@ -271,7 +275,7 @@ class Verb(click.Command):
         self.generated = generated
         self._function = function
         text = inspect.cleandoc(function.__doc__ or "")
-        super().__init__(name, callback=self._call, help=text, context_settings=_CONTEXT)
+        super().__init__(name, callback=self._call, help=text, context_settings=CONTEXT)
 
     @property
     def params(self) -> list[click.Parameter]:
@@ -300,49 +304,6 @@ class Verb(click.Command):
             with formatter.section(title):
                 for one in chosen:
                     _write(one, ctx, formatter)
-
-
-class Group(click.Group):
-    """Commands under headings.
-
-    Args:
-        name: What the user types.
-        sections: Heading -> commands, as the help shows them.
-        settings: Those of `click.Group`.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        sections: Mapping[str, Sequence[click.Command]],
-        **settings: Any,  # noqa: ANN401
-    ) -> None:
-        settings["help"] = inspect.cleandoc(settings["help"])
-        super().__init__(name, no_args_is_help=True, context_settings=_CONTEXT, **settings)
-        self._sections = sections
-        for one in (one for commands in sections.values() for one in commands):
-            self.add_command(one)
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
-        """Runs the command; an interrupted one ends with its own exit code."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("demagnify: stopped; the same command goes on where it was", err=True)
-            ctx.exit(EXIT_INTERRUPTED)
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands under their headings, each with the first sentence of its help."""
-        for title, commands in self._sections.items():
-            with formatter.section(title):
-                formatter.write_dl(
-                    [(one.name or "", one.get_short_help_str(200)) for one in commands]
-                )
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Writes the commands before the options: they are more often looked for."""
-        self.format_commands(ctx, formatter)
-        click.Command.format_options(self, ctx, formatter)
 
 
 def verb(

@@ -107,11 +107,15 @@ class Machine(Record):
 class Settings(Record):
     """How figures, intervals and baselines are made."""
 
-    seed: int = Field(default=0, ge=0, description="Seed of resamples, batches, random actions")
-    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups")
-    confidence: float = Field(default=0.95, gt=0.5, lt=1.0, description="Of the intervals")
-    batches: int = Field(default=100, ge=1, description="Random batches of the paper's protocol")
-    batch_size: int = Field(default=32, ge=1, description="Faces per batch of that protocol")
+    seed: int = Field(default=0, ge=0, description="Seed of resamples, batches and random actions.")
+    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups.")
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1.0, description="Confidence of the intervals."
+    )
+    batches: int = Field(default=100, ge=1, description="Random batches of the paper's protocol.")
+    batch_size: int = Field(
+        default=32, ge=1, description="Faces per batch of the paper's protocol."
+    )
     selection_split: str = Field(
         default="val", description="The only split on which anything is chosen"
     )

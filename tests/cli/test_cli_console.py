@@ -1,0 +1,31 @@
+"""Tables on a terminal: nothing is cut, however narrow it is."""
+
+import pytest
+
+from demagnify.cli.console import plain_console, show_table
+
+HEAD = ("attack", "no defence", "realesr-compact-x4 [best]")
+ROWS = [
+    ("srgan-x4+jpeg-75+srgan-x4", "71.2\n68-74", "80.1\n77-83"),
+    ("realesrgan-x4plus", "60.5\n57-64", "70.3\n67-74"),
+]
+
+
+@pytest.mark.parametrize("width", [30, 40, 80, 200])
+def test_no_name_is_cut(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
+    show_table(plain_console(), HEAD, ROWS, title="Balanced accuracy")
+    shown = capsys.readouterr().out
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert max(map(len, shown.splitlines())) <= width
+    whole = "".join(shown.split())
+    for name in (*HEAD[1:2], *(row[0] for row in ROWS), "71.2", "67-74"):
+        assert "".join(name.split()) in whole
+
+
+def test_a_narrow_table_becomes_a_list_for_each_row(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "50")
+    show_table(plain_console(), HEAD, ROWS)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines[0] == "attack: srgan-x4+jpeg-75+srgan-x4"
+    assert lines[1].split() == ["no", "defence", "71.2", "68-74"]
