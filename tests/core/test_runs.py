@@ -36,6 +36,12 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["holiday.png"]
 
 
+def test_a_run_killed_before_its_claim_was_written_is_no_obstacle(tmp_path):
+    (tmp_path / ".run.json.tmp-a1b2c3d4").write_text("half")
+    with claim(tmp_path, {"seed": 1}, what="an example") as folder:
+        assert sorted(path.name for path in folder.iterdir()) == ["run.json", "run.lock"]
+
+
 def test_a_damaged_identity_is_one_line(tmp_path):
     (tmp_path / "run.json").write_text("[" * 100_000)
     with pytest.raises(BadOutputError, match="cannot be read"), claim(tmp_path, {}, what="a test"):

@@ -1,4 +1,4 @@
-"""Made-up faces whose logits behave like a detector's under attack: real classes, no network."""
+"""Made-up faces with logits like those of a detector under attack, and one tiny research loop."""
 
 import math
 from collections.abc import Callable
@@ -6,8 +6,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tiny_loop import run_loop
 
 from demagnify.agents.predictors import Predictions, Predictor
+from demagnify.core.assets.store import CACHE_VARIABLE
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation import ConditionEntry, Context, Settings, SkippedFile
 from demagnify.evaluation.methods import Tables
@@ -147,3 +149,29 @@ def guided() -> Guided:
 @pytest.fixture(scope="session")
 def context() -> Context:
     return make_context()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """Where attacked faces are kept for these tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _cached(cache, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(cache))
+
+
+@pytest.fixture(scope="session")
+def loop(tmp_path_factory, cache):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(cache))
+        return run_loop(tmp_path_factory.mktemp("loop"))
+
+
+@pytest.fixture(scope="session")
+def same_loop(tmp_path_factory):
+    """The same from the beginning, in another folder and with nothing in the cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("other-cache")))
+        return run_loop(tmp_path_factory.mktemp("same"))

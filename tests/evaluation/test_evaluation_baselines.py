@@ -1,4 +1,4 @@
-"""Rivals and controls: each does what its name says, and learns from what it is given alone."""
+"""Baselines and controls: each does what its name says, and learns from what it is given alone."""
 
 import numpy as np
 import pytest
@@ -79,12 +79,12 @@ def test_the_router_tells_attacked_faces_and_gives_each_branch_its_own(pool):
     router = Router.fit(pool, Spectrum())
     assert [branch.action for branch in router.branches] == [0, 1]
     assert router.branches[1].threshold > 2  # masking moved the attacked faces' scores up
-    judged = router.predict(pool.table)
-    np.testing.assert_array_equal(judged.actions, pool.attacked)
+    predictions = router.predict(pool.table)
+    np.testing.assert_array_equal(predictions.actions, pool.attacked)
     assert right(router, pool.table) == 1.0
 
 
-def test_stacking_weighs_all_answers(pool):
+def test_stacking_weighs_all_logits(pool):
     stacking = Stacking.fit(pool)
     assert right(stacking, pool.table) > right(AverageActions(), pool.table)
     assert stacking.predict(pool.table).calls.tolist() == [2] * (
@@ -111,12 +111,12 @@ def test_calibrated_likelihood_forgives_confidence_but_not_disorder():
 
 def test_a_constant_says_the_same_of_all_and_asks_nobody(pool):
     for label in (0, 1):
-        judged = Constant(label).predict(pool.table)
-        assert judged.fake.tolist() == [bool(label)] * (2 * COUNT)
-        assert not judged.calls.any()
+        predictions = Constant(label).predict(pool.table)
+        assert predictions.fake.tolist() == [bool(label)] * (2 * COUNT)
+        assert not predictions.calls.any()
 
 
-def test_the_agents_network_as_a_detector_sees_pixels_and_no_answer(pool):
+def test_the_agents_network_as_a_detector_sees_pixels_and_no_logit(pool):
     random = np.random.default_rng(1)
     labels = np.tile([0, 1], COUNT // 2)
     flat = np.full((COUNT, 3, 16, 16), 120, dtype=np.uint8)

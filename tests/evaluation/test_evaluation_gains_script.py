@@ -14,13 +14,15 @@ def script():
 
 
 @pytest.fixture
-def judged(tables, guided, settings, context, tmp_path):
-    evaluate_tables(tables, [guided], settings=settings, context=context).save(tmp_path / "judged")
-    return tmp_path / "judged"
+def evaluated(tables, guided, settings, context, tmp_path):
+    evaluate_tables(tables, [guided], settings=settings, context=context).save(
+        tmp_path / "evaluated"
+    )
+    return tmp_path / "evaluated"
 
 
 def test_a_panel_per_data_set_shows_every_attack_hardest_first(
-    script, judged, tmp_path, monkeypatch
+    script, evaluated, tmp_path, monkeypatch
 ):
     drawn = []
     save = Figure.savefig
@@ -29,7 +31,7 @@ def test_a_panel_per_data_set_shows_every_attack_hardest_first(
         "savefig",
         lambda self, *args, **more: (drawn.append(self), save(self, *args, **more)),
     )
-    sets = [f"--evaluation={name}={judged}" for name in ("toys", "dolls")]
+    sets = [f"--evaluation={name}={evaluated}" for name in ("toys", "dolls")]
     words = [tmp_path / "gains.png", "--defense=dqn", "--base=bare", *sets]
     scripts.run(script, monkeypatch, *words)
     assert cv2.imread(str(tmp_path / "gains.png")).shape[1] > 1000

@@ -1,4 +1,4 @@
-"""The grid: what is judged, what is chosen on which faces, what is written."""
+"""The grid: what is evaluated, what is chosen on which faces, what is written."""
 
 import csv
 import json
@@ -47,8 +47,8 @@ def test_every_cell_of_the_grid_is_filled(result, tables):
     cells = Counter((cell.split, cell.condition, cell.method) for cell in result.cells)
     expected = {
         (split, attack, defense.name)
-        for split, faced in tables.items()
-        for attack in (*faced, "adaptive")
+        for split, conditions in tables.items()
+        for attack in (*conditions, "adaptive")
         for defense in result.methods
     }
     assert set(cells) == expected
@@ -71,8 +71,8 @@ def test_a_cell_holds_what_scikit_learn_finds(result, tables):
 
 
 def test_the_oracle_is_right_wherever_some_action_is(result, tables):
-    for split, faced in tables.items():
-        for attack, one in faced.items():
+    for split, conditions in tables.items():
+        for attack, one in conditions.items():
             possible = (RewardConfig().of_table(one) > 0).any(axis=1)
             accuracy = result.cell(split, attack, "oracle").metrics["accuracy"].value
             assert accuracy == pytest.approx(possible.mean())
@@ -227,7 +227,7 @@ def test_the_adaptive_attacker_hurts_each_defence_most(evaluation, result):
     np.testing.assert_array_equal(worst[~fakes], np.max(each, axis=0)[~fakes])
 
 
-def test_learned_defences_meet_every_rival_and_holm_sees_all_of_them(result):
+def test_learned_defences_meet_every_baseline_and_holm_sees_all_of_them(result):
     mine = [one for one in result.comparisons if (one.split, one.method) == ("test", "dqn")]
     met = {one.reference for one in mine}
     assert met >= {"undefended", "router", "stacking", "shuffled rewards", "re-tuned threshold"}
@@ -242,8 +242,8 @@ def test_learned_defences_meet_every_rival_and_holm_sees_all_of_them(result):
 
 def test_another_detector_is_measured_against_the_base(tables, tables_of, guided, settings):
     other = tables_of()
-    for faced in other.values():
-        for one in faced.values():
+    for conditions in other.values():
+        for one in conditions.values():
             one.logits[:] += np.where(one.labels[:, None] == 1, 0.6, -0.6)
     agent = learned_method("hard", MethodSeed(guided, other), detector="b")
     quick = settings.model_copy(update={"fit_baselines": False})
@@ -282,7 +282,7 @@ class Unsure(Predictor):
         )
 
 
-def test_what_is_withheld_is_counted_and_shown(tables, settings, tmp_path):
+def test_what_is_rejected_is_counted_and_shown(tables, settings, tmp_path):
     quick = settings.model_copy(update={"fit_baselines": False})
     evaluation = evaluate_tables(tables, [Unsure()], settings=quick)
     cell = evaluation.result.cell("test", "srgan-x4", "unsure")
@@ -310,7 +310,7 @@ def test_same_seed_same_document(tables, guided, settings, context, result):
     assert again.model_copy(update={"created": result.created}) == result
 
 
-def test_a_policy_is_judged_as_what_it_does(tables_of, settings):
+def test_a_policy_is_evaluated_by_its_actions(tables_of, settings):
     tables = {"val": tables_of(10)["val"]}
     policy = PolicyPredictor(FixedPolicy(2), STATES.get("flat-image")(), name="fixed")
     result = evaluate_tables(tables, [policy], settings=settings).result
@@ -334,7 +334,7 @@ def test_a_nan_logit_is_refused(tables, settings):
         evaluate_tables(tables, [Collapsed()], settings=settings)
 
 
-def test_refuses_what_cannot_be_judged(tables, guided, settings):
+def test_refuses_what_cannot_be_evaluated(tables, guided, settings):
     with pytest.raises(BadConfigError, match="no split 'val'"):
         evaluate_tables({"test": tables["test"]}, [guided], settings=settings)
     with pytest.raises(BadConfigError, match="no clean faces"):
@@ -351,7 +351,7 @@ def test_refuses_attacks_on_other_faces(tables, tables_of, settings):
         evaluate_tables(mixed, [], settings=settings)
 
 
-def test_one_class_alone_is_judged_with_reasons(tables_of, settings):
+def test_one_class_alone_is_evaluated_with_reasons(tables_of, settings):
     tables = {"val": tables_of(30)["val"]}
     labels = np.ones_like(tables["val"]["none"].labels)
     for table in tables["val"].values():
@@ -394,10 +394,10 @@ def test_examples_are_kept_with_their_pictures(evaluation, tables, tmp_path):
     examples = load_examples(tmp_path)
     assert examples
     for example, pictures in examples:
-        faced = tables["test"]["srgan-x4"]
-        number = faced.faces.names.index(example.name)
+        table = tables["test"]["srgan-x4"]
+        number = table.faces.names.index(example.name)
         np.testing.assert_array_equal(
-            pictures.attacked, faced.faces.images[number].transpose(1, 2, 0)
+            pictures.attacked, table.faces.images[number].transpose(1, 2, 0)
         )
         wrong_before = (example.score_before > 0) != (example.label == 1)
         assert wrong_before == (example.outcome in ("mended", "wrong"))

@@ -280,7 +280,7 @@ def test_nothing_learned_nothing_claimed(tables):
 
 
 def test_no_attack_nothing_claimed(tables, guided):
-    clean = {split: {"none": faced["none"]} for split, faced in tables.items()}
+    clean = {split: {"none": conditions["none"]} for split, conditions in tables.items()}
     evaluated = evaluate_tables(clean, [guided], settings=Settings(resamples=50))
     assert story.tell(evaluated.result).headline == "No attack was evaluated"
     assert "No attack was evaluated" in render(evaluated.result)

@@ -30,7 +30,7 @@ def test_the_curve_of_a_known_example():
     )
 
 
-def test_equal_doubts_are_one_point_and_count_in_any_order():
+def test_equal_uncertainties_are_one_point_and_count_in_any_order():
     curve = risk_coverage([True, False, True, True], [0, 1, 1, 2])
     np.testing.assert_allclose(curve.coverage, [0.25, 0.75, 1.0])
     np.testing.assert_allclose(curve.risk, [0, 1 / 3, 1 / 4])
@@ -38,7 +38,7 @@ def test_equal_doubts_are_one_point_and_count_in_any_order():
     assert both[0] == pytest.approx(both[1]) == pytest.approx((0 + 1 / 4 + 1 / 3 + 1 / 4) / 4)
 
 
-def test_what_is_withheld_counts_apart():
+def test_what_is_rejected_counts_apart():
     some = Selective.of(CORRECT, [False, False, True, False, True])
     assert some == Selective(coverage=0.6, risk=0.0, rejected_risk=1.0)
     everything = Selective.of(CORRECT, [False] * 5)
@@ -50,33 +50,33 @@ def test_what_is_withheld_counts_apart():
 
 
 @given(cases)
-def test_it_ends_at_the_risk_of_all_and_never_beats_the_perfect_doubt(pairs):
-    correct, doubt = (np.array(column) for column in zip(*pairs, strict=True))
-    curve = risk_coverage(correct, doubt)
+def test_it_ends_at_the_risk_of_all_and_never_beats_the_perfect_uncertainty(pairs):
+    correct, uncertainty = (np.array(column) for column in zip(*pairs, strict=True))
+    curve = risk_coverage(correct, uncertainty)
     assert curve.coverage[-1] == 1
     assert curve.risk[-1] == pytest.approx(1 - correct.mean())
     assert (np.diff(curve.coverage) > 0).all()
-    assert excess_aurc(correct, doubt) >= -1e-12
-    some = Selective.of(correct, doubt > curve.limit[0])
+    assert excess_aurc(correct, uncertainty) >= -1e-12
+    some = Selective.of(correct, uncertainty > curve.limit[0])
     assert some.coverage == pytest.approx(curve.coverage[0])
     assert some.risk == pytest.approx(curve.risk[0])
 
 
 @given(cases)
-def test_a_doubt_that_says_nothing_has_the_risk_of_all_at_every_coverage(pairs):
+def test_an_uncertainty_without_information_has_the_risk_of_all_at_every_coverage(pairs):
     correct = np.array([right for right, _ in pairs])
     assert aurc(correct, np.zeros(len(correct))) == pytest.approx(1 - correct.mean())
 
 
 @pytest.mark.parametrize(
-    ("correct", "doubt", "message"),
+    ("correct", "uncertainty", "message"),
     [
         ([], [], "no face"),
         ([True], [0.1, 0.2], "not both"),
         ([True, False], [0.1, math.nan], "1 of 2 uncertainties"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(correct, doubt, message):
+def test_what_cannot_be_measured_is_refused(correct, uncertainty, message):
     for measure in (risk_coverage, aurc, excess_aurc):
         with pytest.raises(ValueError, match=message):
-            measure(correct, doubt)
+            measure(correct, uncertainty)

@@ -19,14 +19,16 @@ def script():
 def test_a_detector_is_shipped_with_words_and_figures(
     script, tables, guided, settings, context, tmp_path, monkeypatch, capsys
 ):
-    evaluate_tables(tables, [guided], settings=settings, context=context).save(tmp_path / "judged")
+    evaluate_tables(tables, [guided], settings=settings, context=context).save(
+        tmp_path / "evaluated"
+    )
     made = detectors.create("test_efficientnet", input_size=32, device="cpu", seed=1)
     made.threshold = 0.25
     made.save(tmp_path / "made", {"training": {"epochs": 3}})
     (tmp_path / "words.json").write_text(json.dumps({"summary": "tiny"}))
     monkeypatch.setattr(script, "WEIGHTS", tmp_path / "weights")
     arguments = [tmp_path / "made", "tiny", "--words", tmp_path / "words.json", "--row", "dqn"]
-    arguments += ["--evaluation", f"toys={tmp_path / 'judged'}", "--columns", "dqn"]
+    arguments += ["--evaluation", f"toys={tmp_path / 'evaluated'}", "--columns", "dqn"]
     scripts.run(script, monkeypatch, *arguments)
 
     folder = tmp_path / "weights" / "detectors" / "tiny"

@@ -48,7 +48,9 @@ def test_intervals_over_groups_are_wider_where_faces_of_a_group_are_alike():
     random = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 10)
     labels = np.tile([0, 1], 200)
-    right = np.repeat(random.random(40) < 0.7, 10)  # a photograph is judged right or wrong as one
+    right = np.repeat(
+        random.random(40) < 0.7, 10
+    )  # a photograph is classified right or wrong as one
     verdicts = np.where(right, labels, 1 - labels)
     over_groups = measured(labels, verdicts, groups).intervals(0.95)["accuracy"]
     over_faces = measured(labels, verdicts).intervals(0.95)["accuracy"]
@@ -108,7 +110,7 @@ def test_mcnemar_of_twenty_thousand_faces():
 
 
 def split_verdicts(right_fakes, right_reals, n=100):
-    """n fakes and n reals, of which so many are judged right."""
+    """n fakes and n reals, of which so many are classified right."""
     fakes = np.arange(n) < right_fakes
     reals = np.arange(n) >= right_reals  # a real face called fake is wrong
     return np.r_[np.ones(n, int), np.zeros(n, int)], np.r_[fakes, reals]

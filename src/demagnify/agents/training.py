@@ -22,8 +22,8 @@ from demagnify.agents.learners.q_learning import QLearningConfig
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.artifacts import check_same
-from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.core.settings import DetectorOptions
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare import open_splits
@@ -79,7 +79,7 @@ class DefenseConfig(BaseModel):
     seed: int = Field(default=0, ge=0, description="Seed of weights, faces and exploration")
 
 
-class TrainDefenseConfig(DefenseConfig):
+class TrainDefenseConfig(DefenseConfig, DetectorOptions):
     """The training of an agent: before which detector, on which faces, and how."""
 
     detector: str = Field(
@@ -100,28 +100,11 @@ class TrainDefenseConfig(DefenseConfig):
         description="Split to learn from: val where the detector was trained on train, as it is "
         "too often right on its own training faces.",
     )
-    subsample: int | None = Field(
-        default=None,
-        ge=2,
-        description="At most so many faces of each data set, subsampled by group.",
-    )
     seeds: int = Field(
         default=1,
         ge=1,
         description="Number of trainings, each with the next seed, in subfolders seed-N; evaluate "
         "shows the folder as one row.",
-    )
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(
-        default="auto",
-        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
-    )
-    precision: Precision = Field(
-        default="auto",
-        description="Precision of the detector: float32, bfloat16, or auto: bfloat16 where the "
-        "processor multiplies it in hardware.",
     )
 
     def agent(self, seed: int | None = None) -> DefenseConfig:

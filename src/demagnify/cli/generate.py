@@ -164,11 +164,12 @@ class Config:
         return presets.load(preset, overrides, given)
 
     def _fields(self) -> Iterator[tuple[str, FieldInfo]]:
-        """Yields what becomes an option, by key and in the model's order."""
-        from demagnify.core.settings import models_of
+        """Yields what becomes an option, by key and in the model's order; those of any run last."""
+        from demagnify.core.settings import DetectorOptions, models_of
 
         def walk(model: type[BaseModel], before: str) -> Iterator[tuple[str, FieldInfo]]:
-            for name, one in model.model_fields.items():
+            last = DetectorOptions.model_fields
+            for name, one in sorted(model.model_fields.items(), key=lambda pair: pair[0] in last):
                 key = before + name
                 sections = models_of(one.annotation)
                 inside = f"{self.section}.".startswith(f"{key}.")

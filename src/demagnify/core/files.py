@@ -83,14 +83,17 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def is_temporary(path: Path) -> bool:
+    """Returns whether a path is what a run, perhaps a killed one, writes before it is moved."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
 def sweep_temporaries(folder: Path) -> None:
     """Removes the temporary files and folders that killed runs left in `folder`.
 
     Call it only while no other process writes there.
     """
-    for path in folder.glob(".*.*"):
-        if not _TEMPORARY.fullmatch(path.name):
-            continue
+    for path in filter(is_temporary, folder.glob(".*.*")):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

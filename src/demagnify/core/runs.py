@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from demagnify.core.errors import BadOutputError
-from demagnify.core.files import sweep_temporaries, write_text
+from demagnify.core.files import is_temporary, sweep_temporaries, write_text
 
 Json = Any
 Array = NDArray[Any]
@@ -79,7 +79,7 @@ def claim(
 
 
 def _content(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.name != LOCK)
+    return (one for one in folder.iterdir() if one.name != LOCK and not is_temporary(one))
 
 
 def _check_identity(path: Path, identity: Mapping[str, Json], what: str) -> None:

@@ -7,14 +7,45 @@ from difflib import get_close_matches
 from typing import Any, Final, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 
 _NAME: Final = "name"
 """The key that says which of several models a section configures."""
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class RunOptions(BaseModel):
+    """Options of every command that reads faces and runs networks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    subsample: int | None = Field(
+        default=None,
+        ge=2,
+        description="At most so many faces of each data set and split, drawn by group; all if not "
+        "set.",
+    )
+    strict: bool = Field(
+        default=False, description="Stop at the first bad file or line instead of skipping it."
+    )
+    device: str = Field(
+        default="auto",
+        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
+    )
+
+
+class DetectorOptions(RunOptions):
+    """Options of every command that runs a detector."""
+
+    precision: Precision = Field(
+        default="auto",
+        description="Precision of the detector: float32, bfloat16, or auto: bfloat16 where the "
+        "processor multiplies it in hardware.",
+    )
 
 
 def build(

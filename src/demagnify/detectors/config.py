@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core.devices import Precision
+from demagnify.core.settings import RunOptions
 
 _NO_EFFECT: Final = frozenset({"save_seconds"})
 
@@ -52,7 +53,7 @@ class Optimization(BaseModel):
         return self.model_dump(mode="json", include=set(Optimization.model_fields) - _NO_EFFECT)
 
 
-class TrainDetectorConfig(Optimization):
+class TrainDetectorConfig(Optimization, RunOptions):
     """How a detector is trained: from which weights, on which faces, and how."""
 
     backbone: str = Field(
@@ -71,12 +72,3 @@ class TrainDetectorConfig(Optimization):
         "faces, each by a name from attack --list or a network file. They count as seen "
         "afterwards.",
     )
-    subsample: int | None = Field(
-        default=None,
-        ge=2,
-        description="At most so many faces of each data set and split, subsampled by group.",
-    )
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(default="auto", description="auto, cpu or cuda.")

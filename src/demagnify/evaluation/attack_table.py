@@ -22,6 +22,7 @@ from pydantic import Field
 
 from demagnify.core import artifacts, progress
 from demagnify.core.errors import AssetError, BadConfigError, ImageContractError
+from demagnify.core.runs import claim
 from demagnify.data import Manifest
 from demagnify.data.prepare import open_faces
 from demagnify.data.subsample import subsample
@@ -175,6 +176,7 @@ def fill_table(
     Raises:
         BadConfigError: If there is no data set, detector or attack.
         BadManifestError: If a data set cannot be used.
+        BadOutputError: If `kept` holds something else, or another run writes to it.
     """
     if not (plan.data and plan.detectors and plan.attacks):
         raise BadConfigError("a table needs data, detectors and attacks")
@@ -199,28 +201,29 @@ def fill_table(
             update={key: getattr(table, key) + new for key, new in more.items()}
         )
 
-    for data in plan.data:
-        step(f"{data.name}: clean")
-        part = _Part(plan, data, cache=cache, kept=kept)
-        table = grown(data=(part.describe(),), cells=part.row(CLEAN))
-        yield table
-        for attack in plan.attacks:
-            step(f"{data.name}: {attack.name}")
-            try:
-                part.add(attack)
-            except (AssetError, ImageContractError) as error:
-                if plan.strict:
-                    raise
-                reason = LeftOut(data=data.name, attack=attack.name, reason=str(error))
-                table = grown(left_out=(reason,))
-                log(f"left out: {error}")
-                continue
-            table = grown(cells=part.row(attack.name))
+    with claim(kept, {"run": "attack table"}, what="an attack table"):
+        for data in plan.data:
+            step(f"{data.name}: clean")
+            part = _Part(plan, data, cache=cache, kept=kept)
+            table = grown(data=(part.describe(),), cells=part.row(CLEAN))
             yield table
-        step(f"{data.name}: {ADAPTIVE}")
-        if part.added:
-            table = grown(cells=part.adaptive_row())
-            yield table
+            for attack in plan.attacks:
+                step(f"{data.name}: {attack.name}")
+                try:
+                    part.add(attack)
+                except (AssetError, ImageContractError) as error:
+                    if plan.strict:
+                        raise
+                    reason = LeftOut(data=data.name, attack=attack.name, reason=str(error))
+                    table = grown(left_out=(reason,))
+                    log(f"left out: {error}")
+                    continue
+                table = grown(cells=part.row(attack.name))
+                yield table
+            step(f"{data.name}: {ADAPTIVE}")
+            if part.added:
+                table = grown(cells=part.adaptive_row())
+                yield table
 
 
 def _steps(total: int, log: Callable[[str], None]) -> Callable[[str], None]:

@@ -22,6 +22,8 @@ from demagnify.agents.predictors import Predictor
 from demagnify.agents.states import StateEncoder
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
+from demagnify.core.runs import claim
+from demagnify.core.settings import DetectorOptions
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import compare_provenance
@@ -67,7 +69,7 @@ MEASURED: Final = 256
 _OF_THE_CARD: Final = ("detector", "training", "data", "validation", "pos_weight")
 
 
-class EvaluationConfig(Settings):
+class EvaluationConfig(Settings, DetectorOptions):
     """The methods, the attacks and the faces of an evaluation."""
 
     defenses: tuple[str, ...] = Field(
@@ -101,25 +103,7 @@ class EvaluationConfig(Settings):
         "is several times faster on processors that have it, and moves pixels by less than one "
         "grey level.",
     )
-    subsample: int | None = Field(
-        default=None,
-        ge=2,
-        description="At most so many faces of each data set and split, drawn by group; all if not "
-        "set.",
-    )
     title: str = Field(default="", description="A name for the run, for the report.")
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(
-        default="auto",
-        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
-    )
-    precision: Precision = Field(
-        default="auto",
-        description="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in "
-        "hardware. The precision of the detectors.",
-    )
 
     @property
     def settings(self) -> Settings:
@@ -196,6 +180,7 @@ def evaluate(
         BadConfigError: If there is no method, or they need faces of different sizes.
         BadManifestError: If a data set cannot be used.
         BadArtifactError: If `output` holds the logits of other methods or faces.
+        BadOutputError: If another run writes to `output`, or it cannot be written to.
 
     Example:
         >>> config = EvaluationConfig(defenses=("default",), attacks=("bicubic-x2",))
@@ -218,42 +203,45 @@ def evaluate(
     opened = _open(data, config, size, on_skip)
     seen = _seen(trainings)
     timings: dict[str, float] = {}
-    for split, faces in opened.items():
-        with _timed(timings, f"attacking {split}"):
-            met = [one for one in attacks if split != SPLITS[0] or one.name in seen]
-            conditions = at_size(under_attacks(faces, met), size)
-        with _timed(timings, f"detector on {split}"):
-            mixed = attacked_only(conditions, config.faces)
-            tables.fill(split, mixed, output / "tables", which=config.faces)
-    defended = next((one for many in trainings.values() for one in many if not is_bare(one)), None)
-    clean = tables.base_tables[SPLITS[0]][CLEAN].faces
-    context = Context(
-        title=config.title,
-        command=command,
-        seen_attacks=seen,
-        attacked=config.faces,
-        base=tables.base.detector.name,
-        training_data=compare_provenance(_cards(trainings), sources),
-        device=str(tables.base.device or "cpu"),
-        data=", ".join(source.name or str(source) for source in sources),
-        detector=_about_detector(tables.base),
-        configuration=dict(about or {}),
-        attack_quality=measure_quality(conditions),  # of the last split
-        learner_history=() if defended is None else _learner_rows(defended),
-        detector_history=tuple(tables.base.detector.card.get("history", ())),
-        costs=action_costs(clean, tables.base, output / "tables" / COSTS),
-        timings=timings,
-    )
-    evaluation = evaluate_tables(
-        tables.base_tables,
-        tables.rows(),
-        others=tables.others(),
-        settings=config.settings,
-        context=context,
-    )
-    evaluation.save(output)
-    write_report(output)
-    return evaluation
+    with claim(output / "tables", {"run": "evaluation"}, what="an evaluation") as folder:
+        for split, faces in opened.items():
+            with _timed(timings, f"attacking {split}"):
+                met = [one for one in attacks if split != SPLITS[0] or one.name in seen]
+                conditions = at_size(under_attacks(faces, met), size)
+            with _timed(timings, f"detector on {split}"):
+                mixed = attacked_only(conditions, config.faces)
+                tables.fill(split, mixed, folder, which=config.faces)
+        defended = next(
+            (one for many in trainings.values() for one in many if not is_bare(one)), None
+        )
+        clean = tables.base_tables[SPLITS[0]][CLEAN].faces
+        context = Context(
+            title=config.title,
+            command=command,
+            seen_attacks=seen,
+            attacked=config.faces,
+            base=tables.base.detector.name,
+            training_data=compare_provenance(_cards(trainings), sources),
+            device=str(tables.base.device or "cpu"),
+            data=", ".join(source.name or str(source) for source in sources),
+            detector=_about_detector(tables.base),
+            configuration=dict(about or {}),
+            attack_quality=measure_quality(conditions),  # of the last split
+            learner_history=() if defended is None else _learner_rows(defended),
+            detector_history=tuple(tables.base.detector.card.get("history", ())),
+            costs=action_costs(clean, tables.base, folder / COSTS),
+            timings=timings,
+        )
+        evaluation = evaluate_tables(
+            tables.base_tables,
+            tables.rows(),
+            others=tables.others(),
+            settings=config.settings,
+            context=context,
+        )
+        evaluation.save(output)
+        write_report(output)
+        return evaluation
 
 
 def evaluate_tables(

@@ -7,9 +7,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.learners import FullInformationConfig
+from demagnify.core.settings import RunOptions
 from demagnify.detectors.config import Optimization
 
-_OF_THE_RUN: Final = frozenset(("detector", "size", "subsample", "strict", "device"))
+_OF_THE_RUN: Final = frozenset(("detector", "size", *RunOptions.model_fields))
 
 
 class SurrogateConfig(BaseModel):
@@ -34,10 +35,8 @@ class SurrogateConfig(BaseModel):
     batch_size: int = Field(default=16, ge=1, description="Crops per training step.")
 
 
-class HardeningConfig(BaseModel):
+class HardeningConfig(RunOptions):
     """How agent and detector train in turns, and on which data."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rounds: int = Field(default=3, ge=1, description="Most rounds of agent and detector.")
     patience: int = Field(
@@ -83,15 +82,6 @@ class HardeningConfig(BaseModel):
         default="light", description="The detector to start from, as in detect --detector."
     )
     size: int = Field(default=224, ge=16, description="Side of the faces in pixels.")
-    subsample: int | None = Field(
-        default=None,
-        ge=2,
-        description="At most so many faces of each data set and split, subsampled by group.",
-    )
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(default="auto", description="auto, cpu or cuda.")
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings on which the result depends, apart from detector and faces."""

@@ -28,7 +28,7 @@ class Shift(Transform):
 
 
 class Brightness:
-    """A detector to which bright means fake; counts what it judges."""
+    """A detector to which bright means fake; counts what it classifies."""
 
     name = "brightness"
     device = None

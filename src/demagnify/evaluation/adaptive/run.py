@@ -14,9 +14,9 @@ from pydantic import Field
 
 from demagnify.agents.defended import DefendedDetector
 from demagnify.core import images, progress
-from demagnify.core.devices import Precision
-from demagnify.core.errors import BadOutputError
 from demagnify.core.files import atomic_folder, write_bytes, write_text
+from demagnify.core.runs import claim
+from demagnify.core.settings import DetectorOptions
 from demagnify.data import FaceDataset, Manifest, Skipped
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
@@ -65,7 +65,7 @@ _NAMED: Final = 4
 _CLASSES: Final = {"all": "faces", "fake": "fakes", "real": "real faces"}
 
 
-class AdaptiveConfig(SearchConfig):
+class AdaptiveConfig(SearchConfig, DetectorOptions):
     """The target, the attacks and the faces of an adaptive attack."""
 
     against: str = Field(
@@ -79,9 +79,6 @@ class AdaptiveConfig(SearchConfig):
         "super-resolution networks (.pth, .safetensors); by default fast ones.",
     )
     split: str = Field(default="test", description="Which split of the data.")
-    subsample: int | None = Field(
-        default=None, ge=2, description="At most so many faces, drawn by group; all if not set."
-    )
     size: int | None = Field(
         default=None,
         ge=32,
@@ -92,18 +89,6 @@ class AdaptiveConfig(SearchConfig):
         default=0,
         ge=0,
         description="The same seed gives the same results, bit for bit, on a CPU.",
-    )
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(
-        default="auto",
-        description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
-    )
-    precision: Precision = Field(
-        default="auto",
-        description="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in "
-        "hardware.",
     )
 
     @property
@@ -163,7 +148,8 @@ def adaptive_attack(
         BadManifestError: If the faces cannot be used.
         BadConfigError: If there is no attack, or two have one name.
         BadArtifactError: If `output` belongs to another detector or other faces.
-        BadOutputError: If `output` holds something else, or cannot be written to.
+        BadOutputError: If `output` holds something else, another run writes to it, or it cannot
+            be written to.
 
     Example:
         >>> config = AdaptiveConfig(against="default", budget=4)
@@ -171,7 +157,6 @@ def adaptive_attack(
         >>> run.result.target.of_class("fake").success.value  # doctest: +SKIP
     """
     config = config or AdaptiveConfig()
-    _check_output(output)
     target = target or load_target(config.against, device=config.device, precision=config.precision)
     if attacks is None:
         attacks = create_attacks(config.attacks, device=config.device)
@@ -179,53 +164,42 @@ def adaptive_attack(
     if on_skip is not None:
         for line in skipped:
             on_skip(line)
-    candidates = Candidates(faces, attacks, cache=cache or default_cache())
-    resamples = GroupResamples(faces.groups, count=config.resamples, seed=config.seed)
-    weights = resamples.weights()
-    adapted = attack_target(target, candidates, config, path=output / LOGITS)
-    psnr, ssim = _published_quality(candidates, adapted)
-    write_faces(output / FACES, candidates, adapted, psnr, ssim, split=config.split)
-    against = measure_against(target, candidates, adapted, _cost(psnr, ssim), weights)
-    undefended, gain = None, None
-    if isinstance(target, DefendedDetector):
-        bare = target.detector
-        other = attack_target(bare, candidates, config, path=output / UNDEFENDED_LOGITS)
-        cost = _cost(*_published_quality(candidates, other))
-        undefended = measure_against(bare, candidates, other, cost, weights)
-        gain = measure_gain(adapted, other, weights)
-    fake = int(faces.labels.sum())
-    result = AdaptiveResult(
-        command=command,
-        data=data.name or str(data),
-        split=config.split,
-        size=faces.size,
-        real=len(faces) - fake,
-        fake=fake,
-        groups=resamples.groups,
-        skipped=tuple(SkippedFile(name=line.where, reason=line.reason) for line in skipped),
-        settings=config.search,
-        resamples=config.resamples,
-        confidence=CONFIDENCE,
-        seed=config.seed,
-        target=against,
-        undefended=undefended,
-        gain=gain,
-    )
-    write_bytes(output / FIGURE, draw(candidates, adapted, result))
-    write_text(output / RESULT, result.model_dump_json(indent=1) + "\n")
-    return AdaptiveAttack(result, adapted)
-
-
-def _check_output(output: Path) -> None:
-    """Makes sure that only an earlier adaptive attack is written over."""
-    if not output.exists() or (output / LOGITS).is_file():
-        return
-    # Hidden files are what a killed run was about to move into place.
-    if not output.is_dir() or any(not path.name.startswith(".") for path in output.iterdir()):
-        raise BadOutputError(
-            f"{output} is not empty, and not made by an adaptive attack",
-            hint="choose another output folder",
+    with claim(output, {"run": "adaptive attack"}, what="an adaptive attack"):
+        candidates = Candidates(faces, attacks, cache=cache or default_cache())
+        resamples = GroupResamples(faces.groups, count=config.resamples, seed=config.seed)
+        weights = resamples.weights()
+        adapted = attack_target(target, candidates, config, path=output / LOGITS)
+        psnr, ssim = _published_quality(candidates, adapted)
+        write_faces(output / FACES, candidates, adapted, psnr, ssim, split=config.split)
+        against = measure_against(target, candidates, adapted, _cost(psnr, ssim), weights)
+        undefended, gain = None, None
+        if isinstance(target, DefendedDetector):
+            bare = target.detector
+            other = attack_target(bare, candidates, config, path=output / UNDEFENDED_LOGITS)
+            cost = _cost(*_published_quality(candidates, other))
+            undefended = measure_against(bare, candidates, other, cost, weights)
+            gain = measure_gain(adapted, other, weights)
+        fake = int(faces.labels.sum())
+        result = AdaptiveResult(
+            command=command,
+            data=data.name or str(data),
+            split=config.split,
+            size=faces.size,
+            real=len(faces) - fake,
+            fake=fake,
+            groups=resamples.groups,
+            skipped=tuple(SkippedFile(name=line.where, reason=line.reason) for line in skipped),
+            settings=config.search,
+            resamples=config.resamples,
+            confidence=CONFIDENCE,
+            seed=config.seed,
+            target=against,
+            undefended=undefended,
+            gain=gain,
         )
+        write_bytes(output / FIGURE, draw(candidates, adapted, result))
+        write_text(output / RESULT, result.model_dump_json(indent=1) + "\n")
+        return AdaptiveAttack(result, adapted)
 
 
 def _open(data: Path, config: AdaptiveConfig, size: int) -> tuple[FaceDataset, list[Skipped]]:

@@ -15,7 +15,8 @@ from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.policies import FixedPolicy
 from demagnify.core import images
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
+from demagnify.core.runs import claim
 from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import train_detector
 from demagnify.detectors.detector import Detector
@@ -44,6 +45,8 @@ def test_the_run_is_whole(loop):
     tables = sorted(path.name for path in (loop.run / "tables").iterdir())
     assert tables == [
         "costs.json",
+        "run.json",
+        "run.lock",
         *(
             f"{name}.safetensors"
             for name in ("test-bicubic-x2", "test-bicubic-x4", "test-none", "val-bicubic-x2")
@@ -161,6 +164,14 @@ def test_another_time_nobody_asks_the_detector(loop, monkeypatch):
     (loop.run / "tables" / "test-bicubic-x4.safetensors").unlink()
     loop.plan.evaluate(loop.run)
     assert sum(calls) == 12 * len(DEFENSE.actions)
+
+
+def test_two_runs_in_one_folder_are_refused(loop):
+    with (
+        claim(loop.run / "tables", {"run": "evaluation"}, what="an evaluation"),
+        pytest.raises(BadOutputError, match="another run writes there"),
+    ):
+        loop.plan.evaluate(loop.run)
 
 
 def test_the_tables_of_another_detector_are_refused(loop, tmp_path):
@@ -379,7 +390,7 @@ def test_defences_are_named_on_one_line(loop):
         load_methods([folder, folder], device="cpu")
 
 
-def test_without_a_defence_there_is_nothing_to_judge(loop, tmp_path):
+def test_without_a_defence_there_is_nothing_to_evaluate(loop, tmp_path):
     with pytest.raises(BadConfigError, match="there is no defence"):
         loop.plan.change(methods={}).evaluate(tmp_path)
 
@@ -446,15 +457,15 @@ def test_where_no_attack_was_seen_clean_faces_alone_choose(loop, tmp_path):
 def test_a_limit_leaves_whole_groups_of_both_classes(loop, tmp_path):
     evaluation = loop.plan.change(subsample=6).evaluate(tmp_path / "run")
     for split in evaluation.splits.values():
-        for faced in split.tables.values():
-            assert np.bincount(faced.labels).tolist() == [3, 3]
-            assert len(set(faced.faces.groups)) == 3
+        for table in split.tables.values():
+            assert np.bincount(table.labels).tolist() == [3, 3]
+            assert len(set(table.faces.groups)) == 3
 
 
-def test_faces_are_attacked_at_their_own_size_and_judged_at_the_detectors(loop, tmp_path):
+def test_faces_are_attacked_at_their_own_size_and_classified_at_the_detectors(loop, tmp_path):
     evaluation = loop.plan.change(size=SIZE // 2).evaluate(tmp_path / "run")
-    faced = evaluation.splits["test"].tables
-    clean, attacked = (faced[name].faces for name in ("none", "bicubic-x2"))
+    conditions = evaluation.splits["test"].tables
+    clean, attacked = (conditions[name].faces for name in ("none", "bicubic-x2"))
     assert clean.size == attacked.size == SIZE
     small = FaceDataset.open(Manifest.load(loop.source).split("test"), size=SIZE // 2)
     expected = Bicubic(2)(small.batch([0]))[0].permute(1, 2, 0).numpy()

@@ -10,7 +10,8 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from demagnify.core import images
-from demagnify.core.errors import AssetError, BadConfigError
+from demagnify.core.errors import AssetError, BadConfigError, BadOutputError
+from demagnify.core.runs import claim
 from demagnify.detectors import wrap
 from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.evaluation.attack_table import (
@@ -153,12 +154,20 @@ def test_it_says_which_way_each_attack_pushes(plan, fill):
 
 def test_a_second_filling_computes_nothing(plan, fill):
     first = fill(plan)
-    judged = plan.detectors["bright"].network.images
+    classified = plan.detectors["bright"].network.images
     attacked = [attack.images for attack in plan.attacks]
-    assert judged == 2 * PAIRS * 4
+    assert classified == 2 * PAIRS * 4
     assert fill(plan) == first
-    assert plan.detectors["bright"].network.images == judged
+    assert plan.detectors["bright"].network.images == classified
     assert [attack.images for attack in plan.attacks] == attacked
+
+
+def test_two_runs_in_one_folder_are_refused(plan, fill, tmp_path):
+    with (
+        claim(tmp_path / "kept", {"run": "attack table"}, what="an attack table"),
+        pytest.raises(BadOutputError, match="another run writes there"),
+    ):
+        fill(plan)
 
 
 def test_a_further_attack_and_a_further_detector_cost_only_themselves(plan, fill):

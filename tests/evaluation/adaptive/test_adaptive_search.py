@@ -51,7 +51,7 @@ def test_a_score_on_the_threshold_means_real():
     assert found.succeeded.tolist() == [True, False]
 
 
-def test_misjudged_faces_are_left_after_one_query():
+def test_misclassified_faces_are_left_after_one_query():
     found, table = run([FAKE, REAL], [[-9, -1], [9, 1]])
     assert found.mistaken.all()
     assert not found.attackable.any()

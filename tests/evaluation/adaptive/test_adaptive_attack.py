@@ -15,6 +15,7 @@ from demagnify.agents.policies import FixedPolicy
 from demagnify.agents.states import Thumbnail
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadImageError, BadOutputError
+from demagnify.core.runs import claim
 from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import wrap
 from demagnify.evaluation import Settings, evaluate_tables
@@ -32,7 +33,7 @@ from demagnify.transforms import TransformSet
 from demagnify.transforms.base import Transform
 
 SIZE = 32
-REALS = (60, 70, 80, 92, 96, 104)  # the last is misjudged without any attack
+REALS = (60, 70, 80, 92, 96, 104)  # the last is misclassified without any attack
 FAKES = (140, 130, 120, 108, 105, 99)
 THRESHOLD = 100.0
 
@@ -149,7 +150,7 @@ def test_success_grows_with_the_queries_to_the_success_rate(plan, tmp_path):
     assert curve == [(1, 0.0), (2, 0.2), (3, 0.3), (4, 0.5)]
 
 
-def test_the_published_faces_can_be_judged_like_any_data_set(plan, tmp_path):
+def test_the_published_faces_can_be_evaluated_like_any_data_set(plan, tmp_path):
     run = plan.attack(tmp_path / "out")
     manifest = Manifest.load(tmp_path / "out" / "faces", strict=True).split("test")
     faces = FaceDataset.open(manifest, size=SIZE, strict=True)
@@ -206,7 +207,7 @@ def test_a_killed_run_ends_in_the_same_bytes(plan, tmp_path, monkeypatch):
 
 
 def contents(folder):
-    """What is for users; the kept answers are a file of work."""
+    """Everything but the cached logits."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -273,8 +274,16 @@ def test_a_folder_of_something_else_is_left_alone(plan, tmp_path):
 
 def test_what_a_killed_run_was_writing_is_no_obstacle(plan, tmp_path):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / ".logits.safetensors.x1").write_bytes(b"half")
+    (tmp_path / "out" / ".run.json.tmp-a1b2c3d4").write_bytes(b"half")
     assert plan.attack(tmp_path / "out").result.target.of_class("all").succeeded == 5
+
+
+def test_two_runs_in_one_folder_are_refused(plan, tmp_path):
+    with (
+        claim(tmp_path / "out", {"run": "adaptive attack"}, what="an adaptive attack"),
+        pytest.raises(BadOutputError, match="another run writes there"),
+    ):
+        plan.attack(tmp_path / "out")
 
 
 def test_a_folder_about_another_detector_is_refused(plan, tmp_path):
