@@ -155,7 +155,7 @@ def locked(tmp_path, monkeypatch):
 
 def test_an_unreadable_folder_deeper_down_is_told(locked):
     told = []
-    found = images.list_files(locked, unreadable=lambda *what: told.append(what))
+    found = images.list_files(locked, on_skip=lambda *what: told.append(what))
     assert [path.name for path in found] == ["a.png", "b.png"]
     assert told == [(locked / "deep/locked", "cannot be read: Permission denied")]
 
@@ -173,5 +173,5 @@ def test_a_file_that_cannot_be_looked_at_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(tmp_path), "is_file", refused)
     told = []
-    assert images.list_files(tmp_path, unreadable=lambda *what: told.append(what)) == []
+    assert images.list_files(tmp_path, on_skip=lambda *what: told.append(what)) == []
     assert told == [(tmp_path / "a.png", "cannot be read: Permission denied")]

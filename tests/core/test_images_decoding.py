@@ -178,7 +178,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 def test_a_folder_is_no_photograph(tmp_path):
-    with pytest.raises(BadImageError, match="cannot be read"):
+    with pytest.raises(BadImageError, match="is a folder, not an image"):
         images.load(tmp_path)
 
 

@@ -228,7 +228,7 @@ def test_fake_is_one(text):
     assert label_name(FAKE) == "fake"
 
 
-@pytest.mark.parametrize("text", ["", "2", "-1", "true", "deepfake"])
+@pytest.mark.parametrize("text", ["", "2", "-1", "true", "cat"])
 def test_other_labels_are_refused(text):
     with pytest.raises(BadManifestError, match="unknown label"):
         parse_label(text)

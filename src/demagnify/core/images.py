@@ -8,11 +8,9 @@ Detectors also accept float RGB in [0, 1], through which gradients flow.
 from __future__ import annotations
 
 import io
-import os
 import struct
-import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -22,12 +20,21 @@ import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from demagnify.core.errors import BadImageError, DemagnifyWarning, ImageContractError
+from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.files import atomic_path
+from demagnify.core.image_files import (
+    SUFFIXES,
+    extra_format,
+    is_image,
+    list_files,
+    read_file,
+    register_heif,
+)
+
+__all__ = ["SUFFIXES", "is_image", "list_files", "read_file"]  # beside all that is defined here
 
 Pixels = NDArray[np.uint8]
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"})
 # Pillow warns above this many, and refuses twice as many.
 MAX_PIXELS: Final = 89_000_000
 MIN_SIDE: Final = 8
@@ -154,13 +161,7 @@ def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
         BadImageError: If the file is missing, unreadable, no image, damaged, larger than
             `max_pixels` or smaller than 8 pixels on a side.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise BadImageError(f"{path}: there is no such file") from error
-    except OSError as error:
-        raise BadImageError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return decode(data, name=str(path), max_pixels=max_pixels)
+    return decode(read_file(path), name=str(path), max_pixels=max_pixels)
 
 
 def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Pixels:
@@ -197,11 +198,17 @@ def opened(
     if not data:
         raise BadImageError(f"{name}: the file is empty")
     try:
+        register_heif()
         with Image.open(io.BytesIO(data)) as image:
             _check_size(image, name, max_pixels)
             image.load()
             yield image
     except UnidentifiedImageError as error:
+        kind = extra_format(data)
+        if kind:
+            raise BadImageError(
+                f"{name}: {kind} files need an extra", hint="pip install 'demagnify[heif]'"
+            ) from error
         raise BadImageError(
             f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
         ) from error
@@ -296,48 +303,3 @@ def fit(pixels: Pixels, size: int) -> Pixels:
         return pixels
     resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
     return np.array(resized, dtype=np.uint8)
-
-
-def list_files(
-    folder: Path, *, unreadable: Callable[[Path, str], None] | None = None
-) -> list[Path]:
-    """Returns the image files under `folder`, at any depth, sorted by path.
-
-    Hidden files and folders are left out; what counts as an image is told by the suffix.
-
-    Args:
-        folder: Where to look.
-        unreadable: Gets each folder or file below that cannot be read, and why; without it a
-            warning says so.
-
-    Raises:
-        BadImageError: If the folder is missing, no folder, or cannot be read.
-    """
-    if not folder.is_dir():
-        raise BadImageError(f"{folder}: there is no such folder")
-    try:
-        next(folder.iterdir(), None)
-    except OSError as error:
-        raise BadImageError(f"{folder}: cannot be read: {error.strerror or error}") from error
-    report = unreadable or _warn
-    found: list[Path] = []
-    for place, inside, names in os.walk(
-        folder, onerror=lambda error: report(Path(error.filename), _why(error))
-    ):
-        inside[:] = [name for name in inside if not name.startswith(".")]
-        for path in (Path(place, name) for name in names if not name.startswith(".")):
-            if path.suffix.lower() not in SUFFIXES:
-                continue
-            try:
-                found += [path] if path.is_file() else []
-            except OSError as error:  # a folder that can be listed, but not entered
-                report(path, _why(error))
-    return sorted(found)
-
-
-def _why(error: OSError) -> str:
-    return f"cannot be read: {error.strerror or error}"
-
-
-def _warn(path: Path, reason: str) -> None:
-    warnings.warn(f"{path}: {reason}; it is left out", DemagnifyWarning, stacklevel=3)

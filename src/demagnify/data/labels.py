@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from demagnify.core.errors import BadManifestError
@@ -10,10 +11,35 @@ REAL: Final = 0
 FAKE: Final = 1
 
 NAMES: Final = ("real", "fake")
-REAL_NAMES: Final = frozenset({"real", "genuine", "original", "pristine", "authentic", "bonafide"})
-FAKE_NAMES: Final = frozenset(
-    {"fake", "forged", "forgery", "manipulated", "deepfake", "spoof", "synthetic", "tampered"}
+_WORDS: Final = {
+    **dict.fromkeys(
+        (
+            *("real", "genuine", "original", "pristine", "authentic", "bonafide"),
+            *("nature", "natural", "unaltered", "untampered"),
+        ),
+        REAL,
+    ),
+    **dict.fromkeys(
+        (
+            *("fake", "forged", "forgery", "forgerie", "manipulated", "manipulation", "deepfake"),
+            *("spoof", "spoofed", "synthetic", "synthesis", "synthese", "synthesized"),
+            *("synthesised", "tampered", "ai", "aigenerated", "generated", "altered"),
+        ),
+        FAKE,
+    ),
+}
+"""What the field calls the two labels, in the singular."""
+
+_NEUTRAL: Final = frozenset(
+    {
+        *("train", "training", "test", "testing", "val", "valid", "validation", "eval"),
+        *("face", "image", "img", "photo", "picture", "video", "frame", "crop", "class", "label"),
+        *("celeb", "youtube", "you", "tube"),
+    }
 )
+"""Words beside them that say nothing about the label."""
+_PAIRS: Final = re.compile(r"(?i)(deep|bona)[\W_]+(?=fake|fide)")
+_PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[^\W\d_]+")
 
 # Tables write whole numbers with a point where a value is missing elsewhere in the column.
 _NUMBERS: Final = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
@@ -21,7 +47,7 @@ _TRUTHS: Final = {"false": REAL, "true": FAKE, **_NUMBERS}
 
 
 def parse_label(text: str) -> int:
-    """Returns the label that `text` names: "real" or "0", "fake" or "1", in any case.
+    """Returns the label that `text` names: a word as in `named_label`, "0" for real, "1" for fake.
 
     Raises:
         BadManifestError: If it names neither.
@@ -30,11 +56,9 @@ def parse_label(text: str) -> int:
         >>> parse_label("Fake"), parse_label("0")
         (1, 0)
     """
-    name = text.strip().lower()
-    if name in NAMES:
-        return NAMES.index(name)
-    if name in _NUMBERS:
-        return _NUMBERS[name]
+    label = _NUMBERS.get(text.strip(), named_label(text))
+    if label is not None:
+        return label
     raise BadManifestError(f"unknown label {text!r}", hint="labels are real and fake, or 0 and 1")
 
 
@@ -63,15 +87,24 @@ def label_name(label: int) -> str:
 
 
 def named_label(name: str) -> int | None:
-    """Returns the label in a name, such as that of a class, in any case; None if there is none.
+    """Returns the label in a name, such as that of a class or folder; None if there is none.
+
+    Case, numbers, plurals and words such as "training" or "faces" do not matter. A name with
+    another word, or with words for both labels, has no label.
 
     Example:
-        >>> named_label("Forged faces"), named_label("cat")
-        (1, None)
+        >>> named_label("Forged faces"), named_label("0_real"), named_label("real_and_fake")
+        (1, 0, None)
     """
-    letters = "".join(letter for letter in name.lower() if letter.isalpha())
-    word = letters.removesuffix("s").removesuffix("face").removeprefix("face")
-    for names, label in ((REAL_NAMES, REAL), (FAKE_NAMES, FAKE)):
-        if letters in names or word in names:
-            return label
-    return None
+    parts = [part.lower() for part in _PART.findall(_PAIRS.sub(r"\1", name))]
+    joined = "".join(parts)
+    words = [joined] if _singular(joined) in _WORDS else [_singular(part) for part in parts]
+    labels = {_WORDS.get(_singular(word)) for word in words if word not in _NEUTRAL}
+    return labels.pop() if len(labels) == 1 else None
+
+
+def _singular(word: str) -> str:
+    known = word in _WORDS or word in _NEUTRAL
+    if not known and word.endswith(("face", "faces")):  # realface, as one word
+        word = word.removesuffix("s").removesuffix("face") or word
+    return word if known else word.removesuffix("s")

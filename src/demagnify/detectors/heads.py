@@ -23,8 +23,8 @@ from typing import Final, Literal, NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from demagnify.core.errors import BadConfigError, BadManifestError
-from demagnify.data.labels import FAKE, REAL, parse_label
+from demagnify.core.errors import BadConfigError
+from demagnify.data.labels import FAKE, REAL, named_label
 
 HeadName = Literal[
     "logit", "logit-real", "two-logit", "probability", "probability-real", "two-probability"
@@ -230,19 +230,9 @@ class ProbabilitySuspicion(NamedTuple):
 
 def _fake_among(labels: Sequence[str]) -> int | None:
     """Which of two names means fake; None if they are not one of each."""
-    found = [_meaning(label) for label in labels]
+    found = [named_label(label) for label in labels]
     one_of_each = len(found) == 2 and set(found) == {REAL, FAKE}
     return found.index(FAKE) if one_of_each else None
-
-
-def _meaning(label: str) -> int | None:
-    """The label that a name means; a number is no name, it only repeats the order."""
-    if label.strip().isdigit():
-        return None
-    try:
-        return parse_label(label)
-    except BadManifestError:
-        return None
 
 
 def _refuse_shape(shape: tuple[int, ...], count: int, detector: str) -> None:

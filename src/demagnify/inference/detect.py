@@ -207,7 +207,7 @@ def _expand(
         else:
             folder = Path(photo)
             listed = images.list_files(
-                folder, unreadable=lambda path, why: unreadable.append(Skipped(str(path), why))
+                folder, on_skip=lambda path, why: unreadable.append(Skipped(str(path), why))
             )
             inside = [path for path in listed if not _is_drawing(path, folder, config.save)]
             if not inside:

@@ -151,7 +151,7 @@ def _silent(_line: str) -> None:
 def _check_apart(source: Path, output: Path) -> None:
     """Refuses an output in which copies would be taken for originals the next time."""
     target = output.resolve()
-    single = source.is_file() and source.suffix.lower() in images.SUFFIXES
+    single = images.is_image(source)
     folder = source.resolve() if source.is_dir() else source.resolve().parent
     inside = target == folder if single else target.is_relative_to(folder)
     if inside or folder.is_relative_to(target):

@@ -355,10 +355,4 @@ def _read(source: Source) -> bytes:
         raise BadImageError(
             f"{source.path}: a video is not attacked as it is", hint="give its frames as images"
         )
-    try:
-        return source.path.read_bytes()
-    except FileNotFoundError as error:
-        raise BadImageError(f"{source.path}: there is no such file") from error
-    except OSError as error:
-        reason = error.strerror or error
-        raise BadImageError(f"{source.path}: cannot be read: {reason}") from error
+    return images.read_file(source.path)

@@ -144,7 +144,7 @@ def read_sources(source: Path, *, strict: bool, save_as: SaveAs, chosen: Chosen)
 
 
 def _read(source: Path, *, strict: bool, save_as: SaveAs) -> Sources:
-    if source.is_file() and source.suffix.lower() in images.SUFFIXES:
+    if images.is_image(source):
         return Sources(source.parent, save_as, names=[source.name])
     if source.is_dir() and formats.find(source) is None:
         return _unlabelled(source, save_as, strict=strict)
@@ -162,7 +162,7 @@ def _unlabelled(folder: Path, save_as: SaveAs, *, strict: bool) -> Sources:
         if strict:
             raise BadManifestError(str(skipped[0]))
 
-    for path in images.list_files(folder, unreadable=skip):
+    for path in images.list_files(folder, on_skip=skip):
         name = relative_name(path, folder)
         if is_utf8(name):
             names.append(name)

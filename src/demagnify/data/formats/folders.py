@@ -10,15 +10,15 @@ group of its own, and faces of one photograph may be on both sides of a split.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
 from demagnify.core import images
-from demagnify.core.errors import BadManifestError
+from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import splits
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
-from demagnify.data.labels import NAMES, parse_label
+from demagnify.data.labels import FAKE, NAMES, REAL, named_label
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8
 
@@ -28,7 +28,7 @@ class LabelFolders(Format[FormatOptions]):
     """Folders `real/` and `fake/`, directly or inside of `train/`, `val/` and `test/`."""
 
     name: ClassVar[str] = "folders"
-    order: ClassVar[int] = 20
+    order: ClassVar[int] = 55
     summary: ClassVar[str] = "folders real/ and fake/, directly or inside of train/, val/, test/"
     options_type = FormatOptions
 
@@ -46,8 +46,8 @@ class LabelFolders(Format[FormatOptions]):
 def _read(root: Path, *, strict: bool = False) -> Manifest:
     """Reads the images in `root/real` and `root/fake`, or in the like folders of each split.
 
-    Labels and splits come from the names of the folders (in any case; `Validation` is val), never
-    from their order. Without split folders everything is in the split "all". Each file is a group
+    Labels and splits come from the names of the folders (see `named_label`; `Validation` is val),
+    never from their order. Without split folders everything is in the split "all". Each file is a group
     of its own: which images belong together only a `metadata.csv` can say.
 
     Raises:
@@ -61,14 +61,42 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
             hint="see docs for the layouts that can be read",
         )
     builder = ManifestBuilder(root, strict=strict)
+    for path, reason in _left_out(root, [folder for folder, _, _ in found]):
+        _skip(builder, path, reason)
     for folder, label, split in found:
-        for path in images.list_files(folder, unreadable=lambda *found: _skip(builder, *found)):
+        for path in images.list_files(folder, on_skip=lambda *found: _skip(builder, *found)):
             name = path.relative_to(root).as_posix()
             if is_utf8(name):
                 builder.add_row(name, label, split, group=name)
             else:
                 _skip(builder, path, "the file's name is not UTF-8")
     return builder.build()
+
+
+def _left_out(root: Path, known: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Returns the images and folders with images beside the folders of labels, and why."""
+    splits_there = {folder.parent for folder in known if folder.parent != root}
+    found: list[tuple[Path, str]] = []
+    for place in {root, *splits_there}:
+        for path in place.iterdir():
+            if path.name.startswith(".") or path in splits_there or path in known:
+                continue
+            if images.is_image(path):
+                reason = "the image lies beside the folders of the labels, in none of them"
+                found.append((path, reason))
+            elif path.is_dir() and not (path / FILE_NAME).is_file():
+                count = _count(path)
+                reason = "the folder's name says neither real nor fake"
+                if count:
+                    found.append((path, f"{reason}; {count} images are left out"))
+    return sorted(found)
+
+
+def _count(folder: Path) -> int:
+    try:
+        return len(images.list_files(folder, on_skip=lambda *_: None))
+    except BadImageError:  # it cannot be read
+        return 0
 
 
 def _skip(builder: ManifestBuilder, path: Path, reason: str) -> None:
@@ -79,21 +107,27 @@ def _skip(builder: ManifestBuilder, path: Path, reason: str) -> None:
 def _places(root: Path) -> list[tuple[Path, int, str]]:
     """Returns the folders that hold images of one label, with that label and their split.
 
+    Words other than real and fake count where folders of both labels are there: `original` alone
+    says nothing.
+
     Raises:
         BadManifestError: If `root` cannot be read.
     """
     direct = list(_label_folders(root, splits.WHOLE))
-    return direct or [
+    found = direct or [
         place
         for folder in _subfolders(root)
         for place in _label_folders(folder, splits.parse_split(folder.name))
     ]
+    both = {label for _, label, _ in found} == {REAL, FAKE}
+    return found if both or any(folder.name.lower() in NAMES for folder, _, _ in found) else []
 
 
 def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:
     for folder in _subfolders(root):
-        if folder.name.lower() in NAMES:
-            yield folder, parse_label(folder.name), split
+        label = named_label(folder.name)
+        if label is not None:
+            yield folder, label, split
 
 
 def _subfolders(root: Path) -> list[Path]:

@@ -89,7 +89,10 @@ def build_sample(
     config = config or SampleConfig()
     seed = config.seed
     root = config.photos or assets.fetch("celeba-999")
-    found = images.list_files(root)
+    left_out: list[Skipped] = []
+    found = images.list_files(
+        root, on_skip=lambda path, why: left_out.append(Skipped(_shown(path), why))
+    )
     paths = [path for path in found if not path.is_relative_to(output)][: config.count]
     listing = "\n".join(f"{_name(path, root)!a} {path.stat().st_size}" for path in paths)
     photographs = hashlib.sha256(listing.encode()).hexdigest()
@@ -102,7 +105,7 @@ def build_sample(
         render = partial(_render, output=output, seed=seed)
         pairs = list(in_threads(render, _recipes(portraits, seed), "making fakes", workers=workers))
         made = (record for pair in pairs for record in pair)
-        manifest = Manifest(made, root=output, skipped=skipped)
+        manifest = Manifest(made, root=output, skipped=[*left_out, *skipped])
         save_contact_sheet(manifest, output / CONTACT_SHEET)
         manifest.save(output / FILE_NAME)
         return manifest
@@ -112,12 +115,16 @@ def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).with_suffix("").as_posix()
 
 
+def _shown(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode()
+
+
 def _find_portraits(
     root: Path, paths: Sequence[Path], finder: FaceFinder, workers: int | None
 ) -> tuple[list[Portrait], list[Skipped]]:
     def find(path: Path) -> Portrait | Skipped:
         name = _name(path, root)
-        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        shown = _shown(path)
         if not is_utf8(name):
             return Skipped(shown, "the file's name is not UTF-8")
         try:

@@ -21,7 +21,7 @@ from demagnify.data.manifest import Manifest
 from demagnify.data.records import Skipped, is_utf8
 from demagnify.data.tables import values
 from demagnify.data.tables.class_names import ClassNames
-from demagnify.data.tables.readers import READERS, ROWS, read_csv
+from demagnify.data.tables.readers import READERS, ROWS, Block, read_csv
 
 Faults = dict[int, str]
 
@@ -82,8 +82,7 @@ def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, 
     class_names = ClassNames(file.path.parent)
     try:
         for block in read(file.path):
-            named = dataclasses.replace(block, columns=class_names.apply(block.columns))
-            part, wrong = values.parse(named, prefix=prefix, split=file.split)
+            part, wrong = _parsed(file, block, prefix, class_names)
             parts.append(part)
             faults |= wrong
     except OSError as error:
@@ -94,6 +93,16 @@ def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, 
         table, torn = _once(_present(table, root, faults, check=check_files), faults)
         table = table.drop_columns([values.NUMBER])
     return table, faults, torn
+
+
+def _parsed(
+    file: TableFile, block: Block, prefix: str, class_names: ClassNames
+) -> tuple[pa.Table, Faults]:
+    named = dataclasses.replace(block, columns=class_names.apply(block.columns))
+    try:
+        return values.parse(named, prefix=prefix, split=file.split, written=block)
+    except BadManifestError as error:
+        raise BadManifestError(f"{file.path}, {error.message}", hint=error.hint) from error
 
 
 def _present(table: pa.Table, root: Path, faults: Faults, *, check: bool) -> pa.Table:

@@ -17,6 +17,7 @@ from demagnify.data import splits
 from demagnify.data.columns import EXTRA
 from demagnify.data.labels import parse_label, parse_truth
 from demagnify.data.records import BOX, COLUMNS, Box
+from demagnify.data.tables.contradictions import check_labels
 from demagnify.data.tables.readers import Block
 
 T = TypeVar("T")
@@ -28,7 +29,13 @@ NUMBER: Final = "number"  # of the line, for messages; never kept
 _IMAGE: Final = rf"(?i)\.({'|'.join(sorted(suffix[1:] for suffix in SUFFIXES))})$"
 
 
-def parse(block: Block, *, prefix: str = "", split: str = splits.WHOLE) -> tuple[pa.Table, Faults]:
+def parse(
+    block: Block,
+    *,
+    prefix: str = "",
+    split: str = splits.WHOLE,
+    written: Block | None = None,
+) -> tuple[pa.Table, Faults]:
     """Returns a block as columns of a manifest, and what is wrong with other rows, by number.
 
     Args:
@@ -36,6 +43,10 @@ def parse(block: Block, *, prefix: str = "", split: str = splits.WHOLE) -> tuple
         prefix: What to put before file names ("train/"), where the file lies deeper than the
             manifest's folder.
         split: The split of rows that name none.
+        written: The texts as the file has them, where a data set card names its labels.
+
+    Raises:
+        BadManifestError: If a label contradicts a word in another column or in a folder's name.
     """
     faults: Faults = dict(block.broken)
     texts = dict(block.columns)
@@ -43,11 +54,14 @@ def parse(block: Block, *, prefix: str = "", split: str = splits.WHOLE) -> tuple
     none = pa.nulls(count, pa.string())
     names = texts.pop("file_name", none)
     _note(faults, block, pc.is_null(names), "there is no file_name")
+    given = "label" if "label" in texts or TRUTH not in texts else TRUTH
+    labels = _labels(texts, none, block, faults)
+    check_labels(written or block, given, labels)
     whole_names = pc.binary_join_element_wise(prefix, names, "") if prefix else names
     columns = {
         NUMBER: pa.array(block.numbers),
         "file_name": whole_names,
-        "label": _labels(texts, none, block, faults),
+        "label": labels,
         "split": _each(texts.pop("split", none), splits.parse_split, block, faults, pa.string()),
         "group": _groups(texts.pop("group", none), block, faults),
         **_boxes(texts, block, faults),
