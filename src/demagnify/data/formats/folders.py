@@ -47,8 +47,8 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
     """Reads the images in `root/real` and `root/fake`, or in the like folders of each split.
 
     Labels and splits come from the names of the folders (see `named_label`; `Validation` is val),
-    never from their order. Without split folders everything is in the split "all". Each file is a group
-    of its own: which images belong together only a `metadata.csv` can say.
+    never from their order. Without split folders everything is in the split "all". Each file is a
+    group of its own: which images belong together only a `metadata.csv` can say.
 
     Raises:
         BadManifestError: If there are no such folders or, when strict, at a file whose name
