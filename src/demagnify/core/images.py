@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from demagnify.core.colour import to_srgb
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.files import atomic_path
 from demagnify.core.image_files import (
@@ -41,6 +42,8 @@ MIN_SIDE: Final = 8
 FLOATS: Final = (torch.float32, torch.float64, torch.float16)
 """What detectors accept beside uint8, with values in [0, 1]."""
 _ROUNDING: Final = 1e-6
+_STRIPE: Final = 2**20
+_TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -149,9 +152,9 @@ def check_pixels(array: Pixels) -> Pixels:
 def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its EXIF orientation.
 
-    Greyscale, palette and CMYK become RGB; transparency is laid on white; deeper samples are
-    scaled to 8 bits (float ones are taken as 0-1 unless a larger value is among them); of an
-    animation the first frame is taken.
+    A colour profile is converted to sRGB. Greyscale, palette and CMYK become RGB; transparency is
+    laid on white; deeper samples are scaled to 8 bits (float ones are taken as 0-1 unless a larger
+    value is among them); of an animation the first frame is taken.
 
     Args:
         path: A file in a format that Pillow reads.
@@ -246,21 +249,48 @@ def upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile") or b""
     if image.mode.startswith("I") or image.mode == "F":
-        return _deep_grey_to_rgb(image)
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        return _srgb(_deep_grey(image), profile)
+    if is_transparent(image):
         rgba = image.convert("RGBA")
+        opaque = _srgb(rgba.convert("RGB"), profile)
+        opaque.putalpha(rgba.getchannel("A"))
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+        return Image.alpha_composite(white, opaque).convert("RGB")
+    return _srgb(image if image.mode in ("L", "CMYK") else image.convert("RGB"), profile)
 
 
-def _deep_grey_to_rgb(image: Image.Image) -> Image.Image:
-    """Scales greyscale of more than 8 bits; plain `convert` would clip it to white."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    full_scale = _full_scale(image, float(values.max(initial=0.0)))
-    grey = np.clip(np.rint(values * (255.0 / full_scale)), 0, 255).astype(np.uint8)
-    return Image.fromarray(grey).convert("RGB")
+def _srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    return to_srgb(image, profile).convert("RGB")
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether a decoded image has transparency."""
+    return image.mode in _TRANSPARENT or "transparency" in image.info
+
+
+def _deep_grey(image: Image.Image) -> Image.Image:
+    """Scales greyscale of more than 8 bits; plain `convert` would clip it to white.
+
+    A stripe at a time, so that large photographs need no more than a few bytes a pixel.
+    """
+    width, height = image.size
+    rows = max(1, _STRIPE // width)
+    stripes = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
+    highest = 0.0
+    if not (image.mode.startswith("I;16") or image.format == "PNG"):
+        highest = max(float(_values(image, stripe).max(initial=0.0)) for stripe in stripes)
+    scale = 255.0 / _full_scale(image, highest)
+    grey = np.empty((height, width), dtype=np.uint8)
+    for stripe in stripes:
+        scaled = np.rint(_values(image, stripe) * scale)
+        grey[stripe[1] : stripe[3]] = np.clip(scaled, 0, 255)
+    return Image.fromarray(grey)
+
+
+def _values(image: Image.Image, stripe: tuple[int, int, int, int]) -> NDArray[np.float64]:
+    return np.nan_to_num(np.asarray(image.crop(stripe), dtype=np.float64))
 
 
 def _full_scale(image: Image.Image, highest: float) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, JpegImagePlugin, PngImagePlugin
 
-from demagnify.core import images
+from demagnify.core import colour, images
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.images import Pixels, check_pixels
 
@@ -153,7 +153,6 @@ SaveAs = Literal["png", "original"]
 """Lossless PNG, or the format and JPEG tables that the original has."""
 
 _GREY: Final = ("1", "L", "LA", "La", "F")
-_TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -165,7 +164,8 @@ class Photograph:
             transparency laid on white. Not to be changed.
         format: The file's format as Pillow names it, "JPEG".
         grey: Whether the file is greyscale; copies are, too.
-        transparency: The file's own uint8 RGBA (H, W, 4), upright; None if nothing is transparent.
+        stored: The file's own uint8 RGB or RGBA (H, W, 3 or 4), upright, where it has transparency
+            or another colour space than sRGB; None where it equals `pixels`.
         coding: How the file was encoded; None if its format is only read.
         metadata: What the file says beside the pixels.
     """
@@ -173,7 +173,7 @@ class Photograph:
     pixels: Pixels
     format: str
     grey: bool
-    transparency: NDArray[np.uint8] | None
+    stored: NDArray[np.uint8] | None
     coding: Coding | None
     metadata: Metadata
 
@@ -197,7 +197,7 @@ class Photograph:
                 pixels=images.upright_rgb(image),
                 format=format_of(image),
                 grey=grey,
-                transparency=_transparency(image),
+                stored=_stored(image, grey=grey),
                 coding=coding_of(image, data),
                 metadata=read_metadata(image, grey=grey),
             )
@@ -205,12 +205,13 @@ class Photograph:
     def encode(self, pixels: Pixels, *, save_as: SaveAs = "png") -> bytes:
         """Returns a changed copy as the content of a file, upright and with the metadata.
 
-        What did not change is, in a lossless format, what the original shows, bit for bit. A
-        greyscale photograph stays greyscale, a transparent one as transparent as it was; CMYK is
-        written as RGB, and more than 8 bits as 8.
+        What did not change is, in a lossless format, what the original shows, bit for bit. An RGB
+        file keeps its colour profile: changed pixels are converted into it. A greyscale photograph
+        stays greyscale, a transparent one as transparent as it was; CMYK is written as RGB, and
+        more than 8 bits as 8.
 
         Args:
-            pixels: uint8 RGB (H, W, 3), of the size of `self.pixels`.
+            pixels: uint8 RGB (H, W, 3) in sRGB, of the size of `self.pixels`.
             save_as: "png", or "original": the format that the file has, JPEG with the same
                 quantisation tables, subsampling and progression.
 
@@ -231,14 +232,19 @@ class Photograph:
 
     def _image(self, pixels: Pixels) -> Image.Image:
         """Returns new pixels in the original's colours and with its transparency."""
-        if self.transparency is None:
+        if self.stored is None:
             image = Image.fromarray(pixels)
             return image.convert("L") if self.grey else image
-        own = self.transparency.copy()
+        own = self.stored.copy()
         changed = (pixels != self.pixels).any(axis=-1)
-        own[changed, :3] = pixels[changed]
+        own[changed, :3] = self._in_own_colours(pixels)[changed]
         image = Image.fromarray(own)
-        return image.convert("LA") if self.grey else image
+        return image.convert("LA" if own.shape[-1] == 4 else "L") if self.grey else image
+
+    def _in_own_colours(self, pixels: Pixels) -> Pixels:
+        """Returns pixels in the colour space of the file's profile."""
+        converted = colour.from_srgb(Image.fromarray(pixels), self.metadata.icc_profile)
+        return pixels if converted is None else np.asarray(converted)
 
     def _encode_as_original(self, image: Image.Image, coding: Coding) -> bytes:
         options: dict[str, Any] = {**self.metadata.options(), **coding}
@@ -252,13 +258,30 @@ class Photograph:
         return buffer.getvalue()
 
 
-def _transparency(image: Image.Image) -> NDArray[np.uint8] | None:
-    deep = image.mode == "F" or image.mode.startswith("I")  # transparent or not, laid on white
-    if deep or (image.mode not in _TRANSPARENT and "transparency" not in image.info):
+def _stored(image: Image.Image, *, grey: bool) -> NDArray[np.uint8] | None:
+    if image.mode == "F" or image.mode.startswith("I"):  # transparent or not, laid on white
         return None
-    rgba = images.upright(image.convert("RGBA"), image.getexif())
-    pixels: NDArray[np.uint8] = np.array(rgba, dtype=np.uint8)
-    return None if (pixels[..., 3] == 255).all() else pixels
+    mode = "RGBA" if images.is_transparent(image) else "RGB"
+    if mode == "RGB" and (grey or not _kept_profile(image, grey=grey)):
+        return None
+    upright = images.upright(image.convert(mode), image.getexif())
+    pixels: NDArray[np.uint8] = np.array(upright, dtype=np.uint8)
+    if mode == "RGBA" and (pixels[..., 3] == 255).all():
+        pixels = np.ascontiguousarray(pixels[..., :3])
+        return pixels if _kept_profile(image, grey=grey) else None
+    return pixels
+
+
+def _kept_profile(image: Image.Image, *, grey: bool) -> bytes:
+    """Returns the profile of a file with another colour space than sRGB that a copy keeps.
+
+    A copy in greyscale or from CMYK is sRGB, and so is one whose profile converts in one
+    direction only: it has no profile.
+    """
+    profile = image.info.get("icc_profile") or b""
+    if grey or not colour.changes(profile, "RGB") or not colour.invertible(profile):
+        return b""
+    return profile
 
 
 def _with_xmp(options: Mapping[str, Any]) -> Image.Exif:
@@ -322,7 +345,7 @@ def read_metadata(image: Image.Image, *, grey: bool) -> Metadata:
     """Collects the metadata of a photograph as `images.opened` yields it."""
     return Metadata(
         exif=straighten_exif(_exif(image)),
-        icc_profile=_profile(image.info.get("icc_profile") or b"", grey=grey),
+        icc_profile=_profile(image, grey=grey),
         xmp=straighten_xmp(_bytes(image.info.get("xmp"))),
         dpi=_dpi(image.info.get("dpi")),
         comment=_bytes(image.info.get("comment")),
@@ -374,9 +397,18 @@ def _exif(image: Image.Image) -> bytes:
     return tags.tobytes() if tags else b""
 
 
-def _profile(profile: bytes, *, grey: bool) -> bytes:
-    """Returns the profile if it is for the colours written: CMYK, say, has become RGB."""
-    return profile if profile[16:20] == (b"GRAY" if grey else b"RGB ") else b""
+def _profile(image: Image.Image, *, grey: bool) -> bytes:
+    """Returns the profile of the copy: the file's, if it is sRGB or pixels are converted into it.
+
+    A profile for other colours than are written is left out: CMYK, say, has become RGB.
+    """
+    profile = image.info.get("icc_profile") or b""
+    space, mode = (b"GRAY", "L") if grey else (b"RGB ", "RGB")
+    if profile[16:20] != space:
+        return b""
+    if colour.changes(profile, mode):
+        return _kept_profile(image, grey=grey)
+    return profile
 
 
 def _dpi(value: object) -> tuple[float, float] | None:
