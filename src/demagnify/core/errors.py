@@ -73,7 +73,12 @@ class DemagnifyWarning(UserWarning):
 
 
 def first_finding(
-    error: ValidationError, *, inside: str = "", known: Iterable[str] = (), noun: str = "setting"
+    error: ValidationError,
+    *,
+    inside: str = "",
+    known: Iterable[str] = (),
+    noun: str = "setting",
+    show_input: bool = False,
 ) -> str:
     """Returns the first of pydantic's findings in one line: "a.b: Input should be ...".
 
@@ -82,11 +87,15 @@ def first_finding(
         inside: The place of the model in its document, put before the finding's own.
         known: Names that an unknown one may have been meant for.
         noun: What an unknown name is called.
+        show_input: Whether the refused value is shown.
     """
     finding = error.errors(include_url=False)[0]
-    place = ".".join([*filter(None, [inside]), *map(str, finding["loc"])]) or "the document"
+    place = ".".join([*filter(None, [inside]), *map(str, finding["loc"])])
+    if finding["type"] == "value_error":
+        return f"{place}: ".lstrip(": ") + str(finding["ctx"]["error"])
     if finding["type"] != "extra_forbidden":
-        return f"{place}: {finding['msg'].removeprefix('Value error, ')}"
+        refused = f", not {finding['input']!r}" if show_input else ""
+        return f"{place or 'the document'}: {finding['msg']}{refused}"
     names = list(known)
     close = get_close_matches(str(finding["loc"][-1]), names, n=1)
     meant = f"did you mean {close[0]}?" if close else f"known: {', '.join(names) or 'none'}"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from demagnify.core.devices import Precision
-from demagnify.core.errors import BadConfigError
+from demagnify.core.errors import BadConfigError, first_finding
 
 _NAME: Final = "name"
 """The key that says which of several models a section configures."""
@@ -127,17 +126,9 @@ def explain(
         ...     explain(error, Training)
         'epoch is no known key; did you mean epochs?'
     """
-    first = error.errors(include_url=False)[0]
-    path = [str(one) for one in first["loc"]]
-    where = ".".join(path)
-    if first["type"] == "value_error":
-        return f"{where}: ".lstrip(": ") + str(first["ctx"]["error"])
-    if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg']}, not {first['input']!r}"
-    known = list(_section(path[:-1], model, values or {}).model_fields)
-    close = get_close_matches(path[-1], known, n=1)
-    meant = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-    return f"{where} is no known key; {meant}"
+    path = [str(one) for one in error.errors(include_url=False)[0]["loc"]]
+    known = _section(path[:-1], model, values or {}).model_fields
+    return first_finding(error, known=known, noun="key", show_input=True)
 
 
 def models_of(annotation: object) -> list[type[BaseModel]]:
