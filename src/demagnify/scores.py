@@ -68,78 +68,6 @@ class DetectorLike(Protocol):
         """Returns a text on which its logits depend; the threshold is not part of it."""
 
 
-class LogitSource(Protocol):
-    """Logits of faces after transforms: a `LogitTable`, or `LiveLogits`."""
-
-    faces: FaceDataset
-
-    @property
-    def transforms(self) -> TransformSet:
-        """The transforms."""
-
-    @property
-    def threshold(self) -> float:
-        """The detector's threshold; a logit above it means fake."""
-
-    @property
-    def detector(self) -> DetectorLike:
-        """The detector."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where the detector computes."""
-
-    def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
-        """Returns the logit of each face after its transform, float32 (n,)."""
-
-    def logits_of(self, images: torch.Tensor) -> Floats:
-        """Returns the logits of an image batch, float32 (n,)."""
-
-
-class LiveLogits:
-    """Runs the detector anew for every pair of a face and a transform.
-
-    Args:
-        faces: The faces.
-        detector: The detector.
-        transforms: The transforms.
-
-    Attributes:
-        calls: How many images the detector has classified so far.
-    """
-
-    def __init__(
-        self, faces: FaceDataset, detector: DetectorLike, transforms: TransformSet
-    ) -> None:
-        self.faces = faces
-        self.detector = detector
-        self.transforms = transforms
-        self.threshold = float(detector.threshold)
-        self.calls = 0
-
-    @property
-    def device(self) -> torch.device:
-        """Where the detector computes."""
-        return self.detector.device or torch.device("cpu")
-
-    def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
-        """Returns the logit of each face after its transform, float32 (n,).
-
-        Args:
-            rows: n numbers of faces.
-            columns: n numbers of transforms.
-        """
-        images = self.faces.batch(rows).to(self.device)
-        numbers = torch.from_numpy(np.asarray(columns, dtype=np.int64))
-        return self.logits_of(self.transforms.apply(images, numbers))
-
-    def logits_of(self, images: torch.Tensor) -> Floats:
-        """Returns the logits of an image batch, float32 (n,)."""
-        self.calls += len(images)
-        logits: Floats = self.detector.logits(images, batch_size=max(1, len(images))).numpy()
-        return logits
-
-
 @dataclass(frozen=True, eq=False)
 class Column:
     """Faces after one transform that are there already, such as cached attacked faces.
@@ -453,6 +381,15 @@ class LogitTable:
         """Copies, in these rows, the logits of the identity to transforms that change nothing."""
         columns = np.flatnonzero(self._origin != np.arange(len(self._origin)))
         self.logits[np.ix_(rows, columns)] = self.logits[np.ix_(rows, self._origin[columns])]
+
+
+class LiveLogits(LogitTable):
+    """A table that keeps nothing: it runs the detector anew for every pair."""
+
+    def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
+        """Returns the logit of each face after its transform, float32 (n,)."""
+        images = self._images(np.asarray(rows), np.asarray(columns, dtype=np.int64))
+        return self.logits_of(images)
 
 
 class _Batch(NamedTuple):

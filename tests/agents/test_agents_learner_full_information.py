@@ -17,7 +17,7 @@ from demagnify.agents.learners import (
     TopK,
     TopKConfig,
 )
-from demagnify.agents.learners.weighting import Weighting
+from demagnify.agents.learners.full_information import Weighting
 from demagnify.agents.policies import TopKPolicy
 from demagnify.agents.predictors import PolicyPredictor
 from demagnify.agents.q_network import QNetwork
@@ -101,7 +101,7 @@ def test_top_k_averages_the_answers_to_its_best_actions(encoder):
     table = filled()
     policy = TopK(TopKConfig(k=2)).fit(table, encoder).policy
     predictions = PolicyPredictor(policy, encoder).predict(table)
-    best = policy.best(encoder(torch.from_numpy(table.faces.images))).numpy()
+    best = policy.views(encoder(torch.from_numpy(table.faces.images))).numpy()
     expected = np.take_along_axis(table.logits, best, axis=1).mean(axis=1)
     np.testing.assert_allclose(predictions.logits, expected, rtol=1e-6)
     assert (predictions.calls == 2).all()
@@ -112,7 +112,7 @@ def test_of_equally_valued_actions_top_k_takes_the_first(encoder):
     network = QNetwork(12, 5, hidden=4)
     for parameter in network.parameters():
         torch.nn.init.zeros_(parameter)
-    assert TopKPolicy(3, network).best(torch.rand(4, 12)).tolist() == [[0, 1, 2]] * 4
+    assert TopKPolicy(3, network).views(torch.rand(4, 12)).tolist() == [[0, 1, 2]] * 4
 
 
 def test_more_best_actions_than_there_are_is_refused_before_anyone_is_asked(encoder):

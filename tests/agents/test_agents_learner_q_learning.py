@@ -175,7 +175,15 @@ def test_the_learning_curve_tells_what_happened(table, encoder):
         assert sum(point.actions) == pytest.approx(1)
     assert history[0].epsilon == pytest.approx(0.995**99)
     assert history[-1].learning_rate < history[0].learning_rate
-    assert history[0].row(["identity", "mask-center"])["share identity"] == history[0].actions[0]
+    assert len(history[0].actions) == 2
+
+
+def test_the_learning_curve_counts_rewards_and_not_the_values_ahead(table, encoder):
+    config = QLearningConfig(
+        episodes=600, max_steps=3, hidden=8, epsilon_start=0.5, epsilon_decay=1.0
+    )
+    history = QLearning(config).fit(table, encoder).history
+    assert all(-1 <= point.reward <= 1 for point in history)
 
 
 def test_states_are_standardised_by_the_training_faces(table):

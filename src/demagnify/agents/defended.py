@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from torch.nn import functional
 from demagnify import detectors
 from demagnify.agents import states
 from demagnify.agents.policies import Decisions, FixedPolicy, Policy
-from demagnify.agents.queries import FloatQueries, ImageQueries
+from demagnify.agents.queries import ImageQueries
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision, pick_device
@@ -122,8 +123,8 @@ class DefendedDetector(nn.Module):
         floats = self._resized(images.to(self.device or images.device).float())
         with torch.no_grad():
             rounded, output, observed = self._observe(images)
-        query = FloatQueries(self.detector, self.actions, rounded, output, floats)
-        return self.policy.decide(observed, query, self.threshold).logits
+        query = ImageQueries(self.detector, self.actions, rounded, output, floats)
+        return query.decide(self.policy, observed, self.threshold).logits
 
     @torch.no_grad()
     def decide(self, images: torch.Tensor, *, undefended: bool = False) -> Decisions:
@@ -139,21 +140,14 @@ class DefendedDetector(nn.Module):
         """
         rounded, output, observed = self._observe(images)
         query = ImageQueries(self.detector, self.actions, rounded, output)
-        decisions = self.policy.decide(observed, query, self.threshold)
-        before = None
-        if undefended:
-            before = decisions.logits.clone()
-            corrected = (decisions.actions != 0) | (decisions.calls > 1)
-            if corrected.any():
-                before[corrected] = query.original(corrected)
-        return Decisions(
-            logits=decisions.logits,
-            actions=decisions.actions,
-            calls=query.calls,
-            abstained=decisions.abstained,
-            uncertainty=decisions.uncertainty,
-            undefended=before,
-        )
+        decisions = query.decide(self.policy, observed, self.threshold)
+        if not undefended:
+            return decisions
+        before = decisions.logits.clone()
+        corrected = (decisions.actions != 0) | (decisions.calls > 1)
+        if corrected.any():
+            before[corrected] = query.original(corrected)
+        return replace(decisions, undefended=before)
 
     def _observe(
         self, images: torch.Tensor

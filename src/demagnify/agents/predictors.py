@@ -82,19 +82,18 @@ class PolicyPredictor(Predictor):
 
     def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:
         """Returns the policy's decisions; the table replaces the detector."""
-        parts, calls = [], []
         known = self.encoder is not None and self.encoder.needs != "nothing"
+        parts = []
         for indices, part in self._states(table, states):
             query = TableQueries(table, indices, known=known, device=part.device)
-            parts.append(self.policy.decide(part, query, table.threshold))
-            calls.append(query.calls)
+            parts.append(query.decide(self.policy, part, table.threshold))
         return Predictions(
             logits=_joined([part.logits for part in parts]),
             actions=_joined([part.actions for part in parts]),
             threshold=table.threshold,
             abstained=_joined_if_any([part.abstained for part in parts]),
             uncertainty=_joined_if_any([part.uncertainty for part in parts]),
-            calls=_joined(calls),
+            calls=_joined([part.calls for part in parts]),
         )
 
     def choose(self, table: LogitTable, states: torch.Tensor | None = None) -> Integers:

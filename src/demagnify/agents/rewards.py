@@ -69,11 +69,6 @@ class RewardConfig(BaseModel):
     )
 
     @property
-    def pays_verdicts(self) -> bool:
-        """Whether it is the paper's reward, +1 and -1 and nothing else."""
-        return self.kind == "verdict" and not self.compares and not self.adversarial
-
-    @property
     def compares(self) -> bool:
         """Whether the logit of the original face is needed too."""
         return self.relative or self.harm > 0
@@ -108,6 +103,29 @@ class RewardConfig(BaseModel):
         gain = worth - before
         gain = np.where(np.asarray(clean) & (gain < 0), np.float32(1 + self.harm) * gain, gain)
         return gain if self.relative else before + gain
+
+    def of_faces(
+        self,
+        table: LogitTable,
+        faces: NDArray[np.int64],
+        logits: Floats,
+        clean: NDArray[np.bool_] | None = None,
+    ) -> Floats:
+        """Returns the rewards of one logit for each of some faces of a table, float32 (n,).
+
+        Args:
+            table: The table.
+            faces: int64 (n,), numbers of its faces.
+            logits: float32 (n,), the logits on which the verdicts rest.
+            clean: bool (N,), which faces of the table are clean; None means all.
+        """
+        return self.of(
+            logits,
+            table.labels[faces],
+            table.threshold,
+            original=table.lookup(faces, np.zeros_like(faces)) if self.compares else None,
+            clean=True if clean is None else clean[faces],
+        )
 
     def of_table(self, table: LogitTable, clean: NDArray[np.bool_] | None = None) -> Floats:
         """Returns the reward of every action on every face of a table, float32 (N, A).

@@ -23,6 +23,7 @@ from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.artifacts import check_same
 from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.core.runs import claim
 from demagnify.core.settings import DetectorOptions
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
@@ -160,7 +161,8 @@ def train_defense(
         UnknownNameError: If an attack, action, state or learner is not registered.
         BadConfigError: If the learner needs a state and there is none.
         BadArtifactError: If `output` belongs to a training with other settings, faces or detector.
-        BadOutputError: If `output` holds other things, or cannot be written to.
+        BadOutputError: If `output` holds other things, cannot be written to, or if another
+            training, or one with other settings, is under way there.
 
     Example:
         >>> import tempfile
@@ -261,7 +263,8 @@ class _Training:
                 f"{self.output} exists and is no defence",
                 hint="choose a new folder for the defence",
             )
-        trained = self._train(faces, conditions, transforms, encoder)
+        with claim(self._unfinished, identity, what="a training"):
+            trained = self._train(faces, conditions, transforms, encoder)
         defended = DefendedDetector(
             self.detector, transforms, encoder, trained.policy, input_size=faces.size
         ).eval()

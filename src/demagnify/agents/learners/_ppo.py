@@ -17,30 +17,22 @@ from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvStepReturn
 
 from demagnify.agents.learners.base import CurvePoint
-from demagnify.agents.learners.sequential import Inspections, SequentialConfig
+from demagnify.agents.learners.sequential import ViewEpisodes
 from demagnify.agents.q_network import QNetwork, threads_for
 from demagnify.core import progress
 from demagnify.core.rng import derived_seed, generator
 from demagnify.scores import Integers
 
 
-def train(
-    inspections: Inspections,
-    network: QNetwork,
-    config: SequentialConfig,
-    faces: int,
-    seed: int,
-) -> Sequence[CurvePoint]:
+def train(episodes: ViewEpisodes, network: QNetwork, seed: int) -> Sequence[CurvePoint]:
     """Trains PPO's actor and puts its weights into `network`; returns the learning curve.
 
     Args:
-        inspections: The game; its states are standardised already.
+        episodes: The rules; their states are standardised already.
         network: Receives the weights; its shift and scale stay.
-        config: The settings.
-        faces: The number of faces.
         seed: Seed of all random numbers.
     """
-    envs = _Envs(inspections, faces, seed)
+    config, envs = episodes.config, _Envs(episodes, seed)
     with _global_randomness_kept(), threads_for(network):
         model = PPO(
             "MlpPolicy",
@@ -68,24 +60,23 @@ def train(
 
 
 class _Envs(VecEnv):
-    """The slots of `Inspections` for Stable-Baselines3; ended ones start again at once."""
+    """The slots of `ViewEpisodes` for Stable-Baselines3; ended ones start again at once."""
 
-    def __init__(self, inspections: Inspections, faces: int, seed: int) -> None:
-        self.inspections = inspections
-        self._faces = faces
+    def __init__(self, episodes: ViewEpisodes, seed: int) -> None:
+        self._episodes = episodes
         self._rng = generator(seed, "sequential faces")
-        self._all: Integers = np.arange(len(inspections.faces), dtype=np.int64)
+        self._all: Integers = np.arange(len(episodes.faces), dtype=np.int64)
         self._choices = self._all
         self.render_mode = None
         self.earned: list[float] = []
-        self.taken = np.zeros(inspections.views.actions, dtype=np.int64)
-        super().__init__(len(self._all), inspections.observations, inspections.choices)
+        self.taken = np.zeros(episodes.views.actions, dtype=np.int64)
+        super().__init__(len(self._all), episodes.observation_space, episodes.action_space)
 
     def reset(self) -> NDArray[np.float32]:
         """Puts a new face into every slot."""
         self._begin(self._all)
         self._returns = np.zeros(self.num_envs)
-        return self.inspections.observe(self._all)
+        return self._observe(self._all)
 
     def step_async(self, actions: Integers) -> None:
         """Stores the choices."""
@@ -93,23 +84,27 @@ class _Envs(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Carries the choices out."""
-        views = self.inspections.views
-        rewards, ended = self.inspections.step(self._all, self._choices)
-        self._returns += rewards
+        outcome = self._episodes.step(self._all, self._choices)
+        self._returns += outcome.rewards
         infos: list[dict[str, Any]] = [{} for _ in self._all]
-        over = self._all[ended]
+        over = self._all[outcome.ended]
         if len(over):
-            last = self.inspections.observe(over)
-            for slot, observation in zip(over, last, strict=True):
+            for slot, observation in zip(over, self._observe(over), strict=True):
                 infos[slot] = {"terminal_observation": observation, "TimeLimit.truncated": False}
             self.earned += self._returns[over].tolist()
-            self.taken += (~views.seen[torch.from_numpy(over)].isnan()).sum(dim=0).numpy()
+            seen = self._episodes.views.seen[torch.from_numpy(over)]
+            self.taken += (~seen.isnan()).sum(dim=0).numpy()
             self._returns[over] = 0.0
             self._begin(over)
-        return self.inspections.observe(self._all), rewards, ended, infos
+        return self._observe(self._all), outcome.rewards, outcome.ended, infos
 
     def _begin(self, slots: Integers) -> None:
-        self.inspections.begin(slots, self._rng.integers(self._faces, size=len(slots)))
+        count = len(self._episodes.table.faces)
+        self._episodes.begin(slots, self._rng.integers(count, size=len(slots)))
+
+    def _observe(self, slots: Integers) -> NDArray[np.float32]:
+        observed: NDArray[np.float32] = self._episodes.observe(slots).numpy()
+        return observed
 
     def close(self) -> None:
         """Does nothing: nothing is open."""
@@ -118,23 +113,15 @@ class _Envs(VecEnv):
         """Returns an attribute once per slot."""
         return [getattr(self, attr_name) for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:  # noqa: ANN401
-        """Raises: the slots share everything."""
-        raise NotImplementedError("the slots have no attributes of their own")
-
-    def env_method(
-        self,
-        method_name: str,
-        *method_args: Any,  # noqa: ANN401
-        indices: Any = None,  # noqa: ANN401
-        **method_kwargs: Any,  # noqa: ANN401
-    ) -> list[Any]:
-        """Raises: the slots share everything."""
-        raise NotImplementedError("the slots have no methods of their own")
-
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:  # noqa: ANN401, ARG002
         """Returns False for each slot."""
         return [False for _ in self._get_indices(indices)]
+
+    def _refuse(self, *_given: Any, **_named: Any) -> Any:  # noqa: ANN401
+        """Raises: the slots share everything."""
+        raise NotImplementedError("the slots have no attributes and methods of their own")
+
+    set_attr = env_method = _refuse
 
 
 class _Curve(BaseCallback):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
@@ -20,13 +20,12 @@ from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
+from demagnify.laundering.conditions import CLEAN
 from demagnify.scores import LogitTable
 
 Strings = NDArray[np.str_]
 P = TypeVar("P", bound=Policy)
 
-CLEAN: Final = "none"
-"""The condition of clean faces."""
 _LOGITS: Final = "logit-table"
 
 LEARNERS: Final[Registry[type[Learner]]] = Registry(
@@ -72,12 +71,6 @@ class CurvePoint:
     learning_rate: float
     actions: tuple[float, ...]
 
-    def row(self, names: Sequence[str]) -> dict[str, float]:
-        """Returns the point as a row of a table, with a column per action called in `names`."""
-        shares = {f"share {name}": share for name, share in zip(names, self.actions, strict=True)}
-        figures = {key: value for key, value in self.to_json().items() if key != "actions"}
-        return {**figures, **shares}
-
     def to_json(self) -> dict[str, Any]:
         """Returns the point as JSON can hold it."""
         return asdict(self)
@@ -85,8 +78,7 @@ class CurvePoint:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CurvePoint:
         """Reads a point as `to_json` wrote it."""
-        known = {field.name: values[field.name] for field in fields(cls)}
-        return cls(**{**known, "actions": tuple(known["actions"])})
+        return cls(**{**values, "actions": tuple(values["actions"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +147,11 @@ class Learner(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """The data of a learner that knows every reward.
+    """What a learner gets: the arguments of `Learner.fit`.
 
     Attributes:
-        table: Faces, actions and the detector's logits; filled.
-        encoder: Computes the states.
+        table: Faces, actions and the detector's logits.
+        encoder: Computes the states; bound to the detector.
         seed: Seed of all random numbers.
         conditions: str (N,), the attack on each face; None if unknown.
         rewards: float32 (N, A), of every action on every face; None for those of the logits.
@@ -174,7 +166,7 @@ class TrainingData:
     @property
     def clean(self) -> NDArray[np.bool_] | None:
         """Which faces are clean, bool (N,); None if unknown."""
-        return clean_faces(self.conditions)
+        return None if self.conditions is None else self.conditions == CLEAN
 
 
 class TableLearner(Learner, Generic[P]):
@@ -197,21 +189,17 @@ class TableLearner(Learner, Generic[P]):
     ) -> TrainedPolicy:
         """See `Learner.fit`."""
         encoder = encoder.bind(table.detector)
+        data = TrainingData(table=table, encoder=encoder, seed=seed, conditions=conditions)
         policy = self.blank(encoder.size(table.faces.size), len(table.transforms), seed)
         policy = policy.to(table.device)
-        saver = None
-        if checkpoint:
-            identity = identity_of(self.config, encoder, seed, conditions)
-            saver = Checkpoint(checkpoint, table, identity)
-            saved = saver.load()
-            if saved:
-                policy.load_state_dict(saved.tensors)
-                return TrainedPolicy(policy=policy.eval(), history=saved.history)
+        saver = Checkpoint(checkpoint, data, self.config)
+        saved = saver.load()
+        if saved:
+            policy.load_state_dict(saved.tensors)
+            return TrainedPolicy(policy=policy.eval(), history=saved.history)
         table.fill()
-        data = TrainingData(table=table, encoder=encoder, seed=seed, conditions=conditions)
         history = self.learn(policy, data)
-        if saver:
-            saver.save(policy.state_dict(), history[-1].episode, history)
+        saver.save(policy.state_dict(), history[-1].episode, history)
         return TrainedPolicy(policy=policy.eval(), history=history)
 
     @abstractmethod
@@ -220,18 +208,12 @@ class TableLearner(Learner, Generic[P]):
 
     @abstractmethod
     def learn(self, policy: P, data: TrainingData) -> Sequence[CurvePoint]:
-        """Trains the policy in place; returns the learning curve."""
+        """Trains the policy in place on a filled table; returns the learning curve."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The state of a training.
-
-    Attributes:
-        tensors: Weights, and the optimiser's state unless the training is over.
-        episode: The episodes so far.
-        history: The learning curve.
-    """
+    """The state of a training: weights, and the optimiser's state unless the training is over."""
 
     tensors: dict[str, torch.Tensor]
     episode: int
@@ -244,29 +226,33 @@ class Checkpoint:
     It needs no state of random generators: every episode draws from a generator of its number.
 
     Args:
-        path: The file.
-        table: The table of the training.
-        identity: Everything else on which the result depends.
+        path: The file; None saves and finds nothing.
+        data: The data of the training.
+        config: The settings of the learner.
     """
 
-    def __init__(self, path: Path, table: LogitTable, identity: str) -> None:
-        self.path = path
-        self._table = table
-        labels = table.labels.tobytes()
-        text = f"{table.fingerprint()} {table.threshold!r} {identity} ".encode()
-        self._fingerprint = hashlib.sha256(text + labels).hexdigest()
+    def __init__(self, path: Path | None, data: TrainingData, config: BaseModel) -> None:
+        self._path = path
+        self._table = table = data.table
+        if path:
+            known = "" if data.conditions is None else " ".join(data.conditions)
+            rest = f"{config.model_dump_json()} {data.encoder!r} seed {data.seed} {known}".rstrip()
+            text = f"{table.fingerprint()} {table.threshold!r} {rest} ".encode()
+            self._fingerprint = hashlib.sha256(text + table.labels.tobytes()).hexdigest()
 
     def save(
         self, tensors: Mapping[str, torch.Tensor], episode: int, history: Sequence[CurvePoint]
     ) -> None:
         """Writes the state after `episode` episodes, in one step."""
+        if self._path is None:
+            return
         state = {
             "fingerprint": self._fingerprint,
             "episode": episode,
             "history": [point.to_json() for point in history],
         }
         logits = torch.from_numpy(self._table.logits)
-        artifacts.save_state(self.path, {**tensors, _LOGITS: logits}, state)
+        artifacts.save_state(self._path, {**tensors, _LOGITS: logits}, state)
 
     def load(self) -> Saved | None:
         """Returns the saved state, if there is one, and puts its logits into the table.
@@ -274,27 +260,14 @@ class Checkpoint:
         Raises:
             BadArtifactError: If it is damaged, or of another configuration or data.
         """
-        if not self.path.exists():
+        if self._path is None or not self._path.exists():
             return None
-        tensors, state = artifacts.load_state(self.path)
+        tensors, state = artifacts.load_state(self._path)
         if state.get("fingerprint") != self._fingerprint:
             raise BadArtifactError(
-                f"{self.path} belongs to another training (settings, data or detector differ)",
+                f"{self._path} belongs to another training (settings, data or detector differ)",
                 hint="delete it to start anew, or choose another output folder",
             )
         self._table.update(tensors.pop(_LOGITS).numpy())
         history = [CurvePoint.from_json(point) for point in state["history"]]
         return Saved(tensors, int(state["episode"]), history)
-
-
-def clean_faces(conditions: Strings | None) -> NDArray[np.bool_] | None:
-    """Returns which faces are clean, bool (N,); None if unknown."""
-    return None if conditions is None else conditions == CLEAN
-
-
-def identity_of(
-    config: BaseModel, encoder: StateEncoder, seed: int, conditions: Strings | None
-) -> str:
-    """Returns a text on which, beside the table, the result of a training depends."""
-    known = "" if conditions is None else " ".join(conditions)
-    return f"{config.model_dump_json()} {encoder!r} seed {seed} {known}".rstrip()

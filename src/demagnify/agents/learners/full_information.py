@@ -6,12 +6,12 @@ There is nothing to explore: every reward is known. Four losses make four learne
 from __future__ import annotations
 
 import copy
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, Final, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn import functional
 
@@ -23,7 +23,6 @@ from demagnify.agents.learners.base import (
     TrainedPolicy,
     TrainingData,
 )
-from demagnify.agents.learners.weighting import Weighting
 from demagnify.agents.policies.q_values import GreedyQPolicy, TopKPolicy
 from demagnify.agents.q_network import HIDDEN, QNetwork, threads_for
 from demagnify.agents.states import FaceStates, StateEncoder
@@ -73,19 +72,20 @@ class NetworkLearner(TableLearner[ByNetwork]):
 
     AdamW on batches of faces. Some groups are held out; the result is the network after the pass
     with the best value on them. Without enough groups, all faces serve for early stopping. The
-    policy takes the action with the highest output. Subclasses write the loss.
+    policy takes the action with the highest output. A subclass may write another
+    loss.
     """
 
     config: NetworkConfig
 
-    @abstractmethod
     def loss(self, scores: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
-        """Returns the loss of each face, float32 (n,).
+        """Returns the loss of each face, float32 (n,): the mean squared error over the actions.
 
         Args:
             scores: float32 (n, A), the outputs of the network.
             rewards: float32 (n, A), the rewards of the actions.
         """
+        return (scores - rewards).square().mean(dim=1)
 
     def policy_of(self, network: QNetwork) -> ByNetwork:
         """Returns the policy of a network."""
@@ -227,6 +227,76 @@ class _Fit:
         return torch.cat(parts)
 
 
+class Weighting:
+    """Weights of faces: classes alike, and conditions alike or the worst ones first.
+
+    With a rate above 0 the conditions play against the policy: after each pass the weight of a
+    condition is multiplied by exp(rate x shortfall), as in group DRO (Sagawa et al., ICLR 2020).
+    What counts is how far the policy's mean reward falls short of the best fixed action's in that
+    condition (the regret of Agarwal & Zhang, COLT 2022), not the loss itself: a condition in
+    which no action helps would otherwise take all the weight.
+
+    Args:
+        labels: int64 (N,), 0 real and 1 fake.
+        conditions: str (N,); None makes one condition of all faces.
+        rewards: float32 (N, A).
+        balance: Whether real and fake faces get the same weight in sum.
+        rate: How fast weight moves.
+    """
+
+    def __init__(
+        self,
+        labels: Integers,
+        conditions: NDArray[np.str_] | None,
+        rewards: Floats,
+        *,
+        balance: bool,
+        rate: float,
+    ) -> None:
+        self.rewards = rewards
+        self.rate = rate
+        self._condition = np.zeros(len(labels), dtype=np.int64)
+        if conditions is not None:
+            self._condition = np.unique(conditions, return_inverse=True)[1]
+        self._base = np.ones(len(labels), dtype=np.float32)
+        counts = np.bincount(labels, minlength=2)
+        if balance and counts.all():
+            self._base = (len(labels) / 2 / counts)[labels].astype(np.float32)
+        count = int(self._condition.max(initial=0)) + 1
+        self._logs = np.zeros(count, dtype=np.float64)
+
+    def of_faces(self) -> Floats:
+        """Returns the weight of each face, float32 (N,)."""
+        shares = np.exp(self._logs - self._logs.max())
+        factors = shares / shares.mean()
+        weights: Floats = self._base * factors[self._condition].astype(np.float32)
+        return weights
+
+    def shortfall(self, rows: Integers, chosen: Integers) -> NDArray[np.float64]:
+        """Returns by how much a policy is worse than the best fixed action, per condition.
+
+        Args:
+            rows: int64 (n,), faces.
+            chosen: int64 (n,), its actions there.
+
+        Returns:
+            float64 (conditions,); below 0 where it is better, 0 in a condition without faces.
+        """
+        missing = np.zeros(len(self._logs))
+        for condition in range(len(missing)):
+            mine = self._condition[rows] == condition
+            if mine.any():
+                rewards, weights = self.rewards[rows[mine]], self._base[rows[mine]]
+                fixed = np.average(rewards, axis=0, weights=weights).max()
+                taken = rewards[np.arange(len(rewards)), chosen[mine]]
+                missing[condition] = fixed - np.average(taken, weights=weights)
+        return missing
+
+    def move(self, rows: Integers, chosen: Integers) -> None:
+        """Moves weight to the conditions in which a policy falls shortest; see `shortfall`."""
+        self._logs += self.rate * self.shortfall(rows, chosen)
+
+
 class FullInformationConfig(NetworkConfig):
     """Regression of the rewards of all actions."""
 
@@ -241,14 +311,9 @@ class FullInformation(NetworkLearner):
     Augmentation" (NeurIPS 2020) predict the loss after each transformation. It is also
     cost-sensitive one-against-all classification (csoaa in Vowpal Wabbit), the oracle to which
     Agarwal et al. (ICML 2014) reduce contextual bandits.
-
     """
 
     config_type = FullInformationConfig
-
-    def loss(self, scores: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
-        """Returns the mean squared error over the actions."""
-        return (scores - rewards).square().mean(dim=1)
 
 
 class PolicyGradientConfig(NetworkConfig):
@@ -267,7 +332,6 @@ class PolicyGradient(NetworkLearner):
     As every reward is known, the expectation is a sum, and its gradient has none of the noise of
     REINFORCE. The entropy bonus keeps the softmax pi from settling too early. The policy
     takes the most probable action.
-
     """
 
     config_type = PolicyGradientConfig
@@ -296,7 +360,6 @@ class CostSensitive(NetworkLearner):
     2005); the logistic loss stands for the error. Faces on which every action earns the same
     have no weight here, whereas a regression spends capacity on them. The other classical
     reduction, one regression per action, is the learner "full-information".
-
     """
 
     config_type = CostSensitiveConfig
@@ -318,19 +381,14 @@ class TopKConfig(NetworkConfig):
 
 @LEARNERS.register("top-k")
 class TopK(NetworkLearner):
-    """Predicts the reward of each action, and averages the logits over the k best.
+    """Predicts as "full-information" does, and averages the logits over the k best actions.
 
     Nadimpalli & Rattani, "On Improving Cross-dataset Generalization of Deepfake Detectors"
     (CVPRW 2022), choose test-time augmentations like this. A verdict costs k calls of the detector.
-
     """
 
     config_type = TopKConfig
     config: TopKConfig
-
-    def loss(self, scores: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
-        """Returns the mean squared error over the actions."""
-        return (scores - rewards).square().mean(dim=1)
 
     def policy_of(self, network: QNetwork) -> TopKPolicy:
         """Returns the policy that averages."""

@@ -9,11 +9,10 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field
 from torch.nn import functional
 
-from demagnify.agents.environment import Episodes, Outcome
+from demagnify.agents.environment import CorrectionEpisodes
 from demagnify.agents.learners.base import (
     LEARNERS,
     Checkpoint,
@@ -22,22 +21,19 @@ from demagnify.agents.learners.base import (
     LearnerConfig,
     Strings,
     TrainedPolicy,
-    clean_faces,
-    identity_of,
+    TrainingData,
 )
 from demagnify.agents.policies.q_values import GreedyQPolicy
 from demagnify.agents.q_network import HIDDEN, QNetwork
 from demagnify.agents.states import StateEncoder
 from demagnify.core import progress
 from demagnify.core.rng import generator
-from demagnify.scores import Floats, Integers, LogitTable
+from demagnify.scores import Integers, LogitTable
 
 SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
 MOST_POINTS: Final = 200
 _ADAM: Final = "adam"
-
-Bools = NDArray[np.bool_]
 
 
 class QLearningConfig(LearnerConfig):
@@ -104,23 +100,21 @@ class QLearning(Learner):
         conditions: Strings | None = None,
     ) -> TrainedPolicy:
         """See `Learner.fit`."""
-        run = _Run(self.config, table, encoder, seed, clean_faces(conditions))
-        saver = None
-        if checkpoint:
-            identity = identity_of(self.config, encoder, seed, conditions)
-            saver = Checkpoint(checkpoint, table, identity)
-            saved = saver.load()
-            if saved:
-                run.done, run.history = saved.episode, saved.history
-                run.update.restore(saved.tensors)
-        if not run.done:
-            run.standardize()
+        data = TrainingData(table=table, encoder=encoder, seed=seed, conditions=conditions)
+        run = _Run(self.config, data)
+        saver = Checkpoint(checkpoint, data, self.config)
+        saved = saver.load()
+        if saved:
+            run.done, run.history = saved.episode, saved.history
+            run.update.restore(saved.tensors)
+        if not run.done and self.config.standardize:
+            run.update.network.fit_scale(*run.episodes.face_states.moments())
         self._play(run, saver)
         network = run.update.network
         network.zero_grad()
         return TrainedPolicy(policy=GreedyQPolicy(network).eval(), history=run.history)
 
-    def _play(self, run: _Run, saver: Checkpoint | None) -> None:
+    def _play(self, run: _Run, saver: Checkpoint) -> None:
         if run.done >= self.config.episodes:
             return
         saved = time.monotonic()
@@ -128,54 +122,42 @@ class QLearning(Learner):
             advance(run.done)
             while run.done < self.config.episodes:
                 advance(run.play_to_next_point())
-                if saver and time.monotonic() - saved > SAVE_EVERY_SECONDS:
+                if time.monotonic() - saved > SAVE_EVERY_SECONDS:
                     saver.save(run.update.tensors(), run.done, run.history)
                     saved = time.monotonic()
-        if saver:
-            # Nothing continues from here, so the optimiser is left out.
-            saver.save(run.update.network.state_dict(), run.done, run.history)
+        # Nothing continues from here, so the optimiser is left out.
+        saver.save(run.update.network.state_dict(), run.done, run.history)
 
 
 class _Run:
     """One training: what changes from episode to episode."""
 
-    def __init__(
-        self,
-        config: QLearningConfig,
-        table: LogitTable,
-        encoder: StateEncoder,
-        seed: int,
-        clean: Bools | None,
-    ) -> None:
+    def __init__(self, config: QLearningConfig, data: TrainingData) -> None:
+        table = data.table
         self.config = config
-        self.table = table
-        self.clean = clean
-        self.seed = seed
+        self.seed = data.seed
         self.device = table.device
         self.done = 0
         self.history: list[CurvePoint] = []
         self.faces = len(table.faces)
         self.actions = len(table.transforms)
-        self.episodes = Episodes(
+        self.episodes = CorrectionEpisodes(
             table,
-            encoder,
+            data.encoder,
             config.environments,
             max_steps=config.max_steps,
             device=self.device,
+            reward=config.reward,
+            clean=data.clean,
         )
         network = QNetwork(
-            self.episodes.encoder.size(table.faces.size),
+            self.episodes.face_states.size,
             self.actions,
             hidden=config.hidden,
             standardize=config.standardize,
-            seed=seed,
+            seed=data.seed,
         )
         self.update = QUpdate(network.to(self.device))
-
-    def standardize(self) -> None:
-        """Fits the network's shift and scale to the faces, if it has them."""
-        if self.config.standardize:
-            self.update.network.fit_scale(*self.episodes.face_states.moments())
 
     def play_to_next_point(self) -> int:
         """Plays the episodes up to the next point of the learning curve; returns how many."""
@@ -212,13 +194,12 @@ class _Run:
         self.episodes.begin(active, rng.integers(self.faces, size=count))
         rewards = 0.0
         while len(active):
-            values = self.update.values(self.episodes.states(active))
+            values = self.update.values(self.episodes.observe(active))
             coins = rng.random(len(active)) < epsilons[active]
             drawn = rng.integers(self.actions, size=len(active))
             actions = np.where(coins, drawn, values.argmax(1).cpu().numpy())
             outcome = self.episodes.step(active, actions)
-            earned = self._earned(active, outcome)
-            targets = torch.from_numpy(earned).to(self.device)
+            targets = torch.from_numpy(outcome.rewards).to(self.device, copy=True)
             going = active[~outcome.ended]
             if len(going):
                 ahead = self._values_ahead(going)
@@ -226,30 +207,14 @@ class _Run:
             chosen = torch.from_numpy(actions).to(self.device)
             losses.append(self.update.step(chosen, targets, self.config.rate(first)))
             taken += np.bincount(actions, minlength=self.actions)
-            rewards += float(earned.sum())
+            rewards += float(outcome.rewards.sum())
             active = going
         return rewards
-
-    def _earned(self, slots: Integers, outcome: Outcome) -> Floats:
-        """Returns the rewards of a step in `slots`, float32 (n,): 0 before the verdict."""
-        reward = self.config.reward
-        if reward.pays_verdicts:
-            return outcome.rewards
-        faces = self.episodes.faces[slots[outcome.ended]]
-        earned = np.zeros(len(slots), dtype=np.float32)
-        earned[outcome.ended] = reward.of(
-            outcome.logits[outcome.ended],
-            self.table.labels[faces],
-            self.table.threshold,
-            original=self.table.lookup(faces, np.zeros_like(faces)) if reward.compares else None,
-            clean=True if self.clean is None else self.clean[faces],
-        )
-        return earned
 
     @torch.no_grad()
     def _values_ahead(self, slots: Integers) -> torch.Tensor:
         """Returns the discounted values of the next states, float32 (n,)."""
-        values: torch.Tensor = self.update.network(self.episodes.states(slots))
+        values: torch.Tensor = self.update.network(self.episodes.observe(slots))
         return self.config.gamma * values.amax(dim=1)
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal, cast
+from typing import Literal, cast
 
-import gymnasium
 import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from pydantic import Field
 
+from demagnify.agents.environment import EpisodeEnv, Episodes, Outcome
 from demagnify.agents.learners.base import (
     LEARNERS,
     CurvePoint,
@@ -26,9 +26,6 @@ from demagnify.core.errors import BadConfigError
 from demagnify.scores import Floats, Integers, LogitTable
 
 Bools = NDArray[np.bool_]
-Info = dict[str, Any]
-
-_ONLY: Final = np.zeros(1, dtype=np.int64)
 
 
 class SequentialConfig(LearnerConfig):
@@ -54,8 +51,8 @@ class SequentialConfig(LearnerConfig):
     )
 
 
-class Inspections:
-    """The sequential agent's game, for a number of faces (slots) side by side.
+class ViewEpisodes(Episodes):
+    """Episodes in which the agent takes views of a face, until it stops or abstains.
 
     Rules and observations are those of `Views`. Each view costs `config.cost`; the end earns the
     reward of the mean logit, or that of abstaining.
@@ -77,111 +74,60 @@ class Inspections:
         *,
         clean: Bools | None = None,
     ) -> None:
+        super().__init__(table, slots, reward=config.reward, clean=clean)
+        actions = len(table.transforms)
         self.config = config
-        self.faces: Integers = np.zeros(slots, dtype=np.int64)
-        self.views = Views(slots, len(table.transforms), config.most)
-        self._table = table
+        self.views = Views(slots, actions, config.most)
         self._states = states.cpu()
-        self._clean = np.ones(len(table.faces), dtype=np.bool_) if clean is None else clean
-
-    @property
-    def observations(self) -> spaces.Box:
-        """The space of observations: the state, and twice as many numbers as actions."""
-        size = self._states.shape[1] + 2 * len(self._table.transforms)
-        return spaces.Box(-np.inf, np.inf, (size,), np.float32)
-
-    @property
-    def choices(self) -> spaces.Discrete[Any]:
-        """The space of choices: the views, stop and, where it is allowed, abstain."""
-        return spaces.Discrete(len(self._table.transforms) + 1 + (self.config.abstain is not None))
+        box = spaces.Box(-np.inf, np.inf, (self._states.shape[1] + 2 * actions,), np.float32)
+        self.observation_space = cast("spaces.Space[Floats]", box)
+        self.action_space = spaces.Discrete(actions + 1 + (config.abstain is not None))
 
     def begin(self, slots: Integers, faces: Integers) -> None:
-        """Puts the faces of these numbers into `slots`."""
-        self.faces[slots] = faces
+        """See `Episodes.begin`."""
+        super().begin(slots, faces)
         self.views.begin(torch.from_numpy(slots))
 
-    def observe(self, slots: Integers) -> Floats:
-        """Returns the observations in `slots`, float32 (n, S + 2 A)."""
+    def observe(self, slots: Integers) -> torch.Tensor:
+        """See `Episodes.observe`: the state, and twice as many numbers as actions."""
         states = self._states[torch.from_numpy(self.faces[slots])]
-        seen = self.views.observe(states, self._table.threshold, torch.from_numpy(slots))
-        observed: Floats = seen.numpy()
-        return observed
+        return self.views.observe(states, self.table.threshold, torch.from_numpy(slots))
 
-    def step(self, slots: Integers, choices: Integers) -> tuple[Floats, Bools]:
-        """Carries out the choices; returns rewards and where the end came, each (n,)."""
-        taken, ended = self.views.choose(
-            torch.from_numpy(slots), torch.from_numpy(choices), self._logits
-        )
-        over: Bools = ended.numpy()
+    def step(self, slots: Integers, actions: Integers) -> Outcome:
+        """See `Episodes.step`."""
+        where = torch.from_numpy(slots)
+        taken, over = self.views.choose(where, torch.from_numpy(actions), self._logits)
+        ended: Bools = over.numpy()
+        logits: Floats = self.views.logits.numpy()[slots]
+        abstained: Bools = self.views.abstained.numpy()[slots]
         rewards = -np.float32(self.config.cost) * taken.numpy().astype(np.float32)
-        if over.any():
-            rewards[over] += self._earned(slots[over])
-        return rewards, over
+        if ended.any():
+            earned = self.earned(slots[ended], logits[ended])
+            if self.config.abstain is not None:
+                earned = np.where(abstained[ended], np.float32(self.config.abstain), earned)
+            rewards[ended] += earned
+        return Outcome(rewards, ended, logits, abstained)
 
     def _logits(self, slots: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         faces = self.faces[slots.numpy()]
-        return torch.from_numpy(self._table.lookup(faces, actions.numpy()))
-
-    def _earned(self, slots: Integers) -> Floats:
-        faces = self.faces[slots]
-        compares = self.config.reward.compares
-        earned = self.config.reward.of(
-            self.views.logits.numpy()[slots],
-            self._table.labels[faces],
-            self._table.threshold,
-            original=self._table.lookup(faces, np.zeros_like(faces)) if compares else None,
-            clean=self._clean[faces],
-        )
-        if self.config.abstain is None:
-            return earned
-        return np.where(
-            self.views.abstained.numpy()[slots], np.float32(self.config.abstain), earned
-        )
+        return torch.from_numpy(self.table.lookup(faces, actions.numpy()))
 
 
-class SequentialEnv(gymnasium.Env[Floats, np.int64]):
-    """One face at a time, view by view, until the agent stops or abstains.
+class SequentialEnv(EpisodeEnv):
+    """One face at a time, view by view, until the agent stops or abstains; see `EpisodeEnv`.
 
     Args:
         table: Faces and the detector's logits; `fill` is called first.
         encoder: Computes the states.
         config: Costs, limits and rewards.
-
-    `reset` takes the option "face", the number of the face to show. Every info holds "face"; the
-    last of an episode holds "logit", the mean of the views, and "abstained".
     """
-
-    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012
 
     def __init__(
         self, table: LogitTable, encoder: StateEncoder, config: SequentialConfig | None = None
     ) -> None:
         table.fill()
         states = FaceStates(table, encoder, torch.device("cpu")).all()
-        self._inspections = Inspections(table, states, config or SequentialConfig(), 1)
-        self._count = len(table.faces)
-        self.observation_space = cast("spaces.Space[Floats]", self._inspections.observations)
-        self.action_space = self._inspections.choices
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Floats, Info]:
-        """Shows a face, picked at random unless `options` names its number as "face"."""
-        super().reset(seed=seed)
-        face = (options or {}).get("face")
-        if face is None:
-            face = self.np_random.integers(self._count)
-        self._inspections.begin(_ONLY, np.array([face], dtype=np.int64))
-        return self._inspections.observe(_ONLY)[0], {"face": int(face)}
-
-    def step(self, action: np.int64) -> tuple[Floats, float, bool, bool, Info]:
-        """Returns the next observation, the reward, whether it ended, False, and info."""
-        rewards, ended = self._inspections.step(_ONLY, np.array([action], dtype=np.int64))
-        info: Info = {"face": int(self._inspections.faces[0])}
-        if ended[0]:
-            info["logit"] = float(self._inspections.views.logits[0])
-            info["abstained"] = bool(self._inspections.views.abstained[0])
-        return self._inspections.observe(_ONLY)[0], float(rewards[0]), bool(ended[0]), False, info
+        super().__init__(ViewEpisodes(table, states, config or SequentialConfig(), 1))
 
 
 @LEARNERS.register("sequential")
@@ -229,11 +175,7 @@ class Sequential(TableLearner[SequentialPolicy]):
         beside = torch.zeros(2 * len(table.transforms), device=mean.device)
         network.fit_scale(torch.cat([mean, beside]), torch.cat([deviation, beside + 1]))
         seen = (states.all() - mean) * network.scale[: len(mean)]
-        inspections = Inspections(
-            table,
-            seen,
-            self.config,
-            self.config.environments,
-            clean=data.clean,
+        episodes = ViewEpisodes(
+            table, seen, self.config, self.config.environments, clean=data.clean
         )
-        return _ppo.train(inspections, network, self.config, len(table.faces), data.seed)
+        return _ppo.train(episodes, network, data.seed)

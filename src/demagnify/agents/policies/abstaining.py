@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -63,13 +64,8 @@ class AbstainingPolicy(Policy):
         abstained = uncertainty > self.limit
         if inside.abstained is not None:
             abstained = abstained | inside.abstained
-        return Decisions(
-            logits=inside.logits,
-            actions=inside.actions,
-            calls=inside.calls + further,
-            abstained=abstained,
-            uncertainty=uncertainty,
-        )
+        calls = inside.calls + further
+        return replace(inside, calls=calls, abstained=abstained, uncertainty=uncertainty)
 
     @torch.no_grad()
     def measured(

@@ -54,9 +54,9 @@ class Policy(nn.Module, ABC):
     """Maps states, float32 (N, S), to actions, int64 (N,), and to decisions.
 
     A subclass registers itself by its name and is made again from its `settings`; its weights, if
-    it has any, are its state dict. A policy that runs the detector more than once, or abstains,
-    overrides `decide`. Images and logit tables go through the same method, so that both give the
-    same decisions.
+    it has any, are its state dict. A policy that averages over several actions overrides `views`;
+    one that runs the detector step by step, or abstains, overrides `decide`. Images and logit
+    tables go through the same method, so that both give the same decisions.
 
     Attributes:
         name: The registered name.
@@ -76,8 +76,13 @@ class Policy(nn.Module, ABC):
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Returns the number of the first action for each state, int64 (N,) on their device."""
 
+    def views(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns the k actions whose logits are averaged, int64 (N, k), the first one first."""
+        actions: torch.Tensor = self(states)
+        return actions[:, None]
+
     def decide(self, states: torch.Tensor, query: Query, threshold: float) -> Decisions:
-        """Applies one action to each image and runs the detector on the result, once.
+        """Applies each action to each image, runs the detector, and takes the mean logit.
 
         Args:
             states: float32 (N, S).
@@ -85,9 +90,11 @@ class Policy(nn.Module, ABC):
             threshold: The detector's threshold; a logit above it means fake.
         """
         del threshold
-        actions = self(states)
-        logits = query(torch.arange(len(states), device=states.device), actions)
-        return Decisions(logits=logits, actions=actions, calls=torch.ones_like(actions))
+        views = self.views(states)
+        rows = torch.arange(len(states), device=states.device)
+        logits = torch.stack([query(rows, actions) for actions in views.unbind(1)]).mean(dim=0)
+        calls = torch.full_like(rows, views.shape[1])
+        return Decisions(logits=logits, actions=views[:, 0], calls=calls)
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import torch
 
-from demagnify.agents.policies.base import POLICIES, Decisions, Policy, Query
+from demagnify.agents.policies.base import POLICIES, Decisions, Query
+from demagnify.agents.policies.q_values import NetworkPolicy
 from demagnify.agents.q_network import QNetwork
 
 EVIDENCE_SCALE: Final = 4.0
@@ -107,7 +108,7 @@ class Views:
 
 
 @POLICIES.register("sequential")
-class SequentialPolicy(Policy):
+class SequentialPolicy(NetworkPolicy):
     """Takes views, stops or abstains as a network prefers; see `Views` for the rules.
 
     The network is a plain `QNetwork`: the library that trained it is not needed to use it. Its
@@ -130,40 +131,32 @@ class SequentialPolicy(Policy):
         network: QNetwork | None = None,
         **settings: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__()
+        super().__init__(network, **settings)
         self.most = most
         self.abstains = abstains
-        self.network = network if network is not None else QNetwork(**settings)
-
-    @property
-    def views(self) -> int:
-        """A, the number of views."""
-        return self.network.second.out_features - 1 - self.abstains
+        self.actions = self.network.second.out_features - 1 - abstains
 
     @torch.no_grad()
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Returns the first view; 0, the original image, where it stops at once."""
-        views = Views(len(states), self.views, self.most, states.device)
+        views = Views(len(states), self.actions, self.most, states.device)
         rows = torch.arange(len(states), device=states.device)
         # No view was taken yet, so the threshold has no influence.
         first: torch.Tensor = self.network(views.observe(states, 0.0, rows)).argmax(dim=1)
-        return torch.where(first < self.views, first, 0)
+        return torch.where(first < self.actions, first, 0)
 
     def decide(self, states: torch.Tensor, query: Query, threshold: float) -> Decisions:
         """Takes views until it stops; reports the latest view as the action."""
-        views = Views(len(states), self.views, self.most, states.device)
+        views = Views(len(states), self.actions, self.most, states.device)
         while views.running.any():
             rows = views.running.nonzero().squeeze(1)
             with torch.no_grad():
                 choices = self.network(views.observe(states[rows], threshold, rows)).argmax(dim=1)
             views.choose(rows, choices, query)
         return Decisions(
-            logits=views.logits,
-            actions=views.last,
-            calls=views.calls,
-            abstained=views.abstained,
+            logits=views.logits, actions=views.last, calls=views.calls, abstained=views.abstained
         )
 
     def settings(self) -> dict[str, Any]:
         """Returns the rules and the arguments of the network."""
-        return {"most": self.most, "abstains": self.abstains, **self.network.settings()}
+        return {"most": self.most, "abstains": self.abstains, **super().settings()}

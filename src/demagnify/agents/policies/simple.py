@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from demagnify.agents.policies.base import POLICIES, Decisions, Policy, Query
+from demagnify.agents.policies.base import POLICIES, Policy
 
 
 @POLICIES.register("fixed")
@@ -85,16 +85,11 @@ class MeanOfViews(Policy):
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Returns number 0 for every image."""
-        return torch.zeros(len(states), dtype=torch.int64, device=states.device)
+        return self.views(states)[:, 0]
 
-    def decide(self, states: torch.Tensor, query: Query, threshold: float) -> Decisions:
-        """Runs the detector on every view and takes the mean; see `Policy.decide`."""
-        del threshold
-        rows = torch.arange(len(states), device=states.device)
-        views = [query(rows, torch.full_like(rows, action)) for action in range(self.actions)]
-        calls = torch.full_like(rows, self.actions)
-        logits = torch.stack(views).mean(dim=0)
-        return Decisions(logits=logits, actions=torch.zeros_like(rows), calls=calls)
+    def views(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns every action for every image."""
+        return torch.arange(self.actions, device=states.device).repeat(len(states), 1)
 
     def settings(self) -> dict[str, Any]:
         """Returns the number of actions."""

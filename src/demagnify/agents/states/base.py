@@ -6,7 +6,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, final, get_args
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from demagnify.core.specs import JOIN, Named
 from demagnify.data.dataset import FaceDataset
 
 if TYPE_CHECKING:
-    from demagnify.scores import DetectorLike, LogitSource
+    from demagnify.scores import DetectorLike, LogitTable
 
 STATES: Final[Registry[type[StateEncoder]]] = Registry(
     "state", package="demagnify.agents.states", group="demagnify.states"
@@ -53,6 +53,11 @@ class StateEncoder(Named, ABC):
     that needs the detector's output is bound to a detector. The output costs one forward pass; a
     caller that has it already passes it on.
 
+    Attributes:
+        low: The lower bound of the numbers.
+        high: The upper bound of the numbers.
+        needs: The part of the detector's output that the state needs.
+
     Example:
         >>> import torch
         >>> from demagnify.agents import states
@@ -61,20 +66,9 @@ class StateEncoder(Named, ABC):
         torch.Size([2, 48])
     """
 
-    @property
-    def low(self) -> float:
-        """The lower bound of the numbers."""
-        return -math.inf
-
-    @property
-    def high(self) -> float:
-        """The upper bound of the numbers."""
-        return math.inf
-
-    @property
-    def needs(self) -> Need:
-        """The part of the detector's output that the state needs."""
-        return "nothing"
+    low: ClassVar[float] = -math.inf
+    high: ClassVar[float] = math.inf
+    needs: ClassVar[Need] = "nothing"
 
     def bind(self, detector: DetectorLike) -> Self:  # noqa: ARG002
         """Returns this encoder with a detector; itself if it needs none.
@@ -140,7 +134,7 @@ class Joined(StateEncoder):
     """
 
     family = "joined"
-    parts: tuple[StateEncoder, ...] = ()
+    parts: tuple[StateEncoder, ...]
 
     @property
     def name(self) -> str:
@@ -152,25 +146,15 @@ class Joined(StateEncoder):
         """The specs of the parts, joined by "+"."""
         return JOIN.join(part.spec for part in self.parts)
 
-    @property
-    def low(self) -> float:
-        """The lowest bound of the parts."""
-        return min(part.low for part in self.parts)
-
-    @property
-    def high(self) -> float:
-        """The highest bound of the parts."""
-        return max(part.high for part in self.parts)
-
-    @property
-    def needs(self) -> Need:
-        """The need of the most demanding part."""
-        return self._neediest.needs
+    def __post_init__(self) -> None:
+        """Joins the bounds, and takes over the needs of the most demanding part."""
+        object.__setattr__(self, "low", min(part.low for part in self.parts))
+        object.__setattr__(self, "high", max(part.high for part in self.parts))
+        object.__setattr__(self, "needs", self._neediest.needs)
 
     @property
     def _neediest(self) -> StateEncoder:
-        order: tuple[Need, ...] = ("nothing", "logit", "embedding")
-        return max(self.parts, key=lambda part: order.index(part.needs))
+        return max(self.parts, key=lambda part: get_args(Need).index(part.needs))
 
     def bind(self, detector: DetectorLike) -> Self:
         """See `StateEncoder.bind`."""
@@ -223,7 +207,7 @@ class FaceStates:
     """
 
     def __init__(
-        self, source: FaceDataset | LogitSource, encoder: StateEncoder, device: torch.device
+        self, source: FaceDataset | LogitTable, encoder: StateEncoder, device: torch.device
     ) -> None:
         self._source = None if isinstance(source, FaceDataset) else source
         self.faces = source if isinstance(source, FaceDataset) else source.faces

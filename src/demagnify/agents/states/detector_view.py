@@ -46,11 +46,7 @@ class Logit(DetectorView):
     """The detector's logit of the original image."""
 
     family = "logit"
-
-    @property
-    def needs(self) -> Need:
-        """The logit."""
-        return "logit"
+    needs = "logit"
 
     def size(self, image_size: int) -> int:  # noqa: ARG002
         """Returns 1."""
@@ -72,12 +68,8 @@ class Embedding(DetectorView):
     """
 
     family = "embedding"
+    needs = "embedding"
     _width: ClassVar[int] = 0
-
-    @property
-    def needs(self) -> Need:
-        """The embedding."""
-        return "embedding"
 
     def bind(self, detector: DetectorLike) -> Self:
         """See `StateEncoder.bind`."""

@@ -16,15 +16,8 @@ from demagnify.agents.states.base import STATES, DetectorOutput, StateEncoder
 class PixelState(StateEncoder):
     """A state of brightnesses, 0 to 1."""
 
-    @property
-    def low(self) -> float:
-        """Black."""
-        return 0.0
-
-    @property
-    def high(self) -> float:
-        """White."""
-        return 1.0
+    low = 0.0
+    high = 1.0
 
 
 @STATES.register("flat-image")

@@ -31,16 +31,8 @@ class Residual(StateEncoder):
     """
 
     family = "residual"
-
-    @property
-    def low(self) -> float:
-        """Neighbours that are opposite."""
-        return -1.0
-
-    @property
-    def high(self) -> float:
-        """Neighbours that are alike."""
-        return 1.0
+    low = -1.0
+    high = 1.0
 
     def size(self, image_size: int) -> int:  # noqa: ARG002
         """Returns 18, whatever the image's size."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import torch
 
-from demagnify.agents.states import DetectorOutput, Need, StateEncoder
+from demagnify.agents.states import DetectorOutput, StateEncoder
 
 if TYPE_CHECKING:
     from demagnify.scores import DetectorLike
@@ -49,20 +49,9 @@ class CachedState(StateEncoder):
         """That of the inner encoder."""
         return self.inner.spec
 
-    @property
-    def low(self) -> float:
-        """That of the inner encoder."""
-        return self.inner.low
-
-    @property
-    def high(self) -> float:
-        """That of the inner encoder."""
-        return self.inner.high
-
-    @property
-    def needs(self) -> Need:
-        """That of the inner encoder."""
-        return self.inner.needs
+    def __post_init__(self) -> None:
+        """Takes over the needs of the inner encoder."""
+        object.__setattr__(self, "needs", self.inner.needs)
 
     def bind(self, detector: DetectorLike) -> Self:  # noqa: ARG002
         """Returns itself: the inner encoder is bound already."""
