@@ -168,6 +168,26 @@ def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
     return tensors, state
 
 
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
+    """Returns an optimizer's moments by "parameter.moment"; its settings are not among them."""
+    state = optimizer.state_dict()["state"]
+    return {f"{index}.{key}": v for index, moments in state.items() for key, v in moments.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
+    """Restores the moments that `optimizer_tensors` returned."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state: dict[int, Tensors] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        like = parameters[int(index)]
+        # Fused optimizers walk through memory: moments must lie as their parameter does.
+        fits = tensor.shape == like.shape
+        placed = torch.empty_like(like).copy_(tensor) if fits else tensor
+        state.setdefault(int(index), {})[key] = placed
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
 def _digest(tensors: Mapping[str, torch.Tensor], state: str) -> str:
     digest = hashlib.sha256(state.encode())
     for name, tensor in sorted(tensors.items()):

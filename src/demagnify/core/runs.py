@@ -78,6 +78,18 @@ def claim(
         yield folder
 
 
+def check_free(output: Path, noun: str) -> None:
+    """Refuses an output folder that holds anything.
+
+    Raises:
+        BadOutputError: If it does, or is a file.
+    """
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise BadOutputError(
+            f"{output} exists and is no {noun}", hint=f"choose a new folder for the {noun}"
+        )
+
+
 def _content(folder: Path) -> Iterator[Path]:
     return (one for one in folder.iterdir() if one.name != LOCK and not is_temporary(one))
 

@@ -16,8 +16,8 @@ from demagnify.detectors.loading import (
     load_detector,
     load_recorded,
 )
+from demagnify.detectors.loop import Epoch
 from demagnify.detectors.preprocessing import Preprocessing
-from demagnify.detectors.state import Epoch
 from demagnify.detectors.threshold import choose_threshold
 from demagnify.detectors.training import TrainedDetector, train_detector
 from demagnify.detectors.wrapped import WrappedDetector, wrap

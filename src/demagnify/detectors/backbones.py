@@ -28,11 +28,7 @@ Triple = tuple[float, float, float]
 
 
 def timm_name(backbone: str) -> str:
-    """Returns timm's name of a backbone, "architecture" or "architecture.tag".
-
-    Raises:
-        UnknownNameError: If timm has no such network; the message names the closest ones.
-    """
+    """Returns timm's name of a backbone, "architecture" or "architecture.tag"."""
     name = ALIASES.get(backbone, backbone)
     architecture, _, tag = name.partition(".")
     known = timm.list_models()
@@ -64,17 +60,7 @@ def preprocessing(name: str) -> dict[str, Any]:
 
 
 def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.Module:
-    """Returns a timm network with random weights, the same for the same seed.
-
-    Args:
-        name: timm's name, see `timm_name`.
-        input_size: Side of its input in pixels.
-        outputs: The number of outputs for each image.
-        seed: Of the random weights.
-
-    Raises:
-        BadConfigError: If the network cannot be built for this input size.
-    """
+    """Returns a timm network with random weights, the same for the same seed."""
     needs_size = pretrained_config(name).get("fixed_input_size")
     size: dict[str, Any] = {"img_size": input_size} if needs_size else {}
     with torch.random.fork_rng(devices=[]):

@@ -23,12 +23,7 @@ _PARAMETERS: Final = ("input", "weight", "bias", "stride", "padding", "dilation"
 def fast_gradients(
     device: torch.device, precision: Precision
 ) -> contextlib.AbstractContextManager[object]:
-    """Returns the context in which a forward pass runs whose gradients are wanted fast.
-
-    Args:
-        device: Where the network computes; nothing changes but on a processor.
-        precision: As in `demagnify.core.devices.autocast`; nothing changes in float32.
-    """
+    """Returns the context in which a forward pass runs whose gradients are wanted fast."""
     slow = device.type == "cpu" and computes_in_bfloat16(device, precision)
     if slow and torch.is_grad_enabled():
         return FastGroupedGradients()

@@ -300,11 +300,7 @@ def batched_logits(
 
 
 def check_finite(logits: torch.Tensor, name: str) -> torch.Tensor:
-    """Returns `logits` if all are finite numbers.
-
-    Raises:
-        BadConfigError: If one is infinite or no number.
-    """
+    """Returns `logits` if all are finite numbers."""
     bad = int((~logits.isfinite()).sum())
     if bad:
         raise BadConfigError(

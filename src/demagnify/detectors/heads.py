@@ -150,17 +150,7 @@ def make_head(
     labels: Sequence[str] | None = None,
     detector: str,
 ) -> Head:
-    """Returns the head that a user describes.
-
-    Args:
-        name: What the network gives; one logit if None.
-        fake_index: Which of two outputs is fake.
-        labels: The names of two outputs in their order, such as ("Fake", "Real").
-        detector: The detector's name, for messages.
-
-    Raises:
-        BadConfigError: If it is not known which output is fake, or known twice and differently.
-    """
+    """Returns the head that a user describes."""
     head = name or "logit"
     if not head.startswith("two-"):
         if fake_index is not None:
@@ -202,17 +192,11 @@ def two_names(names: object) -> tuple[str, str] | None:
 
 
 class ProbabilitySuspicion(NamedTuple):
-    """Statistics of scores that may be probabilities though the head is one of logits.
+    """Statistics of scores that may be probabilities though the head is one of logits."""
 
-    Attributes:
-        seen: The number of scores, all of them between 0 and 1.
-        low: The lowest of them.
-        high: The highest of them.
-    """
-
-    seen: int = 0
-    low: float = math.inf
-    high: float = -math.inf
+    seen: int = 0  # the number of scores, all of them between 0 and 1
+    low: float = math.inf  # the lowest of them
+    high: float = -math.inf  # the highest of them
 
     @property
     def confirmed(self) -> bool:

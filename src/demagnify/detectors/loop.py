@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import roc_auc_score
 
+from demagnify.core import artifacts
 from demagnify.core import progress as progress_bar
 from demagnify.core.errors import BadConfigError
 from demagnify.core.parallel import prefetch
@@ -19,17 +24,40 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.augment import Augmentation, Indices, TrainingTransform
 from demagnify.detectors.config import Optimization
 from demagnify.detectors.detector import Detector
-from demagnify.detectors.state import (
-    Epoch,
-    Progress,
-    StateFile,
-    Tensors,
-    optimizer_tensors,
-    restore_optimizer,
-)
 from demagnify.detectors.threshold import choose_threshold
 
 _SHARE_OF_FREE_MEMORY: Final = 0.4
+
+
+class Epoch(BaseModel):
+    """One pass over the training faces, and the validation after it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epoch: int = Field(description="1 for the first")
+    loss: float = Field(description="Mean training loss, on augmented faces")
+    val_loss: float = Field(description="Mean validation loss")
+    val_auc: float = Field(description="Area under the ROC curve on the validation faces")
+    val_balanced_accuracy: float = Field(description="On the validation faces at `threshold`")
+    threshold: float = Field(description="Logit chosen on the validation faces")
+    learning_rate: float = Field(description="At the end of the epoch")
+    images_per_second: float = Field(description="Of training, without validation")
+
+    def rank(self) -> tuple[float, float]:
+        """Returns the key that is larger for a better epoch: its AUC, then its loss."""
+        return self.val_auc, -self.val_loss
+
+
+@dataclass
+class Progress:
+    """Where a training stands."""
+
+    epoch: int = 0  # the pass over the data that is under way; 0 for the first
+    step: int = 0  # steps done in this epoch
+    loss_sum: float = 0.0  # training losses of this epoch's steps, added up
+    seconds: float = 0.0  # time that this epoch's steps took
+    history: list[Epoch] = field(default_factory=list)  # the epochs that are done
+    best: int = -1  # place of the best one in `history`; -1 before the first
 
 
 def imbalance(faces: FaceDataset) -> float:
@@ -66,7 +94,7 @@ class TrainingLoop:
         self.config = config
         self.device = detector.mean.device
         self.progress = Progress()
-        self._best: Tensors = {}
+        self._best: artifacts.Tensors = {}
         self._labels = torch.from_numpy(train.labels).to(self.device, torch.float32)
         self._pos_weight = torch.tensor(imbalance(train), device=self.device)
         self._optimizer = _optimizer(detector, config, fused=self.device.type == "cuda")
@@ -81,15 +109,10 @@ class TrainingLoop:
         """The epochs that are done."""
         return tuple(self.progress.history)
 
-    def run(self, state: StateFile, log: Callable[[str], None]) -> Epoch:
-        """Trains to the end and leaves the detector with its best weights and threshold.
+    def run(self, state: Path, log: Callable[[str], None]) -> Epoch:
+        """Trains to the end, or continues from the file `state`; returns the best epoch.
 
-        Args:
-            state: Where the training is saved to, and continued from.
-            log: Gets a line about every epoch.
-
-        Returns:
-            The best epoch.
+        The detector is left with the weights and the threshold of that epoch.
         """
         self._restore(state)
         faces = DeviceFaces(self.train, self.device)
@@ -110,7 +133,7 @@ class TrainingLoop:
         stale = at.epoch - 1 - at.best if at.history else 0
         return at.epoch >= self.config.epochs or stale >= self.config.patience
 
-    def _train_epoch(self, faces: DeviceFaces, state: StateFile) -> None:
+    def _train_epoch(self, faces: DeviceFaces, state: Path) -> None:
         at = self.progress
         title = f"training, epoch {at.epoch + 1} of {self.config.epochs}"
         loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=self.device)
@@ -192,23 +215,30 @@ class TrainingLoop:
         at.epoch, at.step, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
         return _line(epoch, best=at.best == len(at.history) - 1)
 
-    def _save(self, state: StateFile) -> None:
+    def _save(self, state: Path) -> None:
         parts = {
             "weights": self.detector.network.state_dict(),
-            "optimizer": optimizer_tensors(self._optimizer),
+            "optimizer": artifacts.optimizer_tensors(self._optimizer),
             "best": self._best,
         }
-        state.save(parts, self.progress)
+        tensors = {f"{part}/{key}": v for part, named in parts.items() for key, v in named.items()}
+        history = [epoch.model_dump() for epoch in self.progress.history]
+        artifacts.save_state(state, tensors, {**vars(self.progress), "history": history})
         self._saved_at = time.monotonic()
 
-    def _restore(self, state: StateFile) -> None:
-        saved = state.load()
-        if saved is None:
+    def _restore(self, state: Path) -> None:
+        if not state.exists():
             return
-        parts, self.progress = saved
+        tensors, progress = artifacts.load_state(state)
+        parts: dict[str, artifacts.Tensors] = defaultdict(dict)
+        for name, tensor in tensors.items():
+            part, _, key = name.partition("/")
+            parts[part][key] = tensor
+        history = [Epoch.model_validate(epoch) for epoch in progress["history"]]
+        self.progress = Progress(**{**progress, "history": history})
         self.detector.network.load_state_dict(parts["weights"])
-        restore_optimizer(self._optimizer, parts["optimizer"])
-        self._best = {key: tensor.to(self.device) for key, tensor in parts.get("best", {}).items()}
+        artifacts.restore_optimizer(self._optimizer, parts["optimizer"])
+        self._best = {key: tensor.to(self.device) for key, tensor in parts["best"].items()}
 
 
 def _optimizer(detector: Detector, config: Optimization, *, fused: bool) -> torch.optim.Optimizer:
@@ -236,12 +266,6 @@ def learning_rate(step: int, *, steps: int, base: float, warmup: float) -> float
     Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", 2017, without
     restarts. It depends on the step alone, so that a continued training has no scheduler whose
     state must be saved and put back.
-
-    Args:
-        step: 0 for the first.
-        steps: How many there are in all.
-        base: The highest rate.
-        warmup: Share of the steps in which the rate rises.
     """
     rising = round(steps * warmup)
     if step < rising:

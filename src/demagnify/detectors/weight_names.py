@@ -56,12 +56,7 @@ def rename_lite(
     tensors: Mapping[str, torch.Tensor],
     network: Any,  # noqa: ANN401  timm's networks are untyped
 ) -> dict[str, torch.Tensor]:
-    """Returns the same weights under timm's names.
-
-    Args:
-        tensors: Weights by their original names; unknown names are kept as they are.
-        network: timm's EfficientNet-Lite; it gives the number of blocks per stage.
-    """
+    """Returns the same weights under timm's names."""
     places = [
         f"blocks.{stage}.{block}"
         for stage, blocks in enumerate(network.blocks)
@@ -97,12 +92,7 @@ def is_mobile_sam(tensors: Mapping[str, torch.Tensor]) -> bool:
 def rename_mobile_sam(
     tensors: Mapping[str, torch.Tensor], network: nn.Module
 ) -> dict[str, torch.Tensor]:
-    """Returns the encoder's weights under timm's names, without the heads.
-
-    Args:
-        tensors: All weights by their original names.
-        network: timm's network, which keeps its own head.
-    """
+    """Returns the encoder's weights under timm's names, without the heads."""
     kept = {key: value for key, value in network.state_dict().items() if key.startswith(_SAM_HEAD)}
     for key, value in tensors.items():
         name = key.removeprefix(_ENCODER)

@@ -29,15 +29,10 @@ from demagnify.scores import LogitTable
 
 @dataclass(frozen=True)
 class Adversary:
-    """A trained adversary.
+    """A trained adversary."""
 
-    Attributes:
-        policy: Maps states to the number of a degradation; 0 is the identity.
-        encoder: Computes the states that it observes.
-    """
-
-    policy: Policy
-    encoder: StateEncoder
+    policy: Policy  # maps states to the number of a degradation; 0 is the identity
+    encoder: StateEncoder  # computes the states that it observes
 
     @classmethod
     def train(
@@ -50,16 +45,7 @@ class Adversary:
         round_: int,
         folder: Path,
     ) -> Adversary:
-        """Trains an adversary against a detector.
-
-        Args:
-            faces: Faces to learn on.
-            detector: The detector whose weak spots it finds.
-            config: The settings.
-            pool: What it may choose from.
-            round_: Number of the round.
-            folder: Where logits and agent are saved, so that a killed training continues.
-        """
+        """Trains an adversary against a detector."""
         actions = pool.seeded(seed=config.seed, round_=round_)
         table = LogitTable(faces, detector, actions)
         table.fill(folder / "logits.safetensors")
@@ -86,17 +72,11 @@ class Mixture:
     """The degradations of training faces in a round; a `TrainingTransform` of detectors.
 
     A share stays clean, a share gets a random degradation, the rest the agent's choice.
-
-    Attributes:
-        chosen: int64 (N,), the agent's choice for each training face.
-        config: The settings.
-        pool: What there is to choose from.
-        round_: Number of the round.
     """
 
-    chosen: Integers
+    chosen: Integers  # int64 (N,), the agent's choice for each training face
     config: HardeningConfig
-    pool: AttackPool
+    pool: AttackPool  # what there is to choose from
     round_: int
 
     def __call__(self, images: torch.Tensor, indices: Integers, *, epoch: int) -> torch.Tensor:

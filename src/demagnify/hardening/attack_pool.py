@@ -31,12 +31,9 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class AttackPool:
-    """Everything that may be done to a face, in families.
+    """Everything that may be done to a face, in families."""
 
-    Attributes:
-        families: The transforms of each family; empty families are left out.
-    """
-
+    # the transforms of each family; empty families are left out
     families: tuple[tuple[Transform, ...], ...]
 
     @cached_property
@@ -60,15 +57,7 @@ class AttackPool:
     def degrade(
         self, images: torch.Tensor, numbers: Integers, indices: Integers, *, seed: int, epoch: int
     ) -> torch.Tensor:
-        """Applies to each image its own transform; the draws do not depend on the batch.
-
-        Args:
-            images: Image batch, uint8 RGB (N, 3, H, W).
-            numbers: int64 (N,), the number of each image's transform.
-            indices: int64 (N,), which images of a data set they are.
-            seed: Seed of all settings.
-            epoch: The pass over the data; another one draws other settings.
-        """
+        """Applies to each image its own transform; the draws do not depend on the batch."""
 
         def work(number: int) -> tuple[torch.Tensor, torch.Tensor]:
             rows = np.flatnonzero(numbers == number)
@@ -91,19 +80,13 @@ class AttackPool:
 
 @dataclass(frozen=True)
 class Seeded(Transform):
-    """A random transform whose draws depend on each image's own pixels and a round.
-
-    Attributes:
-        inner: The transform.
-        seed: Seed of the draws.
-        round_: Number of the round; another round draws other settings.
-    """
+    """A random transform whose draws depend on each image's own pixels and a round."""
 
     family = "seeded"
     uses = ()
     inner: Transform
     seed: int
-    round_: int
+    round_: int  # number of the round; another round draws other settings
 
     @property
     def name(self) -> str:
@@ -145,17 +128,6 @@ def build_attack_pool(
     """Returns the filters of `config`, its surrogate networks, trained or read, and the attacks.
 
     All are delivered as attackers do; see `Delivery`.
-
-    Args:
-        faces: Training faces, on which surrogate networks are trained.
-        config: The settings of the loop.
-        attacks: Published attacks; they count as seen afterwards.
-        folder: Where finished surrogate networks are cached.
-        device: Where they are trained.
-        log: Gets a line about them.
-
-    Raises:
-        UnknownNameError: If a filter is not registered.
     """
     filters = [create(name) for name in config.degradations or DEGRADATIONS]
     some = faces.subset(draw_by_group(faces, config.surrogates.faces, config.seed, "sparring"))

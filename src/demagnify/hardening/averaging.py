@@ -21,14 +21,7 @@ SHARES: Final = (0.25, 0.5, 0.75)
 
 
 def mean_detector(start: Detector, tuned: Detector, share: float, *, folder: Path) -> Detector:
-    """Returns a detector whose weights are the mean of two others'.
-
-    Args:
-        start: The detector before fine-tuning.
-        tuned: The same network after fine-tuning.
-        share: Weight of `tuned` in the mean, 0 to 1.
-        folder: Where the mean is saved meanwhile.
-    """
+    """Returns a detector whose weights are the mean of two others', `tuned`'s counting `share`."""
     tuned.save(folder, tuned.card)
     device = str(start.device or "cpu")
     mean = Detector.load(folder, device=device, precision=start.precision)
@@ -49,16 +42,6 @@ def best_mean(
 
     Threshold and share are chosen on validation faces; clean faces and all degradations together
     have equal weight.
-
-    Args:
-        start: The detector before hardening.
-        tuned: The detector of the best round.
-        number: Number of that round.
-        validation: Scores the means.
-        folder: Where logits and weights are cached.
-
-    Returns:
-        The best of the means, and the records of all.
     """
     found: list[tuple[Detector, Round]] = []
     for share in SHARES:

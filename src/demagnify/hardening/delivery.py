@@ -37,15 +37,12 @@ class Delivery(Transform):
 
     The size of the face in its photograph, blending and JPEG are drawn. Nothing is rounded between
     the steps, except for transforms that take 8-bit images.
-
-    Attributes:
-        rebuild: A filter, a surrogate network, or any attack.
     """
 
     family = "delivery"
     uses = ()
     random = True
-    rebuild: Transform
+    rebuild: Transform  # a filter, a surrogate network, or any attack
 
     @property
     def name(self) -> str:
@@ -109,17 +106,7 @@ def _rounded(pixels: Floats) -> NDArray[np.uint8]:
 def magnified(
     face: Floats, enlarge: Callable[[Floats], Floats], scale: int, rng: np.random.Generator
 ) -> Floats:
-    """Shrinks a face and lets a network enlarge it: adversarial magnification.
-
-    Args:
-        face: float32 RGB (H, W, 3), 0-255.
-        enlarge: Maps float32 RGB (h, w, 3), 0-255, to (scale * h, scale * w, 3).
-        scale: By how much it enlarges; now and then the face is shrunk by another factor.
-        rng: Draws that factor.
-
-    Returns:
-        float32 RGB (H, W, 3), 0-255.
-    """
+    """Shrinks a face and lets a network enlarge it: adversarial magnification."""
     factor = rng.uniform(1.5, 4.5) if rng.random() < _OTHER_FACTOR else scale
     height, width = face.shape[:2]
     sides = (max(_SMALLEST, round(side / factor)) for side in (width, height))

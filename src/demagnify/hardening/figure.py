@@ -29,16 +29,7 @@ _OTHERS: Final = "others"
 
 
 def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round] = ()) -> None:
-    """Draws the validation scores of each round and the agent's choices.
-
-    Args:
-        rounds: From round 0.
-        path: The PNG file to write.
-        averages: Of mean weights, drawn hollow on the way from round 0 to the best one.
-
-    Raises:
-        BadOutputError: If the place cannot be written to.
-    """
+    """Draws the validation scores of each round and the agent's choices."""
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(3, 2))
     at = [one.number for one in rounds]

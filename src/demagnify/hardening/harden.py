@@ -21,16 +21,16 @@ from demagnify import detectors
 from demagnify.core import artifacts
 from demagnify.core.artifacts import check_same
 from demagnify.core.devices import pick_device
-from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.core.errors import BadConfigError
 from demagnify.core.rng import generator
+from demagnify.core.runs import check_free
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
-from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import KIND, Detector
-from demagnify.detectors.training import SPLITS, train_detector
+from demagnify.detectors.training import Data, open_training, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, Integers, build_attack_pool
 from demagnify.hardening.averaging import best_mean
@@ -43,8 +43,6 @@ from demagnify.transforms.catalogue import DEGRADATIONS
 
 FIGURE: Final = ".rounds.png"
 """Suffix of the figure beside the output folder."""
-
-Data = Sequence[Path | str] | tuple[FaceDataset, FaceDataset]
 
 
 @dataclass(frozen=True)
@@ -117,32 +115,13 @@ def harden(
     start = detector or detectors.load_detector(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
     pool = (*named, *attacks)
-    train, val, sources = _open(data, config, on_skip)
+    train, val, sources = open_training(data, config, on_skip)
     card = {**_provenance(start, sources, pool), **(about or {})}
     loop = _Loop(train, val, config, start, output, pool, card, log or (lambda _line: None))
     hardened = loop.finished() or loop.run()
     figure = output.with_name(output.name + FIGURE)
     draw_rounds(hardened.rounds, figure, averages=hardened.averages)
     return hardened
-
-
-def _open(
-    data: Data, config: HardeningConfig, on_skip: Callable[[Skipped], None] | None
-) -> tuple[FaceDataset, FaceDataset, list[Path]]:
-    """Returns training and validation faces, and the manifests that they come from."""
-    first, last = data[0], data[-1]
-    if isinstance(first, FaceDataset) and isinstance(last, FaceDataset):
-        return first, last, []
-    sources = [Path(one) for one in data if not isinstance(one, FaceDataset)]
-    opened = open_splits(
-        sources,
-        SPLITS,
-        size=config.size,
-        subsample=config.subsample,
-        strict=config.strict,
-        on_skip=on_skip,
-    )
-    return opened[SPLITS[0]], opened[SPLITS[1]], sources
 
 
 def _provenance(
@@ -185,7 +164,7 @@ class _Loop:
 
     def run(self) -> Hardened:
         """Runs the rounds and writes the best detector."""
-        self._check_output()
+        check_free(self.output, "hardened detector")
         rounds = [self.validation(self.detector, 0)]
         best = current = self.detector
         self.log(_line(rounds[0]))
@@ -239,12 +218,7 @@ class _Loop:
         return FaceDataset.concatenate([self.val, degraded.renamed(names)])
 
     def _train_adversary(self, detector: Detector, number: int) -> tuple[Integers, dict[str, Any]]:
-        """Trains the agent against the detector and lets it choose for every training face.
-
-        Returns:
-            int64 (N,), and the agent's entries in the record of the round. All zeros and nothing
-            where everything is drawn at random.
-        """
+        """Trains the agent against the detector and lets it choose for every training face."""
         if self.config.explore == 1:
             return np.zeros(len(self.train), dtype=np.int64), {}
         some = draw_by_group(self.train, self.config.agent_faces, self.config.seed, "probe")
@@ -306,12 +280,6 @@ class _Loop:
             self.output, device=self.config.device, precision=self.detector.precision
         )
         return Hardened(detector, rounds, averages)
-
-    def _check_output(self) -> None:
-        if self.output.exists() and (not self.output.is_dir() or any(self.output.iterdir())):
-            raise BadOutputError(
-                f"{self.output} exists and is no hardened detector", hint="choose a new folder"
-            )
 
     def _save(self, hardened: Hardened) -> None:
         detector, best = hardened.detector, hardened.best

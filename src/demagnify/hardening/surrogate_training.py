@@ -54,19 +54,7 @@ def train_surrogates(
     device: torch.device,
     log: Callable[[str], None] = lambda _line: None,
 ) -> list[tuple[Design, SurrogateNetwork]]:
-    """Trains surrogate networks, or reads those that an earlier run has finished.
-
-    Args:
-        faces: Training faces, clean.
-        config: How many, and for how many steps.
-        seed: Seed of designs, weights and training.
-        folder: Where finished networks are cached, for these faces and settings alone.
-        device: Where they are trained.
-        log: Gets a line about each cached network that is trained again because it is damaged.
-
-    Raises:
-        BadArtifactError: If `folder` holds networks of other faces or settings.
-    """
+    """Trains surrogate networks, or reads those that an earlier run has finished."""
     designs = [draw_design(seed, number + 1) for number in range(config.count)]
     trained = []
     steps = config.steps * sum(design.effort for design in designs)
@@ -118,16 +106,7 @@ def train_surrogate(
     device: torch.device,
     advance: Callable[[int], None] = lambda _steps: None,
 ) -> SurrogateNetwork:
-    """Returns a network that was trained on crops of the faces.
-
-    Args:
-        faces: Training faces, clean; their labels play no part.
-        design: Its build and aim.
-        config: For how many steps, with how many crops each.
-        seed: Seed of its first weights and of all draws.
-        device: Where it is trained; the result is on the CPU.
-        advance: Called after every step.
-    """
+    """Returns a network that was trained on crops of the faces."""
     # The purposes of `derived_seed` and `generator` are older than the word surrogate: others
     # would give other networks.
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

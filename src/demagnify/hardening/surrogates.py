@@ -81,12 +81,7 @@ class Design(BaseModel):
 
 
 def draw_design(seed: int, number: int) -> Design:
-    """Draws the design of network `number`, from 1; fifteen in turn have every aim at every scale.
-
-    Args:
-        seed: Seed of the draws.
-        number: Which network.
-    """
+    """Draws the design of network `number`; fifteen in turn have every aim at every scale."""
     rng = generator(seed, "sparring design", number)  # renamed, it would draw other networks
     aim = AIMS[(number - 1) % len(AIMS)]
     degraded = aim in ("restoring", "painting", "enhancing")
@@ -179,16 +174,11 @@ def _tail(design: Design) -> nn.Module:
 
 @dataclass(frozen=True)
 class Surrogate(Degradation):
-    """A surrogate network as an attacker would use it: shrinks a face and rebuilds it.
-
-    Attributes:
-        design: Its build and its training aim.
-        network: On the CPU.
-    """
+    """A surrogate network as an attacker would use it: shrinks a face and rebuilds it."""
 
     family = "surrogate"
-    design: Design
-    network: SurrogateNetwork = field(repr=False, compare=False)
+    design: Design  # its build and its training aim
+    network: SurrogateNetwork = field(repr=False, compare=False)  # on the CPU
 
     @property
     def name(self) -> str:
@@ -230,16 +220,7 @@ class Surrogate(Degradation):
 
 
 def draw_surrogates(faces: FaceDataset, surrogates: Sequence[Surrogate], path: Path) -> None:
-    """Draws faces as they are and as each network rebuilds them, with the PSNR.
-
-    Args:
-        faces: A few of them are drawn.
-        surrogates: The networks, at least one.
-        path: The PNG file to write.
-
-    Raises:
-        BadOutputError: If the place cannot be written to.
-    """
+    """Draws faces as they are and as each network rebuilds them, with the PSNR."""
     chosen = np.unique(np.linspace(0, len(faces) - 1, _FACES_SHOWN).astype(np.int64))
     originals = faces.batch(chosen).permute(0, 2, 3, 1).numpy()
     lines = math.ceil((1 + len(surrogates)) / _MOST_COLUMNS)

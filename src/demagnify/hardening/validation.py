@@ -53,27 +53,15 @@ class Round(BaseModel):
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores detectors on the same faces and degradations.
-
-    Attributes:
-        faces: Validation faces.
-        pool: The degradations.
-        seed: Seed of their settings.
-        folder: Where logits are cached.
-    """
+    """Scores detectors on the same faces and degradations."""
 
     faces: FaceDataset
     pool: AttackPool
-    seed: int
-    folder: Path
+    seed: int  # of the settings of the degradations
+    folder: Path  # where logits are cached
 
     def table(self, detector: Detector, place: str) -> LogitTable:
-        """Returns a detector's logits, one column for clean faces and one for each degradation.
-
-        Args:
-            detector: The detector, which computes what is not cached.
-            place: The subfolder of its logits.
-        """
+        """Returns a detector's logits, one column for clean faces and one for each degradation."""
         actions = self.pool.seeded(seed=self.seed, round_=VALIDATION)
         table = LogitTable(self.faces, detector, actions)
         table.fill(self.folder / place / "validation.safetensors")

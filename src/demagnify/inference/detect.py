@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.loading import load_defense
@@ -21,6 +21,7 @@ from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
+from demagnify.core.options import RunOptions
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.detectors.detector import Detector, check_finite
@@ -35,10 +36,8 @@ Box = tuple[float, float, float, float]
 Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
 
 
-class DetectionConfig(BaseModel):
+class DetectionConfig(RunOptions):
     """Which defence classifies the faces, and how."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     defense: str = Field(
         default="default",
@@ -50,10 +49,6 @@ class DetectionConfig(BaseModel):
         description="Write copies of the photographs here, with faces and verdicts drawn: PNG "
         "files under the same names, numbered where two would have one name.",
     )
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(default="auto", description="auto, cpu or cuda.")
     precision: Precision = Field(
         default="auto", description="Precision of the network: auto, float32 or bfloat16."
     )

@@ -111,19 +111,26 @@ def attack(
     """
     source, output = Path(source), Path(output)
     config = config or AttackConfig()
-    transform = transform or _create(config)
-    sources = read_sources(
-        source, strict=config.strict, save_as=config.save_as, chosen=config.faces
+    transform = transform or create_attack(
+        config.attack,
+        scale=config.scale,
+        device=config.device,
+        precision=config.precision,
+        variant=config.variant,
     )
+    sources = read_sources(source, config)
     _check_apart(source, output)
     if config.content == "auto":
         config = config.model_copy(update={"content": sources.content()})
     skipped = sources.skipped
     with claimed(output, transform, config) as journal:
-        reader = Reader(config, find_faces or _yunet(), output, journal, log or _silent)
+        say = log or (lambda _line: None)
+        reader = Reader(config, find_faces or _yunet(), output, journal, say)
         writer = Writer(config, output, journal)
         with progress.bar(f"attacking with {transform.name}", len(sources)) as advance:
-            for outcome in _outcomes(sources, reader, transform, writer, config.batch_size):
+            # Some threads read, this one attacks, others write.
+            ready = prefetch(in_batches(in_threads(reader, sources), config.batch_size))
+            for outcome in in_threads(writer, _attacked(ready, transform)):
                 if outcome.error is not None:
                     if config.strict:
                         raise outcome.error
@@ -132,20 +139,6 @@ def attack(
                 advance(1)
         write_tables(output, sources, journal, skipped, config)
         return _summary(source, output, sources, journal, config)
-
-
-def _create(config: AttackConfig) -> Transform:
-    return create_attack(
-        config.attack,
-        scale=config.scale,
-        device=config.device,
-        precision=config.precision,
-        variant=config.variant,
-    )
-
-
-def _silent(_line: str) -> None:
-    """Logs nothing."""
 
 
 def _check_apart(source: Path, output: Path) -> None:
@@ -164,14 +157,6 @@ def _yunet() -> FindFaces:
     """Returns YuNet, which is fetched when the first photograph needs it."""
     finder = functools.cache(FaceFinder)
     return lambda pixels: finder().find(pixels)
-
-
-def _outcomes(
-    sources: Sources, reader: Reader, transform: Transform, writer: Writer, batch_size: int
-) -> Iterator[Outcome]:
-    """Brings every file to its end: some threads read, this one attacks, others write."""
-    ready = prefetch(in_batches(in_threads(reader, sources), batch_size))
-    return in_threads(writer, _attacked(ready, transform))
 
 
 def _attacked(

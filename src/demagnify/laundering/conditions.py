@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from demagnify.core import assets
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
-from demagnify.core.images import fit
+from demagnify.core.images import fit, from_batch, to_batch
 from demagnify.data import FaceDataset
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import create
@@ -95,8 +95,7 @@ def _at_size(faces: FaceDataset, size: int) -> FaceDataset:
         return faces
     pixels = np.empty((len(faces), 3, size, size), dtype=np.uint8)
     for indices, batch in faces.batches(256):
-        rows = batch.permute(0, 2, 3, 1).contiguous().numpy()
-        pixels[indices] = np.stack([fit(row, size) for row in rows]).transpose(0, 3, 1, 2)
+        pixels[indices] = to_batch([fit(face, size) for face in from_batch(batch)]).numpy()
     return FaceDataset(pixels, faces.labels, faces.groups, faces.names, faces.skipped)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.core.devices import Precision
+from demagnify.core.options import RunOptions
 from demagnify.data.face_finding import MARGIN
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.photographs import SaveAs
@@ -18,13 +19,11 @@ Variant = Literal["as-found", "fit-224", "up-then-down"]
 
 _LABELS: Final = {"all": (REAL, FAKE), "fakes": (FAKE,), "reals": (REAL,)}
 _OF_THE_ATTACK: Final = frozenset(("attack", "scale", "variant", "precision"))
-_OF_THE_RUN: Final = frozenset(("batch_size", "strict", "device"))
+_OF_THE_RUN: Final = frozenset(("batch_size", *RunOptions.model_fields))
 
 
-class AttackConfig(BaseModel):
+class AttackConfig(RunOptions):
     """Which attack, on which parts of each file, and how the copies are written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     attack: str = Field(
         default="srgan-x4",
@@ -70,10 +69,6 @@ class AttackConfig(BaseModel):
     batch_size: int = Field(
         default=16, ge=1, description="How many faces of one size are attacked at once."
     )
-    strict: bool = Field(
-        default=False, description="Stop at the first bad file or line instead of skipping it."
-    )
-    device: str = Field(default="auto", description="auto, cpu or cuda.")
     precision: Precision = Field(
         default="float32", description="In which precision networks compute."
     )

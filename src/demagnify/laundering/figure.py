@@ -34,20 +34,13 @@ _RANGE: Final = (1, 99.9)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """A face before and after an attack.
+    """A face before and after an attack."""
 
-    Attributes:
-        original: The face with its surroundings, uint8 RGB (H, W, 3).
-        attacked: The same after the attack.
-        name: Stands under the original.
-        quality: Stands under the attacked face.
-        face: The attacked part, of which the spectra are drawn; the whole if None.
-    """
-
-    original: Pixels
-    attacked: Pixels
-    name: str = ""
-    quality: str = ""
+    original: Pixels  # the face with its surroundings, uint8 RGB (H, W, 3)
+    attacked: Pixels  # the same after the attack
+    name: str = ""  # stands under the original
+    quality: str = ""  # stands under the attacked face
+    # the attacked part, of which the spectra are drawn; the whole if None
     face: Region | None = None
 
     def inner(self) -> tuple[Pixels, Pixels]:
@@ -106,16 +99,6 @@ def attack_figure(faces: Sequence[Comparison], *, amplify: int = 8) -> bytes:
     The spectra show the power of every spatial frequency: flat areas in the middle, the finest
     detail at the rim, where a face that was rebuilt from fewer pixels has less power, or power in
     a regular pattern.
-
-    Args:
-        faces: A handful; one a row.
-        amplify: By how much the difference is multiplied; grey means no difference.
-
-    Returns:
-        A PNG file.
-
-    Raises:
-        ImageContractError: If there is no face, or a pair differs in its shape.
     """
     if not faces:
         raise ImageContractError("there is no face to draw")
@@ -151,17 +134,10 @@ def residual(face: Comparison, amplify: int) -> Pixels:
 
 
 def log_spectrum(pixels: Pixels) -> NDArray[np.float64]:
-    """Returns the power spectrum of a photograph's brightness, as powers of ten.
-
-    Args:
-        pixels: uint8 RGB (H, W, 3).
-
-    Returns:
-        float64 (H, W): log10 of the power, frequency 0 in the middle. The borders are faded out
-        by a Hann window, which would otherwise show as a cross.
-    """
+    """Returns the power spectrum of a photograph's brightness, as powers of ten."""
     brightness = check_pixels(pixels) @ np.array(_BRIGHTNESS)
     height, width = brightness.shape
+    # The window fades out the borders, which would otherwise show as a cross.
     window = np.hanning(height)[:, None] * np.hanning(width)[None, :]
     power = np.abs(np.fft.fft2((brightness - brightness.mean()) * window)) ** 2
     spectrum: NDArray[np.float64] = np.fft.fftshift(np.log10(power + 1e-3))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -45,22 +46,14 @@ class _Record(BaseModel):
 
 
 class FaceRecord(_Record):
-    """A face in a finished photograph.
+    """A face in a finished photograph."""
 
-    Attributes:
-        region: The part of the photograph that was attacked, or would have been; None if none.
-        label: 0 real, 1 fake, None if unknown.
-        note: Why it was not attacked; empty if it was.
-        psnr: Between the region before and after, dB, infinite if nothing changed; None if it was
-            not attacked.
-        ssim: The same.
-    """
-
+    # the part of the photograph that was attacked, or would have been; None if none
     region: Region | None
-    label: int | None
-    note: str
-    psnr: float | None
-    ssim: float | None
+    label: int | None  # 0 real, 1 fake, None if unknown
+    note: str  # why it was not attacked; empty if it was
+    psnr: float | None  # dB, infinite if nothing changed; None if it was not attacked
+    ssim: float | None  # the same
 
     @property
     def attacked(self) -> bool:
@@ -69,25 +62,15 @@ class FaceRecord(_Record):
 
 
 class PhotoRecord(_Record):
-    """A finished photograph.
+    """A finished photograph."""
 
-    Attributes:
-        target: The name of its copy.
-        stamp: `stamp_of` of the file that was read.
-        digest: SHA-256 of its content.
-        request: `Source.request` at the time.
-        copy_digest: SHA-256 of the copy's content.
-        note: Why nothing in it was attacked; empty if something was.
-        faces: Its faces, in order.
-    """
-
-    target: str
-    stamp: str
-    digest: str
-    request: str
-    copy_digest: str
-    note: str
-    faces: tuple[FaceRecord, ...]
+    target: str  # the name of its copy
+    stamp: str  # `stamp_of` of the file that was read
+    digest: str  # SHA-256 of its content
+    request: str  # `Source.request` at the time
+    copy_digest: str  # SHA-256 of the copy's content
+    note: str  # why nothing in it was attacked; empty if something was
+    faces: tuple[FaceRecord, ...]  # its faces, in order
 
 
 def stamp_of(path: Path) -> str:
@@ -99,35 +82,26 @@ def stamp_of(path: Path) -> str:
     return f"{status.st_size}:{status.st_mtime_ns}"
 
 
+@dataclass(frozen=True)
 class FinishedPhotographs:
-    """The finished photographs of one output folder; may be used from several threads.
+    """The finished photographs of one output folder; may be used from several threads."""
 
-    Args:
-        journal: Where they are recorded, by the name of the copy.
-    """
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    journal: Journal  # by the name of the copy
 
     def find(self, source: Source) -> PhotoRecord | None:
         """Returns the record of a photograph if it was finished with the present request."""
-        item = self._journal.find(source.target)
+        item = self.journal.find(source.target)
         record = None if item is None else PhotoRecord.model_validate(item)
         return record if record is not None and record.request == source.request else None
 
     def add(self, record: PhotoRecord) -> None:
         """Records a photograph as finished; its copy is in place."""
-        self._journal.add(record.target, record.model_dump(mode="json"))
+        self.journal.add(record.target, record.model_dump(mode="json"))
 
 
 @contextmanager
 def claimed(output: Path, attack: Transform, config: AttackConfig) -> Iterator[FinishedPhotographs]:
-    """Holds an output folder for an attack, and yields its finished photographs.
-
-    Raises:
-        BadOutputError: If the folder holds something else, another run writes to it, or it
-            cannot be written to.
-    """
+    """Holds an output folder for an attack, and yields its finished photographs."""
     identity = {"attack": attack.name, "fingerprint": attack.fingerprint(), **config.identity()}
     with (
         claim(output, identity, what="an attack") as folder,

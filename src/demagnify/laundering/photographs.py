@@ -47,40 +47,26 @@ BYTES_WAITING: Final = 2**27
 
 @dataclass(slots=True, eq=False)
 class PhotoFace:
-    """A face in a photograph.
+    """A face in a photograph."""
 
-    Attributes:
-        region: The part of the photograph that is attacked; None if it does not lie in it.
-        label: 0 real, 1 fake, None if unknown.
-        note: Why it is not attacked; empty if it is.
-        attacked: Its pixels after the attack, once they are there.
-    """
-
+    # the part of the photograph that is attacked; None if it does not lie in it
     region: Region | None
-    label: int | None
-    note: str = ""
-    attacked: Pixels | None = None
+    label: int | None  # 0 real, 1 fake, None if unknown
+    note: str = ""  # why it is not attacked; empty if it is
+    attacked: Pixels | None = None  # its pixels after the attack, once they are there
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A photograph that was read, with its faces.
+    """A photograph that was read, with its faces."""
 
-    Attributes:
-        source: Where it comes from.
-        stamp: Size and time of change of the file; see `stamp_of`.
-        digest: SHA-256 of its content.
-        photo: The photograph.
-        faces: Every face; for a labelled photograph with boxes one for each record, in order.
-        note: Why nothing in it is attacked; empty if something is.
-    """
-
-    source: Source
-    stamp: str
-    digest: str
+    source: Source  # where it comes from
+    stamp: str  # size and time of change of the file; see `stamp_of`
+    digest: str  # SHA-256 of its content
     photo: Photograph
+    # every face; for a labelled photograph with boxes one for each record, in order
     faces: list[PhotoFace]
-    note: str = ""
+    note: str = ""  # why nothing in it is attacked; empty if something is
 
     def pending(self) -> list[tuple[PhotoFace, Region]]:
         """Returns the faces that are still to be attacked, with their regions."""
@@ -93,41 +79,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A file that needs nothing more.
+    """A file that needs nothing more."""
 
-    Attributes:
-        source: Where it comes from.
-        error: Why there is no copy of it; None if there is one.
-    """
-
-    source: Source
-    error: BadImageError | None = None
+    source: Source  # where it comes from
+    error: BadImageError | None = None  # why there is no copy of it; None if there is one
 
 
+@dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads files that are not finished; may be used from several threads.
+    """Reads files that are not finished; may be used from several threads."""
 
-    Args:
-        config: Which faces are attacked.
-        find_faces: Finds the faces of photographs for which the manifest names no boxes.
-        output: The folder of the copies.
-        journal: The finished photographs.
-        log: Gets a line about each copy that is made again because it was damaged.
-    """
-
-    def __init__(
-        self,
-        config: AttackConfig,
-        find_faces: FindFaces,
-        output: Path,
-        journal: FinishedPhotographs,
-        log: Callable[[str], None],
-    ) -> None:
-        self._config = config
-        self._find_faces = find_faces
-        self._output = output
-        self._journal = journal
-        self._log = log
+    config: AttackConfig
+    find_faces: FindFaces  # for photographs for which the manifest names no boxes
+    output: Path  # the folder of the copies
+    journal: FinishedPhotographs
+    log: Callable[[str], None]  # gets a line about each copy that is made again
 
     def __call__(self, source: Source) -> Job | Outcome:
         """Reads a file, unless its content was attacked before and the copy is whole."""
@@ -139,7 +105,7 @@ class Reader:
             data = _read(source)
             digest = hashlib.sha256(data).hexdigest()
             if done is not None and done.digest == digest:
-                self._journal.add(done.model_copy(update={"stamp": stamp}))
+                self.journal.add(done.model_copy(update={"stamp": stamp}))
                 return Outcome(source)
             photo = Photograph.decode(data, name=str(source.path))
         except BadImageError as error:
@@ -149,58 +115,53 @@ class Reader:
 
     def _whole(self, source: Source) -> PhotoRecord | None:
         """Returns the record of a finished photograph whose copy is as it was written."""
-        done = self._journal.find(source)
+        done = self.journal.find(source)
         if done is None:
             return None
-        copy = self._output / source.target
+        copy = self.output / source.target
         there = copy.is_file()
         if there and sha256(copy) == done.copy_digest:
             return done
-        self._log(f"{copy} {'was changed' if there else 'is missing'}; it is made again")
+        self.log(f"{copy} {'was changed' if there else 'is missing'}; it is made again")
         return None
 
     def _faces(self, source: Source, pixels: Pixels) -> tuple[list[PhotoFace], str]:
         """Returns the faces in a photograph, and why none of them is attacked, if so."""
         boxed = [(record, record.box) for record in source.records if record.box is not None]
-        if boxed and self._config.content == "photos":
+        if boxed and self.config.content == "photos":
             faces = [self._boxed(record, box, pixels.shape) for record, box in boxed]
             return faces, "" if any(not face.note for face in faces) else faces[0].note
         labels = sorted(source.labels)
-        if labels and not any(self._config.chooses(label) for label in labels):
+        if labels and not any(self.config.chooses(label) for label in labels):
             return [], NOT_CHOSEN
         label = labels[0] if len(labels) == 1 else None
-        if self._config.content == "crops":
+        if self.config.content == "crops":
             height, width = pixels.shape[:2]
             return [PhotoFace(Region(0, 0, width, height), label)], ""
         found = [
             PhotoFace(self._region(face.box, pixels.shape), label)
-            for face in self._find_faces(pixels)
+            for face in self.find_faces(pixels)
         ]
         return found, "" if found else NO_FACE
 
     def _boxed(self, record: Record, box: Box, shape: tuple[int, ...]) -> PhotoFace:
-        if not self._config.chooses(record.label):
+        if not self.config.chooses(record.label):
             return PhotoFace(self._region(box, shape), record.label, NOT_CHOSEN)
         if not _overlaps(box, shape):
             return PhotoFace(None, record.label, "its box lies outside of the photograph")
         return PhotoFace(self._region(box, shape), record.label)
 
     def _region(self, box: tuple[float, float, float, float], shape: tuple[int, ...]) -> Region:
-        x, y, side = square_around(box, shape, margin=self._config.margin)
+        x, y, side = square_around(box, shape, margin=self.config.margin)
         return Region(x, y, side, side)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Faces of one size, out of several photographs.
+    """Faces of one size, out of several photographs."""
 
-    Attributes:
-        images: uint8 RGB (N, 3, H, W).
-        faces: Which faces they are, and in which photographs.
-    """
-
-    images: torch.Tensor
-    faces: tuple[tuple[Job, PhotoFace], ...]
+    images: torch.Tensor  # uint8 RGB (N, 3, H, W)
+    faces: tuple[tuple[Job, PhotoFace], ...]  # which faces they are, and in which photographs
 
     def run(self, attack: Transform) -> list[Job]:
         """Attacks the faces; returns the photographs in which no face is pending any more.
@@ -219,15 +180,7 @@ class Batch:
 
 
 def in_batches(jobs: Iterable[Job | Outcome], size: int) -> Iterator[Batch | Job | Outcome]:
-    """Groups the faces of photographs by their size, in batches that are full if they can be.
-
-    Args:
-        jobs: The photographs; outcomes are passed on.
-        size: How many faces a batch has at most.
-
-    Yields:
-        Batches; and photographs without a face to attack, as they are.
-    """
+    """Groups the faces of photographs by their size, in batches that are full if they can be."""
     waiting = _Waiting()
     for job in jobs:
         if isinstance(job, Outcome):
@@ -279,19 +232,13 @@ class _Waiting:
         return max(self.groups, key=lambda size: len(self.groups[size]))
 
 
+@dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes the copies of attacked photographs; may be used from several threads.
+    """Writes the copies of attacked photographs; may be used from several threads."""
 
-    Args:
-        config: How copies are written.
-        output: The folder to write to.
-        journal: Where finished photographs are recorded.
-    """
-
-    def __init__(self, config: AttackConfig, output: Path, journal: FinishedPhotographs) -> None:
-        self._config = config
-        self._output = output
-        self._journal = journal
+    config: AttackConfig
+    output: Path
+    journal: FinishedPhotographs
 
     def __call__(self, job: Job | Outcome) -> Outcome:
         """Writes the copy of a photograph in which no face is pending.
@@ -302,14 +249,14 @@ class Writer:
         if isinstance(job, Outcome):
             return job
         name = job.source.path
-        if self._config.content == "crops" and any(face.note for face in job.faces):
+        if self.config.content == "crops" and any(face.note for face in job.faces):
             return Outcome(job.source, BadImageError(f"{name}: {job.faces[0].note}"))
         pixels = self._paste(job)
         try:
-            data = job.photo.encode(pixels, save_as=self._config.save_as)
+            data = job.photo.encode(pixels, save_as=self.config.save_as)
         except BadImageError as error:
             return Outcome(job.source, BadImageError(f"{name}: {error.message}", hint=error.hint))
-        write_bytes(self._output / job.source.target, data)
+        write_bytes(self.output / job.source.target, data)
         record = PhotoRecord(
             target=job.source.target,
             stamp=job.stamp,
@@ -319,7 +266,7 @@ class Writer:
             note=job.note,
             faces=tuple(_record(face, job.photo.pixels, pixels) for face in job.faces),
         )
-        self._journal.add(record)
+        self.journal.add(record)
         return Outcome(job.source)
 
     def _paste(self, job: Job) -> Pixels:
@@ -333,7 +280,7 @@ class Writer:
             return job.photo.pixels
         pixels = job.photo.pixels.copy()
         for region, patch in sorted(attacked, key=lambda pair: pair[1].size, reverse=True):
-            feather = 0 if self._config.paste == "hard" else round(FEATHER * region.width)
+            feather = 0 if self.config.paste == "hard" else round(FEATHER * region.width)
             put(pixels, patch, region.x, region.y, feather=feather)
         return pixels
 

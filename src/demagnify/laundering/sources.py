@@ -21,7 +21,7 @@ from demagnify.data.columns import EXTRA
 from demagnify.data.manifest import Manifest
 from demagnify.data.photographs import SaveAs
 from demagnify.data.records import BOX, Record, Skipped, is_utf8, relative_name
-from demagnify.laundering.config import Chosen, Content
+from demagnify.laundering.config import AttackConfig, Content
 
 LARGEST_CROP: Final = 512
 """Pixels; a larger square is taken for a photograph."""
@@ -31,19 +31,12 @@ SAMPLED: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file to attack.
+    """One file to attack."""
 
-    Attributes:
-        path: Where it lies.
-        name: Its name below the folder that was given, with forward slashes.
-        target: The name of the attacked copy below the output folder.
-        records: Its records in the manifest: one, or one for each face with a box; none for a
-            file without a label.
-    """
-
-    path: Path
-    name: str
-    target: str
+    path: Path  # where it lies
+    name: str  # its name below the folder that was given, with forward slashes
+    target: str  # the name of the attacked copy below the output folder
+    # in the manifest: one, or one for each face with a box; none for a file without a label
     records: tuple[Record, ...] = ()
 
     @property
@@ -127,17 +120,12 @@ class Sources:
         return "crops" if sizes and crops else "photos"
 
 
-def read_sources(source: Path, *, strict: bool, save_as: SaveAs, chosen: Chosen) -> Sources:
-    """Lists the files of a manifest, of a folder without labels, or a single photograph.
-
-    Raises:
-        BadManifestError: If there is no image, or the manifest cannot be used.
-        BadConfigError: If faces are chosen by label and there are no labels.
-    """
-    found = _read(source, strict=strict, save_as=save_as)
-    if chosen != "all" and not found.labelled:
+def read_sources(source: Path, config: AttackConfig) -> Sources:
+    """Lists the files of a manifest, of a folder without labels, or a single photograph."""
+    found = _read(source, strict=config.strict, save_as=config.save_as)
+    if config.faces != "all" and not found.labelled:
         raise BadConfigError(
-            f"{source} has no labels, so {chosen} cannot be chosen",
+            f"{source} has no labels, so {config.faces} cannot be chosen",
             hint="give folders real and fake, or a metadata.csv",
         )
     return found

@@ -26,14 +26,14 @@ from demagnify.agents.learners.base import (
 from demagnify.agents.policies.q_values import GreedyQPolicy
 from demagnify.agents.q_network import HIDDEN, QNetwork
 from demagnify.agents.states import StateEncoder
-from demagnify.core import progress
+from demagnify.core import artifacts, progress
 from demagnify.core.rng import generator
 from demagnify.scores import Integers, LogitTable
 
 SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
 MOST_POINTS: Final = 200
-_ADAM: Final = "adam"
+_ADAM: Final = "adam."
 
 
 class QLearningConfig(LearnerConfig):
@@ -281,21 +281,11 @@ class QUpdate:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Returns weights and Adam's moments by name."""
-        state = self.optimizer.state_dict()["state"]
-        moments = {
-            f"{_ADAM}.{index}.{key}": value
-            for index, values in state.items()
-            for key, value in values.items()
-        }
-        return {**self.network.state_dict(), **moments}
+        moments = artifacts.optimizer_tensors(self.optimizer)
+        return {**self.network.state_dict(), **{_ADAM + key: v for key, v in moments.items()}}
 
     def restore(self, tensors: dict[str, torch.Tensor]) -> None:
         """Takes over what `tensors` returned."""
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith(f"{_ADAM}."):
-                _, index, key = name.split(".")
-                state.setdefault(int(index), {})[key] = tensor.clone()
-        groups = self.optimizer.state_dict()["param_groups"]
         self.network.load_state_dict({name: tensors[name] for name in self.network.state_dict()})
-        self.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        moments = {k.removeprefix(_ADAM): v for k, v in tensors.items() if k.startswith(_ADAM)}
+        artifacts.restore_optimizer(self.optimizer, moments)

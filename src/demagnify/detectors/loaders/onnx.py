@@ -76,19 +76,7 @@ class OnnxDetector(Loader):
         device: str,
         precision: Precision,  # noqa: ARG002  the file fixes it
     ) -> WrappedDetector:
-        """Opens the file.
-
-        Args:
-            source: The file.
-            options: The facts that the file does not contain.
-            device: "auto", "cpu", "cuda".
-            precision: Ignored: the file fixes it.
-
-        Raises:
-            BadArtifactError: If the file is missing, or not one that onnxruntime runs.
-            BadConfigError: If onnxruntime is missing, or the network does not take one image
-                batch.
-        """
+        """Opens the file."""
         path = Path(source).resolve()
         options.allow(MEANING | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
         file = OnnxFile(
@@ -151,14 +139,7 @@ class OnnxFile:
         self._output = _choose_output(session, path, output)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        """Returns the network's outputs on the device of the batch.
-
-        Args:
-            batch: (N, 3, H, W), as the network wants it but for layout and number type.
-
-        Raises:
-            BadConfigError: If the network does not run on images of this size.
-        """
+        """Returns the network's outputs on the device of the batch."""
         pixels = batch.to(self.input.dtype).cpu()
         if self.input.layout == "NHWC":
             pixels = pixels.permute(0, 2, 3, 1)

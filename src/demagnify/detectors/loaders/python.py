@@ -34,18 +34,7 @@ class PythonCode(Loader):
         device: str,
         precision: Precision,  # noqa: ARG002  code knows its own
     ) -> Detector:
-        """Imports a detector.
-
-        Args:
-            source: "package.module:name".
-            options: Its options; with `range`, `mean`, `std` or `input_size` it gets float images,
-                without them the image batch as it is.
-            device: Where a `torch.nn.Module` computes: "auto", "cpu", "cuda".
-            precision: Ignored: code sets its own precision.
-
-        Raises:
-            BadConfigError: If it cannot be imported, or is nothing that can be called.
-        """
+        """Imports a detector."""
         options.allow(MEANING | GEOMETRY | SCALING | {"output"}, source)
         found = imports.import_object(source)
         made = imports.make(found, source, hint=_CALLED)

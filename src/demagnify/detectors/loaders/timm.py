@@ -26,19 +26,7 @@ class TimmCheckpoint(Loader):
     external = False
 
     def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:
-        """Builds the network and loads its weights.
-
-        Args:
-            source: timm's name of the network.
-            options: With `weights`, the checkpoint's file.
-            device: "auto", "cpu", "cuda".
-            precision: Precision of the network; see `demagnify.core.devices`.
-
-        Raises:
-            UnknownNameError: If timm has no such network.
-            BadArtifactError: If the checkpoint cannot be read or does not fit the network.
-            BadConfigError: If there is none, or its last layer is no detector's.
-        """
+        """Builds the network and loads its weights."""
         spec = f"timm:{source}"
         name = backbones.timm_name(source)
         options.allow(MEANING | GEOMETRY | {"mean", "std", "weights"}, spec)
