@@ -22,8 +22,8 @@ from demagnify.agents.learners.q_learning import QLearningConfig
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.artifacts import check_same
-from demagnify.core.errors import BadConfigError, BadOutputError
-from demagnify.core.runs import claim
+from demagnify.core.errors import BadConfigError
+from demagnify.core.runs import check_free, claim
 from demagnify.core.settings import DetectorOptions
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
@@ -258,11 +258,7 @@ class _Training:
             finished = _load_finished(self.output, identity, self.detector)
             shutil.rmtree(self._unfinished, ignore_errors=True)
             return finished
-        if self.output.exists() and (not self.output.is_dir() or any(self.output.iterdir())):
-            raise BadOutputError(
-                f"{self.output} exists and is no defence",
-                hint="choose a new folder for the defence",
-            )
+        check_free(self.output, "defence")
         with claim(self._unfinished, identity, what="a training"):
             trained = self._train(faces, conditions, transforms, encoder)
         defended = DefendedDetector(

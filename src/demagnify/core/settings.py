@@ -17,23 +17,28 @@ _NAME: Final = "name"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class RunOptions(BaseModel):
-    """Options of every command that reads faces and runs networks."""
+class FileOptions(BaseModel):
+    """Options of every command that reads files and runs networks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    subsample: int | None = Field(
-        default=None,
-        ge=2,
-        description="At most so many faces of each data set and split, drawn by group; all if not "
-        "set.",
-    )
     strict: bool = Field(
         default=False, description="Stop at the first bad file or line instead of skipping it."
     )
     device: str = Field(
         default="auto",
         description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
+    )
+
+
+class RunOptions(FileOptions):
+    """Options of every command that reads data sets of faces and runs networks."""
+
+    subsample: int | None = Field(
+        default=None,
+        ge=2,
+        description="At most so many faces of each data set and split, drawn by group; all if not "
+        "set.",
     )
 
 

@@ -15,8 +15,8 @@ import demagnify
 from demagnify.core import artifacts
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError
-from demagnify.core.options import FaceSetOptions
 from demagnify.core.runs import check_free, claim
+from demagnify.core.settings import RunOptions
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
@@ -155,7 +155,7 @@ def train_detector(
 
 
 def open_training(
-    data: Data, config: FaceSetOptions, on_skip: Callable[[Skipped], None] | None
+    data: Data, config: RunOptions, size: int, on_skip: Callable[[Skipped], None] | None
 ) -> tuple[FaceDataset, FaceDataset, list[Path]]:
     """Returns training and validation faces, and the manifests that they come from."""
     first, last = data[0], data[-1]
@@ -165,7 +165,7 @@ def open_training(
     train, val = open_splits(
         sources,
         SPLITS,
-        size=config.size,
+        size=size,
         subsample=config.subsample,
         strict=config.strict,
         on_skip=on_skip,
@@ -180,7 +180,7 @@ def _open(
     on_skip: Callable[[Skipped], None] | None,
 ) -> tuple[FaceDataset, FaceDataset, dict[str, Any]]:
     """Returns training and validation faces, clean and attacked, and the card's entries on them."""
-    train, val, sources = open_training(data, config, on_skip)
+    train, val, sources = open_training(data, config, config.size, on_skip)
     entries: dict[str, Any] = {RECORDED: provenance_of(sources)} if sources else {}
     for name, faces in (("training", train), ("validation", val)):
         _check_classes(faces, name)

@@ -115,7 +115,7 @@ def harden(
     start = detector or detectors.load_detector(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
     pool = (*named, *attacks)
-    train, val, sources = open_training(data, config, on_skip)
+    train, val, sources = open_training(data, config, config.size, on_skip)
     card = {**_provenance(start, sources, pool), **(about or {})}
     loop = _Loop(train, val, config, start, output, pool, card, log or (lambda _line: None))
     hardened = loop.finished() or loop.run()

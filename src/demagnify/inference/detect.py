@@ -21,7 +21,7 @@ from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
-from demagnify.core.options import RunOptions
+from demagnify.core.settings import FileOptions
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.detectors.detector import Detector, check_finite
@@ -36,7 +36,7 @@ Box = tuple[float, float, float, float]
 Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
 
 
-class DetectionConfig(RunOptions):
+class DetectionConfig(FileOptions):
     """Which defence classifies the faces, and how."""
 
     defense: str = Field(

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import Field
 
 from demagnify.core.devices import Precision
-from demagnify.core.options import RunOptions
+from demagnify.core.settings import FileOptions
 from demagnify.data.face_finding import MARGIN
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.photographs import SaveAs
@@ -19,10 +19,10 @@ Variant = Literal["as-found", "fit-224", "up-then-down"]
 
 _LABELS: Final = {"all": (REAL, FAKE), "fakes": (FAKE,), "reals": (REAL,)}
 _OF_THE_ATTACK: Final = frozenset(("attack", "scale", "variant", "precision"))
-_OF_THE_RUN: Final = frozenset(("batch_size", *RunOptions.model_fields))
+_OF_THE_RUN: Final = frozenset(("batch_size", *FileOptions.model_fields))
 
 
-class AttackConfig(RunOptions):
+class AttackConfig(FileOptions):
     """Which attack, on which parts of each file, and how the copies are written."""
 
     attack: str = Field(
