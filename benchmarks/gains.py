@@ -60,7 +60,7 @@ def draw_gains(
             panel.set_title(f"{data}: {cell.n} test faces in {cell.groups} groups")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
         with atomic_path(path) as place:
-            figure.savefig(place, format="png", dpi=140)
+            figure.savefig(place, format="png", dpi=140, facecolor="white")
 
 
 def _hardest_first(result: EvaluationResult) -> list[str]:

@@ -41,6 +41,7 @@ def test_file_and_folder_give_the_same(folder):
     manifest = load(folder, GOOD)
     assert list(Manifest.load(folder / "metadata.csv")) == list(manifest)
     assert manifest.root == Manifest.load(folder / "metadata.csv").root == folder
+    assert list(Manifest.load(str(folder))) == list(manifest)
 
 
 def test_columns_may_come_in_any_order_and_case(folder):

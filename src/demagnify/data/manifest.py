@@ -71,7 +71,7 @@ class Manifest(Sequence[Record]):
     @classmethod
     def load(
         cls,
-        source: Path,
+        source: Path | str,
         *,
         format: str | formats.Format[Any] | None = None,  # noqa: A002
         strict: bool = False,
@@ -93,6 +93,7 @@ class Manifest(Sequence[Record]):
             UnknownNameError: If there is no such format.
             BadConfigError: If the format has no such setting.
         """
+        source = Path(source)
         if not source.exists():
             raise BadManifestError(f"{source}: there is no such file or folder")
         if format is None:
