@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 
-from demagnify.core import artifacts, progress
+from demagnify.core import artifacts
 from demagnify.core.errors import AssetError, BadConfigError, ImageContractError
 from demagnify.core.runs import claim
 from demagnify.data import Manifest
@@ -33,12 +33,11 @@ from demagnify.evaluation.results import ADAPTIVE, Estimate, Measure, Record
 from demagnify.evaluation.statistics import GroupResamples, Measured, group_mean, interval
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN
-from demagnify.laundering.quality import quality
+from demagnify.laundering.quality import quality_of_faces
 from demagnify.scores import Column, LogitTable
 from demagnify.transforms.base import Transform
 
 CONFIDENCE: Final = 0.95
-CHUNK: Final = 64
 _NO_FACE: Final = "there is no such face"
 
 Floats = NDArray[np.float64]
@@ -347,11 +346,7 @@ class _Part:
         if path.is_file():
             tensors, _ = artifacts.load_state(path)
             return tensors["psnr"].numpy(), tensors["ssim"].numpy()
-        psnr, ssim = np.empty(len(self._faces)), np.empty(len(self._faces))
-        with progress.bar("comparing with the originals", len(self._faces)) as advance:
-            for rows, originals in self._faces.batches(CHUNK):
-                psnr[rows], ssim[rows] = quality(originals, column.faces.batch(rows))
-                advance(len(rows))
+        psnr, ssim = quality_of_faces(self._faces, column.faces)
         figures = {"psnr": torch.from_numpy(psnr), "ssim": torch.from_numpy(ssim)}
         artifacts.save_state(path, figures, {})
         return psnr, ssim

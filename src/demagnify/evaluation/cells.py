@@ -84,14 +84,9 @@ class EvaluatedCell:
 def evaluate_cell(
     split: str, condition: str, method: Method, weights: Weights, seed: int
 ) -> EvaluatedCell:
-    """Evaluates a method on the faces of one split under one condition.
+    """Evaluates a method; each of its trainings reads the tables of its own detector.
 
-    Args:
-        split: The split's name.
-        condition: The condition's name.
-        method: Each of its trainings reads the tables of its own detector.
-        weights: (B, N), the resamples.
-        seed: Of the draws among several trainings.
+    `weights` are the resamples, (B, N); `seed` draws among several trainings.
     """
     found = []
     for number, one in enumerate(method.seeds):
@@ -103,13 +98,7 @@ def evaluate_cell(
 
 
 def evaluate_adaptive(cells: Sequence[EvaluatedCell], weights: Weights, seed: int) -> EvaluatedCell:
-    """Returns a method's cell against an attacker who knows it; see `worst_of`.
-
-    Args:
-        cells: Its cells on the same faces, clean and under each attack.
-        weights: (B, N), the resamples.
-        seed: Of the draws among several trainings.
-    """
+    """Returns a method's cell against an attacker who knows it; see `worst_of`."""
     first = cells[0]
     found = []
     for number, one in enumerate(first.seeds):

@@ -58,15 +58,7 @@ def make_result(
     settings: Settings,
     context: Context,
 ) -> EvaluationResult:
-    """Returns the document of evaluated splits.
-
-    Args:
-        splits: The splits by name.
-        entries: The methods in order.
-        baselines: Of the base detector, then of each other one.
-        settings: Seed, resamples, batches.
-        context: The record beside the figures.
-    """
+    """Returns the document of evaluated splits; the first baselines are the base detector's."""
     evaluated = tuple(splits.values())
     pairs = _pairs(entries, baselines)
     base = baselines[0]
@@ -125,12 +117,7 @@ def batch_figures(
     """Yields the paper's protocol: the metrics' mean over random batches, and the pooled figures.
 
     A batch without a face of one class counts only towards the metrics that it defines. Of several
-    trainings the first is meant.
-
-    Args:
-        split: The evaluated faces.
-        settings: How many batches, of which size, drawn by which seed.
-        methods: Their cells are summarised, under all conditions but the adaptive one.
+    trainings the first is meant. The adaptive condition is left out.
     """
     batches = draw_batches(len(split.labels), settings)
     weights = np.zeros((len(batches), len(split.labels)), dtype=np.uint16)

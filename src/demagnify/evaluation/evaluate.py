@@ -60,7 +60,7 @@ from demagnify.laundering.conditions import (
     create_attacks,
     under_attacks,
 )
-from demagnify.laundering.quality import quality
+from demagnify.laundering.quality import quality_of_faces
 
 SPLITS: Final = ("val", "test")
 COSTS: Final = "costs.json"
@@ -304,7 +304,7 @@ def measure_quality(conditions: Mapping[str, FaceDataset]) -> tuple[ConditionEnt
     count = min(MEASURED, len(clean))
     indices = np.unique(np.linspace(0, len(clean) - 1, count).astype(np.int64))
     return tuple(
-        ConditionEntry.of(name, *quality(clean.batch(indices), faces.batch(indices)))
+        ConditionEntry.of(name, *quality_of_faces(clean, faces, indices))
         for name, faces in conditions.items()
         if name != CLEAN
     )

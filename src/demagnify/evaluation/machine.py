@@ -72,12 +72,9 @@ _REPEATS: Final = 3
 
 
 def action_costs(faces: FaceDataset, defended: DefendedDetector, path: Path) -> dict[str, float]:
-    """Returns the time of each action, in passes of the detector over the same faces.
+    """Returns the time of each action, in passes of the detector over the same 16 faces.
 
-    Args:
-        faces: Some of them, the first 16, are used.
-        defended: A detector and what can be done before it.
-        path: Where the figures are kept, so that they stay what they were.
+    The figures are cached in `path`, so that they stay what they were.
     """
     if path.exists():
         kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))

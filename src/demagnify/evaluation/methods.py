@@ -85,12 +85,9 @@ class DetectorTables:
 
 
 def learned_method(name: str, *seeds: MethodSeed, detector: str = "") -> Method:
-    """Returns a learned defence as a row.
+    """Returns a learned defence as a row, with at least one training.
 
-    Args:
-        name: Its name in tables.
-        seeds: At least one training.
-        detector: The name of its `DetectorTables`.
+    `detector` is the name of its `DetectorTables`.
     """
     note = "A policy that chooses a correction per face."
     if len(seeds) > 1:

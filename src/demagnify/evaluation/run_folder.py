@@ -85,13 +85,9 @@ class Pictures:
 def pick_examples(
     split: EvaluatedSplit, condition: str, method: str, *, seed: int = 0
 ) -> Iterator[tuple[Example, Pictures]]:
-    """Yields a few faces of each outcome, drawn at random within the outcome.
+    """Yields a few faces of each outcome of a method that chooses actions, drawn at random.
 
-    Args:
-        split: The evaluated split.
-        condition: Under which attack.
-        method: A method that chooses actions.
-        seed: Same seed, same faces.
+    The same seed draws the same faces.
     """
     cell = split[condition, method]
     before, after = split[condition, UNDEFENDED].measured.scores, cell.measured.scores

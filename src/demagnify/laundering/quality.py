@@ -12,11 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from demagnify.core import progress
 from demagnify.core.errors import ImageContractError
 from demagnify.core.images import Pixels, check_batch, check_pixels, from_batch
+from demagnify.data import FaceDataset
 
 Values = NDArray[np.float64]
 
+_CHUNK: Final = 64
 _WINDOW: Final = 11
 _SIGMA: Final = 1.5
 _C1: Final = (0.01 * 255) ** 2
@@ -75,6 +78,27 @@ def quality(originals: torch.Tensor, attacked: torch.Tensor) -> tuple[Values, Va
         pairs = list(pool.map(image_quality, from_batch(originals), from_batch(attacked)))
     psnr, ssim = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
     return psnr.copy(), ssim.copy()
+
+
+def quality_of_faces(
+    originals: FaceDataset, attacked: FaceDataset, rows: NDArray[np.int64] | None = None
+) -> tuple[Values, Values]:
+    """Compares faces with their originals, some at a time, with progress; see `quality`.
+
+    Args:
+        originals: The N originals.
+        attacked: The same faces after an attack.
+        rows: int64 (n,), which of them; all if None.
+    """
+    chosen = np.arange(len(originals)) if rows is None else rows
+    psnr, ssim = np.empty(len(chosen)), np.empty(len(chosen))
+    with progress.bar("comparing with the originals", len(chosen)) as advance:
+        for start in range(0, len(chosen), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            images = (faces.batch(chosen[part]) for faces in (originals, attacked))
+            psnr[part], ssim[part] = quality(*images)
+            advance(len(chosen[part]))
+    return psnr, ssim
 
 
 def psnr(originals: torch.Tensor, attacked: torch.Tensor) -> Values:

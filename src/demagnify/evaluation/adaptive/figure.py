@@ -27,9 +27,6 @@ def draw(candidates: Candidates, adapted: Adapted, result: AdaptiveResult) -> by
 
     The faces are successes spread evenly over the set, fakes and real ones; failures where there
     are too few.
-
-    Returns:
-        A PNG file.
     """
     rows = _pick(adapted)
     figure = Figure(figsize=(7.2, 2.5 * len(rows) + 3.4), dpi=130, layout="constrained")

@@ -138,16 +138,7 @@ def measure_against(
     weights: Weights,
     confidence: float = CONFIDENCE,
 ) -> Against:
-    """Returns the figures of an attack on one target.
-
-    Args:
-        target: The target.
-        candidates: The faces and the attacks.
-        adapted: The outcome of the attack.
-        cost: The distance of published faces from their originals.
-        weights: (B, N), how often each face counts in each resample.
-        confidence: Share of the resamples inside an interval.
-    """
+    """Returns the figures of an attack on one target; `weights` are the resamples, (B, N)."""
     before, after = _measured(adapted, weights)
     return Against(
         name=target.name,

@@ -53,7 +53,7 @@ from demagnify.evaluation.report.words import (
 from demagnify.evaluation.results import SkippedFile
 from demagnify.evaluation.statistics import GroupResamples
 from demagnify.laundering.conditions import CLEAN, create_attacks, default_cache
-from demagnify.laundering.quality import quality
+from demagnify.laundering.quality import quality_of_faces
 from demagnify.transforms.base import Transform
 
 LOGITS: Final = "logits.safetensors"
@@ -214,13 +214,7 @@ def _published_quality(candidates: Candidates, adapted: Adapted) -> tuple[Floats
     count = len(candidates.faces)
     psnr, ssim = np.full(count, np.inf), np.ones(count)
     changed = np.flatnonzero(adapted.search.winner >= 0)
-    with progress.bar("comparing with the originals", len(changed)) as advance:
-        for start in range(0, len(changed), CHUNK):
-            rows = changed[start : start + CHUNK]
-            psnr[rows], ssim[rows] = quality(
-                candidates.faces.batch(rows), adapted.faces.batch(rows)
-            )
-            advance(len(rows))
+    psnr[changed], ssim[changed] = quality_of_faces(candidates.faces, adapted.faces, changed)
     return psnr, ssim
 
 

@@ -57,12 +57,7 @@ Flags = NDArray[np.bool_]
 
 
 class Ranking:
-    """Ranks the attacks that are left to a face; under "success" it learns from every try.
-
-    Args:
-        order: See `SearchConfig.order`.
-        psnr: float64 (N, M), PSNR in dB of every face after every attack.
-    """
+    """Ranks the attacks that are left to a face; under "success" it learns from every try."""
 
     def __init__(self, order: Order, psnr: Floats) -> None:
         self._order = order

@@ -95,10 +95,7 @@ def choose_baselines(
 ) -> Baselines:
     """Makes the baselines of one detector; fits and chooses on its selection split.
 
-    Args:
-        detector: The detector's logit tables.
-        seen: The attacks that the learned methods saw; nothing is chosen under any other.
-        settings: Seed, and which split is the selection split.
+    Nothing is chosen under attacks that are not among `seen`, which the learned methods saw.
     """
     split = settings.selection_split
     known = _seen_only(detector.tables[split], seen)

@@ -24,12 +24,7 @@ from demagnify.scores import Floats, LogitTable
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The action and the threshold of one branch.
-
-    Attributes:
-        action: The number of the action.
-        threshold: A logit above it means fake.
-    """
+    """The action and the threshold of one branch; a logit above the threshold means fake."""
 
     action: int
     threshold: float
@@ -57,12 +52,7 @@ class Router(Predictor):
 
     @classmethod
     def fit(cls, pool: Pool, encoder: StateEncoder) -> Router:
-        """Trains the probe on clean and attacked faces, and chooses for each the best branch.
-
-        Args:
-            pool: Clean and attacked faces.
-            encoder: The state that the probe reads.
-        """
+        """Trains the probe on clean and attacked faces, and chooses for each the best branch."""
         probe = _logistic_regression()
         probe.fit(_states(pool.table, encoder), pool.attacked)
         clean, attacked = (_branch(pool, rows) for rows in (~pool.attacked, pool.attacked))
@@ -93,11 +83,7 @@ def _branch(pool: Pool, rows: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Bra
 
 
 class Stacking(Predictor):
-    """A linear classifier of all logits of a face (Wolpert 1992).
-
-    Args:
-        model: Logits after every action to the chance of a fake.
-    """
+    """A linear classifier of all logits of a face (Wolpert 1992)."""
 
     name = "stacking"
 
@@ -126,8 +112,7 @@ Chances = NDArray[np.float64]
 class GreedySearch(Predictor):
     """Averages the probability of a fake after a few actions, the same for every face.
 
-    Args:
-        actions: Numbers of the actions; one may come more than once.
+    An action may be averaged more than once.
     """
 
     name = "greedy policy search"

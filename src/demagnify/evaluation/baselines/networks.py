@@ -28,12 +28,7 @@ _SHORT: Final = {"epochs": 40, "patience": 6}
 
 
 class DirectDetector(Predictor):
-    """The agent's network trained as a classifier of real and fake: no detector, no action.
-
-    Args:
-        policy: Whose first action stands for real and whose second for fake.
-        encoder: Its state.
-    """
+    """The agent's network trained as a classifier: output 0 is real, 1 is fake; no detector."""
 
     name = "agent's network as detector"
 

@@ -19,12 +19,7 @@ Labels = NDArray[np.int64]
 
 
 class FixedTransform(Predictor):
-    """Applies one transform to every face; number 0, the identity, is the undefended detector.
-
-    Args:
-        action: The action's number.
-        action_name: The action's name.
-    """
+    """Applies one transform to every face; number 0, the identity, is the undefended detector."""
 
     def __init__(self, action: int, action_name: str) -> None:
         self.name = f"always {action_name}" if action else UNDEFENDED
@@ -36,11 +31,7 @@ class FixedTransform(Predictor):
 
 
 class RandomAction(Predictor):
-    """Draws every face's action at random.
-
-    Args:
-        seed: Same seed, same actions.
-    """
+    """Draws every face's action at random; the same seed gives the same actions."""
 
     name = "random action"
 
@@ -78,11 +69,7 @@ class AverageActions(Predictor):
 
 
 class MovedThreshold(Predictor):
-    """Changes no face and moves only the detector's threshold.
-
-    Args:
-        threshold: The threshold to use.
-    """
+    """Changes no face and moves only the detector's threshold."""
 
     name = "re-tuned threshold"
 
@@ -101,11 +88,7 @@ class MovedThreshold(Predictor):
 
 
 class Constant(Predictor):
-    """Gives every face the same verdict.
-
-    Args:
-        label: The verdict: 0 real, 1 fake.
-    """
+    """Gives every face the same verdict: 0 real, 1 fake."""
 
     name = "constant verdict"
 

@@ -32,19 +32,8 @@ _STYLES: Final = (
 )
 
 
-def learning(history: History) -> Plot | None:
-    """Draws the agent's learning curve; None if it has fewer than two points."""
-    caption = "Mean reward: +1 for a right verdict, \N{MINUS SIGN}1 for a wrong one."
-    return _draw(history, "Training of the agent", caption)
-
-
-def training(history: History) -> Plot | None:
-    """Draws the detector's training; None if it has fewer than two points."""
-    caption = "The detector's training, epoch by epoch."
-    return _draw(history, "Training of the detector", caption)
-
-
-def _draw(history: History, title: str, caption: str) -> Plot | None:
+def training_curves(history: History, title: str, caption: str) -> Plot | None:
+    """Draws the figures of a training, a panel each; None if there are fewer than two points."""
     step = next((key for key in _STEPS if history and key in history[0]), "log point")
     panels = _panels(history, step)
     if not panels:

@@ -10,7 +10,7 @@ from typing import Final
 from matplotlib.axes import Axes
 
 from demagnify.evaluation.report import theme
-from demagnify.evaluation.report.curves import learning, risk_curves, training
+from demagnify.evaluation.report.curves import risk_curves, training_curves
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import column_name, conditions_of, main_methods
 from demagnify.evaluation.report.theme import Plot
@@ -32,6 +32,8 @@ _STYLES: Final = {  # several of one role are told apart by shape
     "detector": (theme.PURPLE, "XPph8"),
     "control": (theme.GREY, "x+1234"),
 }
+_EPOCHS: Final = "The detector's training, epoch by epoch."
+_REWARD: Final = "Mean reward: +1 for a right verdict, \N{MINUS SIGN}1 for a wrong one."
 
 
 def draw_all(result: EvaluationResult) -> list[Plot]:
@@ -46,8 +48,11 @@ def draw_all(result: EvaluationResult) -> list[Plot]:
     )
     with theme.style():
         drawn = [draw(result, focus) for draw in drawers]
-        drawn += [learning(result.context.learner_history)]
-        drawn += [training(result.context.detector_history)]
+        for who, history, caption in (
+            ("agent", result.context.learner_history, _REWARD),
+            ("detector", result.context.detector_history, _EPOCHS),
+        ):
+            drawn.append(training_curves(history, f"Training of the {who}", caption))
     return [plot for plot in drawn if plot is not None]
 
 

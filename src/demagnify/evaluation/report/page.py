@@ -43,24 +43,23 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """The verdict for an image of an example."""
+
+    of: str
+    text: str
+    right: bool
+    score: str
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """One example as the page shows it."""
 
+    example: Example
     heading: str
-    outcome: Outcome
     frames: tuple[Frame, ...]
-    before: str
-    after: str
-    score_before: str
-    score_after: str
-    before_right: bool
-    after_right: bool
-    name: str
-
-
-def panels(examples: Sequence[tuple[Example, Pictures]]) -> list[Panel]:
-    """Returns the examples as panels, in order."""
-    return [_panel(example, pictures) for example, pictures in examples]
+    verdicts: tuple[Verdict, Verdict]
 
 
 def residual(original: Pixels, attacked: Pixels) -> Pixels:
@@ -69,14 +68,16 @@ def residual(original: Pixels, attacked: Pixels) -> Pixels:
     return np.clip(128 + AMPLIFY * change, 0, 255).astype(np.uint8)
 
 
-def _panel(example: Example, pictures: Pictures) -> Panel:
+def panel(example: Example, pictures: Pictures) -> Panel:
+    """Returns an example as the page shows it."""
     label = _LABELS[example.label]
+    difference = residual(pictures.original, pictures.attacked)
     frames = [
         ("Original", pictures.original, f"A {label} face, unchanged"),
         ("Attacked", pictures.attacked, f"The same face after {example.condition}"),
         (
             f"What changed, \N{MULTIPLICATION SIGN}{AMPLIFY}",
-            residual(pictures.original, pictures.attacked),
+            difference,
             "Difference between attacked and original face, amplified around grey",
         ),
         (
@@ -85,26 +86,24 @@ def _panel(example: Example, pictures: Pictures) -> Panel:
             f"The attacked face after the action {example.action}",
         ),
     ]
-    before, before_right = _verdict(example.label, example.score_before, example.threshold_before)
-    after, after_right = _verdict(example.label, example.score_after, example.threshold_after)
     return Panel(
+        example=example,
         heading=f"{label.capitalize()} face. {_OUTCOMES[example.outcome]}",
-        outcome=example.outcome,
         frames=tuple(Frame(title, _uri(pixels), alt) for title, pixels, alt in frames),
-        before=before,
-        after=after,
-        score_before=_score(example.score_before, example.threshold_before),
-        score_after=_score(example.score_after, example.threshold_after),
-        before_right=before_right,
-        after_right=after_right,
-        name=example.name,
+        verdicts=(
+            _verdict("Attacked", example.label, example.score_before, example.threshold_before),
+            _verdict(
+                "After the action", example.label, example.score_after, example.threshold_after
+            ),
+        ),
     )
 
 
-def _verdict(label: int, score: float, threshold: float) -> tuple[str, bool]:
+def _verdict(of: str, label: int, score: float, threshold: float) -> Verdict:
     fake = score > threshold
     right = fake == (label == 1)
-    return f"called {_LABELS[int(fake)]}, {'right' if right else 'wrong'}", right
+    text = f"called {_LABELS[int(fake)]}, {'right' if right else 'wrong'}"
+    return Verdict(of, text, right, _score(score, threshold))
 
 
 def _score(score: float, threshold: float) -> str:
@@ -126,9 +125,7 @@ def _uri(pixels: Pixels) -> str:
 def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]] = ()) -> str:
     """Returns the page; it needs no network, no script and no file beside it.
 
-    Args:
-        result: What the evaluation found.
-        examples: Faces to show; the strip is left out if there are none.
+    The strip of examples is left out if there are none.
     """
     environment = Environment(
         loader=PackageLoader("demagnify.evaluation.report"),
@@ -155,7 +152,7 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         data=tables.data_table(result),
         quality=tables.quality_table(result),
         plots=drawn,
-        panels=panels(examples),
+        panels=[panel(*one) for one in examples],
         populations=_populations([example for example, _ in examples]),
         facts=list(_facts(result)),
         metrics=[(SHORT[name], MEANING[name]) for name in METRICS],
