@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from demagnify import detectors
 from demagnify.core.errors import AssetError, BadArtifactError
-from demagnify.detectors import pretrained, weight_names
+from demagnify.detectors import pretrained
 
 NAME = "test_resnet"
 
@@ -169,7 +169,7 @@ def original_names(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def test_original_names_of_efficientnet_lite_become_those_of_timm(tmp_path):
-    lite0 = timm.create_model(weight_names.LITE, num_classes=1000)
+    lite0 = timm.create_model(pretrained.LITE, num_classes=1000)
     path = tmp_path / "lite.pth"
     torch.save(original_names(lite0), path)
     loaded = detectors.create("light", weights=path, device="cpu").network.state_dict()
@@ -181,9 +181,9 @@ def test_original_names_of_efficientnet_lite_become_those_of_timm(tmp_path):
 @pytest.mark.assets
 def test_efficientnet_lite_computes_what_the_original_code_computes(asset):
     """The figures were printed by the code that these weights were published with."""
-    lite0 = timm.create_model(weight_names.LITE)
+    lite0 = timm.create_model(pretrained.LITE)
     tensors = pretrained.read_file(asset("efficientnet-lite0"))
-    lite0.load_state_dict(weight_names.rename_lite(tensors, lite0))
+    lite0.load_state_dict(pretrained.rename_lite(tensors, lite0))
     y, x = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
     picture = torch.stack([torch.sin(7 * x + 3 * y), torch.cos(5 * x * y), torch.tanh(4 * y - x)])
     with torch.inference_mode():
@@ -211,17 +211,17 @@ def names_of_mobile_sam(network):
 
 
 def test_the_encoder_of_mobile_sam_becomes_a_tiny_vit(tmp_path):
-    network = timm.create_model(weight_names.TINY_VIT, num_classes=1)
+    network = timm.create_model(pretrained.TINY_VIT, num_classes=1)
     path = tmp_path / "mobile_sam.pt"
     torch.save(names_of_mobile_sam(network), path)
-    loaded = detectors.create(weight_names.TINY_VIT, weights=path, device="cpu", seed=5)
+    loaded = detectors.create(pretrained.TINY_VIT, weights=path, device="cpu", seed=5)
     own, got = network.state_dict(), loaded.network.state_dict()
     assert all(torch.equal(got[key], own[key]) for key in own if not key.startswith("head."))
     assert loaded(torch.zeros(1, 3, 224, 224, dtype=torch.uint8)).shape == (1,)
 
 
 def test_mobile_sam_in_another_network_is_refused(tmp_path):
-    network = timm.create_model(weight_names.TINY_VIT, num_classes=1)
+    network = timm.create_model(pretrained.TINY_VIT, num_classes=1)
     torch.save(names_of_mobile_sam(network), tmp_path / "mobile_sam.pt")
     with pytest.raises(BadArtifactError):
         detectors.create("resnet18", weights=tmp_path / "mobile_sam.pt", device="cpu")

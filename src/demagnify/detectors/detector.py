@@ -229,7 +229,13 @@ class Detector(nn.Module):
             BadArtifactError: If it is missing, damaged, no detector, or of an unknown backbone.
         """
         artifact = artifacts.load(folder, KIND)
-        about = _read_about(artifact.card, folder)
+        try:
+            about = About.model_validate(artifact.card.get("detector"))
+        except ValidationError as error:
+            raise BadArtifactError(
+                f"{folder / artifacts.CARD}: {first_finding(error, inside='detector')}",
+                hint="use the demagnify that wrote it, or train again",
+            ) from error
         name = backbones.timm_name(about.backbone)
         network = backbones.build(name, input_size=about.input_size, outputs=about.head.outputs)
         tensors = {
@@ -320,16 +326,6 @@ def update_digest(digest: hashlib._Hash, tensors: Mapping[str, torch.Tensor]) ->
 
 def _per_channel(values: backbones.Triple) -> torch.Tensor:
     return torch.tensor(values).view(1, 3, 1, 1)
-
-
-def _read_about(card: Mapping[str, Any], folder: Path) -> About:
-    try:
-        return About.model_validate(card.get("detector"))
-    except ValidationError as error:
-        raise BadArtifactError(
-            f"{folder / artifacts.CARD}: {first_finding(error, inside='detector')}",
-            hint="use the demagnify that wrote it, or train again",
-        ) from error
 
 
 @contextmanager

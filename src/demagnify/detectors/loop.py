@@ -104,11 +104,6 @@ class TrainingLoop:
         self._steps = max(1, len(train) // config.batch_size)
         self._saved_at = time.monotonic()
 
-    @property
-    def history(self) -> tuple[Epoch, ...]:
-        """The epochs that are done."""
-        return tuple(self.progress.history)
-
     def run(self, state: Path, log: Callable[[str], None]) -> Epoch:
         """Trains to the end, or continues from the file `state`; returns the best epoch.
 

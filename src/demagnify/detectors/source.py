@@ -93,6 +93,11 @@ class Options(BaseModel):
         """Which options are set."""
         return frozenset(self.model_dump(exclude_none=True))
 
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The options about the meaning of outputs, as `wrap` takes them."""
+        return {key: getattr(self, key) for key in MEANING - {"name"}}
+
     def allow(self, allowed: Iterable[str], what: str) -> None:
         """Refuses options that would change nothing.
 

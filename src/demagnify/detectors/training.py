@@ -123,7 +123,12 @@ def train_detector(
         )
     detector.to(pick_device(config.device))
     detector.precision = config.precision
-    identity = _identity(train, val, config, detector)
+    identity = {  # everything on which the result depends; messages name the keys that differ
+        "settings": config.identity(),
+        "training faces": _data_fingerprint(train),
+        "validation faces": _data_fingerprint(val),
+        "start weights": detector.fingerprint(),
+    }
     if transform is not None:
         identity["transform"] = transform.identity()
     folder = output.with_name(output.name + ".training")
@@ -143,15 +148,19 @@ def train_detector(
         "data": {"train": _describe(train), "val": _describe(val)},
         "pos_weight": imbalance(train),
         "validation": metrics,
-        "history": [epoch.model_dump() for epoch in loop.history],
-        "versions": _versions(),
+        "history": [epoch.model_dump() for epoch in loop.progress.history],
+        "versions": {
+            "demagnify": demagnify.__version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in _PACKAGES},
+        },
         **entries,
         **(about or {}),
     }
     detector.save(output, card)
     detector.card = card
     shutil.rmtree(folder, ignore_errors=True)
-    return TrainedDetector(detector=detector, history=loop.history, metrics=metrics)
+    return TrainedDetector(detector=detector, history=tuple(loop.progress.history), metrics=metrics)
 
 
 def open_training(
@@ -193,24 +202,16 @@ def _open(
 
 
 def _check_classes(faces: FaceDataset, what: str) -> None:
-    fakes = int(faces.labels.sum())
-    for name, count in (("real", len(faces) - fakes), ("fake", fakes)):
-        if count == 0:
+    for name, count in _counts(faces).items():
+        if not count:
             raise BadManifestError(
                 f"the {what} faces hold no {name} one", hint="both classes are needed"
             )
 
 
-def _identity(
-    train: FaceDataset, val: FaceDataset, config: TrainDetectorConfig, detector: Detector
-) -> dict[str, Any]:
-    """Returns everything on which the result depends; messages name the keys that differ."""
-    return {
-        "settings": config.identity(),
-        "training faces": _data_fingerprint(train),
-        "validation faces": _data_fingerprint(val),
-        "start weights": detector.fingerprint(),
-    }
+def _counts(faces: FaceDataset) -> dict[str, int]:
+    fakes = int(faces.labels.sum())
+    return {"real": len(faces) - fakes, "fake": fakes}
 
 
 def _data_fingerprint(faces: FaceDataset) -> str:
@@ -231,10 +232,8 @@ def _load_finished(
 
 
 def _describe(faces: FaceDataset) -> dict[str, Any]:
-    fakes = int(faces.labels.sum())
     return {
-        "real": len(faces) - fakes,
-        "fake": fakes,
+        **_counts(faces),
         "groups": len(set(faces.groups.tolist())),
         "size": faces.size,
         "fingerprint": faces.fingerprint(),
@@ -242,13 +241,8 @@ def _describe(faces: FaceDataset) -> dict[str, Any]:
 
 
 def _about_data(train: FaceDataset, val: FaceDataset) -> str:
-    parts = []
-    for name, faces in (("training", train), ("validation", val)):
-        fakes = int(faces.labels.sum())
-        parts.append(f"{name}: {len(faces) - fakes} real and {fakes} fake faces")
+    parts = [
+        "{}: {real} real and {fake} fake faces".format(name, **_counts(faces))
+        for name, faces in (("training", train), ("validation", val))
+    ]
     return f"{'; '.join(parts)}; weight of a fake in the loss: {imbalance(train):.3f}"
-
-
-def _versions() -> dict[str, str]:
-    packages = {name: version(name) for name in _PACKAGES}
-    return {"demagnify": demagnify.__version__, "python": platform.python_version(), **packages}

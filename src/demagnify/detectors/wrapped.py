@@ -33,30 +33,19 @@ _NAMES: Final = ("id2label", "class_names", "classes")
 
 
 class WrappedDetector(Detector):
-    """A detector around any callable; see `wrap`.
-
-    Args:
-        function: Maps images to scores.
-        name: Its name in tables.
-        threshold: A logit above it means fake.
-        head: The meaning of the scores.
-        preprocessing: Applied to an image batch first; None if the callable takes uint8.
-        output: The entry that holds the scores where the callable returns a mapping.
-        identity: A text that changes with a function; a module's weights count anyway.
-        differentiable: Whether gradients may reach its images.
-    """
+    """A detector around any callable, which `wrap` makes."""
 
     def __init__(
         self,
         function: Callable[..., Any],
         *,
         name: str,
-        threshold: float = 0.0,
-        head: Head | None = None,
-        preprocessing: Preprocessing | None = None,
-        output: str | None = None,
-        identity: str = "",
-        differentiable: bool = True,
+        threshold: float,
+        head: Head,
+        preprocessing: Preprocessing | None,
+        output: str | None,
+        identity: str,
+        differentiable: bool,
     ) -> None:
         mean, std = _NO_SCALING
         network = function if isinstance(function, nn.Module) else _Function(function)
@@ -70,7 +59,7 @@ class WrappedDetector(Detector):
             std=std,
             threshold=threshold,
             precision="float32",
-            head=head or Head(),
+            head=head,
         )
         self.preprocessing = preprocessing
         self.output = output
@@ -188,6 +177,8 @@ def wrap(
     labels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
     output: str | None = None,
+    identity: str | None = None,
+    differentiable: bool = True,
 ) -> WrappedDetector:
     """Makes a detector of a callable or module that scores images.
 
@@ -207,6 +198,9 @@ def wrap(
             With it, float images in [0, 1] are accepted too, with gradients if `function` has
             them.
         output: The entry that holds the scores where `function` returns a mapping.
+        identity: A text that changes with a function, in place of its attribute; a module's
+            weights count anyway.
+        differentiable: Whether gradients may reach its images.
 
     Returns:
         A detector that checks every output: one finite number per image.
@@ -230,7 +224,8 @@ def wrap(
         head=chosen,
         preprocessing=preprocessing,
         output=output,
-        identity=told_fingerprint(function),
+        identity=told_fingerprint(function) if identity is None else identity,
+        differentiable=differentiable,
     )
 
 

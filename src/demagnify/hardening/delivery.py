@@ -10,9 +10,8 @@ from typing import Final
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from demagnify.core.images import from_batch, to_batch
+from demagnify.core.images import Pixels, from_batch, to_batch
 from demagnify.transforms.base import Rngs, Transform
 from demagnify.transforms.degradations import Degradation, Floats, compressed
 from demagnify.transforms.kernels import threads
@@ -74,7 +73,7 @@ class Delivery(Transform):
         for number, face in enumerate(faces):
             sizes[face.shape].append(number)
         for numbers in sizes.values():
-            batch = to_batch([_rounded(faces[number]) for number in numbers])
+            batch = to_batch([rounded(faces[number]) for number in numbers])
             few = [rngs[number] for number in numbers] if self.rebuild.random else None
             attacked = from_batch(self.rebuild(batch, rngs=few))
             for number, one in zip(numbers, attacked, strict=True):
@@ -89,17 +88,16 @@ def _at_own_size(pixels: Floats, rng: np.random.Generator) -> Floats:
     return resize(pixels, round(width * part), round(height * part))
 
 
-def _finished(
-    rebuilt: Floats, face: Floats, pixels: Floats, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _finished(rebuilt: Floats, face: Floats, pixels: Floats, rng: np.random.Generator) -> Pixels:
     if rng.random() < _BLENDED:
         rebuilt = face + np.float32(rng.uniform(0.5, 0.95)) * (rebuilt - face)
     if rng.random() < _STORED:
         rebuilt = compressed(rebuilt, rng)
-    return _rounded(resize(rebuilt, pixels.shape[1], pixels.shape[0]))
+    return rounded(resize(rebuilt, pixels.shape[1], pixels.shape[0]))
 
 
-def _rounded(pixels: Floats) -> NDArray[np.uint8]:
+def rounded(pixels: Floats) -> Pixels:
+    """Returns whole levels 0-255."""
     return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 

@@ -136,31 +136,28 @@ def _provenance(
     }
 
 
+@dataclass(eq=False)
 class _Loop:
     """One run of the loop; see `harden`."""
 
-    def __init__(
-        self,
-        train: FaceDataset,
-        val: FaceDataset,
-        config: HardeningConfig,
-        detector: Detector,
-        output: Path,
-        attacks: tuple[Transform, ...],
-        card: Mapping[str, Any],
-        log: Callable[[str], None],
-    ) -> None:
-        if not detector.backbone:
+    train: FaceDataset
+    val: FaceDataset
+    config: HardeningConfig
+    detector: Detector
+    output: Path
+    attacks: tuple[Transform, ...]
+    card: Mapping[str, Any]
+    log: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        if not self.detector.backbone:
             raise BadConfigError(
-                f"the detector {detector.name!r} cannot be trained here, so it cannot be hardened",
+                f"the detector {self.detector.name!r} cannot be trained here, so it cannot be hardened",
                 hint="harden one that train-detector made",
             )
-        filters = tuple(create(name).name for name in config.degradations or DEGRADATIONS)
-        self.config = config.model_copy(update={"degradations": filters})
-        self.train, self.val = train, val
-        self.detector, self.output, self.attacks = detector, output, attacks
-        self.card, self.log = card, log
-        self.rounds_folder = output.with_name(output.name + ".rounds")
+        filters = [create(name).name for name in self.config.degradations or DEGRADATIONS]
+        self.config = self.config.model_copy(update={"degradations": tuple(filters)})
+        self.rounds_folder = self.output.with_name(self.output.name + ".rounds")
 
     def run(self) -> Hardened:
         """Runs the rounds and writes the best detector."""

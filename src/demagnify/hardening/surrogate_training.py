@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
 
 from demagnify.core import artifacts, progress
 from demagnify.core.artifacts import check_same
@@ -18,14 +17,10 @@ from demagnify.core.errors import BadArtifactError
 from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.config import SurrogateConfig
-from demagnify.hardening.surrogates import (
-    Design,
-    Discriminator,
-    SurrogateNetwork,
-    draw_design,
-)
-
-Floats = NDArray[np.float32]
+from demagnify.hardening.delivery import rounded
+from demagnify.hardening.surrogates import Design, Discriminator, SurrogateNetwork, draw_design
+from demagnify.transforms.degradations import Floats
+from demagnify.transforms.kernels import opencv_jpeg
 
 KIND: Final = "surrogate network"
 CROP: Final = 72
@@ -195,9 +190,7 @@ def _degraded(image: Floats, dirt: float, rng: np.random.Generator) -> Floats:
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     image = image + noise * np.float32(12 * dirt * rng.random())
     quality = int(95 - 65 * dirt * rng.random())
-    bgr = np.clip(image[..., ::-1].round(), 0, 255).astype(np.uint8)
-    _, file = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.ascontiguousarray(_float(cv2.imdecode(file, cv2.IMREAD_COLOR))[..., ::-1])
+    return opencv_jpeg(rounded(image), quality).astype(np.float32)
 
 
 def _target(crop: Floats, design: Design) -> Floats:

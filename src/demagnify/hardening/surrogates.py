@@ -24,7 +24,7 @@ from demagnify.core.files import atomic_path
 from demagnify.core.images import Pixels
 from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
-from demagnify.hardening.delivery import magnified, resize
+from demagnify.hardening.delivery import magnified, resize, rounded
 from demagnify.laundering.quality import image_quality
 from demagnify.transforms.degradations import Degradation, Floats
 
@@ -247,6 +247,4 @@ def _rebuilt(face: Pixels, surrogate: Surrogate) -> Pixels:
     height, width = face.shape[:2]
     scale = surrogate.design.scale
     small = resize(face.astype(np.float32), width // scale, height // scale)
-    rebuilt = resize(surrogate.enlarge(small), width, height)
-    whole: Pixels = np.clip(np.rint(rebuilt), 0, 255).astype(np.uint8)
-    return whole
+    return rounded(resize(surrogate.enlarge(small), width, height))

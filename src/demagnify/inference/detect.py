@@ -273,48 +273,29 @@ def _classify_photos(
         elif not faces:
             yield PhotoVerdict(path=path, problem="no face was found", pixels=pixels)
         else:
-            verdicts = tuple(_verdict(face, pixels.shape, next(classified)) for face in faces)
-            yield PhotoVerdict(path=path, faces=verdicts, pixels=pixels)
+            verdicts = [
+                FaceVerdict(face=face, box=_inside(face.box, pixels.shape), **next(classified))
+                for face in faces
+            ]
+            yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
 
 
-class _Classified(NamedTuple):
-    """The output of the defended detector for one crop; `surplus` is logit minus threshold."""
-
-    logit: float
-    surplus: float
-    action: str
-    abstained: bool
-    uncertainty: float | None
-
-
-def _classify(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[_Classified]:
+def _classify(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[dict[str, Any]]:
+    """Yields the part of each crop's `FaceVerdict` that comes from the defended detector."""
     # In float32, as everywhere: a threshold that is one of the logits is not above itself.
     threshold = float(torch.tensor(defended.threshold, dtype=torch.float32))
     for start in range(0, len(crops), FACES_AT_ONCE):
-        decisions = defended.decide(images.to_batch(list(crops[start : start + FACES_AT_ONCE])))
-        logits = check_finite(decisions.logits, defended.name).tolist()
-        none = [None] * len(logits)
-        for logit, action, abstained, uncertainty in zip(
-            logits,
-            decisions.actions.tolist(),
-            none if decisions.abstained is None else decisions.abstained.tolist(),
-            none if decisions.uncertainty is None else decisions.uncertainty.tolist(),
-            strict=True,
-        ):
-            name = defended.actions[action].name
-            yield _Classified(logit, logit - threshold, name, bool(abstained), uncertainty)
-
-
-def _verdict(face: Face, shape: tuple[int, ...], classified: _Classified) -> FaceVerdict:
-    return FaceVerdict(
-        face=face,
-        box=_inside(face.box, shape),
-        verdict="unsure" if classified.abstained else "fake" if classified.surplus > 0 else "real",
-        score=(1 + math.tanh(classified.surplus / 2)) / 2,  # the sigmoid, safe from overflow
-        logit=classified.logit,
-        action=classified.action,
-        uncertainty=classified.uncertainty,
-    )
+        found = defended.decide(images.to_batch(list(crops[start : start + FACES_AT_ONCE])))
+        for row, logit in enumerate(check_finite(found.logits, defended.name).tolist()):
+            surplus = logit - threshold
+            unsure = found.abstained is not None and bool(found.abstained[row])
+            yield {
+                "verdict": "unsure" if unsure else "fake" if surplus > 0 else "real",
+                "score": (1 + math.tanh(surplus / 2)) / 2,  # the sigmoid, safe from overflow
+                "logit": logit,
+                "action": defended.actions[int(found.actions[row])].name,
+                "uncertainty": None if found.uncertainty is None else found.uncertainty[row].item(),
+            }
 
 
 def _inside(box: Box, shape: tuple[int, ...]) -> Box:

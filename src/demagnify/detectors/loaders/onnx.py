@@ -16,11 +16,11 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError, DemagnifyWarning
 from demagnify.core.files import sha256
 from demagnify.core.onnx_session import OnnxSession
-from demagnify.detectors.heads import make_head, two_names
+from demagnify.detectors.heads import two_names
 from demagnify.detectors.loading import LOADERS, Loader
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.source import GEOMETRY, MEANING, SCALING, Layout, Options, read_json
-from demagnify.detectors.wrapped import WrappedDetector
+from demagnify.detectors.wrapped import WrappedDetector, wrap
 
 _DTYPES: Final = {
     "tensor(uint8)": torch.uint8,
@@ -79,24 +79,11 @@ class OnnxDetector(Loader):
         """Opens the file."""
         path = Path(source).resolve()
         options.allow(MEANING | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
-        file = OnnxFile(
-            path,
-            device=device,
-            layout=options.layout,
-            output=options.output,
-            threads=options.threads,
-        )
-        head = make_head(
-            options.head,
-            fake_index=options.fake_index,
-            labels=options.labels or file.labels,
-            detector=options.name or path.stem,
-        )
-        return WrappedDetector(
+        file = OnnxFile(path, options, device=device)
+        return wrap(
             file,
             name=options.name or path.stem,
-            threshold=head.threshold(options.threshold),
-            head=head,
+            **options.meaning,
             preprocessing=_preprocessing(file, options),
             identity=f"{file.fingerprint()} {options.output or ''}",
             differentiable=False,
@@ -104,39 +91,15 @@ class OnnxDetector(Loader):
 
 
 class OnnxFile:
-    """Runs the network of an ONNX file.
+    """Runs the network of an ONNX file."""
 
-    Args:
-        path: The file.
-        device: "auto", "cpu", "cuda": which of onnxruntime's providers computes.
-        layout: Where the channels are, if the file leaves it open.
-        output: Which output to read, if there are several.
-        threads: For one call; as many as torch uses if None.
-
-    Attributes:
-        input: Its input.
-        labels: The names of two outputs, if its metadata has them.
-
-    Raises:
-        BadArtifactError: If the file is missing, or not one that onnxruntime runs.
-        BadConfigError: If onnxruntime is missing, or the network does not take one image batch.
-    """
-
-    def __init__(
-        self,
-        path: Path,
-        *,
-        device: str = "auto",
-        layout: Layout | None = None,
-        output: str | None = None,
-        threads: int | None = None,
-    ) -> None:
+    def __init__(self, path: Path, options: Options, *, device: str) -> None:
         self.path = path
-        self._session = OnnxSession(path, device=device, threads=threads)
+        self._session = OnnxSession(path, device=device, threads=options.threads)
         session = self._session.session
-        self.input = _read_input(session, path, layout)
-        self.labels = _read_labels(session)
-        self._output = _choose_output(session, path, output)
+        self.input = _read_input(session, path, options.layout)
+        self.class_names = _read_labels(session)  # where `wrap` looks for names of outputs
+        self._output = _choose_output(session, path, options.output)
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
         """Returns the network's outputs on the device of the batch."""

@@ -10,10 +10,9 @@ from torch import nn
 from demagnify.core import imports
 from demagnify.core.devices import Precision, pick_device
 from demagnify.detectors.detector import Detector
-from demagnify.detectors.heads import make_head
 from demagnify.detectors.loading import LOADERS, Loader
 from demagnify.detectors.source import GEOMETRY, MEANING, SCALING, Options
-from demagnify.detectors.wrapped import WrappedDetector, names_of_outputs
+from demagnify.detectors.wrapped import wrap
 
 _CALLED: Final = "a detector maps an image batch, uint8 RGB (N, 3, H, W), to N scores"
 
@@ -44,14 +43,11 @@ class PythonCode(Loader):
             options.allow((), f"{source}, which is a detector of demagnify's own kind,")
             return made
         name = options.name or source.partition(":")[2]
-        labels = options.labels or names_of_outputs(made)
-        head = make_head(options.head, fake_index=options.fake_index, labels=labels, detector=name)
         prepares = options.given & (GEOMETRY | SCALING)
-        return WrappedDetector(
+        return wrap(
             made,
             name=name,
-            threshold=head.threshold(options.threshold),
-            head=head,
+            **options.meaning,
             preprocessing=options.preprocessing(source) if prepares else None,
             output=options.output,
             identity=imports.identity(found, made, source),
