@@ -26,7 +26,7 @@ def all_of(augmentation: Augmentation, faces: torch.Tensor, epoch: int = 0) -> t
     return augmentation(faces.clone(), np.arange(COUNT), epoch=epoch)
 
 
-def test_gives_an_image_batch_of_the_same_shape_and_leaves_the_faces_alone(faces):
+def test_gives_an_image_batch_of_the_same_shape_without_changing_the_faces(faces):
     before = faces.clone()
     altered = Augmentation(1.0, seed=0, count=COUNT)(faces, np.arange(COUNT), epoch=0)
     assert altered.dtype == torch.uint8
@@ -61,7 +61,7 @@ def test_strength_scales_how_often(faces):
 
 
 @pytest.mark.parametrize("name", augment._CHANCE)
-def test_every_alteration_happens_as_often_as_it_says(faces, monkeypatch, name):
+def test_every_alteration_happens_as_often_as_its_chance(faces, monkeypatch, name):
     augmentation = only(monkeypatch, name, chance=0.5)
     changed = (all_of(augmentation, faces) != faces).flatten(1).any(dim=1).float().mean()
     assert 0.4 < changed < 0.6
@@ -100,7 +100,7 @@ def test_blur_smooths_and_keeps_the_brightness(monkeypatch):
     )
 
 
-def test_noise_is_of_the_size_it_says_and_of_no_bias(monkeypatch):
+def test_noise_has_its_size_and_no_bias(monkeypatch):
     flat = torch.full((COUNT, 3, 24, 24), 128, dtype=torch.uint8)
     noise = all_of(only(monkeypatch, "noise"), flat).float() - 128
     spread = noise.flatten(1).std(dim=1)

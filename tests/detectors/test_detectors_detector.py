@@ -70,7 +70,7 @@ def test_stored_in_half_it_is_half_the_size_and_nearly_the_same(tiny, tmp_path):
     torch.testing.assert_close(loaded.logits(batch), detector.logits(batch), atol=0.05, rtol=0)
 
 
-def test_card_says_what_it_is(tiny, tmp_path):
+def test_card_names_its_kind(tiny, tmp_path):
     tiny().save(tmp_path / "d", {"validation": {"val_auc": 0.9}})
     card = json.loads((tmp_path / "d" / artifacts.CARD).read_text())
     assert card["kind"] == "detector"
@@ -98,7 +98,7 @@ def edit_card(folder, **changes):
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "says"),
+    ("changes", "error", "message"),
     [
         ({"backbone": "nonsense"}, UnknownNameError, "nonsense"),
         ({"backbone": "hf-hub:someone/something"}, UnknownNameError, "hf-hub"),
@@ -109,10 +109,10 @@ def edit_card(folder, **changes):
         ({"surprise": 1}, BadArtifactError, "detector.surprise"),
     ],
 )
-def test_a_card_that_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, changes, error, says):
+def test_a_card_that_cannot_be_used_is_refused_in_one_line(tiny, tmp_path, changes, error, message):
     tiny().save(tmp_path / "d", {})
     edit_card(tmp_path / "d", **changes)
-    with pytest.raises(error, match=says) as caught:
+    with pytest.raises(error, match=message) as caught:
         detectors.load_detector(tmp_path / "d", device="cpu")
     assert "\n" not in str(caught.value)
 
@@ -155,7 +155,7 @@ def test_gradients_reach_the_weights(tiny):
     assert all(parameter.grad is not None for parameter in detector.parameters())
 
 
-def test_faces_are_classified_by_a_detector_class_of_its_own(tiny, striped_faces):
+def test_faces_are_classified_by_a_custom_detector_class(tiny, striped_faces):
     class Doubled(Detector):
         def score(self, images: torch.Tensor) -> torch.Tensor:
             return 2 * super().score(images)

@@ -70,7 +70,7 @@ def test_floats_of_0_to_255_are_refused_in_one_line(tiny):
     assert "\n" not in str(it.value)
 
 
-def test_a_callable_without_gradient_says_so(tiny):
+def test_a_callable_without_gradient_is_refused(tiny):
     class Detached(nn.Module):
         def forward(self, images):
             return images.detach().mean(dim=(1, 2, 3))

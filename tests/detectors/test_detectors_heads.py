@@ -74,7 +74,7 @@ def test_names_that_the_network_has_are_found():
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ({"head": "two-logit"}, "fake_index=0 or fake_index=1"),
         ({"head": "two-logit", "labels": ["0", "1"]}, "not real and fake"),
@@ -85,14 +85,14 @@ def test_names_that_the_network_has_are_found():
         ({"head": "probability", "threshold": 1.5}, "no probability between 0 and 1"),
     ],
 )
-def test_an_unclear_head_is_refused_in_one_line(options, says):
-    with pytest.raises(BadConfigError, match=says) as caught:
+def test_an_unclear_head_is_refused_in_one_line(options, message):
+    with pytest.raises(BadConfigError, match=message) as caught:
         returning(torch.zeros(4), **options)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("output", "options", "says"),
+    ("output", "options", "message"),
     [
         (torch.zeros(4, 2), {}, "head=two-logit and fake_index=1"),
         (torch.zeros(4), {"head": "two-logit", "fake_index": 1}, "write head=logit"),
@@ -105,8 +105,8 @@ def test_an_unclear_head_is_refused_in_one_line(options, says):
         ),
     ],
 )
-def test_an_output_that_does_not_fit_the_head_is_refused_in_one_line(output, options, says):
-    with pytest.raises(BadConfigError, match=says) as caught:
+def test_an_output_that_does_not_fit_the_head_is_refused_in_one_line(output, options, message):
+    with pytest.raises(BadConfigError, match=message) as caught:
         returning(output, **options)(BATCH)
     assert "'mine'" in str(caught.value)
     assert "\n" not in str(caught.value)

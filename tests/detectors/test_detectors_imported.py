@@ -107,7 +107,7 @@ def test_a_module_inside_of_a_package_is_found(module):
 
 
 @pytest.mark.parametrize(
-    ("where", "says"),
+    ("where", "message"),
     [
         ("nowhere:mean", "there is no module 'nowhere'"),
         ("scorers.deep:mean", "there is no module 'scorers.deep'|not a package"),
@@ -122,14 +122,14 @@ def test_a_module_inside_of_a_package_is_found(module):
         ("scorers:mean@head=softmax", "head: "),
     ],
 )
-def test_what_cannot_be_imported_is_told_in_one_line(module, where, says):
-    with pytest.raises(BadConfigError, match=says) as caught:
+def test_what_cannot_be_imported_gives_one_line(module, where, message):
+    with pytest.raises(BadConfigError, match=message) as caught:
         detectors.load_detector(where, device="cpu")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("code", "says"),
+    ("code", "message"),
     [
         ("import surely_not_there\n", "needs the module 'surely_not_there'"),
         ("def (:\n", "cannot be imported: SyntaxError"),
@@ -139,14 +139,14 @@ def test_what_cannot_be_imported_is_told_in_one_line(module, where, says):
         ("def x():\n    raise SystemExit\n", "x cannot be made: SystemExit"),
     ],
 )
-def test_a_broken_module_is_told_in_one_line(module, code, says):
+def test_a_broken_module_gives_one_line(module, code, message):
     module(code, "broken")
-    with pytest.raises(BadConfigError, match=says) as caught:
+    with pytest.raises(BadConfigError, match=message) as caught:
         detectors.load_detector("broken:x", device="cpu")
     assert "\n" not in str(caught.value)
 
 
-def test_code_that_fails_is_told_in_one_line(module):
+def test_code_that_fails_gives_one_line(module):
     with pytest.raises(BadConfigError, match="RuntimeError: out of cheese") as caught:
         detectors.load_detector("scorers:fails", device="cpu")(BATCH)
     assert "\n" not in str(caught.value)
@@ -154,7 +154,7 @@ def test_code_that_fails_is_told_in_one_line(module):
         detectors.load_detector("scorers:network", device="cpu")(BATCH)
 
 
-def test_it_has_changed_when_its_file_has_or_when_it_says_so(module):
+def test_its_fingerprint_follows_its_file_or_its_attribute(module):
     first = detectors.load_detector("scorers:mean", device="cpu").fingerprint()
     told = detectors.load_detector("scorers:told", device="cpu").fingerprint()
     module(CODE + "\n# changed\n")
@@ -202,7 +202,7 @@ def test_a_defence_before_imported_code_is_saved_and_finds_it_again(module, tmp_
     assert DefendedDetector.load(tmp_path / "defense", detector=detector).threshold == 3.0
 
 
-def test_a_bare_detector_of_ones_own_classifies_undefended(module):
+def test_a_custom_bare_detector_classifies_undefended(module):
     loaded = load_defense("scorers:mean", device="cpu")
     assert loaded.input_size == 224
     assert loaded.decide(BATCH).actions.tolist() == [0] * 4
@@ -210,7 +210,7 @@ def test_a_bare_detector_of_ones_own_classifies_undefended(module):
         load_defense("scorers", device="cpu")
 
 
-def test_a_damaged_record_is_told_in_one_line(module, tmp_path):
+def test_a_damaged_record_gives_one_line(module, tmp_path):
     defend(detectors.load_detector("scorers:mean", device="cpu")).save(tmp_path / "defense", {})
     path = tmp_path / "defense" / "card.json"
     card = json.loads(path.read_text())

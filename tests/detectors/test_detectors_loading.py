@@ -23,7 +23,7 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("ligth", "did you mean light"),
         ("resnet5O", "resnet50"),
@@ -31,10 +31,10 @@ def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_al
         ("resnet50.nonsense", "tv2_in1k"),
     ],
 )
-def test_an_unknown_backbone_names_the_known_ones(name, says):
+def test_an_unknown_backbone_names_the_known_ones(name, message):
     with pytest.raises(UnknownNameError, match="no ") as caught:
         detectors.create(name, device="cpu")
-    assert says in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_aliases_mean_networks_of_timm():

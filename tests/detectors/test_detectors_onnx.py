@@ -92,7 +92,7 @@ def test_images_get_the_size_of_the_file_or_the_one_that_is_chosen(tmp_path):
         detectors.load_detector(tmp_path / "a.onnx", device="cpu", input_size=20, **RAW)
 
 
-def test_what_the_file_beside_it_says_holds_until_something_nearer_says_otherwise(tmp_path, images):
+def test_options_of_the_file_beside_it_hold_until_nearer_ones_override_them(tmp_path, images):
     path = write(tmp_path / "m.onnx")
     card = {"name": "card", "threshold": 7, "range": [0, 255], "id2label": None}
     (tmp_path / "m.json").write_text(json.dumps(card))
@@ -106,7 +106,7 @@ def test_what_the_file_beside_it_says_holds_until_something_nearer_says_otherwis
     assert (through.name, through.threshold) == ("card", 3)
 
 
-def test_scaling_that_nobody_told_is_warned_of(tmp_path, images):
+def test_missing_scaling_is_warned_of(tmp_path, images):
     path = write(tmp_path / "m.onnx")
     with pytest.warns(DemagnifyWarning, match=r"mean, std and range into m\.json"):
         detector = detectors.load_detector(path, device="cpu")
@@ -137,7 +137,7 @@ def test_its_fingerprint_is_that_of_file_and_settings(tmp_path):
     assert detectors.load_detector(path, device="cpu", **RAW).fingerprint() != first
 
 
-def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, images):
+def test_weights_in_external_files_belong_to_its_fingerprint(tmp_path, images):
     path = write(tmp_path / "m.onnx")
     model = onnx.load(path)
     model.graph.node.append(helper.make_node("Mul", ["scores", "factor"], ["scaled"]))
@@ -157,7 +157,7 @@ def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, image
 
 
 @pytest.mark.parametrize(
-    ("network", "options", "says"),
+    ("network", "options", "message"),
     [
         ({"shape": ("n", 1, 16, 16)}, {}, "16\\], which is no batch of RGB images"),
         ({"shape": ("n", 3, 16, 3)}, {}, "where the channels are"),
@@ -171,14 +171,14 @@ def test_weights_in_files_of_their_own_belong_to_its_fingerprint(tmp_path, image
         ({"shape": NCHW}, {"mean": 123, "range": [0, 1]}, "outside of the range 0 to 1"),
     ],
 )
-def test_what_cannot_be_a_detector_is_told_in_one_line(tmp_path, network, options, says):
+def test_what_cannot_be_a_detector_gives_one_line(tmp_path, network, options, message):
     path = write(tmp_path / "m.onnx", **network)
-    with pytest.raises(BadConfigError, match=says) as caught:
+    with pytest.raises(BadConfigError, match=message) as caught:
         detectors.load_detector(path, device="cpu", **{**RAW, **options})
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_or_missing_file_is_told_in_one_line(tmp_path):
+def test_a_damaged_or_missing_file_gives_one_line(tmp_path):
     with pytest.raises(BadArtifactError, match="no such ONNX file"):
         detectors.load_detector("nowhere/m.onnx", device="cpu")
     (tmp_path / "m.onnx").write_text("hello")
@@ -190,7 +190,7 @@ def test_a_damaged_or_missing_file_is_told_in_one_line(tmp_path):
         detectors.load_detector(tmp_path / "m.onnx", device="cpu")
 
 
-def test_images_that_it_does_not_run_on_are_told_in_one_line(tmp_path, images):
+def test_images_that_it_does_not_run_on_give_one_line(tmp_path, images):
     kernel = helper.make_node("Reshape", ["images0", "shape"], ["flat"])
     constant = helper.make_node("Constant", [], ["shape"], value_ints=[-1, 3 * 100])
     mean = helper.make_node("ReduceMean", ["flat", "one"], ["scores"], keepdims=0)
@@ -203,7 +203,7 @@ def test_images_that_it_does_not_run_on_are_told_in_one_line(tmp_path, images):
     assert detectors.load_detector(path, device="cpu", input_size=10, **RAW)(images).shape == (5,)
 
 
-def test_without_onnxruntime_it_says_what_to_install(tmp_path, monkeypatch):
+def test_without_onnxruntime_the_message_names_the_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BadConfigError, match=r"pip install 'demagnify\[onnx\]'"):
         detectors.load_detector(write(tmp_path / "m.onnx"), device="cpu", **RAW)

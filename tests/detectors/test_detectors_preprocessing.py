@@ -78,7 +78,7 @@ def test_two_outputs_become_one_logit_and_survive_saving(checkpoint, tmp_path, p
 
 
 @pytest.mark.parametrize(
-    ("outputs", "options", "says"),
+    ("outputs", "options", "message"),
     [
         (1000, "", "tells 1000 classes apart"),
         (2, "", "head=two-logit and fake_index=1"),
@@ -90,10 +90,10 @@ def test_two_outputs_become_one_logit_and_survive_saving(checkpoint, tmp_path, p
     ],
 )
 def test_a_checkpoint_that_is_no_detector_is_refused_in_one_line(
-    checkpoint, outputs, options, says
+    checkpoint, outputs, options, message
 ):
     checkpoint(outputs)
-    with pytest.raises(BadConfigError, match=says) as caught:
+    with pytest.raises(BadConfigError, match=message) as caught:
         detectors.load_detector(f"timm:{NAME}@weights={checkpoint.path}{options}", device="cpu")
     assert "\n" not in str(caught.value)
 

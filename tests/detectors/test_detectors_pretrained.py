@@ -63,16 +63,16 @@ def with_another_shape(tensors):
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (without_a_layer, r"1 weights are missing \(layer1.0.conv1.weight\)"),
         (with_another_layer, r"1 are unknown \(extra.weight\)"),
         (with_another_shape, r"another shape \(conv1.0.weight: \(1, 3, 3, 3\)"),
     ],
 )
-def test_weights_that_do_not_fit_are_told_in_one_line(tmp_path, change, says):
+def test_weights_that_do_not_fit_give_one_line(tmp_path, change, message):
     save_file(change(network(1).state_dict()), tmp_path / "w.safetensors")
-    with pytest.raises(BadArtifactError, match=says) as caught:
+    with pytest.raises(BadArtifactError, match=message) as caught:
         create(tmp_path / "w.safetensors")
     assert "\n" not in str(caught.value)
 
@@ -85,7 +85,7 @@ class Trap:
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "says"),
+    ("name", "write", "message"),
     [
         ("none.pth", lambda path: None, "no such weights file"),
         ("trap.pth", lambda path: torch.save({"w": Trap()}, path), "not opened"),
@@ -96,9 +96,9 @@ class Trap:
         ("mixed.pth", lambda path: torch.save({"a": 1}, path), "also 'a'"),
     ],
 )
-def test_a_bad_weights_file_is_told_in_one_line(tmp_path, name, write, says):
+def test_a_bad_weights_file_gives_one_line(tmp_path, name, write, message):
     write(tmp_path / name)
-    with pytest.raises(BadArtifactError, match=says) as caught:
+    with pytest.raises(BadArtifactError, match=message) as caught:
         create(tmp_path / name)
     assert "\n" not in str(caught.value)
 
@@ -132,7 +132,7 @@ def test_weights_in_the_cache_need_no_network(offline, monkeypatch, tmp_path):
     assert loaded.fingerprint() == start.fingerprint()
 
 
-def test_a_network_without_published_weights_says_so():
+def test_a_network_without_published_weights_is_refused():
     name = sorted(set(timm.list_models()) - {n.partition(".")[0] for n in timm.list_pretrained()})[
         0
     ]

@@ -1,4 +1,4 @@
-"""What comes with the package works without a network, and its card says what it reaches."""
+"""What comes with the package works without a network, and its card names its figures."""
 
 import json
 import re

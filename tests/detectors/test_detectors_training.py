@@ -60,7 +60,7 @@ def test_learns_what_is_easy_to_learn(train, striped_faces):
     assert right.mean() > 0.85
 
 
-def test_the_output_is_the_returned_detector_with_its_story(train, striped_faces, tmp_path):
+def test_the_output_is_the_returned_detector_with_its_history(train, striped_faces, tmp_path):
     trained = train()
     loaded = detectors.load_detector(tmp_path / "out", device="cpu", precision="float32")
     faces = striped_faces(4, 4, seed=5)
@@ -136,7 +136,7 @@ def test_rare_fakes_weigh_more(train, striped_faces, tmp_path):
     assert trained.metrics["val_loss"] == pytest.approx(expected.item(), abs=1e-5)
 
 
-def test_tells_a_line_about_every_epoch(train):
+def test_logs_a_line_about_every_epoch(train):
     lines = []
     train(log=lines.append)
     assert [line.partition(":")[0] for line in lines[1:]] == ["epoch 1", "epoch 2", "epoch 3"]
@@ -230,7 +230,7 @@ def test_continuing_does_no_step_twice(train, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"config": QUICK.model_copy(update={"learning_rate": 1e-4})}, "settings"),
         ({"train": "other faces"}, "training faces"),
@@ -241,7 +241,7 @@ def test_continuing_does_no_step_twice(train, monkeypatch):
 )
 @pytest.mark.parametrize("finished", [False, True], ids=["killed", "finished"])
 def test_another_training_is_not_continued(
-    train, tiny, striped_faces, monkeypatch, changes, says, finished
+    train, tiny, striped_faces, monkeypatch, changes, message, finished
 ):
     if finished:
         train()
@@ -257,9 +257,9 @@ def test_another_training_is_not_continued(
         key: stand_ins[value] if isinstance(value, str) else value for key, value in changes.items()
     }
     error, message = (
-        (BadArtifactError, f"another training: {says} differ")
+        (BadArtifactError, f"another training: {message} differ")
         if finished
-        else (BadOutputError, f"a training with another {says}")
+        else (BadOutputError, f"a training with another {message}")
     )
     with pytest.raises(error, match=message) as caught:
         train(**arguments)
@@ -271,7 +271,7 @@ def test_how_often_it_saves_is_no_other_training(train, monkeypatch):
     train(QUICK.model_copy(update={"save_seconds": 5.0}))
 
 
-def test_a_damaged_state_is_told_in_one_line(train, tmp_path, monkeypatch):
+def test_a_damaged_state_gives_one_line(train, tmp_path, monkeypatch):
     killed_at(train, monkeypatch, 7, QUICK)
     state = tmp_path / "out.training" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:100])
@@ -287,10 +287,12 @@ def test_a_folder_with_other_things_is_not_overwritten(train, tmp_path):
     assert (tmp_path / "out" / "thesis.txt").read_text() == "precious"
 
 
-@pytest.mark.parametrize(("real", "fake", "says"), [(5, 0, "no fake one"), (0, 5, "no real one")])
+@pytest.mark.parametrize(
+    ("real", "fake", "message"), [(5, 0, "no fake one"), (0, 5, "no real one")]
+)
 @pytest.mark.parametrize("which", ["train", "val"])
-def test_both_classes_are_needed(train, striped_faces, which, real, fake, says):
-    with pytest.raises(BadManifestError, match=says):
+def test_both_classes_are_needed(train, striped_faces, which, real, fake, message):
+    with pytest.raises(BadManifestError, match=message):
         train(**{which: striped_faces(real, fake, seed=0)})
 
 
@@ -300,7 +302,7 @@ def test_a_wrapped_detector_is_refused_before_the_work_not_after(train):
         train(detector=detectors.wrap(module, name="mine"))
 
 
-def test_a_diverging_training_is_told_and_writes_nothing(train, tmp_path):
+def test_a_diverging_training_is_refused_and_writes_nothing(train, tmp_path):
     with pytest.raises(BadConfigError, match="learning_rate"):
         train(QUICK.model_copy(update={"learning_rate": 1e30}))
     assert not (tmp_path / "out").exists()

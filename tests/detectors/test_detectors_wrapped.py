@@ -27,13 +27,13 @@ def test_the_callable_gets_the_batch_as_it_is():
     assert torch.equal(seen[0], BATCH)
 
 
-def test_name_and_threshold_are_kept():
+def test_name_and_threshold_are_stored():
     detector = detectors.wrap(brightness, name="brightness", threshold=127.0)
     assert (detector.name, detector.threshold) == ("brightness", 127.0)
 
 
 @pytest.mark.parametrize(
-    ("output", "says"),
+    ("output", "message"),
     [
         (lambda images: torch.zeros(len(images), 2), "head=two-logit and fake_index=1"),
         (lambda images: torch.zeros(()), r"returned shape \(\)"),
@@ -54,8 +54,8 @@ def test_name_and_threshold_are_kept():
         *("tuple", "mapping", "complex", "sparse", "meta"),
     ],
 )
-def test_a_wrong_output_is_refused_in_one_line(output, says):
-    with pytest.raises(BadConfigError, match=says) as caught:
+def test_a_wrong_output_is_refused_in_one_line(output, message):
+    with pytest.raises(BadConfigError, match=message) as caught:
         detectors.wrap(output, name="broken")(BATCH)
     assert "'broken'" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -97,7 +97,7 @@ class Flat(nn.Module):
         return self.layer(images.float()).view(len(images), -1).mean(dim=1)
 
 
-def test_a_module_that_looks_at_the_layout_of_its_features_runs():
+def test_a_module_that_depends_on_the_layout_of_its_features_runs():
     module = Flat().eval()
     with torch.inference_mode():
         expected = module(BATCH)
@@ -125,13 +125,13 @@ def test_two_logits_between_0_and_1_are_no_probabilities(recwarn):
     assert not [one for one in recwarn if one.category is DemagnifyWarning]
 
 
-def test_a_torchscript_module_that_fails_is_told_by_its_cause():
+def test_a_failing_torchscript_module_gives_its_cause():
     scripted = torch.jit.script(nn.Linear(3, 1))
     with pytest.raises(BadConfigError, match="RuntimeError: mat1 and mat2"):
         detectors.wrap(scripted, name="scripted", preprocessing=Preprocessing())(BATCH)
 
 
-def test_a_module_is_told_apart_by_its_weights_and_a_function_is_not():
+def test_the_fingerprint_of_a_module_follows_its_weights_and_of_a_function_does_not():
     class Linear(nn.Module):
         def __init__(self) -> None:
             super().__init__()

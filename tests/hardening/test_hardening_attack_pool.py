@@ -77,7 +77,7 @@ def test_families_are_drawn_uniformly_and_degradations_within_them():
     assert counts == pytest.approx([0, 1 / 6, 1 / 6, 1 / 6, 1 / 2], abs=0.03)
 
 
-def test_each_image_gets_its_own_transform_whatever_its_batch(images):
+def test_each_image_gets_its_transform_in_any_batch(images):
     pool = AttackPool((tuple(map(create, ("painted", "noisy"))), (Delivery(create("bicubic-x2")),)))
     numbers, indices = np.array([0, 1, 2, 3, 2, 1]), np.arange(6)
     degraded = pool.degrade(images, numbers, indices, seed=4, epoch=2)

@@ -1,4 +1,4 @@
-"""Hardening on data sets: what the card says of data and attacks."""
+"""Hardening on data sets: the card names data and attacks."""
 
 import pytest
 

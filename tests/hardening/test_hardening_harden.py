@@ -8,14 +8,13 @@ from demagnify import detectors
 from demagnify.agents.learners import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, Optimization, TrainDetectorConfig, train_detector
-from demagnify.hardening import averaging
 from demagnify.hardening import harden as harden_module
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool
 from demagnify.hardening.config import HardeningConfig, SurrogateConfig
 from demagnify.hardening.figure import draw_rounds
 from demagnify.hardening.harden import harden
-from demagnify.hardening.validation import Round
+from demagnify.hardening.validation import SHARES, Round, mean_detector
 from demagnify.transforms import create
 
 FILTERS_USED = ("blurred", "resampled", "crisp")
@@ -62,8 +61,8 @@ def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, 
     assert (story["best"], story["share"]) == (best.number, best.share)
     assert loaded.threshold == pytest.approx(best.threshold)
     assert sum(line.startswith("round ") for line in lines) == len(result.rounds)
-    assert [one.share for one in result.averages] == list(averaging.SHARES)
-    assert sum("weights" in line for line in lines) == len(averaging.SHARES)
+    assert [one.share for one in result.averages] == list(SHARES)
+    assert sum("weights" in line for line in lines) == len(SHARES)
 
 
 def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
@@ -110,7 +109,7 @@ def test_without_exploitation_no_agent_is_trained(trained, faces, tmp_path, monk
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_mean_lies_between_two_detectors(tiny, share, tmp_path):
     one, other = tiny(0), tiny(1)
-    mean = averaging.mean_detector(one, other, share, folder=tmp_path / "mean")
+    mean = mean_detector(one, other, share, folder=tmp_path / "mean")
     parts = zip(*(d.network.state_dict().values() for d in (one, other, mean)), strict=True)
     for before, after, middle in parts:
         expected = (1 - share) * before.double() + share * after.double()
@@ -195,7 +194,7 @@ def test_without_an_agent_every_degradation_is_as_likely():
     assert np.allclose(np.bincount(numbers, minlength=4)[1:] / 3000, 1 / 3, atol=0.04)
 
 
-def test_the_mixture_degrades_as_it_says(faces):
+def test_the_mixture_degrades_by_its_numbers(faces):
     some = faces(10, 4)
     config = QUICK.model_copy(update={"clean": 0.0, "explore": 0.0})
     chosen = np.arange(10) % 4

@@ -42,7 +42,7 @@ def defended():
 
 
 class CountingFinder:
-    """Finds as many faces, one below the other, as the first pixel of a photograph says."""
+    """Finds as many faces, one below the other, as the first pixel of a photograph counts."""
 
     def find(self, pixels):
         marks = np.zeros((5, 2), dtype=np.float32)
@@ -168,7 +168,7 @@ def test_boxes_end_where_the_photograph_ends(tmp_path):
     assert found.faces[0].face.box == (-8.5, -4, 30, 40)
 
 
-def test_a_drawn_verdict_frames_the_face_and_leaves_the_rest(tmp_path):
+def test_a_drawn_verdict_changes_only_the_frame(tmp_path):
     path = tmp_path / "a.png"
     Image.new("RGB", (240, 200), (120, 120, 1)).save(path)
     found = verdict_with_box(path, (60.0, 80.0, 80.0, 90.0))

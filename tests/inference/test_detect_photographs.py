@@ -61,7 +61,7 @@ def test_several_faces_of_one_photograph_are_classified_each(photos, defense, tm
     assert [int(middle // width) for middle in middles] == [0, 1, 2]
 
 
-def test_a_turned_photograph_has_the_same_face(photos, defense, tmp_path):
+def test_a_rotated_photograph_has_the_same_face(photos, defense, tmp_path):
     upright = Image.open(photos[0])
     exif = Image.Exif()
     exif[0x0112] = 6

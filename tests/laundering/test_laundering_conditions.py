@@ -56,7 +56,7 @@ def test_conditions_are_the_clean_faces_and_the_attacked(source, tmp_path):
     assert torch.equal(conditions["bicubic-x2"].batch(everything), expected)
 
 
-def test_pooled_faces_tell_their_attack_and_keep_their_group(source, tmp_path):
+def test_pooled_faces_name_their_attack_and_keep_their_group(source, tmp_path):
     faces = open_train(source)
     conditions = under_attacks(faces, [Bicubic(2)], cache=tmp_path / "cache")
     pool = pooled(conditions)

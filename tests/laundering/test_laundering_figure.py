@@ -29,7 +29,7 @@ def test_the_difference_is_amplified_around_grey_and_does_not_wrap_around():
     assert (residual(Comparison(original, original - 100), 8) == 0).all()
 
 
-def test_the_spectrum_tells_coarse_from_fine():
+def test_the_spectrum_separates_coarse_from_fine():
     x = np.arange(64)
     for period, distance in ((32, 2), (4, 16)):
         wave = 128 + 100 * np.sin(2 * np.pi * x / period)

@@ -51,7 +51,7 @@ def test_each_image_is_compared_alone():
     np.testing.assert_allclose(together[1], [ssim[0] for _, ssim in alone], rtol=1e-5)
 
 
-def test_the_summary_leaves_unchanged_images_out_of_the_mean_psnr():
+def test_the_mean_psnr_excludes_unchanged_images():
     summary = QualitySummary.of(np.array([30.0, math.inf, 34.0]), np.array([0.8, 1.0, 0.9]))
     assert summary == QualitySummary(count=3, unchanged=1, psnr=32.0, ssim=pytest.approx(0.9))
     empty = QualitySummary.of(np.array([]), np.array([]))

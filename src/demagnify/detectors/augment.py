@@ -83,16 +83,7 @@ class Augmentation:
         self._draws: Draws = np.empty((0, len(_COLUMN)))
 
     def __call__(self, images: torch.Tensor, indices: Indices, *, epoch: int) -> torch.Tensor:
-        """Returns augmented copies.
-
-        Args:
-            images: uint8 RGB (n, 3, H, W).
-            indices: Which faces they are, (n,).
-            epoch: In which pass over the data.
-
-        Returns:
-            uint8 RGB (n, 3, H, W) on the same device.
-        """
+        """Returns augmented copies on the same device; see `TrainingTransform`."""
         if self.strength == 0:
             return images
         draws = self._of_epoch(epoch)[indices]

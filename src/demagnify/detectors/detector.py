@@ -283,14 +283,7 @@ class TwoLogits(nn.Module):
 def batched_logits(
     detector: nn.Module, images: torch.Tensor | FaceDataset, *, batch_size: int = 64
 ) -> torch.Tensor:
-    """Runs any detector over many images in evaluation mode; see `Detector.logits`.
-
-    Args:
-        detector: Maps an image batch to logits; its training mode is put back afterwards.
-        images: An image batch as `Detector.forward` takes it, or faces, for which progress is
-            shown.
-        batch_size: How many images at once.
-    """
+    """Runs any detector over many images in evaluation mode; see `Detector.logits`."""
     parts = [torch.empty(0)]
     with _evaluating(detector), torch.inference_mode():
         if isinstance(images, torch.Tensor):

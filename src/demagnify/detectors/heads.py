@@ -30,9 +30,6 @@ HeadName = Literal[
     "logit", "logit-real", "two-logit", "probability", "probability-real", "two-probability"
 ]
 
-_PROBABILITIES: Final = ("probability", "probability-real", "two-probability")
-_REVERSED: Final = ("logit-real", "probability-real")
-
 _TOLERANCE: Final = 1e-3
 """How far half precision may move a probability out of [0, 1]."""
 _SUM_TOLERANCE: Final = 0.02
@@ -73,7 +70,7 @@ class Head(BaseModel):
     @property
     def is_probability(self) -> bool:
         """Whether the network gives probabilities."""
-        return self.name in _PROBABILITIES
+        return "probability" in self.name
 
     def logits(self, output: torch.Tensor, count: int, detector: str) -> torch.Tensor:
         """Returns one logit per image, float32 (count,).
@@ -101,7 +98,7 @@ class Head(BaseModel):
         if self.is_probability:
             logits = logits.clamp(_LEAST, _MOST)
             logits = logits.log() - (-logits).log1p()
-        return (-logits if self.name in _REVERSED else logits).float()
+        return (-logits if self.name.endswith("-real") else logits).float()
 
     def threshold(self, value: float | None) -> float:
         """Returns a threshold as a logit.
@@ -220,11 +217,10 @@ def _fake_among(labels: Sequence[str]) -> int | None:
 
 
 def _refuse_shape(shape: tuple[int, ...], count: int, detector: str) -> None:
-    many = len(shape) == 2 and shape[0] == count
     raise BadConfigError(
         f"the detector {detector!r} returned shape {shape} for {count} images, not ({count},)",
         hint=f"a head of {shape[1]} classes (such as ImageNet's 1000) is no detector"
-        if many
+        if len(shape) == 2 and shape[0] == count
         else "return one number per image, or two (real and fake)",
     )
 

@@ -1,7 +1,7 @@
 """New detectors, and detectors from wherever they are: one line names any of them.
 
     light                           weights that come with demagnify
-    runs/detector                   a folder that train-detector wrote
+    runs/detector                   a folder that `train_detector` or `Detector.save` wrote
     nets/mine.onnx                  an ONNX file
     timm:xception@weights=mine.pth  a timm network with a checkpoint
     package.module:function         a Python function, module or class
@@ -159,15 +159,9 @@ def load_detector(
     """Loads a detector, ready to classify.
 
     Args:
-        source: One of, with options as "@key=value" (see the top of this module):
-            a folder that `train_detector` or `Detector.save` wrote;
-            the name of a shipped detector, which means the shipped one even where a folder is
-            called so: write "./light", or give a `Path`, for that;
-            an ONNX file, and the JSON file of options beside it;
-            "timm:NAME@weights=FILE", a timm network with a checkpoint;
-            "package.module:name", a function, a module, or a maker of one; its code is run;
-            a JSON file with the key "detector" and options;
-            "KIND:..." for a plug-in's kind.
+        source: A line as at the top of this module. The name of a shipped detector means the
+            shipped one even where a folder is called so: write "./light", or give a `Path`, for
+            that. The code of "package.module:name" is run.
         device: "auto", "cpu", "cuda".
         precision: Precision of a timm network; files and code have their own.
         options: The same options once more, as Python values; they win.
@@ -203,18 +197,7 @@ def load_recorded(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> Detector:
-    """Loads the detector that the card of a defence names, and checks that it is the same.
-
-    Args:
-        content: The record that `Source.record` wrote into the card.
-        folder: Where the card stands.
-        device: "auto", "cpu", "cuda".
-        precision: Precision of a timm network.
-
-    Raises:
-        BadArtifactError: If it is not there any more, or has changed.
-        BadConfigError: If code cannot be imported.
-    """
+    """Loads the detector that the card of a defence names, and checks that it is the same."""
     recorded = Recorded.read(content, folder)
     source = recorded.find(folder)
     detector = _load(source.where, source.options, device, precision)

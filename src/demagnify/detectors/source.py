@@ -99,22 +99,14 @@ class Options(BaseModel):
         return {key: getattr(self, key) for key in MEANING - {"name"}}
 
     def allow(self, allowed: Iterable[str], what: str) -> None:
-        """Refuses options that would change nothing.
-
-        Raises:
-            BadConfigError: If an option is set that is not among `allowed`.
-        """
+        """Refuses options that would change nothing."""
         allowed = frozenset(allowed)
         for key in sorted(self.given - allowed):
             known = f"it takes {', '.join(sorted(allowed))}" if allowed else "it takes none"
             raise BadConfigError(f"{what} has no option {key!r}", hint=known)
 
     def preprocessing(self, what: str, **defaults: object) -> Preprocessing:
-        """Returns the preprocessing that the options describe, on top of `defaults`.
-
-        Raises:
-            BadConfigError: If mean and range do not fit together.
-        """
+        """Returns the preprocessing that the options describe, on top of `defaults`."""
         named = self.model_dump(include=set(GEOMETRY | SCALING), exclude_none=True)
         if "input_size" in named:
             named["size"] = named.pop("input_size")

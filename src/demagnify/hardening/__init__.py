@@ -7,7 +7,6 @@ delivery            how an attacker delivers a rebuilt face: size, blending, JPE
 surrogates          small super-resolution networks that the loop trains for itself
 surrogate_training  their training
 adversary           the agent
-validation          how well a detector does, clean and under each degradation
-averaging           means of the weights before and after hardening
+validation          how well a detector does, clean and under each degradation; means of weights
 figure              the rounds as PNG
 """

@@ -33,10 +33,15 @@ from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.training import Data, open_training, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, Integers, build_attack_pool
-from demagnify.hardening.averaging import best_mean
 from demagnify.hardening.config import HardeningConfig
 from demagnify.hardening.figure import draw_rounds
-from demagnify.hardening.validation import VALIDATION, Round, Validation, balanced_accuracy
+from demagnify.hardening.validation import (
+    VALIDATION,
+    Round,
+    Validation,
+    balanced_accuracy,
+    best_mean,
+)
 from demagnify.laundering.conditions import create_attacks
 from demagnify.transforms.base import Transform, create
 from demagnify.transforms.catalogue import DEGRADATIONS
@@ -152,7 +157,8 @@ class _Loop:
     def __post_init__(self) -> None:
         if not self.detector.backbone:
             raise BadConfigError(
-                f"the detector {self.detector.name!r} cannot be trained here, so it cannot be hardened",
+                f"the detector {self.detector.name!r} cannot be trained here, so it cannot be "
+                "hardened",
                 hint="harden one that train-detector made",
             )
         filters = [create(name).name for name in self.config.degradations or DEGRADATIONS]

@@ -1,4 +1,8 @@
-"""How well a detector does on validation faces, clean and under each degradation."""
+"""How well a detector does on validation faces, clean and under each degradation.
+
+Means of the weights before and after fine-tuning are tried too: they keep much of both and cost
+nothing in use; Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 2022).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,18 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.rewards import verdict_rewards
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
+from demagnify.detectors.threshold import choose_threshold
 from demagnify.hardening.attack_pool import AttackPool, Integers
 from demagnify.scores import LogitTable
+
+SHARES: Final = (0.25, 0.5, 0.75)
+"""Weights of the fine-tuned detector in the means that are tried."""
 
 VALIDATION: Final = 10**6
 """The round number under which validation faces are degraded: drawn apart from all training."""
@@ -92,3 +101,42 @@ def balanced_accuracy(table: LogitTable, columns: Integers) -> float:
     logits = table.logits[np.arange(len(columns)), columns]
     right = verdict_rewards(logits, table.labels, table.threshold) > 0
     return float(np.mean([right[table.labels == label].mean() for label in (0, 1)]))
+
+
+def mean_detector(start: Detector, tuned: Detector, share: float, *, folder: Path) -> Detector:
+    """Returns a detector whose weights are the mean of two others', `tuned`'s counting `share`."""
+    tuned.save(folder, tuned.card)
+    device = str(start.device or "cpu")
+    mean = Detector.load(folder, device=device, precision=start.precision)
+    before, after = start.network.state_dict(), tuned.network.state_dict()
+    mean.network.load_state_dict(
+        {
+            key: torch.lerp(before[key], value, share) if value.is_floating_point() else value
+            for key, value in after.items()
+        }
+    )
+    return mean
+
+
+def best_mean(
+    start: Detector, tuned: Detector, number: int, validation: Validation, *, folder: Path
+) -> tuple[Detector, list[Round]]:
+    """Tries means of two detectors' weights, each with a threshold of its own.
+
+    Threshold and share are chosen on validation faces; clean faces and all degradations together
+    have equal weight.
+    """
+    found: list[tuple[Detector, Round]] = []
+    for share in SHARES:
+        place = f"{number}-share-{share:g}"
+        mean = mean_detector(start, tuned, share, folder=folder / place / "detector")
+        table = validation.table(mean, place)
+        degradations = table.logits.shape[1] - 1
+        repeats = np.r_[degradations, np.ones(degradations, np.int64)]
+        logits = np.repeat(table.logits, repeats, axis=1)
+        labels = np.repeat(table.labels[:, None], logits.shape[1], axis=1)
+        mean.threshold = choose_threshold((labels.ravel(), logits.ravel())).threshold
+        record = validation.record(validation.table(mean, place), number)
+        found.append((mean, record.model_copy(update={"share": share})))
+    best = max(found, key=lambda pair: pair[1].score)
+    return best[0], [record for _, record in found]

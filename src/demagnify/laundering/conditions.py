@@ -31,17 +31,7 @@ Attacked = Literal["all", "fakes", "reals"]
 def create_attacks(
     names: Sequence[str], *, device: str = "auto", precision: Precision = "float32"
 ) -> list[Transform]:
-    """Returns the attacks called `names`, each once and in their order, without the identity.
-
-    Args:
-        names: Registered names, or files of super-resolution networks.
-        device: Where the networks compute.
-        precision: In which precision they compute.
-
-    Raises:
-        UnknownNameError: If a name is neither registered nor a file.
-        BadConfigError: If two files would have one name in the tables.
-    """
+    """Returns the attacks called `names`, each once and in their order, without the identity."""
     chosen = [
         create(name, device=device, precision=precision)
         for name in dict.fromkeys(names)
@@ -66,14 +56,7 @@ def under_attacks(
     cache: Path | None = None,
     batch_size: int = 16,
 ) -> Conditions:
-    """Returns the faces clean and under each attack; attacked ones are computed once and cached.
-
-    Args:
-        faces: The clean faces.
-        chosen: The attacks.
-        cache: Where attacked faces are cached, by content, network and settings.
-        batch_size: How many faces are attacked at once.
-    """
+    """Returns the faces clean and under each attack; attacked ones are computed once and cached."""
     folder = cache or default_cache()
     attacked = {
         attack.name: attacked_faces(faces, attack, cache=folder, batch_size=batch_size)
@@ -100,12 +83,7 @@ def _at_size(faces: FaceDataset, size: int) -> FaceDataset:
 
 
 def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
-    """Returns the same conditions with only some of the faces attacked; no pixel is copied.
-
-    Args:
-        conditions: The faces clean and under each attack.
-        which: With "fakes" real faces stay clean, with "reals" fake ones; "all" changes nothing.
-    """
+    """Returns the same conditions with only some of the faces attacked; no pixel is copied."""
     if which == "all":
         return dict(conditions)
     clean = conditions[CLEAN]
