@@ -7,7 +7,7 @@ which the detector may know by heart, and all of val evaluates them. The loop is
 it again with a hardened --detector. Kept logits make a second run fast. Example:
 
     python benchmarks/ablation.py runs/ablation --data FOLDER --attack filters \
-        --unseen realesr-compact-x2 --unseen srgan-x4 --limit 500
+        --unseen realesr-compact-x2 --unseen srgan-x4 --subsample 500
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _parse() -> argparse.Namespace:
         "--unseen", action="append", default=[], help="attacks of the evaluation alone"
     )
     parser.add_argument("--learn-on", choices=("val", "train"), default="val")
-    parser.add_argument("--limit", type=int, help="faces per data set and split")
+    parser.add_argument("--subsample", type=int, help="faces per data set and split")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--size", type=int, default=224)
@@ -229,7 +229,7 @@ def _run(options: argparse.Namespace) -> Evaluation:
 def _faces(options: argparse.Namespace) -> tuple[FaceDataset, FaceDataset]:
     """Returns the faces to learn from and those to evaluate on; no group is in both."""
     splits = list(dict.fromkeys([options.learn_on, "val"]))
-    opened = open_splits(options.data, splits, size=options.size, subsample=options.limit)
+    opened = open_splits(options.data, splits, size=options.size, subsample=options.subsample)
     if options.learn_on != "val":
         return opened[options.learn_on], opened["val"]
     both = opened["val"]

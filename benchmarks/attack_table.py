@@ -7,7 +7,7 @@ command again and it goes on; with another --attack, --detector or --data only w
 computed. After every row attack-table.md, .json and .csv are written anew. Example:
 
     python benchmarks/attack_table.py runs/attack-table --data FOLDER --data OTHER=128 \
-        --detector light --detector r50=runs/resnet50 --limit 200 --bfloat16 'dat-*'
+        --detector light --detector r50=runs/resnet50 --subsample 200 --bfloat16 'dat-*'
 """
 
 from __future__ import annotations
@@ -78,7 +78,9 @@ def _parse() -> argparse.Namespace:
         metavar="PATTERN",
         help="attacks whose network computes in bfloat16, such as 'dat-*'; the table marks them",
     )
-    parser.add_argument("--limit", type=int, help="at most so many faces per data set, by group")
+    parser.add_argument(
+        "--subsample", type=int, help="at most so many faces per data set, by group"
+    )
     parser.add_argument("--split", default="test")
     parser.add_argument("--budget", type=int, help="of the adaptive attacker; all rows unless set")
     parser.add_argument("--faces", choices=("all", "fakes", "reals"), default="all")
@@ -104,7 +106,7 @@ def _fill(options: argparse.Namespace) -> AttackTable:
             min_psnr=options.min_psnr,
         ),
         split=options.split,
-        subsample=options.limit,
+        subsample=options.subsample,
         resamples=options.resamples,
         seed=options.seed,
         command=shlex.join(["python", *sys.argv]),

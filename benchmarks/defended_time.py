@@ -1,6 +1,6 @@
 """What the defence costs: the defended detector beside the bare one, on the same faces.
 
-Both judge the same face images in one run, batch by batch in turns, so that a busy machine slows
+Both classify the same face images in one run, batch by batch in turns, so that a busy machine slows
 both alike; the best of several rounds counts. Also how close filling a reward table comes to the
 bare detector's speed. Example:
 

@@ -3,7 +3,7 @@
 The command behind the picture in docs/results/hardened.md:
 
     python benchmarks/gains.py docs/results/hardened.png --defense default --base light \
-        --evaluation dfdc224=runs/judged-dfdc224 --evaluation ff128=runs/judged-ff128
+        --evaluation dfdc224=runs/eval-dfdc224 --evaluation ff128=runs/eval-ff128
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from matplotlib.figure import Figure
 
 from demagnify.core.files import atomic_path
 from demagnify.evaluation import load_result
+from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.words import condition_name
-from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
 _ROW: Final = 0.34

@@ -128,9 +128,9 @@ def _measured(learner: Learner, table: LogitTable, encoder: StateEncoder) -> Map
     start = time.perf_counter()
     policy = learner.fit(table, encoder).policy
     seconds = time.perf_counter() - start
-    judgement = PolicyPredictor(policy, encoder).predict(table)
-    right = judgement.fake == (table.labels == 1)
-    calls = 1.0 if judgement.calls is None else float(judgement.calls.mean())
+    predictions = PolicyPredictor(policy, encoder).predict(table)
+    right = predictions.fake == (table.labels == 1)
+    calls = 1.0 if predictions.calls is None else float(predictions.calls.mean())
     return {"seconds": round(seconds, 2), "calls": calls, "accuracy": float(right.mean())}
 
 

@@ -5,8 +5,8 @@ summary, limits, licence, command, training_data ...) and the figures of evaluat
 those of docs/models.md (--row: one defence) and docs/results.md (--columns: several). Example:
 
     python benchmarks/ship.py runs/hardened hardened --words words.json \
-        --row hardened --evaluation dfdc224=runs/judged-dfdc224 --evaluation ff128=runs/judged-ff128
-    python benchmarks/ship.py --evaluation dfdc224=runs/judged-dfdc224 --columns hardened default
+        --row hardened --evaluation dfdc224=runs/eval-dfdc224 --evaluation ff128=runs/eval-ff128
+    python benchmarks/ship.py --evaluation dfdc224=runs/eval-dfdc224 --columns hardened default
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import torch
 
 from demagnify.core import artifacts
 from demagnify.evaluation import load_result
-from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.records import Estimate
+from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
 WEIGHTS: Final = Path(__file__).parents[1] / "src" / "demagnify" / "weights"

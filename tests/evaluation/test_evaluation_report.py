@@ -10,6 +10,7 @@ import pytest
 from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.core.errors import BadArtifactError
 from demagnify.evaluation import Context, Settings, evaluate_tables
+from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import all_tables, figures, markup, story, tables, write_report
 from demagnify.evaluation.report.page import render, residual
 from demagnify.evaluation.report.tables import Entry, Table
@@ -22,7 +23,6 @@ from demagnify.evaluation.report.words import (
     sign,
     with_span,
 )
-from demagnify.evaluation.results import Estimate
 
 VOID = {"meta", "img", "br", "link", "input"}
 

@@ -15,13 +15,8 @@ from demagnify.evaluation.methods import (
     learned_method,
     load_methods,
 )
-from demagnify.evaluation.results import (
-    ConditionEntry,
-    Context,
-    EvaluationResult,
-    Settings,
-    SkippedFile,
-)
+from demagnify.evaluation.records import SkippedFile
+from demagnify.evaluation.results import ConditionEntry, Context, EvaluationResult, Settings
 from demagnify.evaluation.run_folder import load_result
 
 __all__ = [

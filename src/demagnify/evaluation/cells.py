@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from demagnify.agents.predictors import Predictions
 from demagnify.evaluation.methods import Method
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.results import ADAPTIVE, Abstention, none_if_nan
+from demagnify.evaluation.records import none_if_nan
+from demagnify.evaluation.results import ADAPTIVE, Abstention
 from demagnify.evaluation.selective import Selective, aurc, risk_coverage
 from demagnify.evaluation.statistics import Measured
 

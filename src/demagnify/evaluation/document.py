@@ -16,6 +16,7 @@ from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
 from demagnify.evaluation.provenance import familiarity
+from demagnify.evaluation.records import none_if_nan
 from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
@@ -28,7 +29,6 @@ from demagnify.evaluation.results import (
     MethodEntry,
     Settings,
     SplitEntry,
-    none_if_nan,
 )
 from demagnify.evaluation.statistics import holm, mean_defined
 from demagnify.laundering.conditions import CLEAN

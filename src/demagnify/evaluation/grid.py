@@ -12,17 +12,16 @@ from demagnify.core.errors import BadConfigError
 from demagnify.evaluation.cells import EvaluatedCell, evaluate_adaptive, evaluate_cell
 from demagnify.evaluation.methods import Method
 from demagnify.evaluation.metrics import COLUMN
+from demagnify.evaluation.records import Estimate, SkippedFile
 from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
     ActionCounts,
     Cell,
     Comparison,
-    Estimate,
     Recovery,
     RocCurve,
     Settings,
-    SkippedFile,
     SplitEntry,
 )
 from demagnify.evaluation.statistics import GroupResamples, interval, mcnemar, recovered_share

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.evaluation.metrics import MetricName
-
-
-class Record(BaseModel):
-    """Base of everything in the document: frozen, no unknown field, no NaN in the JSON."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _none_if_not_finite(value: object) -> object:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-Measure = Annotated[float | None, BeforeValidator(_none_if_not_finite)]
-"""A figure from elsewhere: JSON knows no NaN and no infinity, so they become nothing."""
-
-
-def none_if_nan(value: float) -> float | None:
-    """Returns `value`, or None for NaN, which JSON does not know."""
-    return None if math.isnan(value) else float(value)
-
+from demagnify.evaluation.records import AnyRecord, Estimate, Measure, Record, SkippedFile
 
 Familiarity = Literal["clean", "seen", "other-setting", "unseen", "control", "adaptive"]
 """How well the methods know an attack; see `demagnify.evaluation.provenance`."""
-
-
-class SkippedFile(Record):
-    """A file that could not be used."""
-
-    name: str
-    reason: str
 
 
 class ConditionEntry(Record):
@@ -177,17 +147,7 @@ UNDEFENDED: Final = "undefended"
 ADAPTIVE: Final = "adaptive"
 """The condition in which each face is under the attack that hurts the method most."""
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
 Role = Literal["undefended", "detector", "baseline", "control", "bound", "learned"]
-
-
-class Estimate(Record):
-    """A figure (a fraction, or a difference of fractions) and its confidence interval."""
-
-    value: float | None = Field(description="Over all faces; none if it has no value")
-    low: float | None = Field(description="Lower end of the interval")
-    high: float | None = Field(description="Upper end of the interval")
-    reason: str = Field(default="", description="Why there is no value or no interval")
 
 
 class MethodEntry(Record):
@@ -387,36 +347,3 @@ def _find(records: Sequence[AnyRecord], **keys: str) -> AnyRecord:
         if all(getattr(record, key) == value for key, value in keys.items()):
             return record
     raise KeyError(", ".join(keys.values()))
-
-
-def load_record(path: Path, model: type[AnyRecord], what: str, *, hint: str = "") -> AnyRecord:
-    """Reads a result from a JSON file.
-
-    Args:
-        path: The file.
-        model: The record, whose fields `kind` and `schema_version` the file must repeat.
-        what: The name of such a result in messages: "an evaluation".
-        hint: Advice for where the file is not such a result.
-
-    Raises:
-        BadArtifactError: If it is missing, damaged, of another version, or something else.
-    """
-    kind, version = (model.model_fields[name].default for name in ("kind", "schema_version"))
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BadArtifactError(f"{path}: there is no such file", hint=hint) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadArtifactError(f"{path} cannot be read as JSON: {error}", hint=hint) from error
-    if not isinstance(document, dict) or document.get("kind") != kind:
-        raise BadArtifactError(f"{path} is not the result of {what}", hint=hint)
-    found = document.get("schema_version", version)
-    if found != version:
-        raise BadArtifactError(
-            f"{path} has schema version {found}; this demagnify reads {version}",
-            hint="use the demagnify that wrote it, or run it again",
-        )
-    try:
-        return model.model_validate(document)
-    except ValidationError as error:
-        raise BadArtifactError(f"{path} is damaged: {first_finding(error)}", hint=hint) from error

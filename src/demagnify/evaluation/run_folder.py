@@ -19,12 +19,8 @@ from demagnify.core.files import atomic_folder, atomic_path, write_text
 from demagnify.core.images import Pixels, from_batch, load, save_png
 from demagnify.data.labels import label_name
 from demagnify.evaluation.grid import EvaluatedSplit
-from demagnify.evaluation.results import (
-    UNDEFENDED,
-    EvaluationResult,
-    Record,
-    load_record,
-)
+from demagnify.evaluation.records import Record, load_record
+from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
 from demagnify.scores import LogitTable
 
 RESULTS: Final = "results.json"

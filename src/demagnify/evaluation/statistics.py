@@ -19,7 +19,7 @@ from scipy.stats import binomtest
 
 from demagnify.core import rng as randomness
 from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
-from demagnify.evaluation.results import Estimate, none_if_nan
+from demagnify.evaluation.records import Estimate, none_if_nan
 
 _MIN_SHARE_DEFINED: Final = 0.5
 _NO_DAMAGE: Final = 1e-9

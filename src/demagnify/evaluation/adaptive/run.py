@@ -43,6 +43,7 @@ from demagnify.evaluation.adaptive.results import (
     measure_gain,
 )
 from demagnify.evaluation.adaptive.search import Floats, SearchConfig
+from demagnify.evaluation.records import SkippedFile
 from demagnify.evaluation.report.words import (
     NOTHING,
     listed,
@@ -50,7 +51,6 @@ from demagnify.evaluation.report.words import (
     with_point_span,
     with_span,
 )
-from demagnify.evaluation.results import SkippedFile
 from demagnify.evaluation.statistics import GroupResamples
 from demagnify.laundering.conditions import CLEAN, create_attacks, default_cache
 from demagnify.laundering.quality import quality_of_faces

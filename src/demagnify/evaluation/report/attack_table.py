@@ -10,6 +10,7 @@ from typing import Final
 from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.evaluation.attack_table import AdaptiveFigures, AttackTable, TableCell, TableData
 from demagnify.evaluation.metrics import MetricName
+from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.markup import markdown_table
 from demagnify.evaluation.report.tables import Entry, Table, rate
 from demagnify.evaluation.report.words import (
@@ -22,7 +23,6 @@ from demagnify.evaluation.report.words import (
     with_point_span,
     with_span,
 )
-from demagnify.evaluation.results import Estimate
 from demagnify.laundering.conditions import CLEAN
 
 SHOWN: Final[tuple[MetricName, ...]] = ("fnr", "fpr", "balanced_accuracy", "auc")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from demagnify.evaluation.document import worst_attack
+from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.words import (
     count,
     listed,
@@ -24,7 +25,6 @@ from demagnify.evaluation.results import (
     UNDEFENDED,
     Cell,
     ConditionEntry,
-    Estimate,
     EvaluationResult,
 )
 from demagnify.laundering.conditions import CLEAN

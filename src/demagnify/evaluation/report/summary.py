@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.story import Focus, mean_gain
 from demagnify.evaluation.report.tables import (
     Entry,
@@ -25,14 +26,7 @@ from demagnify.evaluation.report.words import (
     percent,
     sign,
 )
-from demagnify.evaluation.results import (
-    ADAPTIVE,
-    UNDEFENDED,
-    Cell,
-    Estimate,
-    EvaluationResult,
-    Role,
-)
+from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Cell, EvaluationResult, Role
 from demagnify.laundering.conditions import CLEAN
 
 

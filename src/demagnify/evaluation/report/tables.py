@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from demagnify.evaluation.metrics import METRICS, MetricName
+from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.words import (
     KNOWN,
@@ -23,7 +24,7 @@ from demagnify.evaluation.report.words import (
     span,
     split_name,
 )
-from demagnify.evaluation.results import UNDEFENDED, Estimate, EvaluationResult
+from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
 from demagnify.laundering.conditions import CLEAN
 
 

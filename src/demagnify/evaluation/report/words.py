@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from demagnify.evaluation.metrics import MetricName
-from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Estimate, Familiarity
+from demagnify.evaluation.records import Estimate
+from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Familiarity
 from demagnify.laundering.conditions import CLEAN
 
 NOTHING: Final = "\N{EN DASH}"
