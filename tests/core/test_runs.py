@@ -193,3 +193,15 @@ def test_rows_of_another_shape_are_made_again(tmp_path):
     write(path, squares(5))
     assert ArrayFile(path, (2,), np.int64).count == 0
     assert ArrayFile(path, (1,), np.int32).count == 0
+
+
+def test_a_note_that_is_written_by_itself_has_the_extra_of_its_time(tmp_path):
+    path = tmp_path / "a.npy"
+    seen = []
+    with ArrayFile(path, (1,), np.int64).writing() as writer:
+        for number in range(600):
+            writer.append(np.array([[number]]), extra=lambda number=number: {"done": number + 1})
+            if number == 520:
+                seen.append(ArrayFile(path, (1,), np.int64).extra)
+        writer.finish({"done": 600})
+    assert seen == [{"done": 512}]

@@ -11,7 +11,7 @@ from field_sets import coco, face_forensics, grey, open_forensics, picture, writ
 from PIL import ExifTags, Image
 
 from demagnify.core import images
-from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
+from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError, DemagnifyWarning
 from demagnify.data import Manifest
 from demagnify.data.face_finding import Face, square_around
 from demagnify.data.manifest import ManifestBuilder
@@ -233,7 +233,8 @@ def test_what_is_done_is_not_done_again_unless_it_changed(root, tmp_path, monkey
     loaded = []
     load = images.load
     monkeypatch.setattr(images, "load", lambda path: loaded.append(path.name) or load(path))
-    prepare(manifest, output)
+    with pytest.warns(DemagnifyWarning, match="photo-0-1.png: is damaged or gone"):
+        prepare(manifest, output)
     assert sorted(loaded) == ["photo-0.png", "photo-3.png"]
 
 

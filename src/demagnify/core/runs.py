@@ -16,7 +16,7 @@ import math
 import os
 import threading
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -197,6 +197,10 @@ class Journal:
                     f"cannot write {self._file.name}: {error.strerror or error}"
                 ) from error
 
+    def items(self) -> list[tuple[str, Json]]:
+        """Returns the finished items with their names."""
+        return list(self._items.items())
+
     def __len__(self) -> int:
         return len(self._items)
 
@@ -205,6 +209,18 @@ class Journal:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def file_checksum(path: Path) -> str:
+    """Returns the CRC-32 of a file's content; empty if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            checksum = 0
+            while part := file.read(2**20):
+                checksum = zlib.crc32(part, checksum)
+    except OSError:
+        return ""
+    return f"{checksum:08x}"
 
 
 def _checksum(content: bytes) -> bytes:
@@ -408,8 +424,13 @@ class ArrayWriter:
         """The number of rows so far."""
         return self.state.rows
 
-    def append(self, rows: Array) -> None:
-        """Appends rows, (n, ...)."""
+    def append(self, rows: Array, *, extra: Callable[[], Json] | None = None) -> None:
+        """Appends rows, (n, ...).
+
+        Args:
+            rows: The rows.
+            extra: Returns what the note keeps beside the rows, if the note is written now.
+        """
         for row in rows:
             data = np.ascontiguousarray(row, dtype=self._array._dtype).tobytes()
             self._file.write(data)
@@ -419,7 +440,7 @@ class ArrayWriter:
                 self.state.checksums.append(self._running)
                 self._running = 0
         if self.state.rows - self._noted >= NOTE_EVERY:
-            self.note()
+            self.note(None if extra is None else extra())
 
     def note(self, extra: Json = None) -> None:
         """Writes the progress after the rows themselves are on the disk."""

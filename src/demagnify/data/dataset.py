@@ -176,7 +176,7 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
             return decoded(manifest, first=first, size=size, strict=strict, workers=workers)
 
         spec = storage.RowSpec(
-            "faces", (3, size, size), np.dtype(np.uint8), storage.MEMORY_LIMIT, version="2"
+            "faces", (3, size, size), np.dtype(np.uint8), storage.MEMORY_LIMIT, version="3"
         )
         stored = storage.filled(spec, files, len(manifest), decode)
         if not len(stored.kept):

@@ -13,6 +13,7 @@ its own. The other formats that can be read are in `demagnify.data.formats`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, overload
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import columns, formats, splits, writer
-from demagnify.data.records import BOX, Record, Skipped, SplitCounts
+from demagnify.data.records import BOX, VIDEO_SUFFIXES, Record, Skipped, SplitCounts
 
 FILE_NAME: Final = "metadata.csv"
+_VIDEO: Final = rf"(?i)({'|'.join(map(re.escape, sorted(VIDEO_SUFFIXES)))})$"
 
 
 class Manifest(Sequence[Record]):
@@ -136,10 +138,26 @@ class Manifest(Sequence[Record]):
     @property
     def unprepared(self) -> int:
         """How many faces have yet to be cut out of photographs or videos."""
-        uncut = np.zeros(len(self), dtype=bool)
+        return int((self._placed | self._videos).sum())
+
+    @property
+    def whole_videos(self) -> int:
+        """How many videos name neither a frame nor a box: frames are spread evenly over them."""
+        return int((self._videos & ~self._placed).sum())
+
+    @property
+    def _placed(self) -> NDArray[np.bool_]:
+        placed = np.zeros(len(self), dtype=bool)
         for name in {BOX[0], "frame"} & set(self.table.column_names):
-            uncut |= np.asarray(pc.is_valid(self.table[name]))
-        return int(uncut.sum())
+            placed |= np.asarray(pc.is_valid(self.table[name]))
+        return placed
+
+    @property
+    def _videos(self) -> NDArray[np.bool_]:
+        names = columns.encoded(self.table["file_name"])
+        found = np.asarray(pc.match_substring_regex(names.dictionary, _VIDEO), dtype=bool)
+        videos: NDArray[np.bool_] = found[np.asarray(names.indices)]
+        return videos
 
     def check_prepared(self) -> None:
         """Makes sure that every file is a face crop.

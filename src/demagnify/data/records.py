@@ -15,6 +15,7 @@ from demagnify.core.errors import BadImageError, BadManifestError
 
 COLUMNS: Final = ("file_name", "label", "split", "group")
 BOX: Final = ("x", "y", "width", "height")
+VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 PHOTO_SIZE: Final = "photo_size"
 """The column with the size of the photograph that a box is meant for, as in "1024x683"."""
 ON_ITS_SIDE: Final = (5, 6, 7, 8)
@@ -51,7 +52,7 @@ class Record:
         group: Images of one group stay on one side of a split.
         extra: Further columns of the manifest.
         box: The face to cut out; None if the image is a face crop already, or if it is unknown.
-        frame: Number of the frame, from 0, if the file is a video.
+        frame: Number of the frame, from 0, if the file is a video; None for frames spread evenly.
     """
 
     path: Path
@@ -65,7 +66,8 @@ class Record:
     @property
     def prepared(self) -> bool:
         """Whether the file is a face crop, with nothing to be cut out of it any more."""
-        return self.box is None and self.frame is None
+        video = self.path.suffix.lower() in VIDEO_SUFFIXES
+        return self.box is None and self.frame is None and not video
 
 
 @dataclass(frozen=True, slots=True)

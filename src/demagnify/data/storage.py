@@ -140,7 +140,7 @@ def _append(array: ArrayFile, progress: _Progress, make: Make) -> None:
             for result in make(progress.done):
                 progress.add(result)
                 if not isinstance(result, Skipped):
-                    writer.append(np.asarray(result)[None])
+                    writer.append(np.asarray(result)[None], extra=progress.write)
                 if progress.done % NOTE_EVERY == 0:
                     writer.note(progress.write())
         finally:

@@ -13,8 +13,9 @@ import numpy as np
 
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
+from demagnify.data.records import VIDEO_SUFFIXES
 
-SUFFIXES: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
+SUFFIXES: Final = VIDEO_SUFFIXES
 
 # A damaged video is reported by us, in one line; FFmpeg would add lines of its own.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")

@@ -90,7 +90,7 @@ def read_statistics(
                 yield from result
 
     limit = 0 if hashes else storage.MEMORY_LIMIT
-    spec = storage.RowSpec("statistics", (), ROW, limit, version=f"2 {_boxes(manifest)}")
+    spec = storage.RowSpec("statistics", (), ROW, limit, version=f"3 {_boxes(manifest)}")
     paths = (str(record.path) for record in manifest)
     stored = storage.filled(spec, paths, len(manifest), make)
     return Statistics(stored.rows, stored.kept, stored.skipped)

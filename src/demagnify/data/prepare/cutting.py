@@ -13,10 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import MIN_SIDE, Pixels
+from demagnify.core.runs import file_checksum
 from demagnify.data import videos
 from demagnify.data.face_finding import MARGIN, Face, square_around
 from demagnify.data.prepare.sources import Source
-from demagnify.data.records import reason_of, upright_box
+from demagnify.data.records import Record, reason_of, upright_box
+
+FRAMES: Final = 32
 
 
 class PrepareConfig(BaseModel):
@@ -41,6 +44,12 @@ class PrepareConfig(BaseModel):
     )
     margin: float = Field(
         MARGIN, ge=0, le=5, description="Added on each end, as a share of the box's longer side."
+    )
+    video_frames: int = Field(
+        FRAMES,
+        ge=1,
+        description="Frames that are taken of each video for which no frame is named, spread "
+        "evenly from its first to its last.",
     )
     size: int | None = Field(
         None, ge=MIN_SIDE, description="Side of the crops in pixels; their own if not set."
@@ -72,6 +81,7 @@ class Cut:
         box: The face in pixels of the photograph, "x y width height"; empty if there is none.
         score: Score of the face finder; empty if it was not used.
         frame: The number of the frame, of a video.
+        checksum: CRC-32 of the crop's file.
     """
 
     record: int
@@ -80,6 +90,7 @@ class Cut:
     box: str = ""
     score: str = ""
     frame: str = ""
+    checksum: str = ""
 
 
 @dataclass(slots=True)
@@ -135,8 +146,9 @@ class Cutter:
         """
         outcome = Outcome()
         try:
-            for number, pixels in self._photographs(source, outcome):
-                self._cut_photograph(source, number, pixels, outcome)
+            wanted = self._wanted(source)
+            for number, pixels in self._photographs(source, wanted, outcome):
+                self._cut_photograph(source, wanted, number, pixels, outcome)
         except _NoFaceError:
             raise
         except BadImageError as error:
@@ -144,12 +156,26 @@ class Cutter:
             self._report(source, "", BadImageError(reason, hint=error.hint), outcome)
         return outcome
 
-    def _photographs(self, source: Source, outcome: Outcome) -> Iterator[tuple[int | None, Pixels]]:
+    def _wanted(self, source: Source) -> list[set[int]]:
+        """Returns the frames of a video that each record stands for; none for a photograph."""
+        if not is_video(source.path):
+            return [set() for _ in source.records]
+        evenly: set[int] = set()
+        if any(_whole_video(record) for record in source.records):
+            count = videos.count_frames(source.path)
+            evenly = set(videos.even_frames(count, self._config.video_frames))
+        return [
+            evenly if _whole_video(record) else {record.frame or 0} for record in source.records
+        ]
+
+    def _photographs(
+        self, source: Source, chosen: Sequence[set[int]], outcome: Outcome
+    ) -> Iterator[tuple[int | None, Pixels]]:
         """Yields the photograph, with None for its number, or the wanted frames of a video."""
         if not is_video(source.path):
             yield None, images.load(source.path)
             return
-        wanted = {record.frame or 0 for record in source.records}
+        wanted = set[int]().union(*chosen)
         for number, pixels in videos.read_frames(source.path, wanted):
             wanted.discard(number)
             yield number, pixels
@@ -157,18 +183,23 @@ class Cutter:
             self._report(source, _spot(number), BadImageError("cannot be decoded"), outcome)
 
     def _cut_photograph(
-        self, source: Source, number: int | None, pixels: Pixels, outcome: Outcome
+        self,
+        source: Source,
+        wanted: Sequence[set[int]],
+        number: int | None,
+        pixels: Pixels,
+        outcome: Outcome,
     ) -> None:
         found: list[_Place] | None = None
         names = _names(source, number)
         for place, record in enumerate(source.records):
-            if number is not None and (record.frame or 0) != number:
+            if number is not None and number not in wanted[place]:
                 continue
             if record.box is not None:
                 height, width = pixels.shape[:2]
                 box, meant = upright_box(record.box, record, width=width, height=height)
                 faces = [_Place("given", box, meant=meant)]
-            elif record.frame is None and self._config.crops:
+            elif number is None and self._config.crops:
                 faces = [_Place("kept")]
             else:
                 found = self._find(pixels) if found is None else found
@@ -180,9 +211,10 @@ class Cutter:
                     self._report(source, _spot(number, face.box), error, outcome)
                     continue
                 images.save_png(self._output / name, crop)
-                frame = "" if record.frame is None else str(record.frame)
+                frame = "" if number is None else str(number)
+                checksum = file_checksum(self._output / name)
                 outcome.cuts.append(
-                    Cut(place, name, face.way, _written(face.box), face.score, frame)
+                    Cut(place, name, face.way, _written(face.box), face.score, frame, checksum)
                 )
 
     def _find(self, pixels: Pixels) -> list[_Place]:
@@ -216,6 +248,10 @@ class Cutter:
         if self._strict:
             raise BadImageError(f"{source.path}{spot}: {error.message}", hint=error.hint)
         outcome.problems.append((f"{source.name}{spot}", error.message))
+
+
+def _whole_video(record: Record) -> bool:
+    return record.frame is None and record.box is None
 
 
 def is_video(path: Path) -> bool:

@@ -5,28 +5,39 @@ from __future__ import annotations
 import csv
 import io
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from demagnify.core.errors import BadManifestError, BadOutputError
+from demagnify.core.errors import BadManifestError, BadOutputError, DemagnifyWarning
 from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
-from demagnify.core.runs import Journal, claim
+from demagnify.core.runs import Journal, claim, file_checksum
 from demagnify.data.face_finding import Face, FaceFinder
 from demagnify.data.labels import NAMES
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
-from demagnify.data.prepare.cutting import NO_FACE, Cut, Cutter, Finder, Outcome, PrepareConfig
+from demagnify.data.prepare.cutting import (
+    NO_FACE,
+    Cut,
+    Cutter,
+    Finder,
+    Outcome,
+    PrepareConfig,
+)
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.records import Skipped
 
 SKIPPED_NAME: Final = "skipped.csv"
 JOURNAL: Final = "prepare.jsonl"
+_TABLES: Final = ""
+"""In the journal, among the names of the sources: the checksums of the tables."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +115,7 @@ def prepare(
     _check_apart(manifest.root, output)
     origin = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
     identity = {"root": origin, **config.model_dump()}
+    _announce_frames(manifest, config)
     cutter = Cutter(output, config, finder or _LazyFinder(), strict=strict)
     crops: dict[int, list[tuple[str, Cut]]] = {}
     problems: list[Skipped] = list(manifest.skipped)
@@ -126,7 +138,11 @@ def prepare(
             for cut in outcome.cuts:
                 crops.setdefault(source.rows[cut.record], []).append((source.name, cut))
             problems.extend(Skipped(where, reason) for where, reason in outcome.problems)
-        return _finish(manifest, output, config, crops, problems)
+        summary = _finish(manifest, output, config, crops, problems)
+        written = [file_checksum(output / name) for name in (FILE_NAME, SKIPPED_NAME)]
+        if journal.find(_TABLES) != written:
+            journal.add(_TABLES, written)
+        return summary
 
 
 def _finished(journal: Journal, source: Source, output: Path) -> Outcome | None:
@@ -135,8 +151,47 @@ def _finished(journal: Journal, source: Source, output: Path) -> Outcome | None:
     if item is None or item["digest"] != source.digest():
         return None
     cuts = [Cut(**cut) for cut in item["cuts"]]
-    whole = all((output / cut.file_name).is_file() for cut in cuts)
-    return Outcome(cuts, [(where, reason) for where, reason in item["problems"]]) if whole else None
+    damaged = _damaged(cuts, output)
+    if damaged:
+        warnings.warn(
+            f"{output / damaged}: is damaged or gone; it is made again",
+            DemagnifyWarning,
+            stacklevel=2,
+        )
+        return None
+    return Outcome(cuts, [(where, reason) for where, reason in item["problems"]])
+
+
+def _damaged(cuts: Sequence[Cut], output: Path) -> str:
+    """Returns the name of the first crop that is not as it was written; empty if all are."""
+    wrong = (cut for cut in cuts if file_checksum(output / cut.file_name) != cut.checksum)
+    return next((cut.file_name for cut in wrong), "")
+
+
+def is_intact(output: Path) -> bool:
+    """Whether the crops and tables that `prepare` wrote are there, as they were written."""
+    tables = (FILE_NAME, SKIPPED_NAME)
+    if not all((output / name).is_file() for name in (*tables, JOURNAL)):
+        return False
+    with Journal(output / JOURNAL) as journal:
+        noted = journal.find(_TABLES)
+        if noted != [file_checksum(output / name) for name in tables]:
+            return False
+        items = [[Cut(**cut) for cut in item["cuts"]] for name, item in journal.items() if name]
+    with ThreadPoolExecutor() as readers:
+        return not any(readers.map(lambda cuts: _damaged(cuts, output), items))
+
+
+def _announce_frames(manifest: Manifest, config: PrepareConfig) -> None:
+    """Says how many frames are taken of videos for which no frame is named."""
+    whole = manifest.whole_videos
+    if whole:
+        warnings.warn(
+            f"{manifest.root}: {whole} videos name no frame: {config.video_frames} frames are "
+            "taken of each, evenly (video_frames sets how many)",
+            DemagnifyWarning,
+            stacklevel=3,
+        )
 
 
 class _LazyFinder:

@@ -17,7 +17,7 @@ from demagnify.core.runs import hold
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.prepare.cutting import NO_FACE, Finder, PrepareConfig
-from demagnify.data.prepare.folder import SKIPPED_NAME, prepare, read_skipped
+from demagnify.data.prepare.folder import SKIPPED_NAME, is_intact, prepare, read_skipped
 from demagnify.data.records import Skipped
 from demagnify.data.storage import CACHE_HINT, stamp
 from demagnify.data.subsample import subsample as subsampled
@@ -56,7 +56,7 @@ def prepared(
         return manifest
     folder = cache_folder() / FOLDER / _key(manifest, config)
     with hold(folder.with_suffix(".lock"), hint=CACHE_HINT):
-        if not (folder / FILE_NAME).is_file():
+        if not is_intact(folder):
             bare = Manifest.from_table(manifest.table, root=manifest.root)
             prepare(bare, folder, config, finder=finder, strict=strict, workers=workers)
     skipped = read_skipped(folder / SKIPPED_NAME)
@@ -92,7 +92,7 @@ def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> FaceDa
 def _key(manifest: Manifest, config: PrepareConfig) -> str:
     """Returns a digest of the records, the photographs' stamps and the settings."""
     root = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
-    digest = hashlib.sha256(f"prepared v1 {config.model_dump_json()}\n{root}\n".encode())
+    digest = hashlib.sha256(f"prepared v2 {config.model_dump_json()}\n{root}\n".encode())
     digest.update(_content(manifest.table))
     for name in pc.unique(manifest.table["file_name"]).to_pylist():
         digest.update(f"{stamp(manifest.root / name)}\n".encode())
