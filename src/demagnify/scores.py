@@ -11,13 +11,11 @@ results. It holds logits and nothing else: what a logit is worth is up to its re
     LogitTable.merge([clean, attacked])               # the faces of several tables, as one
     table.with_faces(part, table.logits[rows])        # folds, other labels: known logits
 
-An attacker, or a table of attacks, has attacked faces already. They are the columns then:
+An attacker, or a table of attacks, has attacked faces already. They are the columns then. A file
+of a table keeps the columns of other tables too:
 
     columns = [Column("none", "none", faces), Column(attack.name, attack.fingerprint(), attacked)]
     table = LogitTable(faces, detector, columns)
-    table.load(path)                                  # what an earlier run computed
-    table.lookup(rows, columns)                       # within the budget of queries
-    table.save(path)                                  # keeps columns of other attacks in the file
 """
 
 from __future__ import annotations
@@ -48,10 +46,7 @@ Integers = NDArray[np.int64]
 
 
 class DetectorLike(Protocol):
-    """The part of a detector that a table needs; `demagnify.detectors.Detector` has it.
-
-    `demagnify.detectors.wrap` turns any other callable into one.
-    """
+    """The part of a detector that a table needs; `detectors.wrap` makes one of any callable."""
 
     @property
     def threshold(self) -> float:
@@ -193,10 +188,9 @@ class LogitTable:
             ValueError: If a name is not among the columns.
         """
         places = [self.names.index(name) for name in names]
+        chosen: TransformSet | list[Column]
         if isinstance(self._columns, TransformSet):
-            chosen: TransformSet | list[Column] = TransformSet(
-                [self._columns[place] for place in places]
-            )
+            chosen = TransformSet([self._columns[place] for place in places])
         else:
             chosen = [self._columns[place] for place in places]
         part = LogitTable(self.faces, self.detector, chosen, batch_size=self.batch_size)
@@ -219,7 +213,7 @@ class LogitTable:
         self.logits[:] = np.where(np.isnan(logits), self.logits, logits)
 
     def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
-        """Returns the logit of each face after its transform; computes only unknown ones.
+        """Returns the logits of faces after their transforms, float32 (n,); computes unknown ones.
 
         A pair that comes twice in the request is computed once. The detector gets all unknown
         pairs of a request in one batch, of at most `batch_size`.
@@ -227,9 +221,6 @@ class LogitTable:
         Args:
             rows: n numbers of faces.
             columns: n numbers of transforms.
-
-        Returns:
-            float32 (n,).
         """
         pairs = np.ravel_multi_index((np.asarray(rows), np.asarray(columns)), self.logits.shape)
         known = self.logits.reshape(-1)

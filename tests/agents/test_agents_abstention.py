@@ -35,11 +35,11 @@ def noisy_table(count=2000, seed=0):
     table = LogitTable(
         FaceDataset.from_arrays(images, labels), ToyDetector(), TransformSet.create(NAMES)
     )
-    leave = np.where(labels == 1, 1, -1) * np.where(right, margin, -margin)
-    others = leave[:, None] * np.where(
+    original = np.where(labels == 1, 1, -1) * np.where(right, margin, -margin)
+    others = original[:, None] * np.where(
         random.random((count, 2)) < 0.2 + 0.2 * margin[:, None], 1, -1
     )
-    table.logits[:] = np.c_[leave, others]
+    table.logits[:] = np.c_[original, others]
     return table
 
 

@@ -45,7 +45,7 @@ def defend(detector, policy=None, names=("identity", "mask-center", "median"), e
     ).eval()
 
 
-def test_it_judges_what_the_agent_made_of_each_image(small, images):
+def test_it_classifies_each_image_as_corrected(small, images):
     defended = defend(small)
     decisions = defended.decide(images, undefended=True)
     assert set(decisions.actions.tolist()) == {0, 1, 2}

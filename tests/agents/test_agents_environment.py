@@ -59,7 +59,7 @@ def test_table_and_detector_give_the_same_rewards(faces, detector, actions, enco
         check_environments_match(table, live, num_steps=1, seed=3)
 
 
-def test_with_more_steps_actions_compose_until_the_agent_leaves(live, encoder, faces, attacked):
+def test_with_more_steps_actions_compose_until_the_identity(live, encoder, faces, attacked):
     env = DefenseEnv(live, encoder, max_steps=3)
     face = int(np.flatnonzero(attacked)[0])
     env.reset(options={"face": face})

@@ -97,7 +97,7 @@ def test_faces_on_which_all_actions_earn_the_same_teach_no_costs():
     assert not scores.grad.any()
 
 
-def test_top_k_averages_the_answers_to_its_best_actions(encoder):
+def test_top_k_averages_the_logits_of_its_best_actions(encoder):
     table = filled()
     policy = TopK(TopKConfig(k=2)).fit(table, encoder).policy
     predictions = PolicyPredictor(policy, encoder).predict(table)
@@ -115,7 +115,7 @@ def test_of_equally_valued_actions_top_k_takes_the_first(encoder):
     assert TopKPolicy(3, network).views(torch.rand(4, 12)).tolist() == [[0, 1, 2]] * 4
 
 
-def test_more_best_actions_than_there_are_is_refused_before_anyone_is_asked(encoder):
+def test_more_best_actions_than_there_are_is_refused_before_the_detector_runs(encoder):
     faces, _ = toy_faces(20)
     table = LogitTable(faces, ToyDetector(), TransformSet.create(["identity", "mask-center"]))
     with pytest.raises(BadConfigError, match="best 3 of 2"):
@@ -186,15 +186,15 @@ def test_classes_weigh_the_same():
 
 def test_weight_moves_to_the_condition_in_which_the_policy_falls_short():
     some = weighting(balance=False)
-    rows, leave = np.arange(5), np.zeros(5, dtype=np.int64)
-    np.testing.assert_allclose(some.shortfall(rows, leave), [0, 4 / 3], atol=1e-6)
+    rows, chosen = np.arange(5), np.zeros(5, dtype=np.int64)
+    np.testing.assert_allclose(some.shortfall(rows, chosen), [0, 4 / 3], atol=1e-6)
     before = some.of_faces()
-    some.move(rows, leave)
+    some.move(rows, chosen)
     after = some.of_faces()
     assert after[2] > before[2]
     assert after[0] < before[0]
     still = weighting(rate=0.0, balance=False)
-    still.move(rows, leave)
+    still.move(rows, chosen)
     np.testing.assert_array_equal(still.of_faces(), before)
 
 

@@ -58,7 +58,7 @@ def test_weights_come_from_the_seed_and_nothing_else():
     assert not any(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_exploration_decays_as_the_paper_says():
+def test_exploration_decays_as_in_the_paper():
     config = QLearningConfig()
     assert config.epsilon(0) == 1.0
     assert config.epsilon(1) == 0.995
@@ -154,7 +154,7 @@ def test_the_same_seed_gives_the_same_bits(environments, faces, detector, action
     assert not torch.equal(train(0), train(1))
 
 
-def test_it_asks_the_detector_only_for_what_it_tries(faces, detector, actions, encoder):
+def test_it_runs_the_detector_only_on_actions_taken(faces, detector, actions, encoder):
     table = LogitTable(faces, detector, actions)
     QLearning(QLearningConfig(episodes=20, hidden=8)).fit(table, encoder)
     assert 0 < table.calls <= 20
@@ -166,7 +166,7 @@ def test_the_last_round_is_as_short_as_it_must_be(table, encoder):
     assert [point.episode for point in history] == [128, 150]
 
 
-def test_the_learning_curve_tells_what_happened(table, encoder):
+def test_the_learning_curve_has_rewards_losses_and_actions(table, encoder):
     history = QLearning(QLearningConfig(episodes=250, hidden=8)).fit(table, encoder).history
     assert [point.episode for point in history] == [100, 200, 250]
     for point in history:

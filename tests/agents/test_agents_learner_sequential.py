@@ -29,11 +29,11 @@ from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
 
 STOP, ABSTAIN = 3, 4
-ANSWERS = torch.tensor([[1.0, 5.0, -3.0], [2.0, -1.0, 0.5]])
+LOGITS = torch.tensor([[1.0, 5.0, -3.0], [2.0, -1.0, 0.5]])
 
 
 def ask(rows, actions):
-    return ANSWERS[rows, actions]
+    return LOGITS[rows, actions]
 
 
 def play(*choices, most=3):
@@ -55,16 +55,16 @@ def test_the_verdict_is_the_mean_of_what_was_seen():
     assert not views.abstained.any()
 
 
-def test_who_stops_at_once_gets_the_image_as_it_is():
-    for choice, unsure in ((STOP, False), (ABSTAIN, True)):
+def test_stopping_at_once_takes_the_original_image():
+    for choice, abstained in ((STOP, False), (ABSTAIN, True)):
         views, ended = play(choice)
         assert ended == 1
-        assert views.logits.tolist() == ANSWERS[:, 0].tolist()
+        assert views.logits.tolist() == LOGITS[:, 0].tolist()
         assert views.calls.tolist() == [1, 1]
-        assert views.abstained.tolist() == [unsure, unsure]
+        assert views.abstained.tolist() == [abstained, abstained]
 
 
-def test_looking_again_shows_nothing_new_and_ends_it():
+def test_a_view_taken_again_ends_the_episode():
     views, ended = play(1, 1)
     assert ended == 2
     assert views.calls.tolist() == [1, 1]
@@ -76,13 +76,13 @@ def test_the_last_view_allowed_ends_it():
     assert play(0, 1, most=3)[1] is None
 
 
-def test_what_is_seen_is_the_state_and_the_answers_so_far():
+def test_an_observation_is_the_state_and_the_logits_so_far():
     views, _ = play(1)
     seen = views.observe(torch.full((2, 2), 7.0), 1.0, torch.arange(2))
     assert seen.shape == (2, 2 + 2 * 3)
     assert seen[:, :2].tolist() == [[7.0, 7.0]] * 2
     assert seen[:, 2:5].tolist() == [[0.0, 1.0, 0.0]] * 2
-    expected = torch.tanh((ANSWERS[:, 1] - 1.0) / 4)
+    expected = torch.tanh((LOGITS[:, 1] - 1.0) / 4)
     torch.testing.assert_close(seen[:, 6], expected)
     assert not seen[:, [5, 7]].any()
 
@@ -98,7 +98,7 @@ def test_it_passes_gymnasiums_checker(encoder, abstain, table):
         check_env(env, skip_render_check=True)
 
 
-def test_every_look_costs_and_the_end_pays(table, encoder):
+def test_every_view_costs_and_the_end_earns(table, encoder):
     env = SequentialEnv(table, encoder, SequentialConfig(cost=0.25, abstain=0.125, most=2))
     table.fill()
     rewards = RewardConfig().of_table(table)
@@ -127,11 +127,11 @@ def test_soft_rewards_are_paid_too(table, encoder):
     assert env.step(np.int64(2))[1] == pytest.approx(expected)
 
 
-def two_looks(count=120):
+def two_views(count=120):
     """The state tells nothing; the first view tells which of the others to believe.
 
     View 0 says little, but its sign says whether view 1 or view 2 tells the truth; the other one
-    lies. Whoever may look only once is right half of the time.
+    lies. Whoever may take only one view is right half of the time.
     """
     random = np.random.default_rng(0)
     labels = random.integers(0, 2, size=count)
@@ -153,8 +153,8 @@ CONFIG = SequentialConfig(
 )
 
 
-def test_it_learns_to_look_where_the_first_look_points():
-    table, encoder = two_looks(), Thumbnail(side=2)
+def test_it_learns_which_view_follows_from_the_first():
+    table, encoder = two_views(), Thumbnail(side=2)
     fixed = (RewardConfig().of_table(table).mean(axis=0).max() + 1) / 2
     policy = Sequential(CONFIG).fit(table, encoder).policy
     predictions = PolicyPredictor(policy, encoder).predict(table)
@@ -163,16 +163,16 @@ def test_it_learns_to_look_where_the_first_look_points():
     assert (predictions.calls == 2).all()
 
 
-def test_a_look_that_costs_more_than_it_tells_is_not_taken():
+def test_a_view_that_costs_more_than_it_earns_is_not_taken():
     dear = CONFIG.model_copy(update={"cost": 3.0})
     predictions = PolicyPredictor(
-        Sequential(dear).fit(two_looks(), Thumbnail(side=2)).policy, Thumbnail(2)
+        Sequential(dear).fit(two_views(), Thumbnail(side=2)).policy, Thumbnail(2)
     )
-    assert (predictions.predict(two_looks()).calls == 1).all()
+    assert (predictions.predict(two_views()).calls == 1).all()
 
 
 def test_it_abstains_where_nothing_can_be_known():
-    table, encoder = two_looks(), Thumbnail(side=2)
+    table, encoder = two_views(), Thumbnail(side=2)
     table.logits[:] = np.where(np.random.default_rng(1).random(120) < 0.5, 3, -3)[:, None]
     config = CONFIG.model_copy(update={"abstain": 0.6})
     predictions = PolicyPredictor(Sequential(config).fit(table, encoder).policy, encoder).predict(
@@ -213,7 +213,7 @@ class _Mean(torch.nn.Module):
         return images.float().mean((1, 2, 3)) - 100
 
 
-def test_without_stable_baselines3_it_says_what_to_install(monkeypatch, table, encoder):
+def test_without_stable_baselines3_the_message_names_the_extra(monkeypatch, table, encoder):
     monkeypatch.delitem(sys.modules, "demagnify.agents.learners._ppo", raising=False)
     monkeypatch.delattr("demagnify.agents.learners._ppo", raising=False)
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)

@@ -55,7 +55,7 @@ def _transforms():
     return TransformSet.create(TRANSFORMS)
 
 
-def test_lookup_fill_and_live_answers_agree(faces, network, transforms):
+def test_lookup_fill_and_live_logits_agree(faces, network, transforms):
     detector = wrap(network, name="counting")
     filled, lazy = (LogitTable(faces, detector, transforms) for _ in range(2))
     live = LiveLogits(faces, detector, transforms)
@@ -70,7 +70,7 @@ def test_lookup_fill_and_live_answers_agree(faces, network, transforms):
     assert lazy.filled
 
 
-def test_a_table_asks_once_about_pixels_that_are_left(faces, network, transforms):
+def test_a_table_classifies_unchanged_pixels_once(faces, network, transforms):
     table = LogitTable(faces, wrap(network, name="counting"), transforms)
     table.lookup([3, 3, 4], [1, 3, 1])
     assert network.calls == 2
@@ -81,13 +81,13 @@ def test_a_table_asks_once_about_pixels_that_are_left(faces, network, transforms
 
 
 @pytest.mark.parametrize("spec", ["thumbnail-4", "thumbnail-4+logit"])
-def test_the_defended_detector_says_what_the_table_says(spec, faces, network, transforms):
+def test_the_defended_detector_and_the_table_agree(spec, faces, network, transforms):
     detector = wrap(network, name="counting")
     encoder = states.create(spec)
     defended = DefendedDetector(detector, transforms, encoder, ByTurns(), input_size=faces.size)
     images = faces.batch(np.arange(len(faces)))
     decisions = defended.decide(images, undefended=True)
-    asked = network.calls
+    counted = network.calls
     table = LogitTable(faces, detector, transforms)
     table.fill()
     predictions = PolicyPredictor(ByTurns(), encoder).predict(table)
@@ -98,7 +98,7 @@ def test_the_defended_detector_says_what_the_table_says(spec, faces, network, tr
     np.testing.assert_array_equal(decisions.undefended, table.logits[:, 0])
     changed = int(np.isin(predictions.actions, [2, 4]).sum())
     if spec == "thumbnail-4+logit":
-        assert asked == decisions.calls.sum() == len(faces) + changed
+        assert counted == decisions.calls.sum() == len(faces) + changed
     else:
         assert decisions.calls.tolist() == [1] * len(faces)
 

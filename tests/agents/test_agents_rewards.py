@@ -21,7 +21,7 @@ def test_by_default_the_papers_verdicts_are_paid():
 
 
 @pytest.mark.parametrize("kind", ["verdict", "margin", "likelihood"])
-def test_the_righter_answer_never_pays_less(kind):
+def test_a_better_logit_never_earns_less(kind):
     reward = RewardConfig(kind=kind, temperature=2.0)
     logits = np.linspace(-300, 300, 301, dtype=np.float32)
     fake, real = reward.of(logits, 1, 1.0), reward.of(logits, 0, 1.0)
@@ -41,7 +41,7 @@ def test_soft_kinds_have_their_known_values():
     assert bits.of([500.0], [0], 1.0) == bits.floor
 
 
-def test_relative_rewards_make_leaving_worth_nothing():
+def test_relative_rewards_give_zero_to_the_identity():
     paid = RewardConfig(relative=True).of(LOGITS, LABELS, 0.0, original=LOGITS[:, :1])
     np.testing.assert_array_equal(paid, [[0, 0, -2], [0, -2, -2]])
 
@@ -60,7 +60,7 @@ def test_comparing_needs_something_to_compare_with():
         RewardConfig(relative=True).of(LOGITS, LABELS, 0.0)
 
 
-def test_of_a_table_every_answer_must_be_known(table):
+def test_of_a_table_every_logit_must_be_known(table):
     with pytest.raises(ValueError, match="fill"):
         RewardConfig(kind="margin").of_table(table)
     table.fill()

@@ -30,7 +30,7 @@ def test_shipped_weights_are_small(folder):
     assert len((folder / "weights.safetensors").read_bytes()) <= MOST_BYTES
 
 
-def test_the_default_defence_judges_with_the_shipped_detector():
+def test_the_default_defence_classifies_with_the_shipped_detector():
     defended = loading.load_defense("default", device="cpu", precision="float32")
     bare = loading.load_defense("hardened", device="cpu", precision="float32")
     images = torch.randint(0, 256, (3, 3, 224, 224), dtype=torch.uint8)

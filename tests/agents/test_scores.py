@@ -30,14 +30,14 @@ class Recorder(ToyNetwork):
         return super().forward(images)
 
 
-@pytest.fixture(name="asked")
-def _asked(faces, actions):
+@pytest.fixture(name="counted")
+def _counted(faces, actions):
     network = Recorder()
     return LogitTable(faces, wrap(network, name="toy"), actions), network.calls
 
 
-def test_lookup_never_asks_twice(asked):
-    table, calls = asked
+def test_lookup_never_classifies_twice(counted):
+    table, calls = counted
     first = table.lookup([3, 3, 5, 3], [0, 0, 1, 1])
     assert calls == [3]
     assert first[0] == first[1]
@@ -48,15 +48,15 @@ def test_lookup_never_asks_twice(asked):
     assert table.calls == 4
 
 
-def test_a_large_request_is_asked_in_batches(faces, actions):
+def test_a_large_request_is_classified_in_batches(faces, actions):
     network = Recorder()
     table = LogitTable(faces, wrap(network, name="toy"), actions, batch_size=40)
     table.lookup(np.arange(96), np.zeros(96, dtype=np.int64))
     assert network.calls == [40, 40, 16]
 
 
-def test_fill_asks_only_for_what_is_missing(asked):
-    table, calls = asked
+def test_fill_computes_missing_logits_only(counted):
+    table, calls = counted
     table.lookup(np.arange(10), np.ones(10, dtype=np.int64))
     table.fill()
     assert table.filled
@@ -65,7 +65,7 @@ def test_fill_asks_only_for_what_is_missing(asked):
     assert sum(calls) == 2 * 96
 
 
-def test_filled_looked_up_and_live_answers_are_the_same(faces, detector, actions):
+def test_filled_looked_up_and_live_logits_are_the_same(faces, detector, actions):
     filled, lazy = (LogitTable(faces, detector, actions) for _ in range(2))
     live = LiveLogits(faces, detector, actions)
     filled.fill()
@@ -99,8 +99,8 @@ def test_rewards_of_a_table_that_is_not_filled_are_refused(table):
         RewardConfig().of_table(table)
 
 
-def test_a_saved_table_spares_the_detector(asked, faces, actions, tmp_path):
-    table, _ = asked
+def test_a_saved_table_spares_the_detector(counted, faces, actions, tmp_path):
+    table, _ = counted
     path = tmp_path / "table.safetensors"
     table.fill(path)
     network = Recorder()
@@ -110,8 +110,8 @@ def test_a_saved_table_spares_the_detector(asked, faces, actions, tmp_path):
     np.testing.assert_array_equal(again.logits, table.logits)
 
 
-def test_a_killed_filling_goes_on(asked, tmp_path):
-    table, calls = asked
+def test_a_killed_filling_goes_on(counted, tmp_path):
+    table, calls = counted
     path = tmp_path / "table.safetensors"
     table.lookup(np.arange(30), np.zeros(30, dtype=np.int64))
     table.save(path)
@@ -163,9 +163,9 @@ def test_a_damaged_table_is_noticed_and_computed_again(damage, table, faces, act
     np.testing.assert_array_equal(again.logits, table.logits)
 
 
-@pytest.mark.parametrize("answer", [torch.nan, torch.inf])
-def test_a_logit_that_is_no_number_is_refused(answer, faces, actions):
-    broken = wrap(lambda images: torch.full((len(images),), answer), name="broken")
+@pytest.mark.parametrize("logit", [torch.nan, torch.inf])
+def test_a_logit_that_is_no_number_is_refused(logit, faces, actions):
+    broken = wrap(lambda images: torch.full((len(images),), logit), name="broken")
     with pytest.raises(BadConfigError, match="'broken' gave"):
         LogitTable(faces, broken, actions).lookup([0], [0])
 
@@ -177,8 +177,8 @@ def test_faces_that_are_all_of_one_class_have_rewards_too(detector, actions):
     assert RewardConfig().of_table(table).shape == (4, 2)
 
 
-def test_progress_counts_what_the_detector_is_asked(faces, monkeypatch):
-    """Shifted answers follow from others; they are no work to wait for."""
+def test_progress_counts_images_that_the_detector_classifies(faces, monkeypatch):
+    """Logits of transforms that change nothing follow from others; they cost no time."""
     shown = []
 
     @contextmanager

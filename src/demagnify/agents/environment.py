@@ -36,6 +36,7 @@ Info = dict[str, Any]
 
 _ONLY: Final = np.zeros(1, dtype=np.int64)
 STOP: Final = 0
+"""The identity ends an episode of several steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class CorrectionEpisodes(Episodes):
         slots: The number of episodes.
         max_steps: The most actions before the verdict.
         device: The device of the states.
-        rewards: See `Episodes`: "reward" and "clean".
+        rewards: "reward" and "clean"; see `Episodes`.
     """
 
     def __init__(
@@ -280,12 +281,7 @@ class DefenseVectorEnv(gymnasium.vector.VectorEnv[Floats, Integers, NDArray[Any]
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> tuple[Floats, Info]:
-        """Shows a random face in every environment.
-
-        Args:
-            seed: One seed (the i-th environment gets `seed + i`), or one per environment.
-            options: There are none.
-        """
+        """Shows a random face in every environment; of one seed the i-th gets `seed + i`."""
         if seed is not None:
             seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else seed
             for index, one in enumerate(seeds):

@@ -255,9 +255,12 @@ class _Training:
         transforms = TransformSet.create(self.config.actions)
         identity = self._identity(faces, conditions)
         if (self.output / artifacts.CARD).exists():
-            finished = _load_finished(self.output, identity, self.detector)
+            card = artifacts.load(self.output, KIND).card
+            check_same(card.get("identity"), identity, self.output)
+            defended = DefendedDetector.load(self.output, detector=self.detector)
+            history = [CurvePoint.from_json(point) for point in card["history"]]
             shutil.rmtree(self._unfinished, ignore_errors=True)
-            return finished
+            return TrainedDefense(defended=defended, history=history)
         check_free(self.output, "defence")
         with claim(self._unfinished, identity, what="a training"):
             trained = self._train(faces, conditions, transforms, encoder)
@@ -348,12 +351,3 @@ class _Training:
             "detector": self.detector.fingerprint(),
             "threshold": self.detector.threshold,
         }
-
-
-def _load_finished(output: Path, identity: dict[str, Any], detector: Detector) -> TrainedDefense:
-    card = artifacts.load(output, KIND).card
-    check_same(card.get("identity"), identity, output)
-    return TrainedDefense(
-        defended=DefendedDetector.load(output, detector=detector),
-        history=[CurvePoint.from_json(point) for point in card["history"]],
-    )

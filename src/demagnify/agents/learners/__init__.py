@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from demagnify.agents.learners.base import (
     LEARNERS,
+    Checkpoint,
     CurvePoint,
     Learner,
     LearnerConfig,
     TrainedPolicy,
+    TrainingData,
 )
 from demagnify.agents.learners.full_information import (
     CostSensitive,
@@ -26,6 +28,7 @@ from demagnify.agents.learners.sequential import Sequential, SequentialConfig, S
 
 __all__ = [
     "LEARNERS",
+    "Checkpoint",
     "CostSensitive",
     "CostSensitiveConfig",
     "CurvePoint",
@@ -45,4 +48,5 @@ __all__ = [
     "TopK",
     "TopKConfig",
     "TrainedPolicy",
+    "TrainingData",
 ]

@@ -94,11 +94,35 @@ class TrainedPolicy:
     history: Sequence[CurvePoint]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """What a learner gets.
+
+    Attributes:
+        table: Faces, actions and the detector's logits.
+        encoder: Computes the states; bound to the detector.
+        seed: Seed of all random numbers.
+        conditions: str (N,), the attack on each face; None if unknown.
+        rewards: float32 (N, A), of every action on every face; None for those of the logits.
+    """
+
+    table: LogitTable
+    encoder: StateEncoder
+    seed: int
+    conditions: Strings | None = None
+    rewards: NDArray[np.float32] | None = None
+
+    @property
+    def clean(self) -> NDArray[np.bool_] | None:
+        """Which faces are clean, bool (N,); None if unknown."""
+        return None if self.conditions is None else self.conditions == CLEAN
+
+
 class Learner(ABC):
     """Learns a policy from the rewards of a set of faces.
 
     A new learner is one file: a `LearnerConfig` with its settings, and a subclass that registers
-    itself in `LEARNERS` and names that config.
+    itself in `LEARNERS`, names that config and writes `train`.
 
     Args:
         config: The settings; None means the defaults.
@@ -116,7 +140,6 @@ class Learner(ABC):
     def __init__(self, config: Any = None) -> None:  # noqa: ANN401  each has its own type
         self.config: Any = config or self.config_type()  # type: ignore[call-arg]
 
-    @abstractmethod
     def fit(
         self,
         table: LogitTable,
@@ -143,30 +166,17 @@ class Learner(ABC):
         Raises:
             BadArtifactError: If the checkpoint is damaged, or of another configuration or data.
         """
+        data = TrainingData(
+            table=table,
+            encoder=encoder.bind(table.detector) if self.uses_state else encoder,
+            seed=seed,
+            conditions=conditions,
+        )
+        return self.train(data, Checkpoint(checkpoint, data, self.config))
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingData:
-    """What a learner gets: the arguments of `Learner.fit`.
-
-    Attributes:
-        table: Faces, actions and the detector's logits.
-        encoder: Computes the states; bound to the detector.
-        seed: Seed of all random numbers.
-        conditions: str (N,), the attack on each face; None if unknown.
-        rewards: float32 (N, A), of every action on every face; None for those of the logits.
-    """
-
-    table: LogitTable
-    encoder: StateEncoder
-    seed: int
-    conditions: Strings | None
-    rewards: NDArray[np.float32] | None = None
-
-    @property
-    def clean(self) -> NDArray[np.bool_] | None:
-        """Which faces are clean, bool (N,); None if unknown."""
-        return None if self.conditions is None else self.conditions == CLEAN
+    @abstractmethod
+    def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:
+        """Learns from `data`; continues from `checkpoint` and saves to it; see `fit`."""
 
 
 class TableLearner(Learner, Generic[P]):
@@ -178,28 +188,20 @@ class TableLearner(Learner, Generic[P]):
 
     fills_table: ClassVar[bool] = True
 
-    def fit(
-        self,
-        table: LogitTable,
-        encoder: StateEncoder,
-        *,
-        seed: int = 0,
-        checkpoint: Path | None = None,
-        conditions: Strings | None = None,
-    ) -> TrainedPolicy:
-        """See `Learner.fit`."""
-        encoder = encoder.bind(table.detector)
-        data = TrainingData(table=table, encoder=encoder, seed=seed, conditions=conditions)
-        policy = self.blank(encoder.size(table.faces.size), len(table.transforms), seed)
+    def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:
+        """See `Learner.train`."""
+        table, given = data.table, data.rewards
+        actions = len(table.transforms) if given is None else given.shape[1]
+        policy = self.blank(data.encoder.size(table.faces.size), actions, data.seed)
         policy = policy.to(table.device)
-        saver = Checkpoint(checkpoint, data, self.config)
-        saved = saver.load()
+        saved = checkpoint.load()
         if saved:
             policy.load_state_dict(saved.tensors)
             return TrainedPolicy(policy=policy.eval(), history=saved.history)
-        table.fill()
+        if given is None:
+            table.fill()
         history = self.learn(policy, data)
-        saver.save(policy.state_dict(), history[-1].episode, history)
+        checkpoint.save(policy.state_dict(), history[-1].episode, history)
         return TrainedPolicy(policy=policy.eval(), history=history)
 
     @abstractmethod
@@ -233,12 +235,16 @@ class Checkpoint:
 
     def __init__(self, path: Path | None, data: TrainingData, config: BaseModel) -> None:
         self._path = path
-        self._table = table = data.table
-        if path:
-            known = "" if data.conditions is None else " ".join(data.conditions)
-            rest = f"{config.model_dump_json()} {data.encoder!r} seed {data.seed} {known}".rstrip()
-            text = f"{table.fingerprint()} {table.threshold!r} {rest} ".encode()
-            self._fingerprint = hashlib.sha256(text + table.labels.tobytes()).hexdigest()
+        self._data = data
+        self._config = config
+
+    def _fingerprint(self) -> str:
+        """Returns a text on which the result of the training depends."""
+        data, table = self._data, self._data.table
+        known = "" if data.conditions is None else " ".join(data.conditions)
+        settings = f"{self._config.model_dump_json()} {data.encoder!r} seed {data.seed} {known}"
+        text = f"{table.fingerprint()} {table.threshold!r} {settings.rstrip()} "
+        return hashlib.sha256(text.encode() + table.labels.tobytes()).hexdigest()
 
     def save(
         self, tensors: Mapping[str, torch.Tensor], episode: int, history: Sequence[CurvePoint]
@@ -247,11 +253,11 @@ class Checkpoint:
         if self._path is None:
             return
         state = {
-            "fingerprint": self._fingerprint,
+            "fingerprint": self._fingerprint(),
             "episode": episode,
             "history": [point.to_json() for point in history],
         }
-        logits = torch.from_numpy(self._table.logits)
+        logits = torch.from_numpy(self._data.table.logits)
         artifacts.save_state(self._path, {**tensors, _LOGITS: logits}, state)
 
     def load(self) -> Saved | None:
@@ -263,11 +269,11 @@ class Checkpoint:
         if self._path is None or not self._path.exists():
             return None
         tensors, state = artifacts.load_state(self._path)
-        if state.get("fingerprint") != self._fingerprint:
+        if state.get("fingerprint") != self._fingerprint():
             raise BadArtifactError(
                 f"{self._path} belongs to another training (settings, data or detector differ)",
                 hint="delete it to start anew, or choose another output folder",
             )
-        self._table.update(tensors.pop(_LOGITS).numpy())
+        self._data.table.update(tensors.pop(_LOGITS).numpy())
         history = [CurvePoint.from_json(point) for point in state["history"]]
         return Saved(tensors, int(state["episode"]), history)

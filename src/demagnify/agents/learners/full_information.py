@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from demagnify.agents.learners.base import (
     LEARNERS,
+    Checkpoint,
     CurvePoint,
     LearnerConfig,
     TableLearner,
@@ -72,8 +73,7 @@ class NetworkLearner(TableLearner[ByNetwork]):
 
     AdamW on batches of faces. Some groups are held out; the result is the network after the pass
     with the best value on them. Without enough groups, all faces serve for early stopping. The
-    policy takes the action with the highest output. A subclass may write another
-    loss.
+    policy takes the action with the highest output. A subclass may write another loss.
     """
 
     config: NetworkConfig
@@ -105,22 +105,13 @@ class NetworkLearner(TableLearner[ByNetwork]):
     def fit_rewards(
         self, table: LogitTable, encoder: StateEncoder, rewards: Floats, *, seed: int = 0
     ) -> TrainedPolicy:
-        """Learns from given rewards, instead of those that follow from the logits.
+        """Learns from `rewards`, float32 (N, A), instead of those that follow from the logits.
 
-        Args:
-            table: The faces, their labels, and the detector that serves the states.
-            encoder: Computes the states.
-            rewards: float32 (N, A); with one column per label, this trains a classifier.
-            seed: Seed of all random numbers.
+        With one column per label, this trains a classifier.
         """
         encoder = encoder.bind(table.detector)
-        policy = self.blank(encoder.size(table.faces.size), rewards.shape[1], seed)
-        policy = policy.to(table.device)
-        data = TrainingData(
-            table=table, encoder=encoder, seed=seed, conditions=None, rewards=rewards
-        )
-        history = self.learn(policy, data)
-        return TrainedPolicy(policy=policy.eval(), history=history)
+        data = TrainingData(table=table, encoder=encoder, seed=seed, rewards=rewards)
+        return self.train(data, Checkpoint(None, data, self.config))
 
     def learn(self, policy: ByNetwork, data: TrainingData) -> Sequence[CurvePoint]:
         """See `TableLearner.learn`."""
@@ -234,14 +225,8 @@ class Weighting:
     condition is multiplied by exp(rate x shortfall), as in group DRO (Sagawa et al., ICLR 2020).
     What counts is how far the policy's mean reward falls short of the best fixed action's in that
     condition (the regret of Agarwal & Zhang, COLT 2022), not the loss itself: a condition in
-    which no action helps would otherwise take all the weight.
-
-    Args:
-        labels: int64 (N,), 0 real and 1 fake.
-        conditions: str (N,); None makes one condition of all faces.
-        rewards: float32 (N, A).
-        balance: Whether real and fake faces get the same weight in sum.
-        rate: How fast weight moves.
+    which no action helps would otherwise take all the weight. Without `conditions` all faces are
+    one; with `balance` real and fake faces get the same weight in sum.
     """
 
     def __init__(
@@ -273,14 +258,9 @@ class Weighting:
         return weights
 
     def shortfall(self, rows: Integers, chosen: Integers) -> NDArray[np.float64]:
-        """Returns by how much a policy is worse than the best fixed action, per condition.
+        """Returns by how much actions on faces earn less than the best fixed one, per condition.
 
-        Args:
-            rows: int64 (n,), faces.
-            chosen: int64 (n,), its actions there.
-
-        Returns:
-            float64 (conditions,); below 0 where it is better, 0 in a condition without faces.
+        It is below 0 where they earn more, and 0 in a condition without faces.
         """
         missing = np.zeros(len(self._logs))
         for condition in range(len(missing)):

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from demagnify.agents.learners.base import (
     LEARNERS,
+    Checkpoint,
     Learner,
     LearnerConfig,
-    Strings,
     TrainedPolicy,
+    TrainingData,
 )
 from demagnify.agents.policies.simple import MeanOfViews
-from demagnify.agents.states import StateEncoder
-from demagnify.scores import LogitTable
 
 
 class MeanOfViewsConfig(LearnerConfig):
@@ -32,14 +30,6 @@ class MeanOfViewsLearner(Learner):
     config_type = MeanOfViewsConfig
     uses_state = False
 
-    def fit(
-        self,
-        table: LogitTable,
-        encoder: StateEncoder | None = None,  # noqa: ARG002
-        *,
-        seed: int = 0,  # noqa: ARG002
-        checkpoint: Path | None = None,  # noqa: ARG002
-        conditions: Strings | None = None,  # noqa: ARG002
-    ) -> TrainedPolicy:
-        """See `Learner.fit`."""
-        return TrainedPolicy(policy=MeanOfViews(len(table.transforms)).eval(), history=[])
+    def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:  # noqa: ARG002
+        """See `Learner.train`."""
+        return TrainedPolicy(policy=MeanOfViews(len(data.table.transforms)).eval(), history=[])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -19,16 +18,14 @@ from demagnify.agents.learners.base import (
     CurvePoint,
     Learner,
     LearnerConfig,
-    Strings,
     TrainedPolicy,
     TrainingData,
 )
 from demagnify.agents.policies.q_values import GreedyQPolicy
 from demagnify.agents.q_network import HIDDEN, QNetwork
-from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts, progress
 from demagnify.core.rng import generator
-from demagnify.scores import Integers, LogitTable
+from demagnify.scores import Integers
 
 SAVE_EVERY_SECONDS: Final = 20.0
 POINT_EVERY: Final = 100
@@ -90,31 +87,21 @@ class QLearning(Learner):
     config_type = QLearningConfig
     config: QLearningConfig
 
-    def fit(
-        self,
-        table: LogitTable,
-        encoder: StateEncoder,
-        *,
-        seed: int = 0,
-        checkpoint: Path | None = None,
-        conditions: Strings | None = None,
-    ) -> TrainedPolicy:
-        """See `Learner.fit`."""
-        data = TrainingData(table=table, encoder=encoder, seed=seed, conditions=conditions)
+    def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:
+        """See `Learner.train`."""
         run = _Run(self.config, data)
-        saver = Checkpoint(checkpoint, data, self.config)
-        saved = saver.load()
+        saved = checkpoint.load()
         if saved:
             run.done, run.history = saved.episode, saved.history
             run.update.restore(saved.tensors)
         if not run.done and self.config.standardize:
             run.update.network.fit_scale(*run.episodes.face_states.moments())
-        self._play(run, saver)
+        self._play(run, checkpoint)
         network = run.update.network
         network.zero_grad()
         return TrainedPolicy(policy=GreedyQPolicy(network).eval(), history=run.history)
 
-    def _play(self, run: _Run, saver: Checkpoint) -> None:
+    def _play(self, run: _Run, checkpoint: Checkpoint) -> None:
         if run.done >= self.config.episodes:
             return
         saved = time.monotonic()
@@ -123,10 +110,10 @@ class QLearning(Learner):
             while run.done < self.config.episodes:
                 advance(run.play_to_next_point())
                 if time.monotonic() - saved > SAVE_EVERY_SECONDS:
-                    saver.save(run.update.tensors(), run.done, run.history)
+                    checkpoint.save(run.update.tensors(), run.done, run.history)
                     saved = time.monotonic()
         # Nothing continues from here, so the optimiser is left out.
-        saver.save(run.update.network.state_dict(), run.done, run.history)
+        checkpoint.save(run.update.network.state_dict(), run.done, run.history)
 
 
 class _Run:
@@ -250,15 +237,7 @@ class QUpdate:
         """Moves the values that the last call of `values` returned towards targets.
 
         The target Q-values are the Q-values with the entry of the action taken replaced, so the
-        other actions add nothing to the loss but count in its mean.
-
-        Args:
-            actions: int64 (N,), the actions taken.
-            targets: float32 (N,), what they turned out to be worth.
-            rate: The learning rate.
-
-        Returns:
-            The loss, a scalar tensor without gradient.
+        other actions add nothing to the loss but count in its mean. Returns the loss, a scalar.
         """
         goal = self._values.detach().clone()
         goal[torch.arange(len(actions), device=goal.device), actions] = targets

@@ -55,14 +55,8 @@ class ViewEpisodes(Episodes):
     """Episodes in which the agent takes views of a face, until it stops or abstains.
 
     Rules and observations are those of `Views`. Each view costs `config.cost`; the end earns the
-    reward of the mean logit, or that of abstaining.
-
-    Args:
-        table: Faces and the detector's logits; filled.
-        states: float32 (N, S), the state of each face.
-        config: Costs, limits and rewards.
-        slots: The number of faces side by side.
-        clean: bool (N,), which faces are clean; None if unknown.
+    reward of the mean logit, or that of abstaining. The table must be filled; `states`, float32
+    (N, S), are those of its faces.
     """
 
     def __init__(

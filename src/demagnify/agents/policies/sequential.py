@@ -69,11 +69,6 @@ class Views:
 
         After the state come, for each view, whether it was taken, and its logit's distance to the
         threshold, squeezed between -1 and 1; 0 where it was not taken.
-
-        Args:
-            states: float32 (n, S), of the images in these slots.
-            threshold: The detector's threshold.
-            slots: int64 (n,).
         """
         seen = self.seen[slots]
         known = ~seen.isnan()
@@ -83,15 +78,9 @@ class Views:
     def choose(
         self, slots: torch.Tensor, choices: torch.Tensor, query: Query
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Carries out the agent's choices.
+        """Carries out choices, 0 to A + 1, in running `slots`, which are in rising order.
 
-        Args:
-            slots: int64 (n,), running ones in rising order.
-            choices: int64 (n,), 0 to A + 1.
-            query: Runs the detector on a view.
-
-        Returns:
-            Where a view was taken, and where the end came: each bool (n,).
+        Returns where a view was taken, and where the end came: each bool (n,).
         """
         ending = choices >= self.actions
         views = torch.where(ending, 0, choices)

@@ -94,12 +94,7 @@ class Embedding(DetectorView):
 
 
 def run_detector(detector: DetectorLike, images: torch.Tensor, need: Need) -> DetectorOutput:
-    """Runs a detector on images, one forward pass.
-
-    Args:
-        detector: The detector.
-        images: uint8 RGB (N, 3, H, W), N at least 1.
-        need: Whether the embedding is needed too.
+    """Runs a detector on at least one image, with one forward pass.
 
     Raises:
         BadConfigError: If the embedding is needed and the detector does not provide it.

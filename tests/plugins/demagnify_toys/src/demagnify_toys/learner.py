@@ -19,5 +19,5 @@ class LastActionLearner(Learner):
 
     config_type = LastActionConfig
 
-    def fit(self, table, encoder, *, seed=0, checkpoint=None, conditions=None):
-        return TrainedPolicy(policy=LastAction(len(table.transforms)).eval(), history=[])
+    def train(self, data, checkpoint):
+        return TrainedPolicy(policy=LastAction(len(data.table.transforms)).eval(), history=[])
