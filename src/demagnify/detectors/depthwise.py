@@ -104,11 +104,8 @@ class _GroupedConvolution(torch.autograd.Function):
             groups,
             wanted,
         )
-        return (
-            None if of_inputs is None else of_inputs.to(inputs.dtype),
-            None if of_weight is None else of_weight.to(weight.dtype),
-            None,
-            None,
-            None,
-            None,
-        )
+        gradients_of = [
+            None if gradient is None else gradient.to(tensor.dtype)
+            for gradient, tensor in ((of_inputs, inputs), (of_weight, weight))
+        ]
+        return (*gradients_of, None, None, None, None)

@@ -122,8 +122,8 @@ class Detector(nn.Module):
         )
         self.card: dict[str, Any] = {}
         self.source: Source | None = None
-        self.register_buffer("mean", _per_channel(mean), persistent=False)
-        self.register_buffer("std", _per_channel(std), persistent=False)
+        for key, values in (("mean", mean), ("std", std)):
+            self.register_buffer(key, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     @property
     def device(self) -> torch.device | None:
@@ -315,10 +315,6 @@ def update_digest(digest: hashlib._Hash, tensors: Mapping[str, torch.Tensor]) ->
     for key, tensor in sorted(tensors.items()):
         digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-
-
-def _per_channel(values: backbones.Triple) -> torch.Tensor:
-    return torch.tensor(values).view(1, 3, 1, 1)
 
 
 @contextmanager

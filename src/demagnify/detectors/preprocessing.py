@@ -29,12 +29,8 @@ Side = Annotated[int, Field(ge=1)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(_both)]
 """Height and width in pixels, or one number for both."""
 
-Spread = Annotated[
-    tuple[
-        Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]
-    ],
-    BeforeValidator(_three),
-]
+Positive = Annotated[float, Field(gt=0)]
+Spread = Annotated[tuple[Positive, Positive, Positive], BeforeValidator(_three)]
 
 
 def levels(images: torch.Tensor) -> torch.Tensor:

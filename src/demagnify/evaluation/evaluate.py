@@ -54,12 +54,12 @@ from demagnify.evaluation.run_folder import (
 )
 from demagnify.laundering.conditions import (
     CLEAN,
-    Attacked,
     at_size,
     attacked_only,
     create_attacks,
     under_attacks,
 )
+from demagnify.laundering.config import Attacked
 from demagnify.laundering.quality import quality_of_faces
 
 SPLITS: Final = ("val", "test")

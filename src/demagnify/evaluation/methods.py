@@ -28,7 +28,8 @@ from demagnify.detectors import Detector
 from demagnify.evaluation.baselines.cached_state import CachedState
 from demagnify.evaluation.baselines.simple import FixedTransform
 from demagnify.evaluation.results import MethodEntry
-from demagnify.laundering.conditions import CLEAN, Attacked, Conditions, is_attacked
+from demagnify.laundering.conditions import CLEAN, Conditions, is_attacked
+from demagnify.laundering.config import Attacked
 from demagnify.scores import LogitTable
 from demagnify.transforms import IDENTITY
 

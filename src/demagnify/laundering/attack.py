@@ -163,10 +163,7 @@ def _attacked(
     ready: Iterable[Batch | Job | Outcome], transform: Transform
 ) -> Iterator[Job | Outcome]:
     for one in ready:
-        if isinstance(one, Batch):
-            yield from one.run(transform)
-        else:
-            yield one
+        yield from one.run(transform) if isinstance(one, Batch) else [one]
 
 
 def _summary(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit, from_batch, to_batch
 from demagnify.data import FaceDataset
 from demagnify.laundering.attacked_faces import attacked_faces
+from demagnify.laundering.config import ATTACKED_LABELS, Attacked
 from demagnify.transforms import create
 from demagnify.transforms.base import Transform
 
@@ -23,9 +24,6 @@ Conditions = dict[str, FaceDataset]
 
 CLEAN: Final = "none"
 """The name of the condition without an attack."""
-
-Attacked = Literal["all", "fakes", "reals"]
-"""Which faces the attacker attacks; the others stay clean."""
 
 
 def create_attacks(
@@ -98,7 +96,7 @@ def attacked_only(conditions: Conditions, which: Attacked) -> Conditions:
 
 def is_attacked(labels: NDArray[np.int64], which: Attacked) -> NDArray[np.bool_]:
     """Returns which faces are attacked, bool (N,)."""
-    found: NDArray[np.bool_] = np.isin(labels, {"all": (0, 1), "fakes": (1,), "reals": (0,)}[which])
+    found: NDArray[np.bool_] = np.isin(labels, ATTACKED_LABELS[which])
     return found
 
 

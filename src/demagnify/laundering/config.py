@@ -13,11 +13,12 @@ from demagnify.data.labels import FAKE, REAL
 from demagnify.data.photographs import SaveAs
 
 Content = Literal["auto", "photos", "crops"]
-Chosen = Literal["all", "fakes", "reals"]
+Attacked = Literal["all", "fakes", "reals"]
+"""Which faces the attacker attacks; the others stay clean."""
 Paste = Literal["hard", "feather"]
 Variant = Literal["as-found", "fit-224", "up-then-down"]
 
-_LABELS: Final = {"all": (REAL, FAKE), "fakes": (FAKE,), "reals": (REAL,)}
+ATTACKED_LABELS: Final = {"all": (REAL, FAKE), "fakes": (FAKE,), "reals": (REAL,)}
 _OF_THE_ATTACK: Final = frozenset(("attack", "scale", "variant", "precision"))
 _OF_THE_RUN: Final = frozenset(("batch_size", *FileOptions.model_fields))
 
@@ -47,7 +48,7 @@ class AttackConfig(FileOptions):
         "attacked, or face crops, which are attacked as a whole. auto: crops if all images are "
         "square and at most 512 pixels wide and no boxes are known, else photographs.",
     )
-    faces: Chosen = Field(
+    faces: Attacked = Field(
         default="all",
         description="Which faces are attacked, by label; others are written as they are.",
     )
@@ -75,7 +76,7 @@ class AttackConfig(FileOptions):
 
     def chooses(self, label: int | None) -> bool:
         """Whether faces with this label are attacked; None where no label is known."""
-        return self.faces == "all" or label in _LABELS[self.faces]
+        return self.faces == "all" or label in ATTACKED_LABELS[self.faces]
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings on which copies depend, apart from the attack itself."""

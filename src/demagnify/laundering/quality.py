@@ -102,11 +102,7 @@ def quality_of_faces(
 
 
 def psnr(originals: torch.Tensor, attacked: torch.Tensor) -> Values:
-    """Returns the PSNR alone, which costs a tenth of both: float64 (N,); see `quality`.
-
-    Raises:
-        ImageContractError: If one is no image batch, or the shapes differ.
-    """
+    """Returns the PSNR alone, which costs a tenth of both: float64 (N,); see `quality`."""
     _check_pair(originals, attacked)
     # Differences of uint8 wrap around: compare in floating point.
     difference = attacked.to(originals.device).float() - originals.float()

@@ -16,11 +16,12 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError, DemagnifyWarning
 from demagnify.core.files import sha256
 from demagnify.core.onnx_session import OnnxSession
+from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import two_names
 from demagnify.detectors.loading import LOADERS, Loader
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.source import GEOMETRY, MEANING, SCALING, Layout, Options, read_json
-from demagnify.detectors.wrapped import WrappedDetector, wrap
+from demagnify.detectors.wrapped import wrap
 
 _DTYPES: Final = {
     "tensor(uint8)": torch.uint8,
@@ -68,15 +69,8 @@ class OnnxDetector(Loader):
         """Returns the absolute path."""
         return str(Path(source).resolve())
 
-    def load(
-        self,
-        source: str,
-        options: Options,
-        *,
-        device: str,
-        precision: Precision,  # noqa: ARG002  the file fixes it
-    ) -> WrappedDetector:
-        """Opens the file."""
+    def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:  # noqa: ARG002
+        """Opens the file, which fixes the precision."""
         path = Path(source).resolve()
         options.allow(MEANING | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
         file = OnnxFile(path, options, device=device)

@@ -25,15 +25,8 @@ class PythonCode(Loader):
         """Whether it is written as "package.module:name"."""
         return imports.PATTERN.fullmatch(source) is not None and not Path(source).exists()
 
-    def load(
-        self,
-        source: str,
-        options: Options,
-        *,
-        device: str,
-        precision: Precision,  # noqa: ARG002  code knows its own
-    ) -> Detector:
-        """Imports a detector."""
+    def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:  # noqa: ARG002
+        """Imports a detector; its code sets its precision."""
         options.allow(MEANING | GEOMETRY | SCALING | {"output"}, source)
         found = imports.import_object(source)
         made = imports.make(found, source, hint=_CALLED)
