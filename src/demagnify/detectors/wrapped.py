@@ -45,7 +45,6 @@ class WrappedDetector(Detector):
         preprocessing: Preprocessing | None,
         output: str | None,
         identity: str,
-        differentiable: bool,
     ) -> None:
         mean, std = _NO_SCALING
         network = function if isinstance(function, nn.Module) else _Function(function)
@@ -63,8 +62,8 @@ class WrappedDetector(Detector):
         )
         self.preprocessing = preprocessing
         self.output = output
-        self.identity = identity
-        self.differentiable = differentiable
+        self.identity = identity  # changes with a function; a module's weights count anyway
+        self.differentiable = True
         self._suspicion: ProbabilitySuspicion | None = ProbabilitySuspicion()
 
     def score(self, images: torch.Tensor) -> torch.Tensor:
@@ -177,8 +176,6 @@ def wrap(
     labels: Sequence[str] | None = None,
     preprocessing: Preprocessing | None = None,
     output: str | None = None,
-    identity: str | None = None,
-    differentiable: bool = True,
 ) -> WrappedDetector:
     """Makes a detector of a callable or module that scores images.
 
@@ -198,9 +195,6 @@ def wrap(
             With it, float images in [0, 1] are accepted too, with gradients if `function` has
             them.
         output: The entry that holds the scores where `function` returns a mapping.
-        identity: A text that changes with a function, in place of its attribute; a module's
-            weights count anyway.
-        differentiable: Whether gradients may reach its images.
 
     Returns:
         A detector that checks every output: one finite number per image.
@@ -224,8 +218,7 @@ def wrap(
         head=chosen,
         preprocessing=preprocessing,
         output=output,
-        identity=told_fingerprint(function) if identity is None else identity,
-        differentiable=differentiable,
+        identity=told_fingerprint(function),
     )
 
 

@@ -74,14 +74,15 @@ class OnnxDetector(Loader):
         path = Path(source).resolve()
         options.allow(MEANING | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
         file = OnnxFile(path, options, device=device)
-        return wrap(
+        detector = wrap(
             file,
             name=options.name or path.stem,
             **options.meaning,
             preprocessing=_preprocessing(file, options),
-            identity=f"{file.fingerprint()} {options.output or ''}",
-            differentiable=False,
-        ).eval()
+        )
+        detector.identity = f"{file.fingerprint()} {options.output or ''}"
+        detector.differentiable = False
+        return detector.eval()
 
 
 class OnnxFile:

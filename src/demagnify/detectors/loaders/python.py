@@ -37,11 +37,12 @@ class PythonCode(Loader):
             return made
         name = options.name or source.partition(":")[2]
         prepares = options.given & (GEOMETRY | SCALING)
-        return wrap(
+        detector = wrap(
             made,
             name=name,
             **options.meaning,
             preprocessing=options.preprocessing(source) if prepares else None,
             output=options.output,
-            identity=imports.identity(found, made, source),
-        ).eval()
+        )
+        detector.identity = imports.identity(found, made, source)
+        return detector.eval()
