@@ -6,8 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from demagnify.core import assets
+
+# A busy machine must not fail a test by its clock.
+settings.register_profile("demagnify", deadline=None)
+settings.load_profile("demagnify")
 
 _unreachable: list[str] = []
 

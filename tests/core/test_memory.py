@@ -32,7 +32,7 @@ def test_freed_memory_is_kept_once_it_is_asked_for():
     code = """
 import numpy as np
 from pathlib import Path
-from demagnify import memory
+from demagnify.core import memory
 
 def resident():
     return int(Path('/proc/self/statm').read_text().split()[1]) * 4096
