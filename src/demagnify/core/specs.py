@@ -17,11 +17,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Any, ClassVar, Final, TypeVar
+from functools import cache
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from demagnify.core.errors import BadConfigError, first_finding
+from demagnify.core.imports import PATTERN
 from demagnify.core.registry import Registry
 
 JOIN: Final = "+"
@@ -29,6 +31,7 @@ JOIN: Final = "+"
 OPTION: Final = "@"
 """Stands before a flag or an option."""
 
+_IMPORTED: Final = re.compile(rf"({PATTERN.pattern})(?:-.*)?", re.DOTALL)
 _KEY: Final = re.compile(r"(\w+)=(.*)", re.DOTALL)
 
 
@@ -127,7 +130,9 @@ def make(registry: Registry[type[T]], spec: str, settings: Mapping[str, Any] | N
         UnknownNameError: If nothing is registered under the name.
         BadConfigError: If a setting is unknown or out of its range.
     """
-    return make_from(registry.get(family_of(registry, spec)), spec, settings, noun=registry.noun)
+    family = family_of(registry, spec)
+    kind = named(registry.get(family), family, noun=registry.noun)
+    return make_from(kind, spec, settings, noun=registry.noun)
 
 
 def make_from(
@@ -153,9 +158,40 @@ def make_from(
 
 
 def family_of(registry: Registry[Any], spec: str) -> str:
-    """Returns the longest registered name with which `spec` begins; `spec` if there is none."""
+    """Returns the longest registered name with which `spec` begins.
+
+    Without one it is the Python name at its beginning, "package.module:name", or else `spec`.
+    """
     fitting = [name for name in registry if f"{spec}-".startswith(f"{name}-")]
-    return max(fitting, key=len, default=spec)
+    imported = _IMPORTED.fullmatch(spec)
+    return max(fitting, key=len, default=imported[1] if imported else spec)
+
+
+def named(kind: type[T], name: str, *, noun: str = "transform") -> type[T]:
+    """Returns `kind` under the name by which it was found, so that its spec finds it again.
+
+    An imported class gets its Python name as family.
+
+    Raises:
+        BadConfigError: If it is registered under another name than its family.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Named)):
+        raise BadConfigError(f"{name} is no {noun}", hint=f"name a class that derives from {noun}s")
+    if kind.family == name:
+        return kind
+    if not _IMPORTED.fullmatch(name):
+        raise BadConfigError(
+            f"the {noun} {name!r} calls itself {kind.family!r}",
+            hint="give its entry point the name of its family",
+        )
+    return cast("type[T]", _renamed(cast("Any", kind), name))
+
+
+@cache
+def _renamed(kind: type, name: str) -> type:
+    """Returns the same class with another family; the same one for the same arguments."""
+    content = {"family": name, "__doc__": kind.__doc__, "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), content)
 
 
 def _text(value: object) -> str:

@@ -306,6 +306,8 @@ def make(part: Part, *, device: str = "auto", precision: Precision = "float32") 
     family = specs.family_of(TRANSFORMS, part.base)
     if family in TRANSFORMS:
         maker = TRANSFORMS.get(family)
+        if isinstance(maker, type):
+            maker = specs.named(maker, family)
         made: Transform = maker.from_part(part, device=device, precision=precision)
         return made
     from demagnify.transforms.super_resolution.attack import SuperResolution
@@ -313,9 +315,10 @@ def make(part: Part, *, device: str = "auto", precision: Precision = "float32") 
 
     if is_file(part.base):
         return SuperResolution.from_file(part, device=device, precision=precision)
-    found = TRANSFORMS.get(part.base)  # imports "package.module:name", or names close ones
+    found = TRANSFORMS.get(family)  # imports "package.module:name", or names close ones
     if isinstance(found, Transform):
         return found
     if isinstance(found, type) and issubclass(found, Transform):
-        return specs.make_from(found, found.family, part.options)
+        kind: type[Transform] = specs.named(found, family)
+        return kind.from_part(part, device=device, precision=precision)
     return SuperResolution.from_function(part, found, device=device, precision=precision)
