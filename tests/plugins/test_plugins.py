@@ -103,7 +103,7 @@ def test_a_data_format_is_recognised(run, faces, tmp_path):
     lines.append("a line without a label")
     (tmp_path / "mine.toylist").write_text("\n".join(lines) + "\n", encoding="utf-8")
     description = run("data", "describe", tmp_path / "mine.toylist", "--no-hash", skips=True)
-    assert "16 images" in description
+    assert "16 images" in " ".join(description.split())  # a long path breaks the line
     wrong = run("data", "describe", faces, "--format", "toy-lists", fails=True)
     assert "toy-list" in wrong
 
