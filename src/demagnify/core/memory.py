@@ -32,16 +32,6 @@ def keep_freed_memory() -> bool:
     return not any(name in os.environ for name in _VARIABLES) and _tell_malloc(_KEPT, _LARGE, _PAD)
 
 
-def release_freed_memory() -> None:
-    """Gives memory that was freed and kept back to the system, between two stages of a run.
-
-    A stage that needs large arrays then does not add to the peak of the next one.
-    """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:  # musl has none
-        trim(0)
-
-
 def give_freed_memory_back() -> bool:
     """Sets what glibc does at its start, but for its guesses; for measuring both ways."""
     return _tell_malloc(128 * 2**10, 128 * 2**10, 0)

@@ -14,7 +14,6 @@ from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.presets import Preset
 from demagnify.agents.training import train_defense
 from demagnify.core.devices import Precision
-from demagnify.core.memory import release_freed_memory
 from demagnify.data.sample import SampleConfig, build_sample
 from demagnify.detectors import Detector, TrainDetectorConfig, train_detector
 from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
@@ -73,7 +72,6 @@ def demo(
     sample = output / "sample"
     log("1/5 sample set: real photographs, and face swaps made from them")
     build_sample(sample, SampleConfig(seed=config.seed))
-    release_freed_memory()
     log("2/5 detectors")
     if config.train_detector:
         base = hardened = _trained(sample, config, output, log)
@@ -121,7 +119,6 @@ def _agent(
         log=log,
         on_skip=lambda skipped: log(f"skipped {skipped}"),
     )
-    release_freed_memory()
     return trained.defended, settings
 
 

@@ -11,7 +11,6 @@ import numpy as np
 
 from demagnify.core import progress
 from demagnify.core.errors import DemagnifyWarning
-from demagnify.core.memory import release_freed_memory
 from demagnify.core.runs import ArrayFile, hold
 from demagnify.data.dataset import FaceDataset
 from demagnify.transforms.base import Transform
@@ -66,7 +65,6 @@ def attacked_faces(
             )
         if not stored.done:
             _compute(faces, attack, stored, batch_size)
-            release_freed_memory()
     small = in_memory and path.stat().st_size <= MEMORY_LIMIT
     return faces.with_images(stored.rows(in_memory=small))
 
