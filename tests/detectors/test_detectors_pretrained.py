@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from demagnify import detectors
+from demagnify.core import weights
 from demagnify.core.errors import AssetError, BadArtifactError
-from demagnify.detectors import pretrained
+from demagnify.detectors import backbones, pretrained
 
 NAME = "test_resnet"
 
@@ -87,13 +88,13 @@ class Trap:
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("none.pth", lambda path: None, "no such weights file"),
-        ("trap.pth", lambda path: torch.save({"w": Trap()}, path), "not opened"),
-        ("text.pth", lambda path: path.write_text("hello"), "damaged"),
-        ("empty.pth", lambda path: path.touch(), "damaged"),
+        ("none.pth", lambda path: None, "there is no such file"),
+        ("trap.pth", lambda path: torch.save({"w": Trap()}, path), "holds code"),
+        ("text.pth", lambda path: path.write_text("hello"), "text or something else"),
+        ("empty.pth", lambda path: path.touch(), "is empty"),
         ("text.safetensors", lambda path: path.write_text("hello, world"), "damaged"),
-        ("numbers.pth", lambda path: torch.save([1, 2], path), "no weights by name"),
-        ("mixed.pth", lambda path: torch.save({"a": 1}, path), "also 'a'"),
+        ("numbers.pth", lambda path: torch.save([1, 2], path), "without tensors by name"),
+        ("mixed.pth", lambda path: torch.save({"a": 1}, path), "without tensors by name"),
     ],
 )
 def test_a_bad_weights_file_gives_one_line(tmp_path, name, write, message):
@@ -182,7 +183,7 @@ def test_original_names_of_efficientnet_lite_become_those_of_timm(tmp_path):
 def test_efficientnet_lite_computes_what_the_original_code_computes(asset):
     """The figures were printed by the code that these weights were published with."""
     lite0 = timm.create_model(pretrained.LITE)
-    tensors = pretrained.read_file(asset("efficientnet-lite0"))
+    tensors = weights.read(asset("efficientnet-lite0"))
     lite0.load_state_dict(pretrained.rename_lite(tensors, lite0))
     y, x = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
     picture = torch.stack([torch.sin(7 * x + 3 * y), torch.cos(5 * x * y), torch.tanh(4 * y - x)])
@@ -225,3 +226,15 @@ def test_mobile_sam_in_another_network_is_refused(tmp_path):
     torch.save(names_of_mobile_sam(network), tmp_path / "mobile_sam.pt")
     with pytest.raises(BadArtifactError):
         detectors.create("resnet18", weights=tmp_path / "mobile_sam.pt", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("xception", "legacy_xception"),
+        ("tf_efficientnet_b4_ns", "tf_efficientnet_b4.ns_jft_in1k"),
+        ("convnext_tiny_in22ft1k", "convnext_tiny.fb_in22k_ft_in1k"),
+    ],
+)
+def test_names_that_timm_gave_up_are_known(old, new):
+    assert backbones.timm_name(old).partition(".")[0] == new.partition(".")[0]

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,24 @@ def sweep_temporaries(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def check_regular(path: Path, *, most: int | None = None) -> None:
+    """Raises OSError if `path` is no regular file, such as a pipe or device, or is too large.
+
+    Such a file would be read for ever, or until memory is full.
+
+    Args:
+        path: The file, or a link to it.
+        most: The most bytes that it may have.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if most is not None and status.st_size > most:
+        raise OSError(errno.EFBIG, f"{status.st_size} bytes are too many", str(path))
 
 
 def sha256(path: Path) -> str:

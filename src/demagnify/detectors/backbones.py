@@ -9,6 +9,7 @@ from typing import Any, Final
 import timm
 import torch
 from timm.data.config import resolve_data_config
+from timm.models import get_deprecated_models
 from torch import nn
 
 from demagnify.core.errors import BadConfigError, UnknownNameError
@@ -30,6 +31,7 @@ Triple = tuple[float, float, float]
 def timm_name(backbone: str) -> str:
     """Returns timm's name of a backbone, "architecture" or "architecture.tag"."""
     name = ALIASES.get(backbone, backbone)
+    name = get_deprecated_models().get(name) or name  # as create_model does
     architecture, _, tag = name.partition(".")
     known = timm.list_models()
     if architecture not in known:

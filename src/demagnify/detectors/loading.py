@@ -25,6 +25,7 @@ from typing import Any, ClassVar, Final
 from demagnify.core.devices import Precision, pick_device
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.registry import Registry
+from demagnify.core.weights import read
 from demagnify.detectors import backbones, pretrained
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.preprocessing import Preprocessing
@@ -135,7 +136,7 @@ def create(
     network = backbones.build(name, input_size=size, seed=seed)
     if weights is not None:
         file = pretrained.imagenet_file(name) if weights == _IMAGENET else Path(weights)
-        pretrained.load_into(network, pretrained.read_file(file), file)
+        pretrained.load_into(network, read(file), file)
     detector = Detector(
         network,
         name=backbone,

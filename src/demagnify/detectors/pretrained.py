@@ -16,7 +16,6 @@ MobileSAM does not. Both expect ImageNet's mean and spread.
 
 from __future__ import annotations
 
-import pickle
 import re
 import urllib.error
 import urllib.request
@@ -28,11 +27,9 @@ import huggingface_hub
 import torch
 from huggingface_hub import constants as hub
 from huggingface_hub.errors import HfHubHTTPError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import nn
 
-from demagnify.core import assets
+from demagnify.core import assets, weights
 from demagnify.core.errors import AssetError, BadArtifactError
 from demagnify.detectors.backbones import pretrained_config
 
@@ -40,8 +37,6 @@ Tensors = dict[str, torch.Tensor]
 
 LITE: Final = "tf_efficientnet_lite0"
 TINY_VIT: Final = "tiny_vit_5m_224"
-_NESTS: Final = ("state_dict", "model_state_dict", "model", "net")
-_PREFIXES: Final = ("module.", "_orig_mod.", "network.", "model.", "net.", "backbone.")
 _PROBE_SECONDS: Final = 5.0
 
 
@@ -82,56 +77,13 @@ def _probe() -> None:
         return  # an answer, though not a kind one: the hub is within reach
 
 
-def read_file(path: Path) -> Tensors:
-    """Reads weights by name from a .safetensors file, or from a .pth without running its code."""
-    if not path.is_file():
-        raise BadArtifactError(f"{path}: there is no such weights file")
-    content: object
-    try:
-        if path.suffix == ".safetensors":
-            content = load_file(path)
-        else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise BadArtifactError(f"{path} is damaged, or no weights file") from error
-    except pickle.UnpicklingError as error:
-        raise BadArtifactError(
-            f"{path} is damaged, or holds more than tensors; it was not opened",
-            hint="save the state_dict alone, as .safetensors or .pth",
-        ) from error
-    return _tensors(content, path)
-
-
-def _tensors(content: object, path: Path) -> Tensors:
-    """Takes weights out of the wrappings in which training scripts save them."""
-    content = _unwrap(content)
-    if not isinstance(content, Mapping) or not content:
-        raise BadArtifactError(f"{path} holds no weights by name")
-    odd = [key for key, value in content.items() if not isinstance(value, torch.Tensor)]
-    if odd:
-        raise BadArtifactError(f"{path} holds no weights by name, but also {odd[0]!r}")
-    tensors = dict(content)
-    for prefix in _PREFIXES:
-        if all(key.startswith(prefix) for key in tensors):
-            tensors = {key.removeprefix(prefix): value for key, value in tensors.items()}
-    return tensors
-
-
-def _unwrap(content: object) -> object:
-    if isinstance(content, Mapping):
-        for key in _NESTS:
-            if isinstance(content.get(key), Mapping):
-                return _unwrap(content[key])
-    return content
-
-
 def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
     """Loads weights into a network with one output.
 
     The last layer of weights for another number of classes is left out: it keeps its random
     start. Everything else must fit.
     """
-    tensors = to_timm_names(tensors, network)
+    tensors = fitting(tensors, network, path)
     own = network.state_dict()
     kept = {
         key: value
@@ -140,6 +92,12 @@ def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
     }
     check_fit(own, kept, path, may_miss=_head(network))
     network.load_state_dict(kept, strict=False)
+
+
+def fitting(tensors: Tensors, network: nn.Module, path: Path) -> Tensors:
+    """Returns weights under the names of a timm network; see `demagnify.core.weights.fitting`."""
+    names = network.state_dict()
+    return weights.fitting(tensors, names, path, lambda one: to_timm_names(one, network))
 
 
 def check_fit(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from demagnify.core import weights
 from demagnify.core.devices import Precision, pick_device
 from demagnify.core.errors import BadConfigError
 from demagnify.detectors import backbones, pretrained
@@ -38,9 +39,9 @@ class TimmCheckpoint(Loader):
             )
         chosen = options.preprocessing(spec, **backbones.preprocessing(name))
         size = _square(chosen, spec)
-        tensors = pretrained.read_file(options.weights)
         label = options.name or options.weights.stem
         network = backbones.build(name, input_size=size)
+        tensors = pretrained.fitting(weights.read(options.weights), network, options.weights)
         head = _checkpoint_head(network, tensors, options, label)
         if head.outputs > 1:
             network = backbones.build(name, input_size=size, outputs=head.outputs)

@@ -7,7 +7,6 @@ small fully connected network computes the colour at each point from the feature
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from demagnify.core.errors import AssetError
+from demagnify.core.errors import AssetError, BadArtifactError
+from demagnify.core.weights import read
 from demagnify.transforms.super_resolution.edsr import ResidualBlock, conv
 from demagnify.transforms.super_resolution.network import Network
 from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
@@ -145,14 +145,14 @@ def load(path: Path, scale: int) -> Network:
         AssetError: If the file does not hold the weights of this network.
     """
     try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)["model"]["sd"]
+        weights = read(path)
         shifts = ("encoder.sub_mean.", "encoder.add_mean.")  # there, but not used by LIIF
         network = LIIF(scale)
         network.load_state_dict(
             {name: value for name, value in weights.items() if not name.startswith(shifts)}
             | {f"imnet.first.{part}": weights[f"imnet.layers.0.{part}"] for part in _LINEAR}
         )
-    except (OSError, RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+    except (BadArtifactError, RuntimeError, KeyError) as error:
         raise AssetError(f"{path} does not hold the weights of EDSR-baseline-LIIF") from error
     return Network(network.eval(), scale=scale)
 

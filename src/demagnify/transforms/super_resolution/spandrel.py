@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -17,12 +18,15 @@ from spandrel import (
 from torch import nn
 from torch.nn import functional
 
+from demagnify.core import weights
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.imports import brief
-from demagnify.transforms.super_resolution import edsr, weights_file
+from demagnify.core.weights import Weights
+from demagnify.transforms.super_resolution import edsr
 from demagnify.transforms.super_resolution.network import Alone, FaceRestorer, Network, Seeded
 from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
-from demagnify.transforms.super_resolution.weights_file import Weights
+
+SUFFIXES: Final = frozenset({".pth", ".pt", ".ckpt", ".safetensors"})
 
 _RANDOM: Final = frozenset({"AuraSR", "GFPGAN"})
 """Architectures that draw noise in each call."""
@@ -79,7 +83,13 @@ def load(path: Path) -> Network:
         BadArtifactError: If the file is missing, damaged, no weights, of an architecture that
             is not known, or not a network that maps RGB images to RGB images.
     """
-    network = from_weights(weights_file.read(path), name=str(path))
+    if os.path.isfile(path) and path.suffix.lower() not in SUFFIXES:  # noqa: PTH113  a long path
+        raise BadArtifactError(
+            f"{path} is no file of network weights",
+            hint=f"use one of {', '.join(sorted(SUFFIXES))}, .onnx, ncnn's .param beside its "
+            ".bin, or a Python function as package.module:function",
+        )
+    network = from_weights(weights.read(path), name=str(path))
     if not all(weight.isfinite().all() for weight in network.module.parameters()):
         raise BadArtifactError(
             f"{path} holds weights that are no finite number",
@@ -88,20 +98,20 @@ def load(path: Path) -> Network:
     return network
 
 
-def from_weights(weights: Weights, *, name: str) -> Network:
+def from_weights(tensors: Weights, *, name: str) -> Network:
     """Makes the network that has these weights; their names show the architecture.
 
     Args:
-        weights: Tensors by name, as in the file that the network was published in.
+        tensors: By name, as in the file that the network was published in.
         name: What to call it in messages.
 
     Raises:
         BadArtifactError: As `load`.
     """
-    weights = _without_prefix(weights)
-    if edsr.detect(weights):
-        return edsr.from_weights(weights, name=name)
-    descriptor = recognise(weights, name=name)
+    tensors = next(filter(_is_known, weights.without_prefixes(tensors)), tensors)
+    if edsr.detect(tensors):
+        return edsr.from_weights(tensors, name=name)
+    descriptor = recognise(tensors, name=name)
     tiles = descriptor.tiling is not ModelTiling.INTERNAL
     bfloat16 = descriptor.supports_bfloat16
     module: nn.Module = Described(descriptor)
@@ -121,16 +131,6 @@ def from_weights(weights: Weights, *, name: str) -> Network:
         bfloat16=bfloat16,
         channels_last=kind not in _CHANNELS_FIRST,
     )
-
-
-def _without_prefix(weights: Weights) -> Weights:
-    """Takes away what training code puts before all names, such as `generator`."""
-    bare = weights
-    while not _is_known(bare):
-        if len({key.partition(".")[0] for key in bare}) != 1 or not all("." in key for key in bare):
-            return weights
-        bare = {key.partition(".")[2]: value for key, value in bare.items()}
-    return bare
 
 
 def _is_known(weights: Weights) -> bool:
@@ -165,4 +165,4 @@ def _read(path: Path, /, *, scale: int | None, device: str) -> Loaded:  # noqa: 
     return Loaded(load(path), (path,))
 
 
-READERS.add("spandrel", Reader(_read, tuple(sorted(weights_file.SUFFIXES))))
+READERS.add("spandrel", Reader(_read, tuple(sorted(SUFFIXES))))

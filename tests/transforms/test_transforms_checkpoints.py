@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 from torch import nn
 
+from demagnify.core import weights as weights_file
 from demagnify.core.errors import BadArtifactError, UnknownNameError
 from demagnify.transforms import create
-from demagnify.transforms.super_resolution import weights_file
 
 
 def weights() -> dict[str, torch.Tensor]:
