@@ -1,24 +1,216 @@
-"""Frames of videos, read directly from the file with OpenCV."""
+"""Frames of videos with their time stamps, upright: the only way in which videos are read."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 
-from demagnify.core.errors import BadImageError
-from demagnify.core.images import Pixels
+from demagnify.core.errors import BadConfigError, BadImageError
+from demagnify.core.images import MAX_PIXELS, Pixels
 from demagnify.data.records import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
 
 SUFFIXES: Final = VIDEO_SUFFIXES
 
-# A damaged video is reported by us, in one line; FFmpeg would add lines of its own.
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+
+class Frame:
+    """A decoded frame; its pixels are made when they are asked for.
+
+    Attributes:
+        number: Its place in the video, from 0.
+        seconds: When it is shown: the time stamp of the file times its time base.
+        width: Its width in pixels, upright.
+        height: Its height in pixels, upright.
+    """
+
+    def __init__(self, number: int, seconds: Fraction, decoded: VideoFrame) -> None:
+        self.number = number
+        self.seconds = seconds
+        self._decoded = decoded
+        self._turn = _turn(decoded)
+        sides = (decoded.height, decoded.width)
+        self.height, self.width = sides[::-1] if self._turn[0] else sides
+
+    def pixels(self, longest: int | None = None) -> Pixels:
+        """Returns the frame, uint8 RGB (H, W, 3), upright.
+
+        Args:
+            longest: The longer side of a small copy; the frame's own size if None, or smaller.
+
+        Raises:
+            BadImageError: If the frame has more pixels than a photograph may have.
+        """
+        width, height = self._decoded.width, self._decoded.height
+        if width * height > MAX_PIXELS:
+            raise BadImageError(f"a frame of {width}x{height} pixels is too large")
+        scale = min(1.0, (longest or max(width, height)) / max(width, height))
+        found = self._decoded.to_ndarray(
+            format="rgb24",
+            width=max(1, round(width * scale)),
+            height=max(1, round(height * scale)),
+            interpolation="AREA" if scale < 1 else "BICUBIC",
+        )
+        transposed, down, across = self._turn
+        array = found.swapaxes(0, 1) if transposed else found
+        return np.ascontiguousarray(array[::down, ::across], dtype=np.uint8)
+
+
+def _turn(decoded: VideoFrame) -> tuple[bool, int, int]:
+    """Returns whether rows become columns, and the steps along both, that turn a frame upright.
+
+    A display matrix is nine numbers: x' = a x + c y and y' = b x + d y, in steps of three.
+    """
+    from av.sidedata.sidedata import Type
+
+    try:
+        matrix = decoded.side_data[Type.DISPLAYMATRIX]
+    except KeyError:
+        return False, 1, 1
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return True, -1 if b < 0 else 1, -1 if c < 0 else 1
+    return False, -1 if d < 0 else 1, -1 if a < 0 else 1
+
+
+class Video:
+    """An open video: what its header says, and, once it was read, what became of it.
+
+    Attributes:
+        path: The file.
+        stated_frames: How many frames the header promises; 0 if it does not say.
+        rate: Frames per second, on average; 0 if unknown.
+        count: How many frames were decoded so far, damaged ones included.
+        damaged: How many frames are damaged, or could not be decoded at all, so far.
+        end: The time in seconds at which the last decoded frame ends.
+    """
+
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+        self.path = path
+        self.stated_frames = stream.frames
+        self.rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
+        self.count = self.damaged = 0
+        self.end = Fraction(0)
+        self._container, self._stream = container, stream
+        self._last: Fraction | None = None
+        self._reached = Fraction(0)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yields the whole frames in the order in which they are shown; damaged ones are counted."""
+        for decoded in self._decoded():
+            seconds = self._seconds(decoded)
+            frame = Frame(self.count, seconds, decoded)
+            length = Fraction(decoded.duration or 0) * (decoded.time_base or 0)
+            self.end, self._last = seconds + (length or self._step()), seconds
+            self.count += 1
+            if decoded.is_corrupt:
+                self.damaged += 1
+            else:
+                yield frame
+
+    def missing(self) -> str:
+        """Returns in words what could not be read, once all frames were; "" if nothing."""
+        stream, container = self._stream, self._container
+        start = Fraction(container.start_time or 0, 1_000_000)
+        stated = start + Fraction(container.duration or 0, 1_000_000)
+        end, slack = max(self.end, self._reached), Fraction(1)
+        if stream.duration is not None and stream.time_base is not None:
+            own = (stream.duration + (stream.start_time or 0)) * stream.time_base
+            if own <= stated:  # that of the container is the longest of all its streams
+                stated, end, slack = own, self.end, Fraction(1, 10)
+        told = [f"{self.damaged} frames are damaged"] if self.damaged else []
+        if end < stated - slack - 2 * self._step():
+            told.append(f"the file ends at {float(end):.2f} s of {float(stated):.2f} s")
+        return " and ".join(told)
+
+    def _decoded(self) -> Iterator[VideoFrame]:
+        from av.error import FFmpegError
+
+        packets = self._container.demux(self._stream, *self._container.streams.audio)
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError:  # the rest of the file cannot be reached
+                self.damaged += 1
+                packet = None
+            if packet is not None and packet.stream is not self._stream:
+                if packet.pts is not None and packet.time_base is not None:
+                    self._reached = max(self._reached, packet.pts * packet.time_base)
+                continue
+            try:
+                yield from self._stream.decode(packet)
+            except FFmpegError:
+                self.damaged += packet is not None and packet.size > 0
+            if packet is None:
+                return
+
+    def _seconds(self, decoded: VideoFrame) -> Fraction:
+        stamp = decoded.pts if decoded.pts is not None else decoded.dts
+        if stamp is None or decoded.time_base is None:
+            return Fraction(0) if self._last is None else self._last + self._step()
+        return Fraction(stamp) * decoded.time_base
+
+    def _step(self) -> Fraction:
+        return 1 / self.rate if self.rate else Fraction(1, 25)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Video]:
+    """Opens a video.
+
+    Raises:
+        BadImageError: If the file is missing, no video, or holds sound alone.
+        BadConfigError: If PyAV is not installed.
+    """
+    try:
+        import av
+    except ImportError as error:
+        raise BadConfigError(
+            f"{path}: videos need PyAV, which is not installed",
+            hint="pip install 'demagnify[video]'",
+        ) from error
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise BadImageError(f"{path}: there is no such file") from error
+    except OSError as error:
+        raise BadImageError(f"{path}: cannot be read: {error.strerror}") from error
+    with file:  # not by its name, in which FFmpeg would look for protocols
+        try:
+            container = av.open(
+                file, "r", metadata_errors="replace", options={"protocol_whitelist": "file"}
+            )
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise BadImageError(
+                f"{path}: the video is damaged, cut short, or in no format that FFmpeg reads",
+                hint="an MP4 without its end often has no index; FFmpeg converts most videos",
+            ) from error
+        with container:
+            yield _video(path, container)
+
+
+def _video(path: Path, container: InputContainer) -> Video:
+    from av.stream import Disposition
+
+    streams = [
+        one
+        for one in container.streams.video
+        if one.codec_context is not None and not one.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        kind = "sound, but no moving picture" if container.streams.audio else "no moving picture"
+        raise BadImageError(f"{path}: the file holds {kind}")
+    stream = streams[0]
+    stream.thread_type = "AUTO"
+    return Video(path, container, stream)
 
 
 def even_frames(count: int, wanted: int) -> list[int]:
@@ -41,23 +233,17 @@ def count_frames(path: Path) -> int:
     Raises:
         BadImageError: If the file is missing, no video, or not even its first frame decodes.
     """
-    with _opened(path) as video:
-        if not video.read()[0]:
+    with opened(path) as video:
+        if next(video.frames(), None) is None:
             raise BadImageError(f"{path}: no frame of the video can be decoded")
-        stated = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-        if stated > 0:
-            return stated
-        count = 1
-        while video.grab():
-            count += 1
-        return count
+        return video.stated_frames or video.count + sum(1 for _ in video.frames())
 
 
 def read_frames(path: Path, numbers: Collection[int]) -> Iterator[tuple[int, Pixels]]:
     """Yields frames of a video by number, in order of the numbers, in one pass.
 
     Every frame up to the last wanted one is decoded: jumping would be faster, but lands beside
-    the frame in some files. Frames that are not there, or behind a damage, are left out.
+    the frame in some files. Frames that are not there, or damaged, are left out.
 
     Args:
         path: The video.
@@ -69,30 +255,11 @@ def read_frames(path: Path, numbers: Collection[int]) -> Iterator[tuple[int, Pix
     Raises:
         BadImageError: If the file is missing or no video.
     """
-    wanted = sorted(set(numbers))
-    place = 0
-    with _opened(path) as video:
-        for number in wanted:
-            while place <= number:
-                if not video.grab():
-                    return
-                place += 1
-            whole, frame = video.retrieve()
-            if whole:
-                yield number, np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    if not path.is_file():
-        raise BadImageError(f"{path}: there is no such file")
-    video = cv2.VideoCapture(str(path))
-    try:
-        if not video.isOpened():
-            raise BadImageError(
-                f"{path}: the video is damaged, or in no format that OpenCV reads",
-                hint="FFmpeg converts most videos to H.264 in MP4",
-            )
-        yield video
-    finally:
-        video.release()
+    wanted = set(numbers)
+    with opened(path) as video:
+        for frame in video.frames():
+            if frame.number in wanted:
+                yield frame.number, frame.pixels()
+            wanted.discard(frame.number)
+            if not wanted:
+                return
