@@ -104,7 +104,7 @@ class Video:
         self._reached = Fraction(0)
 
     def frames(self) -> Iterator[Frame]:
-        """Yields the whole frames in the order in which they are shown; damaged ones are counted."""
+        """Yields the whole frames in the order of their times, and counts damaged ones."""
         for decoded in self._decoded():
             seconds = self._seconds(decoded)
             frame = Frame(self.count, seconds, decoded)
