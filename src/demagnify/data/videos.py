@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from demagnify.data.records import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from av.container import InputContainer
+    from av.sidedata.sidedata import SideDataContainer
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
@@ -72,7 +73,7 @@ def _turn(decoded: VideoFrame) -> tuple[bool, int, int]:
     from av.sidedata.sidedata import Type
 
     try:
-        matrix = decoded.side_data[Type.DISPLAYMATRIX]
+        matrix = cast("SideDataContainer", decoded.side_data)[Type.DISPLAYMATRIX]
     except KeyError:
         return False, 1, 1
     a, b, _, c, d = np.frombuffer(bytes(matrix), dtype=np.int32)[:5].tolist()
