@@ -155,4 +155,4 @@ def test_names_of_any_bytes_reach_a_terminal(tmp_path):
     asked = [sys.executable, "-m", "demagnify", "assets"]
     ended = subprocess.run(asked, capture_output=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert f"cache: {tmp_path}/caf\\udce9".encode() in ended.stdout
+    assert f"cache: {tmp_path}/caf\\xe9".encode() in ended.stdout

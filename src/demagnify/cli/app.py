@@ -12,6 +12,7 @@ from demagnify import __version__
 from demagnify.cli import EXIT_INTERRUPTED
 from demagnify.cli.assets import assets
 from demagnify.cli.attack import adaptive_attack, attack
+from demagnify.cli.console import say
 from demagnify.cli.data import describe, prepare, sample
 from demagnify.cli.demo import demo
 from demagnify.cli.detect import detect
@@ -47,7 +48,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            click.echo("demagnify: stopped; the same command goes on where it was", err=True)
+            say("demagnify: stopped; the same command goes on where it was", err=True)
             ctx.exit(EXIT_INTERRUPTED)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -116,5 +117,5 @@ app = Group(
 
 
 def _print_version(ctx: click.Context) -> None:
-    click.echo(f"demagnify {__version__}")
+    say(f"demagnify {__version__}")
     ctx.exit()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
-import click
-
-from demagnify.cli.console import plain_console, show_table
+from demagnify.cli.console import plain_console, say_json, show_table
 from demagnify.cli.generate import Option, verb
 
 
@@ -30,7 +27,7 @@ def assets(fetch: tuple[str, ...], *, fetch_all: bool, as_json: bool) -> None:
         assets.fetch(name)
     found = assets.describe()
     if as_json:
-        click.echo(json.dumps([asdict(row) for row in found], default=str, indent=2))
+        say_json([asdict(row) for row in found], default=str, indent=2)
         return
     rows = [
         (

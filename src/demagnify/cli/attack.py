@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from demagnify.cli.console import Skips
+from demagnify.cli.console import Skips, say
 from demagnify.cli.generate import PATH, Argument, Config, Option, output, verb
 
 if TYPE_CHECKING:
@@ -47,26 +45,26 @@ def attack(source: Path | None, output: Path, config: AttackConfig, *, list_name
 
     if list_names:
         for name in ATTACKS:
-            click.echo(name)
+            say(name)
         return
     if source is None:
         raise BadConfigError("no photographs were given", hint="demagnify attack FOLDER OUTPUT")
 
     from demagnify.laundering.attack import attack as attack_files
 
-    summary = attack_files(source, output, config, log=click.echo)
+    summary = attack_files(source, output, config, log=say)
     if config.content == "auto":
         other = "--crops" if summary.content == "photos" else "--photos"
-        click.echo(f"taken for {_CONTENT[summary.content]}; {other} if they are not")
+        say(f"taken for {_CONTENT[summary.content]}; {other} if they are not")
     quality, attacked = summary.quality, summary.photos - summary.unattacked
     within = "" if summary.content == "crops" else f" in {attacked} photographs"
-    click.echo(
+    say(
         f"attacked {quality.count} faces{within}: PSNR {quality.psnr:.2f} dB, SSIM "
         f"{quality.ssim:.4f} against the originals; written to {summary.output}"
     )
     if summary.unattacked:
-        click.echo(f"{summary.unattacked} are written unattacked: no face was found or chosen")
-    click.echo(f"look at {summary.figure}")
+        say(f"{summary.unattacked} are written unattacked: no face was found or chosen")
+    say(f"look at {summary.figure}")
     skips = Skips()
     for one in summary.skipped:
         skips(one)
@@ -99,8 +97,8 @@ def adaptive_attack(data: Path, output: Path, config: AdaptiveConfig) -> None:
     command = shlex.join(["demagnify", *sys.argv[1:]])
     result = attack_methods(data, output, config, command=command).result
     for line in summarize(result):
-        click.echo(line)
-    click.echo(f"look at {output / 'adaptive.png'}; the faces are in {output / 'faces'}")
+        say(line)
+    say(f"look at {output / 'adaptive.png'}; the faces are in {output / 'faces'}")
     skips = Skips()
     for one in result.skipped:
         skips(f"{one.name}: {one.reason}")

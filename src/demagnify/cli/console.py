@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from demagnify.cli import EXIT_SOME_SKIPPED
+from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from demagnify.evaluation import EvaluationResult
+
+
+def say(text: object = "", *, err: bool = False) -> None:
+    """Prints lines; what could move the cursor or turn the text round is escaped.
+
+    Args:
+        text: What is printed.
+        err: Whether it goes to stderr, where a full or closed stream stops no work.
+    """
+    with suppress(OSError) if err else nullcontext():
+        click.echo(printable(text, lines=True), err=err)
+
+
+def say_json(value: object, **how: Any) -> None:  # noqa: ANN401  as json.dumps
+    """Prints JSON that every terminal and every encoding can hold: ASCII without DEL."""
+    click.echo(json.dumps(value, ensure_ascii=True, **how).replace("\x7f", "\\u007f"))
 
 
 class Skips:
@@ -24,7 +44,7 @@ class Skips:
     def __call__(self, skipped: object) -> None:
         """Prints one."""
         self._count += 1
-        click.echo(f"skipped {skipped}", err=True)
+        say(f"skipped {printable(skipped)}", err=True)
 
     def end(self) -> None:
         """Ends the command with its own exit code if something was skipped."""
@@ -36,7 +56,14 @@ def plain_console() -> Console:
     """Returns a console that prints names of files as they are: brackets are no markup."""
     from rich.console import Console
 
-    return Console(markup=False, emoji=False, highlight=False)
+    class Plain(Console):
+        """Escapes every text, those in tables too."""
+
+        def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401  as rich
+            """Renders a text of which nothing reaches the terminal but letters."""
+            return super().render_str(printable(text, lines=True), **how)
+
+    return Plain(markup=False, emoji=False, highlight=False)
 
 
 def show_table(

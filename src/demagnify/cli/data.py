@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import click
 
 from demagnify.cli import EXIT_SOME_SKIPPED
-from demagnify.cli.console import Skips, plain_console, show_table
+from demagnify.cli.console import Skips, plain_console, say, say_json, show_table
 from demagnify.cli.generate import (
     PATH,
     Argument,
@@ -132,11 +132,11 @@ def describe(
         write_text(out / "description.json", description.model_dump_json(indent=2) + "\n")
         save_figure(description, out / "description.png")
     if as_json:
-        click.echo(description.model_dump_json(indent=2))
+        say_json(description.model_dump(mode="json"), indent=2)
     else:
         _show_description(description, plain_console())
         if out is not None:
-            click.echo(f"look at {out / 'description.png'}")
+            say(f"look at {out / 'description.png'}")
     if description.left_out:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED)
 
@@ -238,12 +238,12 @@ def prepare(
 
     kind = formats.recognise(source) if format_name is None else formats.create(format_name)
     manifest = Manifest.load(source, format=kind, strict=strict, **settings)
-    click.echo(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
+    say(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
     if new_splits:
         manifest = manifest.with_splits()
     repeats = count_repeats(manifest)
     if repeats.inputs < repeats.rows:
-        click.echo(f"note: {repeats}")
+        say(f"note: {repeats}")
     if kind.crops or settings.get("view") == "scene":
         config = config.model_copy(update={"crops": True})
     summary = prepare_faces(manifest, output, config, strict=strict, workers=jobs)
@@ -252,7 +252,7 @@ def prepare(
 
 def _show_summary(summary: PrepareSummary, output: Path) -> None:
     for counts in summary.manifest.describe():
-        click.echo(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
+        say(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
     words = {
         "given": "by the data set's boxes",
         "found": "found by YuNet",
@@ -262,15 +262,15 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
     ways = ", ".join(
         f"{summary.ways[way]} {text}" for way, text in words.items() if way in summary.ways
     )
-    click.echo(f"{len(summary.manifest)} crops: {ways}")
+    say(f"{len(summary.manifest)} crops: {ways}")
     if summary.without_face:
-        click.echo(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
+        say(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
     skips = Skips()
     for skipped in summary.skipped[:_SHOWN]:
         skips(skipped)
     if len(summary.skipped) > _SHOWN:
         skips(f"{len(summary.skipped) - _SHOWN} more: see {output}/skipped.csv")
-    click.echo(f"written to {output}")
+    say(f"written to {output}")
     skips.end()
 
 
@@ -290,5 +290,5 @@ def sample(output: Path, config: SampleConfig) -> None:
 
     manifest = build_sample(output, config)
     for counts in manifest.describe():
-        click.echo(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
-    click.echo(f"written to {output}; look at {output / 'contact_sheet.png'}")
+        say(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
+    say(f"written to {output}; look at {output / 'contact_sheet.png'}")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from demagnify.cli.console import show_evaluation
+from demagnify.cli.console import say, show_evaluation
 from demagnify.cli.generate import PATH, Config, Option, verb
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ def demo(output: Path, config: DemoConfig) -> None:
     """
     from demagnify.evaluation.demo import demo as run_demo
 
-    show_evaluation(run_demo(config, output, log=click.echo))
-    click.echo(f"\nLook at {output / 'report.html'} and {output / 'sample' / 'contact_sheet.png'}.")
+    show_evaluation(run_demo(config, output, log=say))
+    say(f"\nLook at {output / 'report.html'} and {output / 'sample' / 'contact_sheet.png'}.")
     photo = output / "sample" / "test" / "fake"
-    click.echo(f"Try: demagnify detect --defense {output / 'defense'} {photo}")
+    say(f"Try: demagnify detect --defense {output / 'defense'} {photo}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
+from demagnify.cli.console import say, say_json
 from demagnify.cli.generate import PATH, Argument, Config, Option, verb
+from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
     from demagnify.data import Skipped
@@ -43,7 +44,7 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
     def on_skip(one: Skipped) -> None:
         nonlocal skipped
         skipped += 1
-        click.echo(f"{one.where}: {one.reason}", err=True)
+        say(printable(f"{one.where}: {one.reason}"), err=True)
 
     for verdict in detect_faces(photos, config, on_skip=on_skip):
         _print(verdict, as_json=as_json)
@@ -54,12 +55,13 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
 
 def _print(verdict: PhotoVerdict, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(verdict.to_json(), ensure_ascii=False))
+        say_json(verdict.to_json())
     elif verdict.problem:
-        click.echo(f"{verdict.path}: {verdict.problem}", err=True)
+        say(printable(f"{verdict.path}: {verdict.problem}"), err=True)
     for number, face in enumerate(() if as_json else verdict.faces, start=1):
         x, y, width, height = face.box
-        click.echo(
-            f"{verdict.path}: face {number} at {x:.0f},{y:.0f} ({width:.0f}x{height:.0f}): "
-            f"{face.verdict}, score {face.score:.3f}, action {face.action}"
+        say(
+            f"{printable(verdict.path)}: face {number} at {x:.0f},{y:.0f} "
+            f"({width:.0f}x{height:.0f}): {face.verdict}, "
+            f"score {face.score:.3f}, action {face.action}"
         )

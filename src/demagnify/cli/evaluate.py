@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from demagnify.cli.console import Skips, show_evaluation
+from demagnify.cli.console import Skips, say, show_evaluation
 from demagnify.cli.generate import PATH, Argument, Config, data, output, verb
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ def evaluate(data: tuple[Path, ...], output: Path, config: EvaluationConfig) -> 
     command = shlex.join(["demagnify", *sys.argv[1:]])
     evaluation = evaluate_methods(data, output, config, command=command, on_skip=skips)
     show_evaluation(evaluation.result)
-    click.echo(f"look at {output / 'report.html'}")
+    say(f"look at {output / 'report.html'}")
     skips.end()
 
 
@@ -62,4 +60,4 @@ def report(folder: Path) -> None:
 
     files = write_report(folder)
     for path in (files.html, files.markdown, files.latex):
-        click.echo(f"wrote {path}")
+        say(f"wrote {path}")

@@ -30,6 +30,8 @@ from typing import (
 
 import click
 
+from demagnify.core import threads
+
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
@@ -42,6 +44,20 @@ _NUMBERS: Final[dict[type, tuple[Any, Any]]] = {
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 _SET: Final = "overrides"
 _PRESET: Final = "preset"
+_THREADS: Final = "threads"
+
+
+def _threads() -> Option:
+    """The option of every command for the number of threads."""
+    return Option(
+        "--threads",
+        _THREADS,
+        "Threads that compute at once.",
+        "default: as many as the process may use",
+        type=click.IntRange(1),
+        expose_value=False,
+        callback=lambda _ctx, _one, value: None if value is None else threads.use(value),
+    )
 
 
 class _Formatter(click.HelpFormatter):
@@ -289,7 +305,8 @@ class Verb(click.Command):
 
     @cached_property
     def _params(self) -> list[click.Parameter]:
-        return [*self._own, *(one for group in self.generated for one in group.options())]
+        made = [*self._own, *(one for group in self.generated for one in group.options())]
+        return made if any(one.name == _THREADS for one in made) else [*made, _threads()]
 
     def _call(self, **values: Any) -> None:  # noqa: ANN401
         made = {one.into: one.take(values) for one in self.generated}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from demagnify.cli.console import Skips
+from demagnify.cli.console import Skips, say
 from demagnify.cli.generate import Config, data, output, verb
 
 if TYPE_CHECKING:
@@ -43,13 +41,13 @@ def harden(data: tuple[Path, ...], output: Path, config: HardeningConfig) -> Non
     from demagnify.hardening.harden import harden as harden_detector
 
     skips = Skips()
-    hardened = harden_detector(data, output, config, log=click.echo, on_skip=skips)
+    hardened = harden_detector(data, output, config, log=say, on_skip=skips)
     best = hardened.best
     share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
-    click.echo(
+    say(
         f"best: {share}round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
         f"clean (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
         f"(it was {hardened.rounds[0].degraded:.3f})"
     )
-    click.echo(f"written to {output}; look at {output}{FIGURE}")
+    say(f"written to {output}; look at {output}{FIGURE}")
     skips.end()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from demagnify.cli.console import Skips
+from demagnify.cli.console import Skips, say
 from demagnify.cli.generate import Config, data, output, verb
 
 if TYPE_CHECKING:
@@ -37,13 +35,13 @@ def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None
     from demagnify.detectors import train_detector as train
 
     skips = Skips()
-    trained = train(data, output, config.detector, log=click.echo, on_skip=skips)
+    trained = train(data, output, config.detector, log=say, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
-    click.echo(
+    say(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "
         f"at threshold {best.threshold:+.3f} (epoch {best.epoch})"
     )
-    click.echo(f"written to {output}")
+    say(f"written to {output}")
     skips.end()
 
 
@@ -67,15 +65,13 @@ def train_defense(data: tuple[Path, ...], output: Path, config: Preset) -> None:
     from demagnify.agents.training import train_defense as train
 
     skips = Skips()
-    trained = train(data, output, config.defense, log=click.echo, on_skip=skips)
+    trained = train(data, output, config.defense, log=say, on_skip=skips)
     for one in trained:
         if not one.history:
             continue
         last = one.history[-1]
         names = one.defended.actions.names
         shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
-        click.echo(
-            f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}"
-        )
-    click.echo(f"written to {output}")
+        say(f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}")
+    say(f"written to {output}")
     skips.end()

@@ -22,6 +22,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from demagnify.core.documents import parse_json, read_json
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.files import atomic_folder, atomic_path, sha256, write_text
 
@@ -162,8 +163,8 @@ def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
             hint="delete it to start again",
         )
     try:
-        state: Json = json.loads(header["state"])
-    except json.JSONDecodeError as error:
+        state: Json = parse_json(header["state"])
+    except ValueError as error:
         raise BadArtifactError(f"{path} is damaged: {error}", hint="train again") from error
     return tensors, state
 
@@ -205,10 +206,10 @@ def _load_card(folder: Path) -> Json:
         )
     path = folder / CARD
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = read_json(path)
     except FileNotFoundError as error:
         raise BadArtifactError(f"{path}: there is no such file") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise BadArtifactError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(card, dict) or not set(card) >= HEAD:
         raise BadArtifactError(f"{path} is not a card that demagnify wrote")

@@ -144,10 +144,30 @@ def _full_disk(place: Path) -> Iterator[None]:
     """
     try:
         yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    except BadOutputError:
+        raise
+    except Exception as error:
+        reason = full_disk(error)
+        if not reason:
             raise
-        raise BadOutputError(f"cannot write {place}: {error.strerror or error}") from error
+        raise BadOutputError(f"cannot write {place}: {reason}") from error
+
+
+def full_disk(error: BaseException) -> str:
+    """Returns in the system's words that a disk or quota is full, or a file too large; else "".
+
+    Libraries that write by themselves (safetensors, SQLite, Arrow, torch) hide it in a text.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno) if error.errno in _FULL else ""
+    match = _FULL_WORDS.search(str(error))
+    return match[0] if match else ""
+
+
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_WORDS: Final = re.compile(
+    r"No space left on device|Disk quota exceeded|File too large|database or disk is full"
+)
 
 
 def _prefix(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 from collections import deque
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
-from demagnify.core import progress
+from demagnify.core import progress, threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -72,7 +71,7 @@ def _in_threads(work: Callable[[T], R], items: Iterable[T], count: int) -> Itera
 
 def default_workers() -> int:
     """Returns a few threads more than there are processors, at most 32."""
-    return min(32, (os.cpu_count() or 1) + 4)
+    return min(32, threads.available() + 4)
 
 
 @dataclass(frozen=True, slots=True)

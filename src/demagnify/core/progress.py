@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
+
+from demagnify.core.printing import printable
 
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ def track(items: Iterable[T], description: str, total: int | None = None) -> Ite
 @contextmanager
 def _terminal_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -60,7 +63,7 @@ def _terminal_bar(description: str, total: int | None) -> Iterator[Callable[[int
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task(description, total=total)
+        task = progress.add_task(escape(printable(description)), total=total)
         yield lambda count: progress.advance(task, count)
 
 
@@ -85,5 +88,6 @@ def _log_lines(description: str, total: int | None) -> Iterator[Callable[[int], 
 def _say(description: str, done: int, total: int | None, seconds: float) -> None:
     of = f"{done}/{total}" if total else f"{done}"
     left = f", {seconds * (total - done) / done:.0f} s left" if total and 0 < done < total else ""
-    sys.stderr.write(f"{description}: {of} in {seconds:.0f} s{left}\n")
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):  # a full or closed stream stops no work
+        sys.stderr.write(f"{printable(description)}: {of} in {seconds:.0f} s{left}\n")
+        sys.stderr.flush()

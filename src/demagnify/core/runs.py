@@ -26,6 +26,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from demagnify.core.documents import parse_json, read_json
 from demagnify.core.errors import BadOutputError
 from demagnify.core.files import is_temporary, sweep_temporaries, write_text
 
@@ -96,8 +97,8 @@ def _content(folder: Path) -> Iterator[Path]:
 
 def _check_identity(path: Path, identity: Mapping[str, Json], what: str) -> None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        found = read_json(path)
+    except (OSError, ValueError) as error:
         raise BadOutputError(
             f"{path} cannot be read: {error}", hint="delete the folder, or choose another"
         ) from error
@@ -170,7 +171,7 @@ class Journal:
                 if checksum != _checksum(content):
                     self.damaged += 1
                     continue
-                name, item = json.loads(content)
+                name, item = parse_json(content)
                 self._items[name] = item
         if not whole:  # so that the next line does not continue the broken one
             with path.open("ab") as file:
@@ -356,10 +357,10 @@ class ArrayFile:
     def _read_note(self) -> _Note:
         path = self.path.with_suffix(".json")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = read_json(path)
             size = self.path.stat().st_size
             note = _Note(**{key: content[key] for key in ("rows", "done", "extra", "checksums")})
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError):
             self.damaged = path.exists()
             return _Note()  # the rows are made again
         if content.get("row") != self._describe() or size < _HEADER:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from demagnify.core.devices import Precision
+from demagnify.core.documents import parse_yaml
 from demagnify.core.errors import BadConfigError, first_finding
 
 _NAME: Final = "name"
@@ -106,8 +106,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not all(key.strip().split(".")):
         raise BadConfigError(f"{text!r} is not key=value", hint="such as learner.episodes=300")
     try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
+        return key.strip(), parse_yaml(value)
+    except ValueError as error:
         raise BadConfigError(f"{text!r}: {value!r} is not a YAML value") from error
 
 

@@ -20,7 +20,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import backbones
 from demagnify.detectors.depthwise import fast_gradients
 from demagnify.detectors.heads import Head
-from demagnify.detectors.preprocessing import CropMode, Interpolation, Resizing
+from demagnify.detectors.preprocessing import MOST_PIXELS, CropMode, Interpolation, Resizing
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.source import Source
 
@@ -34,7 +34,7 @@ class About(BaseModel):
 
     name: str = Field(description="Its name in tables")
     backbone: str = Field(description="timm's name of the network")
-    input_size: int = Field(ge=0, description="Side of its input in pixels")
+    input_size: int = Field(ge=0, le=MOST_PIXELS, description="Side of its input in pixels")
     mean: tuple[float, float, float] = Field(description="Mean per channel in [0, 1]")
     std: tuple[float, float, float] = Field(description="Spread per channel in [0, 1]")
     threshold: float = Field(allow_inf_nan=False, description="A logit above it means fake")

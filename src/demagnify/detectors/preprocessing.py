@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -25,7 +25,8 @@ def _both(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
 Triple = Annotated[tuple[float, float, float], BeforeValidator(_three)]
 """One number per channel, or one for all."""
 
-Side = Annotated[int, Field(ge=1)]
+MOST_PIXELS: Final = 8192
+Side = Annotated[int, Field(ge=1, le=MOST_PIXELS)]
 Size = Annotated[tuple[Side, Side], BeforeValidator(_both)]
 """Height and width in pixels, or one number for both."""
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -19,6 +17,8 @@ from pydantic import (
 )
 
 from demagnify.core import specs
+from demagnify.core.documents import parse_yaml
+from demagnify.core.documents import read_json as read_document
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.detectors.heads import HeadName
 from demagnify.detectors.preprocessing import (
@@ -126,16 +126,16 @@ def split(spec: str) -> tuple[str, dict[str, object]]:
 
 def _yaml(text: str, spec: str) -> object:
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        return parse_yaml(text)
+    except ValueError as error:
         raise BadConfigError(f"{spec}: {text!r} is not a YAML value") from error
 
 
 def read_json(path: Path) -> dict[str, object]:
     """Reads options from a JSON file; paths in it are relative to it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = read_document(path)
+    except (OSError, ValueError) as error:
         raise BadConfigError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
         raise BadConfigError(f"{path} holds no JSON object with options")

@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import torch
+from pydantic import Field, TypeAdapter
 
 import demagnify
 from demagnify.agents.defended import DefendedDetector
+from demagnify.core.documents import read_json
 from demagnify.core.files import write_text
 from demagnify.data import FaceDataset
 from demagnify.evaluation.results import Machine, Versions
@@ -67,6 +69,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+_Costs: Final = TypeAdapter(dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]])
 _FACES: Final = 16
 _REPEATS: Final = 3
 
@@ -76,10 +79,12 @@ def action_costs(faces: FaceDataset, defended: DefendedDetector, path: Path) -> 
 
     The figures are cached in `path`, so that they stay what they were.
     """
-    if path.exists():
-        kept: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
-        if set(kept) == set(defended.actions.names):
-            return kept
+    try:
+        kept = _Costs.validate_python(read_json(path), strict=False)
+    except (OSError, ValueError):  # missing or damaged: measured again
+        kept = {}
+    if set(kept) == set(defended.actions.names):
+        return kept
     costs = _measured(faces, defended)
     write_text(path, json.dumps(costs, indent=1) + "\n")
     return costs

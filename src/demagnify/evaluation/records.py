@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError, first_finding
 
 
@@ -64,10 +64,10 @@ def load_record(path: Path, model: type[AnyRecord], what: str, *, hint: str = ""
     """
     kind, version = (model.model_fields[name].default for name in ("kind", "schema_version"))
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
     except FileNotFoundError as error:
         raise BadArtifactError(f"{path}: there is no such file", hint=hint) from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise BadArtifactError(f"{path} cannot be read as JSON: {error}", hint=hint) from error
     if not isinstance(document, dict) or document.get("kind") != kind:
         raise BadArtifactError(f"{path} is not the result of {what}", hint=hint)

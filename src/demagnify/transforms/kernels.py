@@ -22,6 +22,7 @@ from torch.nn import functional
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from demagnify.core.images import Pixels, from_batch, to_batch
+from demagnify.core.threads import available
 from demagnify.transforms import resampling
 
 Image = NDArray[Any]
@@ -48,7 +49,7 @@ def each(images: torch.Tensor, work: Callable[[Pixels], Image]) -> torch.Tensor:
 @cache
 def threads() -> ThreadPoolExecutor:
     """Returns the threads that filter images; OpenCV and Pillow release the interpreter."""
-    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="transform")
+    return ThreadPoolExecutor(available(), thread_name_prefix="transform")
 
 
 # Threads do not survive a fork: the workers of a DataLoader start their own.

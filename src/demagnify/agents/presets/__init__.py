@@ -7,11 +7,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.training import TrainDefenseConfig
 from demagnify.core import settings
+from demagnify.core.documents import parse_yaml, read_text
 from demagnify.core.errors import BadConfigError
 from demagnify.detectors.config import TrainDetectorConfig
 
@@ -75,17 +75,16 @@ def _read(source: str | Path) -> str:
             hint=f"a YAML file, or one of {', '.join(names())}",
         )
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, ValueError) as error:
         raise BadConfigError(f"{path} cannot be read: {error}") from error
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        reason = str(error).replace("\n", " ")
-        raise BadConfigError(f"{where} is not YAML: {reason}") from error
+        values = parse_yaml(text)
+    except ValueError as error:
+        raise BadConfigError(f"{where} cannot be read: {error}") from error
     if values is None:
         return {}
     if not isinstance(values, dict):
