@@ -13,6 +13,7 @@ import demagnify
 SIGNATURES = {
     "adaptive_attack": "data, output, config, *, target, attacks, cache, command, on_skip",
     "attack": "source, output, config, *, transform, find_faces, log",
+    "calibrate": "data, output, config, *, defense, enhancement, command, log, on_skip",
     "create_transform": "spec, settings, *, device, precision",
     "describe": "manifest, config, *, workers",
     "detect": "photos, config, *, defense, finder, on_skip",
@@ -39,6 +40,7 @@ CLASSES = {
 CONFIGS = [
     "AdaptiveConfig",
     "AttackConfig",
+    "CalibrationConfig",
     "DescribeConfig",
     "DetectionConfig",
     "EvaluationConfig",

@@ -8,6 +8,7 @@ The public API. Each command of the command line is one function, with its confi
     harden(data, HardeningConfig(), output)             a detector hardened by the agent's attacks
     train_defense(data, TrainDefenseConfig(), output)   an agent that corrects before a detector
     evaluate(data, EvaluationConfig(), output)          methods beside all baselines
+    calibrate(data, output, CalibrationConfig())        limits, likelihood ratios, error rates
     detect(photos, DetectionConfig())                   verdicts on photographs
     describe(data), prepare(data, output)               data sets, seen and cut out
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
     from demagnify.hardening.config import HardeningConfig
     from demagnify.hardening.harden import harden
+    from demagnify.inference.calibrate import CalibrationConfig, calibrate
     from demagnify.inference.detect import DetectionConfig, detect
     from demagnify.laundering.attack import attack
     from demagnify.laundering.config import AttackConfig
@@ -53,6 +55,7 @@ _MODULES: Final = {
     "AdaptiveConfig": "evaluation.adaptive",
     "AttackConfig": "laundering.config",
     "CORRECTIONS": "transforms.catalogue",
+    "CalibrationConfig": "inference.calibrate",
     "DefendedDetector": "agents.defended",
     "DescribeConfig": "data.describe",
     "DetectionConfig": "inference.detect",
@@ -69,6 +72,7 @@ _MODULES: Final = {
     "TransformSet": "transforms.transform_set",
     "adaptive_attack": "evaluation.adaptive",
     "attack": "laundering.attack",
+    "calibrate": "inference.calibrate",
     "create_transform": "transforms.base:create",
     "describe": "data.describe",
     "detect": "inference.detect",
@@ -89,6 +93,7 @@ __all__ = [
     "CORRECTIONS",
     "AdaptiveConfig",
     "AttackConfig",
+    "CalibrationConfig",
     "DefendedDetector",
     "DescribeConfig",
     "DetectionConfig",
@@ -106,6 +111,7 @@ __all__ = [
     "__version__",
     "adaptive_attack",
     "attack",
+    "calibrate",
     "create_transform",
     "describe",
     "detect",

@@ -12,6 +12,7 @@ from demagnify import __version__
 from demagnify.cli import EXIT_INTERRUPTED
 from demagnify.cli.assets import assets
 from demagnify.cli.attack import adaptive_attack, attack
+from demagnify.cli.calibrate import calibrate
 from demagnify.cli.console import say
 from demagnify.cli.data import describe, prepare, sample
 from demagnify.cli.demo import demo
@@ -82,6 +83,7 @@ app = Group(
             attack,
             adaptive_attack,
             train_defense,
+            calibrate,
             evaluate,
             report,
             data,

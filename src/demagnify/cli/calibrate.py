@@ -1,0 +1,49 @@
+"""`demagnify calibrate`: limits of the verdicts, likelihood ratios, error rates by condition."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from demagnify.cli.console import Skips
+from demagnify.cli.generate import Config, data, output, verb
+
+if TYPE_CHECKING:
+    from demagnify.inference.calibrate import CalibrationConfig
+
+
+@verb(
+    "calibrate",
+    output("runs/calibration"),
+    data("Labelled faces with the splits val and, to measure error rates by condition, test."),
+    Config("demagnify.inference.calibrate:CalibrationConfig", flags={"attacks": "--attack"}),
+)
+def calibrate(data: tuple[Path, ...], output: Path, config: CalibrationConfig) -> None:
+    """Calibrate a defence on your own faces, clean and laundered.
+
+    Fits when a verdict is given and when it is unsure, so that at most the target shares of new
+    real and fake faces are called wrong, and a likelihood ratio with limits that the number of
+    faces supports. Writes calibration.json, and conditions.json with the error rates on the split
+    test. `demagnify detect --calibration OUTPUT` uses them.
+    """
+    from demagnify.inference.calibrate import calibrate as fit
+
+    skips = Skips()
+    command = shlex.join(["demagnify", *sys.argv[1:]])
+    made = fit(data, output, config, command=command, log=click.echo, on_skip=skips)
+    for name, part in made.parts.items():
+        above = "no face" if part.threshold is None else f"logit above {part.threshold:.3f}"
+        below = "no face" if part.real_below is None else f"up to {part.real_below:.3f}"
+        click.echo(f"enhancement {name}: fake: {above}; real: {below}; between: unsure")
+        ratio = part.likelihood_ratio
+        if ratio is not None:
+            click.echo(
+                f"  likelihood ratio from {10**ratio.low:.3g} to {10**ratio.high:.3g}, "
+                f"Cllr {ratio.cllr:.3f} (at best {ratio.cllr_min:.3f})"
+            )
+    click.echo(f"written to {output}")
+    skips.end()

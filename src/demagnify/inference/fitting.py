@@ -1,0 +1,278 @@
+"""Fits a calibration to the logits of labelled faces.
+
+Faces of one group (a video, a photograph) resemble one another, and one face counts clean and
+laundered. So groups count, not faces: within a class every group has weight 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from demagnify.core.errors import BadConfigError
+from demagnify.inference.calibration import ANY, LikelihoodRatio, Part
+
+MIN_GROUPS: Final = 20
+"""A class with fewer groups gets no likelihood ratio."""
+_STEP: Final = 0.01
+"""Step of log10 LR in the search for limits."""
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Logits of faces, clean and laundered: one row for each.
+
+    Attributes:
+        logits: (N,).
+        labels: (N,), 0 real and 1 fake.
+        groups: (N,), the group of each face.
+        laundered: bool (N,).
+        enhancement: The answer about enhancement for each row; None if nobody asked.
+    """
+
+    logits: Floats
+    labels: NDArray[np.int64]
+    groups: NDArray[np.str_]
+    laundered: Bools
+    enhancement: NDArray[np.str_] | None = None
+
+    def where(self, chosen: Bools) -> Rows:
+        """Returns some of the rows."""
+        enhancement = None if self.enhancement is None else self.enhancement[chosen]
+        return Rows(
+            self.logits[chosen],
+            self.labels[chosen],
+            self.groups[chosen],
+            self.laundered[chosen],
+            enhancement,
+        )
+
+    def weights(self) -> Floats:
+        """Returns weights that sum to 1 in each group and class, clean and laundered alike."""
+        keys = [f"{label} {group}" for label, group in zip(self.labels, self.groups, strict=True)]
+        halves = [f"{key} {one}" for key, one in zip(keys, self.laundered, strict=True)]
+        _, half, in_half = np.unique(halves, return_inverse=True, return_counts=True)
+        _, first = np.unique(halves, return_index=True)
+        _, group, kinds = np.unique(
+            np.asarray(keys)[first], return_inverse=True, return_counts=True
+        )
+        per_half = 1.0 / kinds[group]
+        weights: Floats = per_half[half] / in_half[half]
+        return weights
+
+
+def fit_parts(rows: Rows, *, target_fpr: float, target_fnr: float) -> dict[str, Part]:
+    """Fits limits and likelihood ratio, for any face and by the answer about enhancement.
+
+    Args:
+        rows: The logits.
+        target_fpr: Share of real faces that may be called fake.
+        target_fnr: Share of fake faces that may be called real.
+
+    Raises:
+        BadConfigError: If there is no real or no fake face.
+    """
+    if len(set(rows.labels.tolist())) < 2:
+        raise BadConfigError("calibration needs real and fake faces", hint="give labelled faces")
+    answers = [] if rows.enhancement is None else sorted(set(rows.enhancement.tolist()))
+    parts = {ANY: _fit(rows, target_fpr, target_fnr)}
+    for answer in answers:
+        assert rows.enhancement is not None  # noqa: S101  for the type checker
+        part = _fit(rows.where(rows.enhancement == answer), target_fpr, target_fnr)
+        if part.threshold is not None and part.real_below is not None:
+            parts[answer] = part
+    return parts
+
+
+def _fit(rows: Rows, target_fpr: float, target_fnr: float) -> Part:
+    weights, fake = rows.weights(), rows.labels == 1
+    groups = [len(set(rows.groups[mask].tolist())) for mask in (~fake, fake)]
+    threshold = upper_limit(rows.logits[~fake], weights[~fake], target_fpr)
+    lowest = upper_limit(-rows.logits[fake], weights[fake], target_fnr)
+    real_below = None if lowest is None else float(np.nextafter(-lowest, -np.inf))
+    if threshold is not None and real_below is not None:
+        real_below = min(real_below, threshold)  # both promises hold at the threshold, too
+    ratio = None
+    if min(groups) >= MIN_GROUPS:
+        ratio = fit_likelihood_ratio(rows.logits, rows.labels, weights)
+    return Part(
+        real_faces=int((~fake).sum()),
+        fake_faces=int(fake.sum()),
+        real_groups=groups[0],
+        fake_groups=groups[1],
+        threshold=threshold,
+        real_below=real_below,
+        likelihood_ratio=ratio,
+    )
+
+
+def upper_limit(scores: ArrayLike, weights: ArrayLike, share: float) -> float | None:
+    """Returns the lowest score that at most `share` of new groups' faces exceed; None if none.
+
+    The promise holds on average over calibration sets, for faces of a new group that is
+    exchangeable with the K groups, without any assumption on the scores.
+
+    Args:
+        scores: (N,).
+        weights: (N,); the weights of a group sum to 1, so that all sum to K.
+        share: Above 0 and below 1.
+
+    Source:
+        Lee, Barber, Willett, Distribution-free inference with hierarchical data, 2023: split
+        conformal prediction for groups; applied by class and by part (Mondrian).
+
+    Example:
+        >>> upper_limit(range(1, 20), [1.0] * 19, 0.1)
+        18.0
+    """
+    values, mass = np.asarray(scores, np.float64), np.asarray(weights, np.float64)
+    if not len(values):
+        return None
+    order = np.argsort(values, kind="stable")[::-1]
+    values, mass = values[order], mass[order]
+    total = mass.sum() + 1.0  # the new group's own place, above all
+    above = (1.0 + np.concatenate([[0.0], np.cumsum(mass)[:-1]])) / total
+    # Of equal scores the first knows best how much lies strictly above.
+    first = np.searchsorted(-values, -values, side="left")
+    good = above[first] <= share + 1e-12
+    return float(values[good].min()) if good.any() else None
+
+
+def fit_likelihood_ratio(
+    logits: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None
+) -> LikelihoodRatio:
+    """Fits a logistic calibration with limits; see `LikelihoodRatio`.
+
+    Both classes count alike, so that the odds are likelihood ratios. The slope has the usual small
+    penalty (C = 1), which keeps it finite where the classes do not overlap.
+
+    Args:
+        logits: (N,).
+        labels: (N,), 0 real and 1 fake.
+        weights: (N,); 1 if None.
+    """
+    x, y = np.asarray(logits, np.float64), np.asarray(labels, np.int64)
+    mass = np.ones(len(x)) if weights is None else np.asarray(weights, np.float64)
+    slope, intercept = _logistic(x, y, _balanced(mass, y))
+    free = (slope * x + intercept) / math.log(10)
+    low, high = limits(free, y, mass)
+    bounded = np.clip(free, low, high)
+    return LikelihoodRatio(
+        slope=slope,
+        intercept=intercept,
+        low=low,
+        high=high,
+        cllr=cllr(bounded, y, mass),
+        cllr_min=cllr(isotonic(x, y, mass), y, mass),
+    )
+
+
+def _balanced(mass: Floats, labels: NDArray[np.int64]) -> Floats:
+    sums = np.bincount(labels, weights=mass, minlength=2)
+    balanced: Floats = mass * (sums.sum() / (2 * sums))[labels]
+    return balanced
+
+
+def _logistic(x: Floats, labels: NDArray[np.int64], mass: Floats) -> tuple[float, float]:
+    """Newton's method on the penalised likelihood of slope and intercept."""
+    design = np.column_stack([x, np.ones_like(x)])
+    penalty = np.diag([1.0, 0.0])
+    beta = np.zeros(2)
+
+    def loss(values: Floats) -> float:
+        z = design @ values
+        return float(mass @ (np.logaddexp(0, z) - labels * z) + values[0] ** 2 / 2)
+
+    for _ in range(100):
+        p = 0.5 * (1 + np.tanh(design @ beta / 2))
+        gradient = design.T @ (mass * (p - labels)) + penalty @ beta
+        hessian = (design * (mass * p * (1 - p))[:, None]).T @ design + penalty
+        step = np.linalg.solve(hessian + 1e-12 * np.eye(2), gradient)
+        while loss(beta - step) > loss(beta) + 1e-12:
+            step = step / 2
+        beta = beta - step
+        if np.abs(step).max() < 1e-10:
+            break
+    return max(float(beta[0]), 0.0), float(beta[1]) if beta[0] > 0 else 0.0
+
+
+def limits(log10_lr: Floats, labels: NDArray[np.int64], mass: Floats) -> tuple[float, float]:
+    """Returns the lowest and highest log10 LR that data support: empirical bounds (ELUB).
+
+    One misleading group is added to each class; a likelihood ratio counts as supported where
+    decisions by it cost no more than decisions without any.
+    """
+    real, fake = labels == 0, labels == 1
+    sums = {0: float(mass[real].sum()), 1: float(mass[fake].sum())}
+    start = max(float(log10_lr.min()), -math.log10(sums[1] + 1))
+    stop = min(float(log10_lr.max()), math.log10(sums[0] + 1))
+    first, last = min(0, math.floor(start / _STEP)), max(0, math.floor(stop / _STEP) + 1)
+    grid = np.arange(first, last + 1, dtype=np.float64) * _STEP
+    accepted = [_share_above(log10_lr[m], mass[m], grid) for m in (real, fake)]
+    false = (accepted[0] * sums[0] + 1) / (sums[0] + 1)
+    true = accepted[1] * sums[1] / (sums[1] + 1)
+    cost = 1 - true + 10**grid * false
+    neutral = np.where(grid < 0, 10**grid, 1.0)
+    bad = neutral / cost < 1
+    low = np.max(grid[bad & (grid <= 0)] + _STEP, initial=grid.min())
+    high = np.min(grid[bad & (grid >= 0)] - _STEP, initial=grid.max())
+    return min(float(low), 0.0), max(float(high), 0.0)
+
+
+def _share_above(values: Floats, mass: Floats, grid: Floats) -> Floats:
+    order = np.argsort(values)
+    below = np.concatenate([[0.0], np.cumsum(mass[order])])
+    reached = below[np.searchsorted(values[order], grid, side="right")]
+    share: Floats = 1 - reached / below[-1]
+    return share
+
+
+def cllr(log10_lr: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Returns the log likelihood ratio cost in bits: 0 is perfect, 1 is no information.
+
+    Example:
+        >>> cllr([0.0, 0.0], [0, 1])
+        1.0
+    """
+    ratios, y = np.asarray(log10_lr, np.float64) * math.log2(10), np.asarray(labels)
+    mass = np.ones(len(ratios)) if weights is None else np.asarray(weights, np.float64)
+    costs = np.logaddexp2(0, np.where(y == 1, -ratios, ratios))
+    halves = [np.average(costs[y == label], weights=mass[y == label]) for label in (0, 1)]
+    return float(np.mean(halves))
+
+
+def isotonic(scores: Floats, labels: NDArray[np.int64], mass: Floats) -> Floats:
+    """Returns log10 LRs of the best monotone calibration (pool adjacent violators)."""
+    balanced = _balanced(mass, labels)
+    levels, place = np.unique(scores, return_inverse=True)
+    weight = np.bincount(place, weights=balanced, minlength=len(levels))
+    fakes = np.bincount(place, weights=balanced * labels, minlength=len(levels))
+    blocks: list[list[float]] = []
+    for one, hits in zip(weight, fakes, strict=True):
+        blocks.append([one, hits, 1])
+        while len(blocks) > 1 and blocks[-2][1] * blocks[-1][0] >= blocks[-1][1] * blocks[-2][0]:
+            last = blocks.pop()
+            blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
+    ratios = [_log_odds(hits, one) for one, hits, _ in blocks]
+    found: Floats = np.repeat(ratios, [int(count) for *_, count in blocks])[place]
+    return found
+
+
+def _log_odds(fakes: float, weight: float) -> float:
+    reals = weight - fakes
+    if fakes <= 1e-12:
+        return -math.inf
+    return math.inf if reals <= 1e-12 else math.log10(fakes / reals)
+
+
+def names_of(sources: Sequence[object]) -> tuple[str, ...]:
+    """Returns the last part of each path: names of data sets without their places."""
+    return tuple(str(source).rstrip("/").rpartition("/")[2] for source in sources)
