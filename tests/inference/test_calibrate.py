@@ -53,7 +53,7 @@ def test_calibrate_writes_limits_and_error_rates(faces, tmp_path, bright, monkey
     table = ConditionTable.beside(tmp_path / "out", bright.fingerprint(), sha256(path))
     assert {one.face_size for one in table.conditions} == {(40, 80), (80, 160)}  # of 120 pixels
     assert len(table.conditions) == 2 * 4
-    assert table.find(100, 50, None).fpr.faces == 40
+    assert table.find(100, 50, None).fpr.faces == 20
 
 
 def test_calibrate_fits_by_the_answer_about_enhancement(faces, tmp_path, bright, monkeypatch):

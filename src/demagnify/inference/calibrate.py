@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -119,6 +119,9 @@ def calibrate(
         command: The command line, for the record.
         log: Gets each line about the progress.
         on_skip: Gets each file or line that is left out.
+
+    Returns:
+        What was written to `calibration.json`.
 
     Raises:
         BadManifestError: If a data set cannot be used or lacks the split to calibrate on.
@@ -281,30 +284,22 @@ def measure(
 ) -> list[Condition]:
     """Returns the error rates of the calibrated verdicts by condition.
 
-    Every face is shrunk to each size that is not above its own, stored at each JPEG quality and
-    without JPEG, clean and laundered.
+    Half of the faces are clean, half laundered. Every face is shrunk to each size that is not
+    above its own, and stored at each JPEG quality and without JPEG.
     """
     found = []
+    drawn = generator(0, "conditions").integers(2, size=len(faces.clean))
+    mixed = FaceDataset.choose([faces.clean, faces.laundered], drawn)
     for side, sizes in SIZES.items():
         kept = np.flatnonzero(faces.sides >= 0.9 * side)
         if not len(kept):
             continue
-        versions = [one.subset(kept) for one in (faces.clean, faces.laundered)]
-        for quality in (None, *QUALITIES):
-            rows = Rows(
-                logits=np.empty(0),
-                labels=np.tile(faces.clean.labels[kept], 2),
-                groups=np.tile(faces.clean.groups[kept], 2),
-                laundered=np.repeat([False, True], len(kept)),
-            )
-            asked = [_ask(_stored(one, side, quality), defense, enhancement) for one in versions]
-            answers = np.concatenate([answer for _, answer in asked])
-            rows = replace(
-                rows, logits=np.concatenate([logit for logit, _ in asked]), enhancement=answers
-            )
+        chosen = mixed.subset(kept)
+        for quality, limits in ((None, None), *QUALITIES.items()):
+            logits, answers = _ask(_stored(chosen, side, quality), defense, enhancement)
+            rows = Rows(logits, chosen.labels, chosen.groups, drawn[kept] == 1, answers)
             for answer in sorted(set(answers.tolist())):
                 part = rows.where(answers == answer)
-                limits = None if quality is None else QUALITIES[quality]
                 found.append(_count(part, calibration, sizes, limits, answer))
     return found
 
