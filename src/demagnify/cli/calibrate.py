@@ -7,9 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from demagnify.cli.console import Skips
+from demagnify.cli.console import Skips, say
 from demagnify.cli.generate import Config, data, output, verb
 
 if TYPE_CHECKING:
@@ -34,16 +32,16 @@ def calibrate(data: tuple[Path, ...], output: Path, config: CalibrationConfig) -
 
     skips = Skips()
     command = shlex.join(["demagnify", *sys.argv[1:]])
-    made = fit(data, output, config, command=command, log=click.echo, on_skip=skips)
+    made = fit(data, output, config, command=command, log=say, on_skip=skips)
     for name, part in made.parts.items():
         above = "no face" if part.threshold is None else f"logit above {part.threshold:.3f}"
         below = "no face" if part.real_below is None else f"up to {part.real_below:.3f}"
-        click.echo(f"enhancement {name}: fake: {above}; real: {below}; between: unsure")
+        say(f"enhancement {name}: fake: {above}; real: {below}; between: unsure")
         ratio = part.likelihood_ratio
         if ratio is not None:
-            click.echo(
+            say(
                 f"  likelihood ratio from {10**ratio.low:.3g} to {10**ratio.high:.3g}, "
                 f"Cllr {ratio.cllr:.3f} (at best {ratio.cllr_min:.3f})"
             )
-    click.echo(f"written to {output}")
+    say(f"written to {output}")
     skips.end()
