@@ -20,7 +20,7 @@ from demagnify.cli.detect import detect
 from demagnify.cli.evaluate import evaluate, report
 from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
-from demagnify.cli.train import train_defense, train_detector
+from demagnify.cli.train import train_defense, train_detector, train_enhancement
 
 
 class Group(click.Group):
@@ -84,6 +84,7 @@ app = Group(
             adaptive_attack,
             train_defense,
             calibrate,
+            train_enhancement,
             evaluate,
             report,
             data,

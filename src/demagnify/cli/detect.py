@@ -36,6 +36,9 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
     A score above 0.5 means fake. It is a ranking, not evidence: detectors fail on kinds of fakes
     that they were not trained on, and on photographs that were compressed or resized hard. Only
     defences that were trained to abstain (defense.abstain) give the verdict unsure.
+
+    A second answer says whether a super-resolution network enhanced the face: captured, enhanced,
+    or cannot tell. It has no part in the verdict: real faces are enhanced too.
     """
     from demagnify.inference import detect as detect_faces
 
@@ -63,5 +66,5 @@ def _print(verdict: PhotoVerdict, *, as_json: bool) -> None:
         say(
             f"{printable(verdict.path)}: face {number} at {x:.0f},{y:.0f} "
             f"({width:.0f}x{height:.0f}): {face.verdict}, "
-            f"score {face.score:.3f}, action {face.action}"
+            f"score {face.score:.3f}, action {face.action}; {face.enhancement}"
         )

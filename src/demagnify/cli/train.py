@@ -10,6 +10,7 @@ from demagnify.cli.generate import Config, data, output, verb
 
 if TYPE_CHECKING:
     from demagnify.agents.presets import Preset
+    from demagnify.hardening.enhancement import EnhancementConfig
 
 _PRESET = "demagnify.agents.presets:Preset"
 
@@ -73,5 +74,40 @@ def train_defense(data: tuple[Path, ...], output: Path, config: Preset) -> None:
         names = one.defended.actions.names
         shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
         say(f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}")
+    say(f"written to {output}")
+    skips.end()
+
+
+@verb(
+    "train-enhancement",
+    output("runs/enhancement"),
+    data("Labelled faces with the splits train and val, at their own size."),
+    Config(
+        "demagnify.hardening.enhancement:EnhancementConfig",
+        flags={
+            "networks": "--network",
+            "slow": "--slow",
+            "surrogates.count": "--surrogates",
+            "surrogates.steps": "--surrogate-steps",
+        },
+    ),
+)
+def train_enhancement(data: tuple[Path, ...], output: Path, config: EnhancementConfig) -> None:
+    """Train the second answer of detect: was this face enhanced?
+
+    Super-resolution networks enhance faces, real and fake ones alike. A small network learns to
+    tell them from captured ones through JPEG and resizing; plain resizing counts as captured. The
+    limits of "cannot tell" are chosen on the split val; the split test is not read.
+    """
+    from demagnify.hardening.enhancement import train_enhancement as train
+
+    skips = Skips()
+    trained = train(data, output, config, log=say, on_skip=skips)
+    figures = trained.validation
+    say(
+        f"validation: balanced accuracy {figures['balanced accuracy']:.3f}, cannot tell "
+        f"{figures['cannot tell']:.1%}, captured faces called enhanced "
+        f"{figures['false alarms']:.1%}, enhanced faces called captured {figures['missed']:.1%}"
+    )
     say(f"written to {output}")
     skips.end()

@@ -9,5 +9,19 @@ from demagnify.inference.detect import (
     detect,
     draw_verdict,
 )
+from demagnify.inference.enhancement import (
+    Enhancement,
+    EnhancementRecognizer,
+    recognize_enhancement,
+)
 
-__all__ = ["DetectionConfig", "FaceVerdict", "PhotoVerdict", "detect", "draw_verdict"]
+__all__ = [
+    "DetectionConfig",
+    "Enhancement",
+    "EnhancementRecognizer",
+    "FaceVerdict",
+    "PhotoVerdict",
+    "detect",
+    "draw_verdict",
+    "recognize_enhancement",
+]

@@ -25,6 +25,7 @@ from demagnify.core.settings import FileOptions
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.detectors.detector import Detector, check_finite
+from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
 
 PHOTOS_AT_ONCE: Final = 16
 FACES_AT_ONCE: Final = 32
@@ -52,6 +53,10 @@ class DetectionConfig(FileOptions):
     precision: Precision = Field(
         default="auto", description="Precision of the network: auto, float32 or bfloat16."
     )
+    enhancement: Path | None = Field(
+        default=None,
+        description="A folder that train-enhancement wrote: what says whether a face was enhanced.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,8 @@ class FaceVerdict:
         action: The correction that the agent chose.
         uncertainty: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the
             defence does not estimate it.
+        enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
+            which has no part in the verdict.
     """
 
     face: Face
@@ -76,6 +83,7 @@ class FaceVerdict:
     score: float
     logit: float
     action: str
+    enhancement: Enhancement
     uncertainty: float | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -87,6 +95,7 @@ class FaceVerdict:
             "score": self.score,
             "logit": self.logit,
             "action": self.action,
+            "enhancement": self.enhancement.to_json(),
         }
         return found if self.uncertainty is None else {**found, "uncertainty": self.uncertainty}
 
@@ -161,7 +170,8 @@ def detect(
         defense = load_defense(config.defense, device=config.device, precision=config.precision)
     if isinstance(defense, Detector):
         defense = undefended(defense)
-    return _detect(chosen, config, defense, finder or face_finding.FaceFinder())
+    recognizer = EnhancementRecognizer.load(config.enhancement)
+    return _detect(chosen, config, defense, finder or face_finding.FaceFinder(), recognizer)
 
 
 def _detect(
@@ -169,6 +179,7 @@ def _detect(
     config: DetectionConfig,
     defended: DefendedDetector,
     finder: FaceFinder,
+    recognizer: EnhancementRecognizer,
 ) -> Iterator[PhotoVerdict]:
     with (
         progress.bar("classifying photographs", len(photos)) as advance,
@@ -177,7 +188,7 @@ def _detect(
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
             chunk = photos[start : start + PHOTOS_AT_ONCE]
             decoded = list(readers.map(_read, chunk))
-            verdicts = _classify_photos(chunk, decoded, defended, finder)
+            verdicts = _classify_photos(chunk, decoded, defended, finder, recognizer)
             for photo, verdict in zip(chunk, verdicts, strict=True):
                 if verdict.problem and config.strict:
                     raise BadImageError(f"{verdict.path}: {verdict.problem}")
@@ -257,6 +268,7 @@ def _classify_photos(
     decoded: Sequence[Pixels | BadImageError],
     defended: DefendedDetector,
     finder: FaceFinder,
+    recognizer: EnhancementRecognizer,
 ) -> Iterator[PhotoVerdict]:
     found = [[] if isinstance(one, BadImageError) else finder.find(one) for one in decoded]
     crops = [
@@ -273,9 +285,15 @@ def _classify_photos(
         elif not faces:
             yield PhotoVerdict(path=path, problem="no face was found", pixels=pixels)
         else:
+            enhancements = recognizer([crop(pixels, face) for face in faces])
             verdicts = [
-                FaceVerdict(face=face, box=_inside(face.box, pixels.shape), **next(classified))
-                for face in faces
+                FaceVerdict(
+                    face=face,
+                    box=_inside(face.box, pixels.shape),
+                    enhancement=enhancement,
+                    **next(classified),
+                )
+                for face, enhancement in zip(faces, enhancements, strict=True)
             ]
             yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
 

@@ -1,0 +1,404 @@
+"""Training the second answer of `detect`: was this face enhanced by a super-resolution network?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from pydantic import Field
+from sklearn.linear_model import LogisticRegression
+
+from demagnify.core import images, progress
+from demagnify.core.devices import pick_device
+from demagnify.core.errors import BadConfigError
+from demagnify.core.files import atomic_folder, sha256, write_text
+from demagnify.core.rng import generator
+from demagnify.core.runs import check_free
+from demagnify.core.settings import RunOptions
+from demagnify.data import Manifest, Skipped
+from demagnify.data.dataset import FaceDataset
+from demagnify.data.prepare.opening import open_faces
+from demagnify.data.provenance import RECORDED, provenance_of
+from demagnify.data.subsample import subsample
+from demagnify.hardening.config import SurrogateConfig
+from demagnify.hardening.delivery import rounded
+from demagnify.hardening.enhancement_examples import (
+    FACTORS,
+    FAMILIES,
+    Described,
+    Enhanced,
+    FaceSet,
+    describe_pairs,
+    draw_pairs,
+    joined,
+)
+from demagnify.hardening.enhancement_features import VERSION, count
+from demagnify.hardening.enhancement_network import EnhancementNetwork, export, fit, logits_of
+from demagnify.hardening.surrogate_training import train_surrogates
+from demagnify.hardening.surrogates import Surrogate
+from demagnify.laundering.attacked_faces import attacked_faces
+from demagnify.laundering.conditions import default_cache
+from demagnify.transforms import create_attack
+
+KIND: Final = "enhancement network"
+NETWORK: Final = "network.onnx"
+CARD: Final = "card.json"
+NETWORKS: Final = (
+    "realesr-compact-x2",
+    "realesr-compact-x4",
+    "realesrgan-x4plus",
+    "srresnet-x4",
+    "srgan-x4",
+    "dat-light-x2",
+    "dat-light-x4",
+    "edsr-liif-x2",
+    "edsr-liif-x4",
+    "srmd-x2",
+    "srmd-x4",
+    "waifu2x-photo-x2",
+)
+_LARGEST: Final = 256
+"""Longest side at which training faces are read; larger ones are resized."""
+_PRECISION: Final = 0.8
+"""How often a family or factor that is told must be right on the validation faces."""
+
+
+class EnhancementConfig(RunOptions):
+    """Which networks enhance the training faces, and how the recognition is trained."""
+
+    subsample: int | None = Field(
+        default=240, ge=4, description="Training faces of each data set, drawn by group."
+    )
+    validation_faces: int = Field(
+        default=80, ge=4, description="Validation faces of each data set, drawn by group."
+    )
+    networks: tuple[str, ...] = Field(
+        default=NETWORKS,
+        min_length=1,
+        description="The networks that enhance faces, by a name from attack --list or a file.",
+    )
+    slow: tuple[str, ...] = Field(
+        default=("dat-light-*", "realesrgan-*", "edsr-liif-*"),
+        description="Networks that enhance a quarter of the faces only, because they are slow; "
+        "patterns.",
+    )
+    surrogates: SurrogateConfig = Field(
+        default=SurrogateConfig(count=10, steps=350),
+        description="Small networks that are trained first and enhance half of the faces.",
+    )
+    draws: int = Field(default=1, ge=1, description="How often each enhanced face is delivered.")
+    epochs: int = Field(default=30, ge=1, description="Passes over the examples.")
+    width: int = Field(default=96, ge=4, description="Units of each hidden layer.")
+    decay: float = Field(default=0.05, ge=0, description="Weight decay.")
+    false_alarms: float = Field(
+        default=0.03,
+        gt=0,
+        lt=1,
+        description="Share of the captured validation faces that may be called enhanced.",
+    )
+    missed: float = Field(
+        default=0.05,
+        gt=0,
+        lt=1,
+        description="Share of the enhanced validation faces that may be called captured.",
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of every draw.")
+
+    def is_slow(self, network: str) -> bool:
+        """Whether a network enhances a quarter of the faces only."""
+        return any(fnmatchcase(network, pattern) for pattern in self.slow)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How logits become answers, as chosen on validation faces.
+
+    Attributes:
+        slope: Of the calibration: probability = sigmoid(slope * logit + intercept).
+        intercept: Of the calibration.
+        captured: At most this probability means "captured".
+        enhanced: Above this probability means "enhanced"; in between nobody can tell.
+        family: Least confidence at which a family is told.
+        factor: Least confidence at which a factor is told.
+    """
+
+    slope: float
+    intercept: float
+    captured: float
+    enhanced: float
+    family: float
+    factor: float
+
+
+@dataclass(frozen=True)
+class TrainedEnhancement:
+    """The result of `train_enhancement`.
+
+    Attributes:
+        output: The folder with the network and its card.
+        decision: How its logits become answers.
+        validation: Figures on the validation faces.
+    """
+
+    output: Path
+    decision: Decision
+    validation: Mapping[str, float]
+
+
+def train_enhancement(
+    data: Sequence[Path],
+    output: Path | str,
+    config: EnhancementConfig | None = None,
+    *,
+    cache: Path | None = None,
+    log: Callable[[str], None] = lambda _line: None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> TrainedEnhancement:
+    """Trains the recognition of enhanced faces and writes it to `output` as ONNX with a card.
+
+    Real and fake faces take part equally, and always as a pair: one face as captured and as
+    enhanced, delivered in the same way. Faces are read at their own size.
+
+    Args:
+        data: Manifests with the splits train and val; the split test is not read.
+        output: Folder for the network; `detect --enhancement` takes it.
+        config: The settings.
+        cache: Where enhanced faces are kept; the cache folder of demagnify if None.
+        log: Gets a line about each step.
+        on_skip: Gets each file or line that is left out.
+
+    Raises:
+        BadManifestError: If a data set cannot be used.
+        UnknownNameError: If a network is not known.
+        BadOutputError: If `output` holds other things.
+
+    Example:
+        >>> trained = train_enhancement([Path("faces")], "runs/enhancement")  # doctest: +SKIP
+        >>> trained.validation["balanced accuracy"]  # doctest: +SKIP
+        0.93
+    """
+    config, output = config or EnhancementConfig(), Path(output)
+    check_free(output, "enhancement network")
+    train = open_sets(data, "train", config, cache=cache, on_skip=on_skip)
+    folder = output.with_name(output.name + ".surrogates")
+    train = with_surrogates(train, config, folder, log)
+    val = open_sets(data, "val", config, cache=cache, on_skip=on_skip)
+    examples = describe_networks(train, config)
+    held_back = describe_networks(val, config)
+    network = fit(
+        joined(examples.values()),
+        epochs=config.epochs,
+        width=config.width,
+        decay=config.decay,
+        seed=config.seed,
+        log=log,
+    )
+    decision = decide(network, joined(held_back.values()), config)
+    figures = measure(network, joined(held_back.values()), decision)
+    about = {
+        "networks": list(examples),
+        "training faces": {faces.name: len(faces.captured) for faces in train},
+        "validation faces": {faces.name: len(faces.captured) for faces in val},
+        RECORDED: provenance_of(data),
+        "settings": config.model_dump(mode="json", exclude={"device", "strict"}),
+        "validation": figures,
+    }
+    save(network, decision, output, about)
+    return TrainedEnhancement(output, decision, figures)
+
+
+def open_sets(
+    data: Sequence[Path],
+    split: str,
+    config: EnhancementConfig,
+    *,
+    cache: Path | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
+    faces: int | None = None,
+) -> list[FaceSet]:
+    """Returns each data set at its own size, as captured and as every network rebuilds it.
+
+    Args:
+        data: Manifests.
+        split: "train", "val" or "test".
+        config: Names the networks.
+        cache: Where enhanced faces are kept.
+        on_skip: Gets each file or line that is left out.
+        faces: Faces of each data set; those that `config` names for the split if None.
+    """
+    wanted = faces or (config.subsample if split == "train" else config.validation_faces)
+    networks = [create_attack(name, device=config.device) for name in config.networks]
+    found = []
+    for number, source in enumerate(data):
+        manifest = Manifest.load(source, strict=config.strict)
+        manifest.check_groups()
+        chosen = subsample(manifest.split(split), wanted, seed=config.seed)
+        captured = _alternate(open_faces(chosen, size=_own_size(chosen), strict=config.strict))
+        if on_skip is not None:
+            for one in (*manifest.skipped, *captured.skipped):
+                on_skip(one)
+        enhanced = []
+        for network in networks:
+            most = len(captured) // 4 if config.is_slow(network.name) else len(captured)
+            part = captured.subset(np.arange(max(2, most)))
+            rebuilt = attacked_faces(part, network, cache=cache or default_cache())
+            enhanced.append(Enhanced(network.name, np.asarray(rebuilt.images[:])))
+        pixels = np.asarray(captured.images[:])
+        found.append(FaceSet(f"{number}", pixels, captured.labels, tuple(enhanced), captured))
+    return found
+
+
+def _own_size(manifest: Manifest) -> int:
+    """Returns the median of the shorter sides of a few images: faces are not resized."""
+    some = manifest.names[:: max(1, len(manifest) // 9)]
+    sides = [min(images.load(Path(manifest.root) / name).shape[:2]) for name in some]
+    return min(_LARGEST, int(np.median(sides)))
+
+
+def _alternate(faces: FaceDataset) -> FaceDataset:
+    """Puts real and fake faces in turns, so that any first part has as many of both."""
+    classes = [np.flatnonzero(faces.labels == label) for label in (0, 1)]
+    short = min(map(len, classes))
+    if not short:
+        raise BadConfigError(
+            "there are no real or no fake faces", hint="both take part in the training"
+        )
+    order = np.stack([one[:short] for one in classes], axis=1).ravel()
+    chosen = faces.subset(order)
+    chosen.skipped = faces.skipped
+    return chosen
+
+
+def with_surrogates(
+    sets: Sequence[FaceSet],
+    config: EnhancementConfig,
+    folder: Path,
+    log: Callable[[str], None] = lambda _line: None,
+) -> list[FaceSet]:
+    """Returns the sets with half of their faces rebuilt by surrogate networks as well.
+
+    The networks are trained on the first set, into `folder`, unless an earlier run has done that.
+    """
+    device = pick_device(config.device)
+    trained = train_surrogates(
+        sets[0].faces, config.surrogates, seed=config.seed, folder=folder, device=device, log=log
+    )
+    surrogates = [Surrogate(*one) for one in trained]
+    return [
+        FaceSet(
+            one.name,
+            one.captured,
+            one.labels,
+            (*one.enhanced, *(_rebuilt(one, surrogate, config) for surrogate in surrogates)),
+            one.faces,
+        )
+        for one in sets
+    ]
+
+
+def _rebuilt(faces: FaceSet, surrogate: Surrogate, config: EnhancementConfig) -> Enhanced:
+    rows = []
+    for row in range(len(faces.captured) // 2):
+        rng = generator(config.seed, "enhancement surrogate", surrogate.design.number, row)
+        pixels = faces.captured[row].transpose(1, 2, 0).astype(np.float32)
+        rows.append(rounded(surrogate.degrade(pixels, rng)).transpose(2, 0, 1))
+    return Enhanced(surrogate.name, np.stack(rows))
+
+
+def describe_networks(sets: Sequence[FaceSet], config: EnhancementConfig) -> dict[str, Described]:
+    """Returns the described pairs by the network that enhanced them."""
+    found: dict[str, list[Described]] = {}
+    parts = [(one, version) for one in sets for version in one.enhanced]
+    with progress.bar("describing faces", len(parts)) as advance:
+        for one, version in parts:
+            alone = FaceSet(one.name, one.captured, one.labels, (version,), one.faces)
+            pairs = draw_pairs([alone], seed=config.seed, draws=config.draws)
+            found.setdefault(version.network, []).append(describe_pairs(pairs))
+            advance(1)
+    return {network: joined(some) for network, some in found.items()}
+
+
+def decide(network: EnhancementNetwork, examples: Described, config: EnhancementConfig) -> Decision:
+    """Chooses on validation faces how logits become answers."""
+    logits = logits_of(network, examples.features)
+    truth = examples.enhanced == 1
+    model = LogisticRegression(C=1e6).fit(logits[:, :1], truth)
+    slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
+    chances = _sigmoid(slope * logits[:, 0] + intercept)
+    enhanced = float(np.quantile(chances[~truth], 1 - config.false_alarms))
+    captured = float(np.quantile(chances[truth], config.missed))
+    if captured > enhanced:  # the two kinds hardly overlap: there is nothing between the answers
+        captured = enhanced = (captured + enhanced) / 2
+    end = 1 + len(FAMILIES)
+    family = _least(logits[:, 1:end], examples.families)
+    return Decision(
+        slope, intercept, captured, enhanced, family, _least(logits[:, end:], examples.factors)
+    )
+
+
+def _least(logits: np.ndarray, truth: np.ndarray) -> float:
+    """Returns the least confidence above which enough answers are right; above 1 if none is."""
+    known = truth >= 0
+    if not known.any():
+        return 2.0
+    chances = softmax(logits[known])
+    confidence, right = chances.max(1), chances.argmax(1) == truth[known]
+    order = np.argsort(-confidence)
+    precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    enough = np.flatnonzero(precision >= _PRECISION)
+    return float(confidence[order][enough[-1]]) if len(enough) else 2.0
+
+
+def measure(
+    network: EnhancementNetwork, examples: Described, decision: Decision
+) -> dict[str, float]:
+    """Returns accuracy figures of a network on described faces."""
+    logits = logits_of(network, examples.features)
+    chances = _sigmoid(decision.slope * logits[:, 0] + decision.intercept)
+    truth = examples.enhanced == 1
+    told = (chances <= decision.captured) | (chances > decision.enhanced)
+    middle = (decision.captured + decision.enhanced) / 2
+    rates = [float((chances[truth == kind] > middle).mean()) for kind in (True, False)]
+    return {
+        "faces": float(len(truth)),
+        "sensitivity": rates[0],
+        "specificity": 1 - rates[1],
+        "balanced accuracy": (1 + rates[0] - rates[1]) / 2,
+        "cannot tell": float((~told).mean()),
+        "false alarms": float((chances[~truth] > decision.enhanced).mean()),
+        "missed": float((chances[truth] <= decision.captured).mean()),
+    }
+
+
+def save(
+    network: EnhancementNetwork, decision: Decision, output: Path, about: Mapping[str, Any]
+) -> None:
+    """Writes network and card to a folder, in one step."""
+    with atomic_folder(output) as temporary:
+        export(network, temporary / NETWORK)
+        card = {
+            "kind": KIND,
+            "schema_version": 1,
+            "weights_sha256": sha256(temporary / NETWORK),
+            "features": {"version": VERSION, "count": count()},
+            "families": list(FAMILIES),
+            "factors": list(FACTORS),
+            "decision": vars(decision),
+            **about,
+        }
+        write_text(temporary / CARD, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns probabilities (N, K) of logits (N, K)."""
+    raised = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(raised / raised.sum(1, keepdims=True))
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    return np.asarray((1 + np.tanh(logits / 2)) / 2)
