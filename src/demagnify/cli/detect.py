@@ -1,7 +1,8 @@
-"""`demagnify detect`: verdicts on photographs."""
+"""`demagnify detect`: verdicts on photographs and clips."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,24 +15,29 @@ from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
     from demagnify.data import Skipped
-    from demagnify.inference import DetectionConfig, PhotoVerdict
+    from demagnify.inference import ClipVerdict, DetectionConfig, PhotoVerdict
 
 
 @verb(
     "detect",
     Argument(
         "photos",
-        "Photographs, or folders of them.",
+        "Photographs and clips, or folders of them.",
         type=PATH,
         nargs=-1,
         required=True,
         metavar="PHOTO...",
     ),
-    Option("--json", "as_json", "Print one JSON object per photograph and line.", is_flag=True),
+    Option(
+        "--json", "as_json", "Print one JSON object per photograph or clip and line.", is_flag=True
+    ),
     Config("demagnify.inference:DetectionConfig"),
 )
 def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) -> None:
-    """Classify photographs: find every face, correct it, and print real, fake or unsure.
+    """Classify photographs and clips: find every face, correct it, print real, fake or unsure.
+
+    In clips each face is followed through its shot, and its verdict is that of the mean of its
+    frames; it is unsure where they disagree. Needs the extra "video".
 
     A score above 0.5 means fake. It is a ranking, not evidence: detectors fail on kinds of fakes
     that they were not trained on, and on photographs that were compressed or resized hard. Only
@@ -51,20 +57,59 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
 
     for verdict in detect_faces(photos, config, on_skip=on_skip):
         _print(verdict, as_json=as_json)
-        classified, skipped = classified + bool(verdict.faces), skipped + bool(verdict.problem)
+        classified, skipped = classified + bool(_found(verdict)), skipped + bool(verdict.problem)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
 
 
-def _print(verdict: PhotoVerdict, *, as_json: bool) -> None:
+def _found(verdict: PhotoVerdict | ClipVerdict) -> Sequence[object]:
+    """Returns the faces of a photograph or clip."""
+    from demagnify.inference import PhotoVerdict
+
+    return verdict.faces if isinstance(verdict, PhotoVerdict) else verdict.tracks
+
+
+def _print(verdict: PhotoVerdict | ClipVerdict, *, as_json: bool) -> None:
+    from demagnify.inference import PhotoVerdict
+
     if as_json:
         say_json(verdict.to_json())
-    elif verdict.problem:
+        return
+    if verdict.problem:
         say(printable(f"{verdict.path}: {verdict.problem}"), err=True)
-    for number, face in enumerate(() if as_json else verdict.faces, start=1):
+    if isinstance(verdict, PhotoVerdict):
+        _print_photo(verdict)
+    elif verdict.shots:
+        _print_clip(verdict)
+
+
+def _print_photo(verdict: PhotoVerdict) -> None:
+    for number, face in enumerate(verdict.faces, start=1):
         x, y, width, height = face.box
         say(
             f"{printable(verdict.path)}: face {number} at {x:.0f},{y:.0f} "
             f"({width:.0f}x{height:.0f}): {face.verdict}, "
             f"score {face.score:.3f}, action {face.action}; {face.enhancement}"
         )
+
+
+def _print_clip(verdict: ClipVerdict) -> None:
+    path = printable(verdict.path)
+    for shot in verdict.shots:
+        say(
+            f"{path}: shot {shot.number}, {shot.start:.3f} to {shot.end:.3f} s: "
+            f"{shot.verdict or 'no face'}"
+        )
+        for number in shot.tracks:
+            face = verdict.tracks[number - 1]
+            reason = f" ({face.reason})" if face.reason else ""
+            say(
+                f"{path}: shot {shot.number}, face {number}, {face.start:.3f} to "
+                f"{face.end:.3f} s: {face.verdict}{reason}, score {face.score:.3f}, "
+                f"{len(face.frames)} frames, {face.agreement:.0%} agree"
+            )
+    rate = ", variable frame rate" if verdict.uneven else ""
+    say(
+        f"{path}: {verdict.examined} of {verdict.frames} frames examined "
+        f"({verdict.frames_per_second:g} per second){rate}"
+    )

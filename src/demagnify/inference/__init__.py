@@ -1,4 +1,4 @@
-"""Photographs in, verdicts out."""
+"""Photographs and clips in, verdicts out."""
 
 from __future__ import annotations
 
@@ -14,14 +14,26 @@ from demagnify.inference.enhancement import (
     EnhancementRecognizer,
     recognize_enhancement,
 )
+from demagnify.inference.video import (
+    ClipVerdict,
+    FrameVerdict,
+    ShotVerdict,
+    TrackVerdict,
+    draw_timeline,
+)
 
 __all__ = [
+    "ClipVerdict",
     "DetectionConfig",
     "Enhancement",
     "EnhancementRecognizer",
     "FaceVerdict",
+    "FrameVerdict",
     "PhotoVerdict",
+    "ShotVerdict",
+    "TrackVerdict",
     "detect",
+    "draw_timeline",
     "draw_verdict",
     "recognize_enhancement",
 ]

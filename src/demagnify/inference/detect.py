@@ -17,15 +17,22 @@ from pydantic import Field
 
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.loading import load_defense
+from demagnify.agents.policies import Decisions
 from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
-from demagnify.core.settings import FileOptions
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.detectors.detector import Detector, check_finite
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
+from demagnify.inference.video import (
+    ClipOptions,
+    ClipVerdict,
+    classify_clip,
+    draw_timeline,
+    is_clip,
+)
 
 PHOTOS_AT_ONCE: Final = 16
 FACES_AT_ONCE: Final = 32
@@ -37,7 +44,7 @@ Box = tuple[float, float, float, float]
 Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
 
 
-class DetectionConfig(FileOptions):
+class DetectionConfig(ClipOptions):
     """Which defence classifies the faces, and how."""
 
     defense: str = Field(
@@ -48,7 +55,7 @@ class DetectionConfig(FileOptions):
     save: Path | None = Field(
         default=None,
         description="Write copies of the photographs here, with faces and verdicts drawn: PNG "
-        "files under the same names, numbered where two would have one name.",
+        "files under the same names, numbered where two would have one name; of clips, a timeline.",
     )
     precision: Precision = Field(
         default="auto", description="Precision of the network: auto, float32 or bfloat16."
@@ -129,6 +136,25 @@ class _Photo(NamedTuple):
     pixels: Pixels | None
     drawing: Path | None
 
+    @property
+    def is_clip(self) -> bool:
+        """Whether it is a clip."""
+        return self.pixels is None and is_clip(self.path)
+
+
+class _Classifier:
+    """A defended detector as what `classify_clip` asks."""
+
+    def __init__(self, defended: DefendedDetector) -> None:
+        self._defended = defended
+        self.name, self.input_size = defended.name, defended.input_size
+        self.threshold = defended.threshold
+        self.actions = tuple(action.name for action in defended.actions)
+
+    def decide(self, crops: Pixels) -> Decisions:
+        """Returns the decisions on crops, uint8 (N, S, S, 3)."""
+        return self._defended.decide(images.to_batch(list(crops)))
+
 
 def detect(
     photos: Photos,
@@ -137,18 +163,19 @@ def detect(
     defense: DefendedDetector | Detector | None = None,
     finder: FaceFinder | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
-) -> Iterator[PhotoVerdict]:
-    """Classifies every face in photographs, in order; memory stays flat however many there are.
+) -> Iterator[PhotoVerdict | ClipVerdict]:
+    """Classifies every face in photographs and clips, in order, in memory that stays flat.
 
     Args:
         photos: Files, folders of them, or photographs as uint8 RGB arrays (H, W, 3); one or many.
+            Files named as videos are clips.
         config: The settings; the defaults if None.
         defense: The defended detector, or a bare detector; the one that `config` names if None.
         finder: Finds the faces; YuNet if None.
         on_skip: Gets each folder, below one of `photos`, that cannot be read.
 
     Returns:
-        One verdict for each photograph, made when it is asked for. A photograph that cannot be
+        One verdict for each photograph and clip, made when it is asked for. A file that cannot be
         read or has no face has `problem` set, and the others go on.
 
     Raises:
@@ -180,20 +207,27 @@ def _detect(
     defended: DefendedDetector,
     finder: FaceFinder,
     recognizer: EnhancementRecognizer,
-) -> Iterator[PhotoVerdict]:
+) -> Iterator[PhotoVerdict | ClipVerdict]:
+    classifier = _Classifier(defended)
     with (
         progress.bar("classifying photographs", len(photos)) as advance,
         ThreadPoolExecutor() as readers,
     ):
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
             chunk = photos[start : start + PHOTOS_AT_ONCE]
-            decoded = list(readers.map(_read, chunk))
-            verdicts = _classify_photos(chunk, decoded, defended, finder, recognizer)
-            for photo, verdict in zip(chunk, verdicts, strict=True):
+            still = [photo for photo in chunk if not photo.is_clip]
+            decoded = list(readers.map(_read, still))
+            verdicts = _classify_photos(still, decoded, defended, finder, recognizer)
+            for photo in chunk:
+                verdict = (
+                    classify_clip(photo.path, config, classifier, finder)
+                    if photo.is_clip
+                    else next(verdicts)
+                )
                 if verdict.problem and config.strict:
                     raise BadImageError(f"{verdict.path}: {verdict.problem}")
-                if photo.drawing and verdict.faces:
-                    images.save_png(photo.drawing, draw_verdict(verdict))
+                if photo.drawing:
+                    _draw(verdict, photo.drawing)
                 advance(1)
                 yield verdict
 
@@ -212,13 +246,11 @@ def _expand(
             found.append((Path(photo), None, Path(Path(photo).name)))
         else:
             folder = Path(photo)
-            listed = images.list_files(
-                folder, on_skip=lambda path, why: unreadable.append(Skipped(str(path), why))
-            )
+            listed = _list(folder, unreadable)
             inside = [path for path in listed if not _is_drawing(path, folder, config.save)]
             if not inside:
                 note = f"; skipped {unreadable[0]}" if unreadable else ""
-                raise BadImageError(f"{folder}: the folder holds no photograph{note}")
+                raise BadImageError(f"{folder}: the folder holds no photograph or clip{note}")
             found += [(path, None, path.relative_to(folder)) for path in inside]
     for skipped in unreadable:
         if config.strict:
@@ -229,6 +261,28 @@ def _expand(
         _Photo(path, pixels, drawing)
         for (path, pixels, _), drawing in zip(found, drawings, strict=True)
     ]
+
+
+def _list(folder: Path, unreadable: list[Skipped]) -> list[Path]:
+    """Returns the photographs and clips in a folder; all else that is no companion is reported."""
+    clips: list[Path] = []
+
+    def on_skip(path: Path, why: str) -> None:
+        if is_clip(path) and path.is_file():
+            clips.append(path)
+        else:
+            unreadable.append(Skipped(str(path), why))
+
+    return sorted([*images.list_files(folder, on_skip=on_skip), *clips])
+
+
+def _draw(verdict: PhotoVerdict | ClipVerdict, drawing: Path) -> None:
+    """Saves the faces of a photograph, or the timeline of a clip, if there are any."""
+    if isinstance(verdict, PhotoVerdict):
+        if verdict.faces:
+            images.save_png(drawing, draw_verdict(verdict))
+    elif verdict.shots:
+        images.save_png(drawing, draw_timeline(verdict))
 
 
 def _is_drawing(path: Path, folder: Path, save: Path | None) -> bool:

@@ -1,0 +1,313 @@
+"""One clip in, its verdicts out: read once from its first to its last frame, in little memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from demagnify.core import images
+from demagnify.core.errors import BadConfigError, BadImageError
+from demagnify.core.images import Pixels
+from demagnify.core.settings import FileOptions
+from demagnify.data import videos
+from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.inference.video.shots import CutFinder
+from demagnify.inference.video.tracks import PATIENCE, Track, Tracker
+from demagnify.inference.video.verdicts import (
+    ClipVerdict,
+    FrameVerdict,
+    ShotVerdict,
+    TrackVerdict,
+    Verdict,
+)
+
+LEAST_FRAMES: Final = 3
+"""A face that is seen in fewer frames may be none, or not the same one."""
+FACES_AT_ONCE: Final = 32
+_PORTRAIT: Final = 96
+_PICTURE: Final = 160
+_SAME: Final = Fraction(1, 500)
+"""Seconds: what times rounded to milliseconds differ by."""
+_MANY_GAPS: Final = 1000
+
+
+class ClipOptions(FileOptions):
+    """How clips are looked through."""
+
+    frames_per_second: float = Field(
+        default=5.0,
+        gt=0,
+        le=240,
+        description="In clips: in how many frames of each second faces are looked for.",
+    )
+    frames_per_face: int = Field(
+        default=32,
+        ge=3,
+        le=1024,
+        description="In clips: how many frames of each face are classified, spread evenly.",
+    )
+    agreement: float = Field(
+        default=0.7,
+        ge=0.5,
+        le=1,
+        description="In clips: a face is unsure where a smaller share of its frames is on the "
+        "side of their mean.",
+    )
+
+
+class Classifier(Protocol):
+    """What classifies face crops; a `Runtime` is one."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for messages."""
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops."""
+
+    @property
+    def threshold(self) -> float:
+        """A logit above it means fake."""
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the corrections."""
+
+    def decide(self, crops: Pixels) -> Any:  # noqa: ANN401  its rows are arrays of one length
+        """Returns logits, actions and abstained (or None) of crops, uint8 (N, S, S, 3)."""
+
+
+class _Sighting(NamedTuple):
+    """A face in one frame, with what the classifier will get."""
+
+    number: int
+    seconds: float
+    face: Face
+    crop: Pixels
+
+
+class _Shot(NamedTuple):
+    number: int
+    start: float
+    picture: Pixels
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is a clip, by its name."""
+    return path.suffix.lower() in videos.SUFFIXES
+
+
+def classify_clip(
+    path: Path, options: ClipOptions, classifier: Classifier, finder: FaceFinder
+) -> ClipVerdict:
+    """Classifies every face in a clip, shot by shot.
+
+    Each frame is decoded and compared with the one before it, to find cuts; faces are looked for
+    in `frames_per_second` of them and followed through their shot. When a face is gone, or its
+    shot ends, `frames_per_face` of its frames are classified, and its logit is their mean. Memory
+    does not grow with the length of the clip, only with its number of faces and shots.
+
+    Args:
+        path: The file.
+        options: How it is looked through.
+        classifier: Classifies the face crops.
+        finder: Finds the faces.
+
+    Returns:
+        The verdicts; `problem` is set if the clip, or a part of it, could not be read, or holds
+        no face.
+
+    Raises:
+        BadConfigError: If PyAV or PySceneDetect is not installed, or a logit is no finite number.
+    """
+    try:
+        with videos.opened(path) as video:
+            return _Reading(video, options, classifier, finder).result()
+    except BadImageError as error:
+        return ClipVerdict(path=path, problem=str(error).removeprefix(f"{path}: "))
+
+
+class _Reading:
+    """The state of reading one clip."""
+
+    def __init__(
+        self,
+        video: videos.Video,
+        options: ClipOptions,
+        classifier: Classifier,
+        finder: FaceFinder,
+    ) -> None:
+        self._video, self._options = video, options
+        self._classifier, self._finder = classifier, finder
+        self._rate = Fraction(options.frames_per_second).limit_denominator(10_000)
+        patience = max(PATIENCE, 2.5 / options.frames_per_second)
+        self._tracker: Tracker[_Sighting] = Tracker(options.frames_per_face, patience)
+        self._shots: list[ShotVerdict] = []
+        self._tracks: list[TrackVerdict] = []
+        self._ended: list[TrackVerdict] = []  # of the shot that is read
+        self._examined = 0
+
+    def result(self) -> ClipVerdict:
+        """Reads the clip to its end."""
+        first: videos.Frame | None = None
+        shot: _Shot | None = None
+        due = last = Fraction(0)
+        gaps: set[Fraction] = set()
+        cuts = CutFinder(self._video.rate)
+        for frame in self._video.frames():
+            cut = cuts.is_cut(frame)
+            if first is None:
+                first, due = frame, frame.seconds
+            elif len(gaps) < _MANY_GAPS:
+                gaps.add(frame.seconds - last)
+            last = frame.seconds
+            if shot is None or cut:
+                if shot is not None:
+                    self._close(shot, float(frame.seconds))
+                number = len(self._shots) + 1
+                shot = _Shot(number, float(frame.seconds), frame.pixels(_PICTURE))
+            if frame.seconds >= due or cut:
+                self._examine(frame, shot)
+                since = (frame.seconds - first.seconds) * self._rate
+                due = first.seconds + (math.floor(since) + 1) / self._rate
+        if first is None or shot is None:
+            raise BadImageError("no frame of the video can be decoded")
+        self._close(shot, float(self._video.end))
+        return self._verdict(first, uneven=_is_uneven(gaps))
+
+    def _examine(self, frame: videos.Frame, shot: _Shot) -> None:
+        self._examined += 1
+        seconds = float(frame.seconds)
+        pixels = frame.pixels()
+        faces = self._finder.find(pixels)
+        for track, face in zip(self._tracker.step(faces, seconds), faces, strict=True):
+            if track.kept.wants():
+                cut = crop(pixels, face, size=self._classifier.input_size)
+                track.kept.add(_Sighting(frame.number, seconds, face, cut))
+            else:
+                track.kept.add(None)
+        self._classify(self._tracker.ended(seconds), shot)
+
+    def _close(self, shot: _Shot, end: float) -> None:
+        """Ends a shot: its faces are not followed into the next one."""
+        self._classify(self._tracker.ended(), shot)
+        ended = sorted(self._ended, key=lambda track: (track.start, track.frames[0].box))
+        count = len(self._tracks) + 1
+        inside = [replace(track, number=place) for place, track in enumerate(ended, start=count)]
+        self._tracks += inside
+        self._ended = []
+        verdict: Verdict | None = None
+        for name in ("real", "unsure", "fake"):
+            if any(track.verdict == name for track in inside):
+                verdict = name
+        logits = [track.logit for track in inside if track.verdict == verdict]
+        self._shots.append(
+            ShotVerdict(
+                number=shot.number,
+                start=shot.start,
+                end=end,
+                verdict=verdict,
+                logit=max(logits, default=None),
+                tracks=tuple(track.number for track in inside),
+                picture=shot.picture,
+            )
+        )
+
+    def _classify(self, tracks: Iterator[Track[_Sighting]], shot: _Shot) -> None:
+        for track in tracks:
+            kept = track.kept.chosen()
+            frames = list(_decide(kept, self._classifier))
+            logit = math.fsum(frame.logit for frame in frames) / len(frames)
+            score = _score(logit, self._classifier)
+            fake = score > 0.5
+            agreement = sum((one.score > 0.5) == fake for one in frames) / len(frames)
+            reason = self._doubt(track, frames, agreement)
+            middle = min(kept, key=lambda one: abs(one.seconds - (track.start + track.end) / 2))
+            self._ended.append(
+                TrackVerdict(
+                    number=0,  # as yet
+                    shot=shot.number,
+                    start=track.start,
+                    end=track.end,
+                    found=track.kept.seen,
+                    frames=tuple(frames),
+                    logit=logit,
+                    score=score,
+                    agreement=agreement,
+                    verdict="unsure" if reason else "fake" if fake else "real",
+                    reason=reason,
+                    portrait=images.fit(middle.crop, min(_PORTRAIT, len(middle.crop))),
+                )
+            )
+
+    def _doubt(self, track: Track[_Sighting], frames: list[FrameVerdict], agreement: float) -> str:
+        """Returns why there is no verdict on a face; "" if there is one."""
+        if track.kept.seen < LEAST_FRAMES:
+            return f"the face is seen in fewer than {LEAST_FRAMES} of the examined frames"
+        if 2 * sum(frame.abstained for frame in frames) > len(frames):
+            return "the defence abstains on most frames"
+        if agreement < self._options.agreement:
+            return f"only {agreement:.0%} of the frames agree with their mean"
+        return ""
+
+    def _verdict(self, first: videos.Frame, *, uneven: bool) -> ClipVerdict:
+        missing = self._video.missing()
+        problem = f"{missing}; what could be read is classified" if missing else None
+        if not self._tracks:
+            problem = "; ".join(filter(None, ["no face was found", missing]))
+        start = float(first.seconds)
+        return ClipVerdict(
+            path=self._video.path,
+            shots=tuple(self._shots),
+            tracks=tuple(self._tracks),
+            problem=problem,
+            start=start,
+            duration=float(self._video.end) - start,
+            width=first.width,
+            height=first.height,
+            frames=self._video.count,
+            examined=self._examined,
+            frames_per_second=self._options.frames_per_second,
+            uneven=uneven,
+        )
+
+
+def _decide(kept: list[_Sighting], classifier: Classifier) -> Iterator[FrameVerdict]:
+    """Yields what the classifier says of each crop."""
+    for start in range(0, len(kept), FACES_AT_ONCE):
+        part = kept[start : start + FACES_AT_ONCE]
+        found = classifier.decide(np.stack([one.crop for one in part]))
+        for row, one in enumerate(part):
+            logit = float(found.logits[row])
+            if not math.isfinite(logit):
+                raise BadConfigError(f"{classifier.name} gives a logit that is no finite number")
+            yield FrameVerdict(
+                number=one.number,
+                seconds=one.seconds,
+                box=one.face.box,
+                found_with=one.face.score,
+                logit=logit,
+                score=_score(logit, classifier),
+                action=classifier.actions[int(found.actions[row])],
+                abstained=found.abstained is not None and bool(found.abstained[row]),
+            )
+
+
+def _score(logit: float, classifier: Classifier) -> float:
+    """Returns the sigmoid of the logit's surplus; above 0.5 exactly where that is positive."""
+    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
+    surplus = logit - float(np.float32(classifier.threshold))
+    return max((1 + math.tanh(surplus / 2)) / 2, math.nextafter(0.5, 1) if surplus > 0 else 0.0)
+
+
+def _is_uneven(gaps: set[Fraction]) -> bool:
+    """Whether the times between frames differ."""
+    return bool(gaps) and max(gaps) - min(gaps) > _SAME
