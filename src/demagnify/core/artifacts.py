@@ -16,15 +16,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from demagnify.core.documents import parse_json, read_json
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.files import atomic_folder, atomic_path, sha256, write_text
+
+if TYPE_CHECKING:  # torch is imported where tensors are read or written: cards need none
+    import torch
 
 SCHEMA_VERSION: Final = 1
 WEIGHTS: Final = "weights.safetensors"
@@ -32,7 +31,7 @@ CARD: Final = "card.json"
 HEAD: Final = frozenset({"kind", "schema_version", "weights_sha256"})
 """What `save` puts into every card by itself."""
 
-Tensors = dict[str, torch.Tensor]
+Tensors: TypeAlias = "dict[str, torch.Tensor]"
 Json = dict[str, Any]
 
 
@@ -65,6 +64,8 @@ def save(
     Raises:
         BadOutputError: If the place cannot be written to.
     """
+    from safetensors.torch import save_file
+
     with atomic_folder(folder) as temporary:
         weights = temporary / WEIGHTS
         with atomic_path(weights) as unfinished:
@@ -85,7 +86,7 @@ def load(folder: Path, kind: str) -> Artifact:
         BadArtifactError: If it is missing, damaged, a pickle, of another kind or version, or its
             weights are not those of its card.
     """
-    card = _load_card(folder)
+    card = load_card(folder)
     if card["kind"] != kind:
         raise BadArtifactError(f"{folder} holds a {card['kind']}, not a {kind}")
     weights = folder / WEIGHTS
@@ -106,7 +107,7 @@ def kind_of(folder: Path) -> str:
     Raises:
         BadArtifactError: If there is no readable card.
     """
-    return str(_load_card(folder)["kind"])
+    return str(load_card(folder)["kind"])
 
 
 def check_same(found: object, wanted: Mapping[str, Any], folder: Path) -> None:
@@ -131,6 +132,8 @@ def check_same(found: object, wanted: Mapping[str, Any], folder: Path) -> None:
 
 def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
     """Writes a training state: one file, replaced in one step, safe against `kill -9`."""
+    from safetensors.torch import save_file
+
     content, text = _contiguous(tensors), json.dumps(state)
     header = {
         "schema_version": str(SCHEMA_VERSION),
@@ -177,6 +180,8 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> Tensors:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> None:
     """Restores the moments that `optimizer_tensors` returned."""
+    import torch
+
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     state: dict[int, Tensors] = {}
     for name, tensor in tensors.items():
@@ -190,6 +195,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> Non
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], state: str) -> str:
+    import torch
+
     digest = hashlib.sha256(state.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -197,7 +204,12 @@ def _digest(tensors: Mapping[str, torch.Tensor], state: str) -> str:
     return digest.hexdigest()
 
 
-def _load_card(folder: Path) -> Json:
+def load_card(folder: Path) -> Json:
+    """Reads the card in a folder, without its weights.
+
+    Raises:
+        BadArtifactError: If there is no readable card.
+    """
     if folder.is_file():
         _refuse_pickle(folder)
         raise BadArtifactError(
@@ -226,6 +238,8 @@ def _check_version(path: Path, version: object) -> None:
 
 
 def _read_safetensors(path: Path) -> tuple[Tensors, dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
     _refuse_pickle(path)
     try:
         with safe_open(path, framework="pt") as file:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from functools import cache
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, get_args
 
 from demagnify.core.errors import BadConfigError
+
+if TYPE_CHECKING:  # torch is imported where it is used: `Precision` needs none
+    import torch
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
@@ -19,6 +20,8 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         BadConfigError: If the device does not exist on this machine.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     refusal = BadConfigError(
@@ -37,6 +40,8 @@ def pick_device(name: str = "auto") -> torch.device:
 @cache
 def _cpu_has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware; without, it is slower."""
+    import torch
+
     probe = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
     return bool((probe and probe()) or (amx and amx()))
@@ -52,6 +57,8 @@ def computes_in_bfloat16(device: torch.device, precision: Precision) -> bool:
         raise BadConfigError(f"precision is one of {get_args(Precision)}, not {precision!r}")
     if precision != "auto":
         return precision == "bfloat16"
+    import torch
+
     return _cpu_has_bfloat16() if device.type == "cpu" else torch.cuda.is_bf16_supported()
 
 
@@ -60,5 +67,7 @@ def autocast(
 ) -> contextlib.AbstractContextManager[object]:
     """Returns the context in which a network's forward pass runs; see `computes_in_bfloat16`."""
     if computes_in_bfloat16(device, precision):
+        import torch
+
         return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()

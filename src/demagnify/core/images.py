@@ -13,10 +13,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -32,6 +31,9 @@ from demagnify.core.image_files import (
     register_heif,
 )
 
+if TYPE_CHECKING:  # torch is imported where a tensor is made: reading a photograph needs none
+    import torch
+
 __all__ = ["SUFFIXES", "is_image", "list_files", "read_file"]  # beside all that is defined here
 
 Pixels = NDArray[np.uint8]
@@ -39,8 +41,6 @@ Pixels = NDArray[np.uint8]
 # Pillow warns above this many, and refuses twice as many.
 MAX_PIXELS: Final = 89_000_000
 MIN_SIDE: Final = 8
-FLOATS: Final = (torch.float32, torch.float64, torch.float16)
-"""What detectors accept beside uint8, with values in [0, 1]."""
 _ROUNDING: Final = 1e-6
 _STRIPE: Final = 2**20
 _TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -80,6 +80,8 @@ def check_batch(images: object, *, name: str = "images", floats: bool = False) -
         ImageContractError: If type, dtype, number of dimensions or channels are different, or
             floats lie outside of [0, 1].
     """
+    import torch
+
     if not isinstance(images, torch.Tensor):
         raise ImageContractError(
             f"{name} is a {type(images).__name__}, not a torch.Tensor",
@@ -90,7 +92,7 @@ def check_batch(images: object, *, name: str = "images", floats: bool = False) -
         channels_last = images.ndim == 4 and shape[3] == 3
         hint = "channels come first" if channels_last else "a batch has four axes, RGB second"
         raise ImageContractError(f"{name} has shape {shape}, not (N, 3, H, W)", hint=hint)
-    if floats and images.dtype in FLOATS:
+    if floats and images.dtype in (torch.float32, torch.float64, torch.float16):
         return _check_range(images, name)
     if images.dtype != torch.uint8:
         raise ImageContractError(
@@ -119,6 +121,8 @@ def to_batch(pixels: list[Pixels]) -> torch.Tensor:
     Raises:
         ImageContractError: If the list is empty or an array has another shape or dtype.
     """
+    import torch
+
     if not pixels:
         raise ImageContractError("there is no image to make a batch of")
     for array in pixels:

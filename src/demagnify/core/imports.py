@@ -8,7 +8,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +18,32 @@ from demagnify.core.errors import BadConfigError, DemagnifyError
 from demagnify.core.files import sha256
 
 PATTERN: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def lazy(
+    package: str, modules: Mapping[str, tuple[str, ...]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """Returns `__getattr__` and `__dir__` of a package whose names are imported at first use.
+
+    No name may be that of a module beside it: the module would take its place.
+
+    Args:
+        package: Its `__name__`.
+        modules: Module inside of the package -> the names that come from it.
+
+    Example:
+        >>> find, _ = lazy("demagnify.data", {"labels": ("FAKE", "REAL")})
+        >>> find("FAKE")
+        1
+    """
+    homes = {name: f"{package}.{module}" for module, names in modules.items() for name in names}
+
+    def find(name: str) -> Any:  # noqa: ANN401  module attributes are anything
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(importlib.import_module(homes[name]), name)
+
+    return find, lambda: sorted(homes)
 
 
 def import_object(where: str) -> Any:  # noqa: ANN401  whatever a user's module holds

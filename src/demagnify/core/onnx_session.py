@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
-import torch
 
-from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadArtifactError, BadConfigError
 
 _EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
 """In the file: the key "location" and the length of the name of a file with more weights."""
+
+
+_WEIGHTS_FOLDER: Final = "session.model_external_initializers_file_folder_path"
 
 
 class OnnxSession:
@@ -23,7 +27,9 @@ class OnnxSession:
     Args:
         path: The file.
         device: "auto", "cpu", "cuda": which of onnxruntime's providers computes.
-        threads: For one answer; as many as torch uses if None.
+        threads: For one answer; `default_threads()` if None.
+        content: The file's bytes, if they were read already: what was checked is what runs.
+        weights: The folder with the file's further weights, if it is not the file's own.
 
     Attributes:
         session: onnxruntime's `InferenceSession`, which knows inputs and outputs.
@@ -33,7 +39,15 @@ class OnnxSession:
         BadConfigError: If onnxruntime is missing, or does not compute on the device.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto", threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str = "auto",
+        threads: int | None = None,
+        content: bytes | None = None,
+        weights: Path | None = None,
+    ) -> None:
         self.path = path
         runtime = _runtime(path)
         self._errors = _errors(runtime)
@@ -41,10 +55,12 @@ class OnnxSession:
             raise BadArtifactError(f"{path}: there is no such ONNX file")
         settings = runtime.SessionOptions()
         settings.log_severity_level = 3
-        settings.intra_op_num_threads = threads or torch.get_num_threads()
+        if content is not None:
+            settings.add_session_config_entry(_WEIGHTS_FOLDER, str(weights or path.parent))
+        settings.intra_op_num_threads = threads or default_threads()
         try:
             self.session: Any = runtime.InferenceSession(
-                str(path), settings, providers=_providers(runtime, device)
+                content or str(path), settings, providers=_providers(runtime, device)
             )
         except self._errors as error:
             raise BadArtifactError(
@@ -63,14 +79,21 @@ class OnnxSession:
         Raises:
             BadConfigError: If the network does not run on numbers of this shape.
         """
+        (answer,) = self.run_all([output], name, numbers, hint=hint)
+        return answer
+
+    def run_all(
+        self, outputs: Sequence[str], name: str, numbers: np.ndarray, *, hint: str
+    ) -> list[np.ndarray]:
+        """Returns several outputs for one input; see `run`."""
         try:
-            (answer,) = self.session.run([output], {name: numbers})
+            answers = self.session.run(list(outputs), {name: numbers})
         except self._errors as error:
             shape = " x ".join(map(str, numbers.shape))
             raise BadConfigError(
                 f"{self.path} does not run on {shape} numbers: {_first_line(error)}", hint=hint
             ) from error
-        return np.asarray(answer)
+        return [np.asarray(answer) for answer in answers]
 
     def files(self) -> list[Path]:
         """Returns the file and those beside it in which it keeps its larger weights."""
@@ -80,6 +103,18 @@ class OnnxSession:
             name = content[match.end() : match.end() + match[1][0]]
             found.add(self.path.parent / name.decode("utf-8", errors="replace"))
         return [self.path, *sorted(path for path in found if path.is_file())]
+
+
+def default_threads() -> int:
+    """Returns how many threads compute one answer: as many as torch uses, be it loaded or not.
+
+    That is OMP_NUM_THREADS, or the processors that this process may run on.
+    """
+    if torch := sys.modules.get("torch"):
+        return int(torch.get_num_threads())
+    told = os.environ.get("OMP_NUM_THREADS", "")
+    allowed = getattr(os, "sched_getaffinity", None)
+    return int(told) if told.isdecimal() and int(told) else len(allowed(0)) if allowed else 1
 
 
 def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
@@ -101,15 +136,19 @@ def _errors(runtime: ModuleType) -> tuple[type[Exception], ...]:
 
 
 def _providers(runtime: Any, device: str) -> list[str]:  # noqa: ANN401  onnxruntime has no types
+    kind = device.partition(":")[0]
+    if kind not in ("auto", "cpu", "cuda"):
+        raise BadConfigError(
+            f"the device {device!r} is not available here", hint="use auto, cpu or cuda"
+        )
     on_gpu = "CUDAExecutionProvider" in runtime.get_available_providers()
-    if pick_device(device).type == "cuda" and (on_gpu or device != "auto"):
-        if not on_gpu:
-            raise BadConfigError(
-                "this onnxruntime runs on the processor only",
-                hint="pip install onnxruntime-gpu, or choose the device cpu",
-            )
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    return ["CPUExecutionProvider"]
+    if kind == "cuda" and not on_gpu:
+        raise BadConfigError(
+            "this onnxruntime runs on the processor only",
+            hint="pip install onnxruntime-gpu, or choose the device cpu",
+        )
+    first = ["CUDAExecutionProvider"] if on_gpu and kind != "cpu" else []
+    return [*first, "CPUExecutionProvider"]
 
 
 def _first_line(error: Exception) -> str:

@@ -7,9 +7,12 @@ the generators that it had used.
 from __future__ import annotations
 
 import zlib
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:
+    import torch
 
 
 def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
@@ -24,4 +27,6 @@ def derived_seed(seed: int, purpose: str, *indices: int) -> int:
 
 def torch_generator(seed: int, purpose: str, *indices: int) -> torch.Generator:
     """Returns a CPU generator of torch; the same arguments give the same numbers."""
+    import torch
+
     return torch.Generator().manual_seed(derived_seed(seed, purpose, *indices))

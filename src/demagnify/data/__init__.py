@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from demagnify.data.dataset import FaceDataset, FaceStream
-from demagnify.data.labels import FAKE, REAL
-from demagnify.data.manifest import Manifest
-from demagnify.data.records import Box, Record, Skipped
+from typing import TYPE_CHECKING
+
+from demagnify.core.imports import lazy
+
+if TYPE_CHECKING:
+    from demagnify.data.dataset import FaceDataset, FaceStream
+    from demagnify.data.labels import FAKE, REAL
+    from demagnify.data.manifest import Manifest
+    from demagnify.data.records import Box, Record, Skipped
 
 __all__ = ["FAKE", "REAL", "Box", "FaceDataset", "FaceStream", "Manifest", "Record", "Skipped"]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "dataset": ("FaceDataset", "FaceStream"),
+        "labels": ("FAKE", "REAL"),
+        "manifest": ("Manifest",),
+        "records": ("Box", "Record", "Skipped"),
+    },
+)

@@ -14,6 +14,13 @@ from demagnify.inference.enhancement import (
     EnhancementRecognizer,
     recognize_enhancement,
 )
+from demagnify.inference.runtime import (
+    Decided,
+    OnnxRuntime,
+    Runtime,
+    TorchRuntime,
+    load_runtime,
+)
 from demagnify.inference.video import (
     ClipVerdict,
     FrameVerdict,
@@ -24,16 +31,21 @@ from demagnify.inference.video import (
 
 __all__ = [
     "ClipVerdict",
+    "Decided",
     "DetectionConfig",
     "Enhancement",
     "EnhancementRecognizer",
     "FaceVerdict",
     "FrameVerdict",
+    "OnnxRuntime",
     "PhotoVerdict",
+    "Runtime",
     "ShotVerdict",
+    "TorchRuntime",
     "TrackVerdict",
     "detect",
     "draw_timeline",
     "draw_verdict",
+    "load_runtime",
     "recognize_enhancement",
 ]

@@ -8,24 +8,20 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
-import torch
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
-from demagnify.agents.defended import DefendedDetector, undefended
-from demagnify.agents.loading import load_defense
-from demagnify.agents.policies import Decisions
 from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
-from demagnify.detectors.detector import Detector, check_finite
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
+from demagnify.inference.runtime import Runtime, RuntimeName, as_runtime, load_runtime
 from demagnify.inference.video import (
     ClipOptions,
     ClipVerdict,
@@ -33,6 +29,10 @@ from demagnify.inference.video import (
     draw_timeline,
     is_clip,
 )
+
+if TYPE_CHECKING:
+    from demagnify.agents.defended import DefendedDetector
+    from demagnify.detectors.detector import Detector
 
 PHOTOS_AT_ONCE: Final = 16
 FACES_AT_ONCE: Final = 32
@@ -58,7 +58,14 @@ class DetectionConfig(ClipOptions):
         "files under the same names, numbered where two would have one name; of clips, a timeline.",
     )
     precision: Precision = Field(
-        default="auto", description="Precision of the network: auto, float32 or bfloat16."
+        default="auto",
+        description="Precision of the network: float32, bfloat16, or auto: float32, so that a "
+        "verdict is the same on every processor.",
+    )
+    runtime: RuntimeName = Field(
+        default="auto",
+        description="What computes: onnx (ONNX Runtime), torch, or auto: ONNX Runtime for what "
+        "ships with demagnify and what export wrote, else torch.",
     )
     enhancement: Path | None = Field(
         default=None,
@@ -142,25 +149,11 @@ class _Photo(NamedTuple):
         return self.pixels is None and is_clip(self.path)
 
 
-class _Classifier:
-    """A defended detector as what `classify_clip` asks."""
-
-    def __init__(self, defended: DefendedDetector) -> None:
-        self._defended = defended
-        self.name, self.input_size = defended.name, defended.input_size
-        self.threshold = defended.threshold
-        self.actions = tuple(action.name for action in defended.actions)
-
-    def decide(self, crops: Pixels) -> Decisions:
-        """Returns the decisions on crops, uint8 (N, S, S, 3)."""
-        return self._defended.decide(images.to_batch(list(crops)))
-
-
 def detect(
     photos: Photos,
     config: DetectionConfig | None = None,
     *,
-    defense: DefendedDetector | Detector | None = None,
+    defense: Runtime | DefendedDetector | Detector | None = None,
     finder: FaceFinder | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Iterator[PhotoVerdict | ClipVerdict]:
@@ -170,7 +163,7 @@ def detect(
         photos: Files, folders of them, or photographs as uint8 RGB arrays (H, W, 3); one or many.
             Files named as videos are clips.
         config: The settings; the defaults if None.
-        defense: The defended detector, or a bare detector; the one that `config` names if None.
+        defense: A runtime, a defended detector or a bare one; the one that `config` names if None.
         finder: Finds the faces; YuNet if None.
         on_skip: Gets each folder, below one of `photos`, that cannot be read.
 
@@ -194,21 +187,24 @@ def detect(
     config = config or DetectionConfig()
     chosen = _expand(photos, config, on_skip or (lambda _skipped: None))
     if defense is None:
-        defense = load_defense(config.defense, device=config.device, precision=config.precision)
-    if isinstance(defense, Detector):
-        defense = undefended(defense)
+        defense = load_runtime(
+            config.defense,
+            device=config.device,
+            precision=config.precision,
+            runtime=config.runtime,
+        )
     recognizer = EnhancementRecognizer.load(config.enhancement)
-    return _detect(chosen, config, defense, finder or face_finding.FaceFinder(), recognizer)
+    finder = finder or face_finding.FaceFinder()
+    return _detect(chosen, config, as_runtime(defense), finder, recognizer)
 
 
 def _detect(
     photos: Sequence[_Photo],
     config: DetectionConfig,
-    defended: DefendedDetector,
+    runtime: Runtime,
     finder: FaceFinder,
     recognizer: EnhancementRecognizer,
 ) -> Iterator[PhotoVerdict | ClipVerdict]:
-    classifier = _Classifier(defended)
     with (
         progress.bar("classifying photographs", len(photos)) as advance,
         ThreadPoolExecutor() as readers,
@@ -217,10 +213,10 @@ def _detect(
             chunk = photos[start : start + PHOTOS_AT_ONCE]
             still = [photo for photo in chunk if not photo.is_clip]
             decoded = list(readers.map(_read, still))
-            verdicts = _classify_photos(still, decoded, defended, finder, recognizer)
+            verdicts = _classify_photos(still, decoded, runtime, finder, recognizer)
             for photo in chunk:
                 verdict = (
-                    classify_clip(photo.path, config, classifier, finder)
+                    classify_clip(photo.path, config, runtime, finder)
                     if photo.is_clip
                     else next(verdicts)
                 )
@@ -320,18 +316,18 @@ def _read(photo: _Photo) -> Pixels | BadImageError:
 def _classify_photos(
     photos: Sequence[_Photo],
     decoded: Sequence[Pixels | BadImageError],
-    defended: DefendedDetector,
+    runtime: Runtime,
     finder: FaceFinder,
     recognizer: EnhancementRecognizer,
 ) -> Iterator[PhotoVerdict]:
     found = [[] if isinstance(one, BadImageError) else finder.find(one) for one in decoded]
     crops = [
-        crop(pixels, face, size=defended.input_size)
+        crop(pixels, face, size=runtime.input_size)
         for pixels, faces in zip(decoded, found, strict=True)
         if not isinstance(pixels, BadImageError)
         for face in faces
     ]
-    classified = _classify(crops, defended)
+    classified = _classify(crops, runtime)
     for photo, pixels, faces in zip(photos, decoded, found, strict=True):
         path = photo.path
         if isinstance(pixels, BadImageError):
@@ -352,20 +348,20 @@ def _classify_photos(
             yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
 
 
-def _classify(crops: Sequence[Pixels], defended: DefendedDetector) -> Iterator[dict[str, Any]]:
-    """Yields the part of each crop's `FaceVerdict` that comes from the defended detector."""
+def _classify(crops: Sequence[Pixels], runtime: Runtime) -> Iterator[dict[str, Any]]:
+    """Yields the part of each crop's `FaceVerdict` that comes from the runtime."""
     # In float32, as everywhere: a threshold that is one of the logits is not above itself.
-    threshold = float(torch.tensor(defended.threshold, dtype=torch.float32))
+    threshold = float(np.float32(runtime.threshold))
     for start in range(0, len(crops), FACES_AT_ONCE):
-        found = defended.decide(images.to_batch(list(crops[start : start + FACES_AT_ONCE])))
-        for row, logit in enumerate(check_finite(found.logits, defended.name).tolist()):
+        found = runtime.decide(np.stack(crops[start : start + FACES_AT_ONCE]))
+        for row, logit in enumerate(found.logits.tolist()):
             surplus = logit - threshold
             unsure = found.abstained is not None and bool(found.abstained[row])
             yield {
                 "verdict": "unsure" if unsure else "fake" if surplus > 0 else "real",
                 "score": (1 + math.tanh(surplus / 2)) / 2,  # the sigmoid, safe from overflow
                 "logit": logit,
-                "action": defended.actions[int(found.actions[row])].name,
+                "action": runtime.actions[int(found.actions[row])],
                 "uncertainty": None if found.uncertainty is None else found.uncertainty[row].item(),
             }
 

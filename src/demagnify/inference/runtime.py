@@ -1,0 +1,406 @@
+"""Runtimes: face crops in, decisions out, by ONNX Runtime or by torch.
+
+`load_runtime` takes a defence or detector by name, folder or file. What ships with the package, and
+what `demagnify export` wrote, runs in ONNX Runtime and needs no torch; everything else needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources, util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from demagnify.core.devices import Precision
+from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
+from demagnify.core.files import sha256
+from demagnify.core.images import Pixels
+from demagnify.core.onnx_session import OnnxSession
+
+if TYPE_CHECKING:
+    from demagnify.agents.defended import DefendedDetector
+    from demagnify.detectors.detector import Detector
+
+RuntimeName = Literal["auto", "onnx", "torch"]
+
+ONNX_FILE: Final = "model.onnx"
+"""The name of the file beside the card of a shipped detector or defence."""
+NOTES: Final = "demagnify"
+"""The key of its metadata that holds `ExportNotes` as JSON."""
+DIGEST: Final = "demagnify_sha256"
+"""The key of its metadata that holds the SHA-256 of the file, taken with 64 zeros in its place."""
+INPUT: Final = "images"
+LOGITS: Final = "logits"
+ACTIONS: Final = "actions"
+UNCERTAINTY: Final = "uncertainty"
+ABSTAINED: Final = "abstained"
+_DIGEST: Final = re.compile(DIGEST.encode() + rb"\x12\x40([0-9a-f]{64})")
+_SHELVES: Final = ("defenses", "detectors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """The decisions on N crops.
+
+    Attributes:
+        logits: float32 (N,), after the correction; a logit above the threshold means fake.
+        actions: int64 (N,), the number of the correction that was chosen for each.
+        uncertainty: float32 (N,), the estimated chance that the verdict is wrong; None if unknown.
+        abstained: bool (N,), where no verdict is given; None if one is always given.
+    """
+
+    logits: NDArray[np.float32]
+    actions: NDArray[np.int64]
+    uncertainty: NDArray[np.float32] | None = None
+    abstained: NDArray[np.bool_] | None = None
+
+
+class Runtime(Protocol):
+    """Something that classifies face crops; `TorchRuntime` and `OnnxRuntime` are two.
+
+    Attributes:
+        name: Its name in tables.
+        fingerprint: A text on which the logits depend, as 64 hexadecimal digits; the same for
+            torch and ONNX Runtime. Empty if nothing tells whether the detector has changed.
+        input_size: The side S of the crops in pixels.
+        threshold: A logit above it means fake; compared in float32.
+        actions: The names of the corrections.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def input_size(self) -> int: ...  # noqa: D102
+    @property
+    def threshold(self) -> float: ...  # noqa: D102
+    @property
+    def actions(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    def decide(self, crops: Pixels) -> Decided:
+        """Corrects and classifies face crops, uint8 RGB (N, S, S, 3), 0-255.
+
+        Raises:
+            BadConfigError: If a logit is not a finite number.
+        """
+
+
+class ExportNotes(BaseModel):
+    """What an exported ONNX file says about itself, in its metadata."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(description="The name in tables")
+    fingerprint: str = Field(description="What the logits depend on, as of the exported defence")
+    input_size: int = Field(ge=1, description="Side of the crops in pixels")
+    threshold: float = Field(allow_inf_nan=False, description="A logit above it means fake")
+    actions: tuple[str, ...] = Field(min_length=1, description="The names of the corrections")
+    weights: dict[str, str] = Field(
+        default_factory=dict, description="Files beside it with further weights: name -> SHA-256"
+    )
+    demagnify: str = Field(description="The version that wrote it")
+
+
+class OnnxRuntime:
+    """An ONNX file that `demagnify export` wrote, in ONNX Runtime: needs no torch.
+
+    Args:
+        path: The file.
+        weights: The folder of further weights that it names; the file's own if None.
+        device: "auto", "cpu", "cuda".
+        threads: For one batch; see `demagnify.core.onnx_session.default_threads`.
+
+    Raises:
+        BadArtifactError: If the file is missing, was changed, or is none that `export` wrote.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        weights: Path | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+    ) -> None:
+        content = read_verified(path)
+        self._session = OnnxSession(
+            path, device=device, threads=threads, content=content, weights=weights
+        )
+        self.notes = _read_notes(self._session, path)
+        for file, digest in self.notes.weights.items():
+            _check_weights((weights or path.parent) / file, digest, path)
+        (one,) = self._session.session.get_inputs()
+        self._floats = one.type == "tensor(float)"
+        self._outputs = [output.name for output in self._session.session.get_outputs()]
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        return self.notes.name
+
+    @property
+    def fingerprint(self) -> str:
+        """What the logits depend on; the same as that of the defence in torch, in float32."""
+        return self.notes.fingerprint
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.notes.input_size
+
+    @property
+    def threshold(self) -> float:
+        """A logit above it means fake."""
+        return self.notes.threshold
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the corrections."""
+        return self.notes.actions
+
+    def decide(self, crops: Pixels) -> Decided:
+        """See `Runtime.decide`; crops of any other size are resized in the network."""
+        if not len(crops):
+            return Decided(logits=np.empty(0, np.float32), actions=np.empty(0, np.int64))
+        batch: NDArray[Any] = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
+        if self._floats:
+            batch = batch.astype(np.float32) / np.float32(255)
+        answers = dict(
+            zip(
+                self._outputs,
+                self._session.run_all(
+                    self._outputs, INPUT, batch, hint="face crops are uint8 RGB (N, S, S, 3)"
+                ),
+                strict=True,
+            )
+        )
+        return Decided(
+            logits=_finite(answers[LOGITS], self.name),
+            actions=answers.get(ACTIONS, np.zeros(len(crops), np.int64)),
+            uncertainty=answers.get(UNCERTAINTY),
+            abstained=answers.get(ABSTAINED),
+        )
+
+
+class TorchRuntime:
+    """A defended detector, or a bare one, in torch.
+
+    Args:
+        defense: The defended detector, or a detector, which then never acts.
+    """
+
+    def __init__(self, defense: DefendedDetector | Detector) -> None:
+        from demagnify.agents.defended import undefended
+        from demagnify.detectors.detector import Detector
+
+        self.defended = undefended(defense) if isinstance(defense, Detector) else defense
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        return self.defended.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What the logits depend on; empty where a wrapped function has no fingerprint."""
+        try:
+            return self.defended.fingerprint()
+        except BadConfigError:
+            return ""
+
+    @property
+    def input_size(self) -> int:
+        """Side of the crops in pixels."""
+        return self.defended.input_size
+
+    @property
+    def threshold(self) -> float:
+        """A logit above it means fake."""
+        return self.defended.threshold
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the corrections."""
+        return tuple(self.defended.actions.names)
+
+    def decide(self, crops: Pixels) -> Decided:
+        """See `Runtime.decide`."""
+        import torch
+
+        batch = torch.from_numpy(np.ascontiguousarray(crops.transpose(0, 3, 1, 2)))
+        found = self.defended.decide(batch)
+        return Decided(
+            logits=_finite(found.logits.cpu().numpy(), self.defended.name),
+            actions=found.actions.cpu().numpy(),
+            uncertainty=None if found.uncertainty is None else found.uncertainty.cpu().numpy(),
+            abstained=None if found.abstained is None else found.abstained.cpu().numpy(),
+        )
+
+
+def as_runtime(defense: Runtime | DefendedDetector | Detector) -> Runtime:
+    """Returns a runtime as it is, and a defended or bare detector in torch."""
+    if hasattr(defense, "forward"):  # only torch's modules have it
+        return TorchRuntime(cast("DefendedDetector | Detector", defense))
+    return cast("Runtime", defense)
+
+
+def load_runtime(
+    source: str | Path,
+    *,
+    device: str = "auto",
+    precision: Precision = "float32",
+    runtime: RuntimeName = "auto",
+    threads: int | None = None,
+) -> Runtime:
+    """Loads a defence or detector for inference.
+
+    Args:
+        source: A folder with a defence, the name of a shipped defence or detector, a file that
+            `demagnify export` wrote, or any detector that `load_detector` takes.
+        device: "auto", "cpu", "cuda". ONNX Runtime is not chosen for a "cuda" that it lacks.
+        precision: In what the networks compute; ONNX Runtime knows "float32" alone, and "auto"
+            means it here.
+        runtime: "onnx", "torch", or "auto": ONNX Runtime where it can, else torch.
+        threads: Of ONNX Runtime, for one batch; as many as there are processors if None.
+
+    Raises:
+        BadArtifactError: If there is none, or it is damaged or was changed.
+        BadConfigError: If it needs torch and torch is not installed.
+
+    Example:
+        >>> runtime = load_runtime("default")
+        >>> runtime.input_size, runtime.actions
+        (224, ('identity', 'flip'))
+    """
+    precise = precision != "bfloat16"
+    place = find_onnx(source) if runtime != "torch" else None
+    if place and (runtime == "onnx" or (precise and not device.startswith("cuda"))):
+        if not precise:
+            raise BadConfigError(
+                "ONNX Runtime computes in float32", hint="leave the precision out, or use torch"
+            )
+        return OnnxRuntime(place[0], weights=place[1], device=device, threads=threads)
+    if runtime == "onnx":
+        raise BadConfigError(
+            f"{source} has no ONNX file", hint="`demagnify export` writes one, or use torch"
+        )
+    need_torch(f"{source} needs torch")
+    from demagnify.agents.loading import load_defense
+
+    precision = "float32" if precision == "auto" else precision
+    return TorchRuntime(load_defense(source, device=device, precision=precision))
+
+
+def need_torch(what: str) -> None:
+    """Refuses in one line where torch is not installed.
+
+    Raises:
+        BadConfigError: If it is not.
+    """
+    if not util.find_spec("torch"):
+        raise BadConfigError(
+            f"{what}, which is not installed", hint="pip install 'demagnify[research]'"
+        )
+
+
+def find_onnx(source: str | Path) -> tuple[Path, Path | None] | None:
+    """Returns the ONNX file of a source and the folder of its further weights, if it has one."""
+    if isinstance(source, str):
+        for shelf in _SHELVES:
+            folder = shelf_folder(shelf) / source
+            if source.isidentifier() and (folder / "card.json").is_file():
+                file = folder / ONNX_FILE
+                return (file, _weights_of(folder)) if file.is_file() else None
+    path = Path(source)
+    return (path, None) if path.suffix == ".onnx" and is_exported(path) else None
+
+
+def shelf_folder(shelf: str) -> Path:
+    """Returns the folder of shipped "defenses" or "detectors"."""
+    return Path(str(resources.files("demagnify"))) / "weights" / shelf
+
+
+def _weights_of(folder: Path) -> Path:
+    """Returns the folder with a shipped network's weights: its own, or its detector's."""
+    detector = json.loads((folder / "card.json").read_text(encoding="utf-8")).get(
+        "shipped_detector"
+    )
+    return shelf_folder("detectors") / detector if detector else folder
+
+
+def is_exported(path: Path) -> bool:
+    """Whether a file looks like one that `demagnify export` wrote."""
+    return path.is_file() and _DIGEST.search(path.read_bytes()) is not None
+
+
+def read_verified(path: Path) -> bytes:
+    """Reads a file that `demagnify export` wrote, and checks that nobody changed it.
+
+    Raises:
+        BadArtifactError: If it is missing, not such a file, or its SHA-256 is another.
+    """
+    if not path.is_file():
+        raise BadArtifactError(f"{path}: there is no such ONNX file")
+    content = path.read_bytes()
+    found = _DIGEST.search(content)
+    if not found:
+        raise BadArtifactError(
+            f"{path} is not an ONNX file that demagnify wrote",
+            hint="write it by `demagnify export`",
+        )
+    if digest_of(content) != found[1].decode():
+        raise BadArtifactError(
+            f"{path} was changed after it was written (SHA-256 differs)",
+            hint="copy it again, or write it again by `demagnify export`",
+        )
+    return content
+
+
+def digest_of(content: bytes) -> str:
+    """Returns the SHA-256 of a file with 64 zeros where its metadata holds it."""
+    found = _DIGEST.search(content)
+    if not found:
+        return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256(memoryview(content)[: found.start(1)])
+    digest.update(b"0" * 64)
+    digest.update(memoryview(content)[found.end(1) :])
+    return digest.hexdigest()
+
+
+def _check_weights(path: Path, digest: str, model: Path) -> None:
+    if not path.is_file() or sha256(path) != digest:
+        raise BadArtifactError(
+            f"{path} is not the file that {model.name} was made for (SHA-256 differs)",
+            hint="install demagnify again",
+        )
+
+
+def _read_notes(session: OnnxSession, path: Path) -> ExportNotes:
+    written = session.session.get_modelmeta().custom_metadata_map.get(NOTES, "")
+    try:
+        return ExportNotes.model_validate_json(written)
+    except ValidationError as error:
+        raise BadArtifactError(
+            f"{path}: its metadata are not those of this demagnify: {first_finding(error)}",
+            hint="write it again by `demagnify export`",
+        ) from error
+
+
+def _finite(logits: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    bad = int((~np.isfinite(logits)).sum())
+    if bad:
+        raise BadConfigError(
+            f"the detector {name!r} gave {bad} of {logits.size} logits that are no finite number",
+            hint="check its weights and preprocessing, or compute in float32",
+        )
+    return logits.astype(np.float32, copy=False)
