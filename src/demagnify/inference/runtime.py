@@ -251,7 +251,7 @@ def as_runtime(defense: Runtime | DefendedDetector | Detector) -> Runtime:
     """Returns a runtime as it is, and a defended or bare detector in torch."""
     if hasattr(defense, "forward"):  # only torch's modules have it
         return TorchRuntime(cast("DefendedDetector | Detector", defense))
-    return cast("Runtime", defense)
+    return defense
 
 
 def load_runtime(
