@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := constraints.txt
 
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test lint docs bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -14,6 +14,7 @@ help:
 	@echo "make lint   set up, then check style and types"
 	@echo "make docs   set up, then build the documentation -> site/index.html"
 	@echo "make bench  set up, then measure speed (minutes)"
+	@echo "make fuzz   set up, then read damaged files of every kind; goes on where it was stopped"
 	@echo "make clean  remove .venv and runs/"
 
 $(VENV)/bin/python:
@@ -48,6 +49,10 @@ docs: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run_all.py
+
+FUZZ_ARGS ?= --cases 10000
+fuzz: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_campaign.py --log runs/fuzz.jsonl $(FUZZ_ARGS)
 
 clean:
 	rm -rf $(VENV) runs site

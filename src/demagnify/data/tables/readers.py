@@ -224,6 +224,7 @@ def read_parquet(path: Path) -> Iterator[Block]:
             names = _label_names(file.schema_arrow)
             start = 1
             for batch in file.iter_batches(batch_size=ROWS):
+                batch.validate(full=True)  # text that is no UTF-8
                 yield _parquet_block(path, batch, start, names)
                 start += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError) as error:
