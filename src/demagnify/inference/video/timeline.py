@@ -105,7 +105,7 @@ class _Page:
         end = self.text((_MARGIN, 50), told, 18, _DIM)
         if clip.problem:
             note = _fitting(printable(f" · {clip.problem}"), 18, _WIDTH - _MARGIN - end)
-            self.text((end, 50), note, 18, COLOURS["fake"])
+            self.text((end, 50), note, 18)
 
     def axis(self, top: float, bottom: float) -> None:
         """Draws the time axis, with a line down the rows at each tick."""
