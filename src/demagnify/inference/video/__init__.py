@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from demagnify.inference.video.clip import Classifier, ClipOptions, classify_clip, is_clip
+from demagnify.inference.video.clip import ClipOptions, classify_clip, is_clip
 from demagnify.inference.video.timeline import draw_timeline
 from demagnify.inference.video.verdicts import (
     ClipVerdict,
@@ -12,7 +12,6 @@ from demagnify.inference.video.verdicts import (
 )
 
 __all__ = [
-    "Classifier",
     "ClipOptions",
     "ClipVerdict",
     "FrameVerdict",

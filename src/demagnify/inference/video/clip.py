@@ -7,17 +7,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from demagnify.core import images
-from demagnify.core.errors import BadConfigError, BadImageError
+from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
 from demagnify.core.settings import FileOptions
 from demagnify.data import videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.inference.runtime import Runtime
 from demagnify.inference.video.shots import CutFinder
 from demagnify.inference.video.tracks import PATIENCE, Track, Tracker
 from demagnify.inference.video.verdicts import (
@@ -62,31 +63,8 @@ class ClipOptions(FileOptions):
     )
 
 
-class Classifier(Protocol):
-    """What classifies face crops; a `Runtime` is one."""
-
-    @property
-    def name(self) -> str:
-        """Its name, for messages."""
-
-    @property
-    def input_size(self) -> int:
-        """Side of the crops."""
-
-    @property
-    def threshold(self) -> float:
-        """A logit above it means fake."""
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The names of the corrections."""
-
-    def decide(self, crops: Pixels) -> Any:  # noqa: ANN401  its rows are arrays of one length
-        """Returns logits, actions and abstained (or None) of crops, uint8 (N, S, S, 3)."""
-
-
 class _Sighting(NamedTuple):
-    """A face in one frame, with what the classifier will get."""
+    """A face in one frame, with what the runtime will get."""
 
     number: int
     seconds: float
@@ -106,7 +84,7 @@ def is_clip(path: Path) -> bool:
 
 
 def classify_clip(
-    path: Path, options: ClipOptions, classifier: Classifier, finder: FaceFinder
+    path: Path, options: ClipOptions, runtime: Runtime, finder: FaceFinder
 ) -> ClipVerdict:
     """Classifies every face in a clip, shot by shot.
 
@@ -118,7 +96,7 @@ def classify_clip(
     Args:
         path: The file.
         options: How it is looked through.
-        classifier: Classifies the face crops.
+        runtime: Classifies the face crops.
         finder: Finds the faces.
 
     Returns:
@@ -130,7 +108,7 @@ def classify_clip(
     """
     try:
         with videos.opened(path) as video:
-            return _Reading(video, options, classifier, finder).result()
+            return _Reading(video, options, runtime, finder).result()
     except BadImageError as error:
         return ClipVerdict(path=path, problem=str(error).removeprefix(f"{path}: "))
 
@@ -142,11 +120,11 @@ class _Reading:
         self,
         video: videos.Video,
         options: ClipOptions,
-        classifier: Classifier,
+        runtime: Runtime,
         finder: FaceFinder,
     ) -> None:
         self._video, self._options = video, options
-        self._classifier, self._finder = classifier, finder
+        self._runtime, self._finder = runtime, finder
         self._rate = Fraction(options.frames_per_second).limit_denominator(10_000)
         patience = max(PATIENCE, 2.5 / options.frames_per_second)
         self._tracker: Tracker[_Sighting] = Tracker(options.frames_per_face, patience)
@@ -190,7 +168,7 @@ class _Reading:
         faces = self._finder.find(pixels)
         for track, face in zip(self._tracker.step(faces, seconds), faces, strict=True):
             if track.kept.wants():
-                cut = crop(pixels, face, size=self._classifier.input_size)
+                cut = crop(pixels, face, size=self._runtime.input_size)
                 track.kept.add(_Sighting(frame.number, seconds, face, cut))
             else:
                 track.kept.add(None)
@@ -224,9 +202,9 @@ class _Reading:
     def _classify(self, tracks: Iterator[Track[_Sighting]], shot: _Shot) -> None:
         for track in tracks:
             kept = track.kept.chosen()
-            frames = list(_decide(kept, self._classifier))
+            frames = list(_decide(kept, self._runtime))
             logit = math.fsum(frame.logit for frame in frames) / len(frames)
-            score = _score(logit, self._classifier)
+            score = _score(logit, self._runtime)
             fake = score > 0.5
             agreement = sum((one.score > 0.5) == fake for one in frames) / len(frames)
             reason = self._doubt(track, frames, agreement)
@@ -280,31 +258,29 @@ class _Reading:
         )
 
 
-def _decide(kept: list[_Sighting], classifier: Classifier) -> Iterator[FrameVerdict]:
-    """Yields what the classifier says of each crop."""
+def _decide(kept: list[_Sighting], runtime: Runtime) -> Iterator[FrameVerdict]:
+    """Yields what the runtime says of each crop."""
     for start in range(0, len(kept), FACES_AT_ONCE):
         part = kept[start : start + FACES_AT_ONCE]
-        found = classifier.decide(np.stack([one.crop for one in part]))
+        found = runtime.decide(np.stack([one.crop for one in part]))
         for row, one in enumerate(part):
             logit = float(found.logits[row])
-            if not math.isfinite(logit):
-                raise BadConfigError(f"{classifier.name} gives a logit that is no finite number")
             yield FrameVerdict(
                 number=one.number,
                 seconds=one.seconds,
                 box=one.face.box,
                 found_with=one.face.score,
                 logit=logit,
-                score=_score(logit, classifier),
-                action=classifier.actions[int(found.actions[row])],
+                score=_score(logit, runtime),
+                action=runtime.actions[int(found.actions[row])],
                 abstained=found.abstained is not None and bool(found.abstained[row]),
             )
 
 
-def _score(logit: float, classifier: Classifier) -> float:
+def _score(logit: float, runtime: Runtime) -> float:
     """Returns the sigmoid of the logit's surplus; above 0.5 exactly where that is positive."""
     # In float32, as everywhere: a threshold that is one of the logits is not above itself.
-    surplus = logit - float(np.float32(classifier.threshold))
+    surplus = logit - float(np.float32(runtime.threshold))
     return max((1 + math.tanh(surplus / 2)) / 2, math.nextafter(0.5, 1) if surplus > 0 else 0.0)
 
 
