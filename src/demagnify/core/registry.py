@@ -12,11 +12,12 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from demagnify.core.errors import BadConfigError, UnknownNameError
+from demagnify.core.errors import BadConfigError, DemagnifyWarning, UnknownNameError
 from demagnify.core.imports import PATTERN, brief, import_object
 
 T = TypeVar("T")
@@ -47,6 +48,7 @@ class Registry(Generic[T]):
         self._package = package
         self._entries: dict[str, T] = {}
         self._plugins: dict[str, EntryPoint] | None = None
+        self._broken: dict[str, BadConfigError] = {}
 
     def add(self, name: str, entry: T) -> None:
         """Adds `entry` under `name`.
@@ -75,6 +77,8 @@ class Registry(Generic[T]):
             BadConfigError: If a plug-in or a module cannot be imported.
         """
         self._discover()
+        if name in self._broken:
+            raise self._broken[name]
         if name not in self._entries and PATTERN.fullmatch(name):
             found: T = import_object(name)
             return found
@@ -97,7 +101,12 @@ class Registry(Generic[T]):
         if self.group:
             self._plugins = {point.name: point for point in entry_points(group=self.group)}
         for name, point in self._plugins.items():
-            self._add_plugin(name, point)
+            try:
+                self._add_plugin(name, point)
+            except BadConfigError as error:  # all else works without it
+                warnings.warn(f"left out: {error}", DemagnifyWarning, stacklevel=4)
+                if name not in self._entries:
+                    self._broken[name] = error
 
     def _add_plugin(self, name: str, point: EntryPoint) -> None:
         where = f"the plug-in {name!r} ({point.value})"
@@ -109,7 +118,6 @@ class Registry(Generic[T]):
         try:
             self._entries[name] = point.load()
         except (Exception, SystemExit) as error:  # whatever a plug-in's import does
-            self._plugins = None  # say it again at the next look-up
             raise BadConfigError(
                 f"{where} cannot be imported: {brief(error)}", hint="mend or uninstall it"
             ) from error

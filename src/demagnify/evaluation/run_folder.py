@@ -17,6 +17,7 @@ from demagnify.core import rng as randomness
 from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.files import atomic_folder, atomic_path, write_text
 from demagnify.core.images import Pixels, from_batch, load, save_png
+from demagnify.core.printing import cell as safe_cell
 from demagnify.data.labels import label_name
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.records import Record, load_record
@@ -155,7 +156,7 @@ def save_predictions(folder: Path, splits: Iterable[EvaluatedSplit]) -> Path:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
         for split in splits:
-            writer.writerows(_rows(split))
+            writer.writerows(map(safe_cell, row) for row in _rows(split))
     return path
 
 

@@ -44,7 +44,7 @@ def create_attacks(
 
 def default_cache() -> Path:
     """Returns the folder in which attacked faces are cached for all runs."""
-    return assets.cache_folder() / "attacked"
+    return assets.kept_folder() / "attacked"
 
 
 def under_attacks(

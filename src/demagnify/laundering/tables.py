@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from demagnify.core.files import atomic_path
+from demagnify.core.printing import cell
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.records import BOX, Record, Skipped
@@ -36,15 +37,21 @@ def write_tables(
     `metadata.csv` has one line for each photograph, or for each record where the manifest has
     several for one: file_name, then label, split, group, box and further columns where the source
     is labelled, then `original`, `attacked` (how many faces), and PSNR and SSIM, averaged over
-    those. `faces.csv`, for photographs, has one line for each face.
+    those. `faces.csv`, for photographs, has one line for each face. Cells of `faces.csv` and
+    `skipped.csv` that a spreadsheet would run begin with '; `metadata.csv`, which is read again,
+    holds every name as it is.
     """
     names = _columns(sources)
     _write(output / FILE_NAME, names, _photo_rows(sources, journal))
     if config.content == "photos":
         columns = ("file_name", "face", *BOX, "label", "attacked", "psnr", "ssim", "note")
-        _write(output / FACES_NAME, columns, _face_rows(sources, journal))
+        _write(output / FACES_NAME, columns, map(_for_people, _face_rows(sources, journal)))
     lines = ({"where": line.where, "reason": line.reason} for line in skipped)
-    _write(output / SKIPPED_NAME, ("where", "reason"), lines)
+    _write(output / SKIPPED_NAME, ("where", "reason"), map(_for_people, lines))
+
+
+def _for_people(row: Row) -> Row:
+    return {key: cell(value) for key, value in row.items()}
 
 
 def finished(

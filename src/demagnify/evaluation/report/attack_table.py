@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from demagnify.core.printing import cell as safe_cell
 from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.evaluation.attack_table import AdaptiveFigures, AttackTable, TableCell, TableData
 from demagnify.evaluation.metrics import MetricName
@@ -92,7 +93,9 @@ def to_csv(table: AttackTable) -> str:
     head = ("data", "split", "size", "detector", "attack", "precision", "n", "groups")
     writer.writerow((*head, *metrics, *changes, "psnr", "ssim", "success", "queries"))
     for data in table.data:
-        writer.writerows(_csv_row(cell, data) for cell in table.cells if cell.data == data.name)
+        writer.writerows(
+            map(safe_cell, _csv_row(cell, data)) for cell in table.cells if cell.data == data.name
+        )
     return buffer.getvalue()
 
 
