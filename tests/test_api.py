@@ -32,6 +32,7 @@ CLASSES = {
     "Detector": "network, *, name, backbone, input_size, mean, std, threshold, precision, "
     "interpolation, crop_pct, crop_mode, head",
     "FaceDataset": "images, labels, groups, names, skipped",
+    "Laundering": "p, attacks, *, surrogates, seed",
     "LogitTable": "faces, detector, transforms, *, batch_size",
     "Manifest": "records, *, root, skipped",
     "Transform": "",

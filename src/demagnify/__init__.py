@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
     from demagnify.hardening.config import HardeningConfig
     from demagnify.hardening.harden import harden
+    from demagnify.hardening.laundering import Laundering
     from demagnify.inference.calibrate import CalibrationConfig, calibrate
     from demagnify.inference.detect import DetectionConfig, detect
     from demagnify.laundering.attack import attack
@@ -63,6 +64,7 @@ _MODULES: Final = {
     "EvaluationConfig": "evaluation.evaluate",
     "FaceDataset": "data.dataset",
     "HardeningConfig": "hardening.config",
+    "Laundering": "hardening.laundering",
     "LogitTable": "scores",
     "Manifest": "data.manifest",
     "PrepareConfig": "data.prepare",
@@ -101,6 +103,7 @@ __all__ = [
     "EvaluationConfig",
     "FaceDataset",
     "HardeningConfig",
+    "Laundering",
     "LogitTable",
     "Manifest",
     "PrepareConfig",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
     from av.sidedata.sidedata import SideDataContainer
     from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
 
 SUFFIXES: Final = VIDEO_SUFFIXES
@@ -33,10 +34,12 @@ class Frame:
         height: Its height in pixels, upright.
     """
 
-    def __init__(self, number: int, seconds: Fraction, decoded: VideoFrame) -> None:
+    def __init__(
+        self, number: int, seconds: Fraction, decoded: VideoFrame, reformatter: VideoReformatter
+    ) -> None:
         self.number = number
         self.seconds = seconds
-        self._decoded = decoded
+        self._decoded, self._reformatter = decoded, reformatter
         self._turn = _turn(decoded)
         sides = (decoded.height, decoded.width)
         self.height, self.width = sides[::-1] if self._turn[0] else sides
@@ -54,12 +57,14 @@ class Frame:
         if width * height > MAX_PIXELS:
             raise BadImageError(f"a frame of {width}x{height} pixels is too large")
         scale = min(1.0, (longest or max(width, height)) / max(width, height))
-        found = self._decoded.to_ndarray(
+        found = self._reformatter.reformat(
+            self._decoded,
             format="rgb24",
             width=max(1, round(width * scale)),
             height=max(1, round(height * scale)),
             interpolation="AREA" if scale < 1 else "BICUBIC",
-        )
+            threads=1,
+        ).to_ndarray()
         transposed, down, across = self._turn
         array = found.swapaxes(0, 1) if transposed else found
         return np.ascontiguousarray(array[::down, ::across], dtype=np.uint8)
@@ -106,9 +111,12 @@ class Video:
 
     def frames(self) -> Iterator[Frame]:
         """Yields the whole frames in the order of their times, and counts damaged ones."""
+        from av.video.reformatter import VideoReformatter
+
+        reformatter = VideoReformatter()
         for decoded in self._decoded():
             seconds = self._seconds(decoded)
-            frame = Frame(self.count, seconds, decoded)
+            frame = Frame(self.count, seconds, decoded, reformatter)
             length = Fraction(decoded.duration or 0) * (decoded.time_base or 0)
             self.end, self._last = seconds + (length or self._step()), seconds
             self.count += 1

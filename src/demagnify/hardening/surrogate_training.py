@@ -18,7 +18,13 @@ from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.config import SurrogateConfig
 from demagnify.hardening.delivery import rounded
-from demagnify.hardening.surrogates import Design, Discriminator, SurrogateNetwork, draw_design
+from demagnify.hardening.surrogates import (
+    Design,
+    Discriminator,
+    Surrogate,
+    SurrogateNetwork,
+    draw_design,
+)
 from demagnify.transforms.degradations import Floats
 from demagnify.transforms.kernels import opencv_jpeg
 
@@ -90,6 +96,28 @@ def _load(
     network = SurrogateNetwork(design).to(memory_format=torch.channels_last)
     network.load_state_dict(artifact.tensors)
     return network.eval()
+
+
+def read_surrogates(folder: Path) -> list[Surrogate]:
+    """Reads all surrogate networks at any depth of a folder, by name.
+
+    Raises:
+        BadArtifactError: If there is none, or one is damaged.
+    """
+    cards = sorted(folder.rglob(artifacts.CARD))
+    found = []
+    for place in (card.parent for card in cards if artifacts.kind_of(card.parent) == KIND):
+        artifact = artifacts.load(place, KIND)
+        design = Design.model_validate(artifact.card["identity"]["surrogate network"])
+        network = SurrogateNetwork(design).to(memory_format=torch.channels_last)
+        network.load_state_dict(artifact.tensors)
+        found.append(Surrogate(design, network.eval()))
+    if not found:
+        raise BadArtifactError(
+            f"{folder}: there is no surrogate network in it",
+            hint="`demagnify harden OUT` leaves them in OUT.rounds",
+        )
+    return found
 
 
 def train_surrogate(

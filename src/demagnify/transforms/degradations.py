@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from demagnify.core import specs
 from demagnify.core.images import Pixels, from_batch, to_batch
 from demagnify.core.rng import generator
-from demagnify.transforms.base import IDENTITY, TRANSFORMS, Rngs, Transform, content_numbers
+from demagnify.transforms.base import IDENTITY, TRANSFORMS, Rngs, Transform, content_numbers, create
 from demagnify.transforms.catalogue import DEGRADATIONS
 from demagnify.transforms.kernels import opencv_jpeg, threads
 from demagnify.transforms.resampling import check_size
@@ -87,6 +87,7 @@ def degradation(name: str) -> Callable[[Filter], Filter]:
             "filter": staticmethod(function),
             "__doc__": function.__doc__,
             "__module__": __name__,
+            "__reduce__": lambda _self: (create, (name,)),  # a module holds no such class by name
         }
         TRANSFORMS.add(name, dataclass(frozen=True)(type(title, (Degradation,), content)))
         return function
