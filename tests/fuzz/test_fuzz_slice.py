@@ -29,6 +29,19 @@ def test_damaged_files_are_read_or_refused_in_one_line(kind, tmp_path):
     assert {n: o for n, o in outcomes.items() if o not in ("read", "refused")} == {}
 
 
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        *(("image", 408), ("image", 1163), ("checkpoint", 1221), ("checkpoint", 2673)),
+        ("table_json_lines", 736),
+    ],
+)
+def test_what_campaigns_found_stays_mended(kind, number, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert fuzz_kinds.run(kind, 0, number, tmp_path) in ("read", "refused")
+
+
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5))
 @settings(max_examples=CASES * 4, deadline=None)
 def test_what_json_can_hold_is_read_back(value):

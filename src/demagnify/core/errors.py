@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from demagnify.core.printing import printable
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
@@ -31,7 +33,8 @@ class DemagnifyError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        # Names and values in it come from files: it is one line, whatever they hold.
+        return printable(f"{self.message} ({self.hint})" if self.hint else self.message)
 
 
 class ImageContractError(DemagnifyError, ValueError):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,8 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 # What Pillow's decoders raise on damaged files.
+T = TypeVar("T")
+
 _DAMAGE: Final = (
     OSError,
     SyntaxError,
@@ -206,9 +208,9 @@ def opened(
         raise BadImageError(f"{name}: the file is empty")
     try:
         register_heif()
-        with Image.open(io.BytesIO(data)) as image:
+        with _from_decoder(lambda: Image.open(io.BytesIO(data))) as image:
             _check_size(image, name, max_pixels)
-            image.load()
+            _from_decoder(image.load)
             yield image
     except UnidentifiedImageError as error:
         kind = extra_format(data)
@@ -225,6 +227,14 @@ def opened(
         raise
     except _DAMAGE as error:
         raise BadImageError(f"{name}: the image is damaged: {error}") from error
+
+
+def _from_decoder(work: Callable[[], T]) -> T:
+    """Calls Pillow, whose AVIF decoder says RuntimeError of a damaged file."""
+    try:
+        return work()
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
 
 
 def upright_rgb(image: Image.Image) -> Pixels:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -41,7 +42,7 @@ _CODE_IN_ZIP: Final = "/constants.pkl"
 _UNREADABLE: Final = (
     *(OSError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError, TypeError),
     *(AttributeError, IndexError, AssertionError, OverflowError, MemoryError, ImportError),
-    *(zipfile.BadZipFile, NotImplementedError),
+    *(zipfile.BadZipFile, NotImplementedError, struct.error),
 )
 """What torch and safetensors raise for damaged files."""
 _FORBIDDEN: Final = re.compile(r"GLOBAL (?P<what>[\w.]+)|[Uu]nsupported class (?P<kind>[\w.]+)")
@@ -311,17 +312,24 @@ def _check_kind(path: Path) -> None:
         raise BadArtifactError(f"{path} is a web page, not weights", hint="download it again")
     if path.suffix.lower() == _SAFETENSORS:
         return
-    if zipfile.is_zipfile(path):
+    if _is_zip(path):
         _check_archive(path)
     elif not head.startswith((_PICKLE, b"PK")):
         raise BadArtifactError(f"{path} is no file of network weights, but text or something else")
+
+
+def _is_zip(path: Path) -> bool:
+    try:
+        return zipfile.is_zipfile(path)
+    except _UNREADABLE:  # a damaged end; torch says the rest
+        return False
 
 
 def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+    except _UNREADABLE as error:
         raise BadArtifactError(f"{path} is damaged: {_first_sentence(error)}") from error
     if any(name.endswith(_CODE_IN_ZIP) for name in names):
         raise BadArtifactError(
