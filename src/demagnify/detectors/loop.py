@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import roc_auc_score
 
@@ -27,6 +29,8 @@ from demagnify.detectors.detector import Detector
 from demagnify.detectors.threshold import choose_threshold
 
 _SHARE_OF_FREE_MEMORY: Final = 0.4
+
+Targets = NDArray[np.float32]
 
 
 class Epoch(BaseModel):
@@ -78,6 +82,7 @@ class TrainingLoop:
         val: Faces to choose epoch and threshold by.
         config: The settings.
         transform: Applied to training faces before the augmentation.
+        targets: float32 (N,) in [0, 1], in place of the training faces' labels in the loss.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class TrainingLoop:
         val: FaceDataset,
         config: Optimization,
         transform: TrainingTransform | None = None,
+        targets: Targets | None = None,
     ) -> None:
         self.detector = detector
         self.train = train
@@ -95,7 +101,8 @@ class TrainingLoop:
         self.device = detector.mean.device
         self.progress = Progress()
         self._best: artifacts.Tensors = {}
-        self._labels = torch.from_numpy(train.labels).to(self.device, torch.float32)
+        wanted = train.labels if targets is None else targets
+        self._labels = torch.from_numpy(wanted).to(self.device, torch.float32)
         self._pos_weight = torch.tensor(imbalance(train), device=self.device)
         self._optimizer = _optimizer(detector, config, fused=self.device.type == "cuda")
         self._transform = transform

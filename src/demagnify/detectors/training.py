@@ -24,7 +24,7 @@ from demagnify.detectors.augment import TrainingTransform
 from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import KIND, Detector
 from demagnify.detectors.loading import create
-from demagnify.detectors.loop import Epoch, TrainingLoop, imbalance
+from demagnify.detectors.loop import Epoch, Targets, TrainingLoop, imbalance
 from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
 
 SPLITS: Final = ("train", "val")
@@ -56,6 +56,7 @@ def train_detector(
     *,
     detector: Detector | None = None,
     transform: TrainingTransform | None = None,
+    targets: Targets | None = None,
     about: Mapping[str, Any] | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
@@ -78,6 +79,8 @@ def train_detector(
         detector: The detector to start from, which is trained in place; a new one of
             `config.backbone` and `config.weights` if None.
         transform: Applied to training faces before the augmentation, not to validation faces.
+        targets: float32 (N,) in [0, 1], in place of the labels of the N training faces in the
+            loss, such as another detector's verdicts.
         about: Further entries of the card.
         log: Gets a line about the data, and one about every epoch.
         on_skip: Gets each file or line that is left out.
@@ -131,6 +134,8 @@ def train_detector(
     }
     if transform is not None:
         identity["transform"] = transform.identity()
+    if targets is not None:
+        identity["targets"] = hashlib.sha256(targets.astype("<f4").tobytes()).hexdigest()
     folder = output.with_name(output.name + ".training")
     if (output / artifacts.CARD).exists():
         finished = _load_finished(output, identity, config)
@@ -138,7 +143,7 @@ def train_detector(
         return finished
     check_free(output, "detector")
     say(_about_data(train, val))
-    loop = TrainingLoop(detector, train, val, config, transform)
+    loop = TrainingLoop(detector, train, val, config, transform, targets)
     with claim(folder, identity, what="a training") as held:
         best = loop.run(held / "state.safetensors", say)
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})

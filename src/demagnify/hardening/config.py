@@ -10,6 +10,7 @@ from demagnify.agents.learners import FullInformationConfig
 from demagnify.core.settings import RunOptions
 from demagnify.detectors.config import Optimization
 
+_LATER: Final = ("blended", "balance", "consistency")
 _OF_THE_RUN: Final = frozenset(("detector", "size", *RunOptions.model_fields))
 
 
@@ -58,6 +59,25 @@ class HardeningConfig(RunOptions):
         description="Share of the others that get a random degradation instead of the agent's "
         "choice; with 1 no agent takes part.",
     )
+    blended: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the real training faces that join a second time as fakes, blended "
+        "with themselves.",
+    )
+    balance: bool = Field(
+        default=False,
+        description="Whether small data sets take part more often: passes over a set grow with the "
+        "square root of the largest set's size over its own.",
+    )
+    consistency: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Share of the verdicts in the training targets that the detector before "
+        "hardening has on the clean faces, where it is right.",
+    )
     degradations: tuple[str, ...] = Field(
         default=(), description="The filters in the attack pool; all where none is named."
     )
@@ -85,4 +105,6 @@ class HardeningConfig(RunOptions):
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings on which the result depends, apart from detector and faces."""
-        return self.model_dump(mode="json", exclude=set(_OF_THE_RUN) | {"attacks"})
+        # Left at their defaults, settings that came later change nothing for older loops.
+        later = {name for name in _LATER if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=set(_OF_THE_RUN) | {"attacks"} | later)

@@ -30,11 +30,13 @@ from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import KIND, Detector
+from demagnify.detectors.loop import Targets
 from demagnify.detectors.training import Data, open_training, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool, Integers, build_attack_pool
 from demagnify.hardening.config import HardeningConfig
 from demagnify.hardening.figure import draw_rounds
+from demagnify.hardening.training_faces import TrainingFaces, gather
 from demagnify.hardening.validation import (
     VALIDATION,
     Round,
@@ -122,7 +124,9 @@ def harden(
     pool = (*named, *attacks)
     train, val, sources = open_training(data, config, config.size, on_skip)
     card = {**_provenance(start, sources, pool), **(about or {})}
-    loop = _Loop(train, val, config, start, output, pool, card, log or (lambda _line: None))
+    say = log or (lambda _line: None)
+    gathered = gather(train, config, sources=len(sources), log=say)
+    loop = _Loop(gathered, train, val, config, start, output, pool, card, say)
     hardened = loop.finished() or loop.run()
     figure = output.with_name(output.name + FIGURE)
     draw_rounds(hardened.rounds, figure, averages=hardened.averages)
@@ -145,7 +149,8 @@ def _provenance(
 class _Loop:
     """One run of the loop; see `harden`."""
 
-    train: FaceDataset
+    gathered: TrainingFaces
+    clean: FaceDataset  # the training faces of the data sets
     val: FaceDataset
     config: HardeningConfig
     detector: Detector
@@ -163,6 +168,7 @@ class _Loop:
             )
         filters = [create(name).name for name in self.config.degradations or DEGRADATIONS]
         self.config = self.config.model_copy(update={"degradations": tuple(filters)})
+        self.train = self.gathered.faces
         self.rounds_folder = self.output.with_name(self.output.name + ".rounds")
 
     def run(self) -> Hardened:
@@ -204,6 +210,11 @@ class _Loop:
         chosen = draw_by_group(self.val, self.config.validation_faces, self.config.seed, "judged")
         faces = self.val.subset(chosen)
         return Validation(faces, self.pool, self.config.seed, self.rounds_folder)
+
+    @cached_property
+    def targets(self) -> Targets | None:
+        """The training targets in place of labels; None for the labels."""
+        return self.gathered.targets(self.detector, self.clean, self.config.consistency)
 
     @cached_property
     def degraded_val(self) -> FaceDataset:
@@ -252,6 +263,7 @@ class _Loop:
             TrainDetectorConfig(**training, device=self.config.device),
             detector=Detector.load(copy, device=self.config.device, precision=detector.precision),
             transform=Mixture(chosen, self.config, self.pool, number),
+            targets=self.targets,
             log=self.log,
         ).detector
 
