@@ -135,7 +135,8 @@ def self_blended(
                 found = finder.find(pixels)
                 if found:
                     rng = generator(seed, "self-blended", index)
-                    fake, _mask = self_blend(pixels, found[0].landmarks, rng=rng)
+                    marks = found[0].landmarks.astype(np.float64)
+                    fake, _mask = self_blend(pixels, marks, rng=rng)
                     fake = opencv_jpeg(fake, int(rng.integers(*_QUALITIES, endpoint=True)))
                     made.append(fake.transpose(2, 0, 1))
                     kept.append(index)
