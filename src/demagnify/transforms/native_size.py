@@ -64,7 +64,8 @@ def native_sides(images: torch.Tensor) -> torch.Tensor:
     strong = local & (peaks >= _FUNDAMENTAL * highest) & (highest >= _LEAST)
     bins = torch.arange(peaks.shape[1], device=images.device)
     last = torch.where(strong, bins, 0).amax(dim=1)  # the lowest side
-    return torch.where(last > 0, (_BINS * side - last + 1) // _BINS, sides)
+    found: torch.Tensor = torch.where(last > 0, (_BINS * side - last + 1) // _BINS, sides)
+    return found
 
 
 def _periods(luma: torch.Tensor) -> torch.Tensor:
@@ -97,7 +98,7 @@ class NativeDownUp(Transform):
         height, width = images.shape[-2:]
         sides = native_sides(images)
         result = torch.empty_like(images)
-        for side in sides.unique().tolist():
+        for side in torch.unique(sides).tolist():
             rows = sides == side
             small = kernels.shrink(images[rows], self.scale * min(height, width) / side)
             result[rows] = kernels.enlarge(small, height, width)
