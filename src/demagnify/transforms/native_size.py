@@ -74,7 +74,8 @@ def _periods(luma: torch.Tensor) -> torch.Tensor:
     around = functional.pad(trace[:, None], [_SMOOTHED // 2] * 2, mode="replicate")
     trace = trace - functional.avg_pool1d(around, _SMOOTHED, stride=1)[:, 0]
     window = torch.hann_window(trace.shape[1], periodic=False, device=luma.device)
-    return torch.fft.rfft(trace * window, n=_BINS * luma.shape[1], dim=1).abs()
+    spectrum: torch.Tensor = torch.fft.rfft(trace * window, n=_BINS * luma.shape[1], dim=1).abs()
+    return spectrum
 
 
 @TRANSFORMS.register("native-down-up")
