@@ -11,6 +11,7 @@ from demagnify.agents.learners import (
     LEARNERS,
     CostSensitiveConfig,
     FullInformationConfig,
+    MarginCascadeConfig,
     PolicyGradientConfig,
     QLearningConfig,
     SequentialConfig,
@@ -76,7 +77,7 @@ TRAINED = [name for name in LEARNERS if LEARNERS.get(name).uses_state]
 
 def test_every_learner_is_tried():
     assert set(CONFIGS) == set(TRAINED)
-    assert set(LEARNERS) - set(TRAINED) == {"mean-of-views"}
+    assert set(LEARNERS) - set(TRAINED) == {"mean-of-views", "margin-cascade"}
 
 
 def test_the_mean_of_views_needs_no_call_and_no_state():
@@ -87,6 +88,19 @@ def test_the_mean_of_views_needs_no_call_and_no_state():
     table.fill()
     np.testing.assert_allclose(predictions.logits, table.logits.mean(axis=1), rtol=1e-6)
     assert (predictions.calls == 2).all()
+
+
+def test_a_margin_cascade_buys_views_where_the_mean_is_close():
+    table = new_table()
+    table.fill()
+    first, mean = table.logits[:, 0], table.logits.mean(axis=1)
+    band = float(np.median(np.abs(first - table.threshold)))
+    policy = LEARNERS.get("margin-cascade")(MarginCascadeConfig(band=band)).fit(table, None).policy
+    predictions = PolicyPredictor(policy, None).predict(table)
+    close = np.abs(first - table.threshold) < band
+    assert 0 < close.sum() < len(close)
+    assert (predictions.calls == 1 + close).all()
+    np.testing.assert_allclose(predictions.logits, np.where(close, mean, first), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", list(LEARNERS))

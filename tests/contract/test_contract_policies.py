@@ -10,6 +10,7 @@ from demagnify.agents.policies import (
     AbstainingPolicy,
     FixedPolicy,
     GreedyQPolicy,
+    MarginCascade,
     MeanOfViews,
     Policy,
     RandomPolicy,
@@ -25,6 +26,7 @@ def make(name):
     made = {
         "fixed": FixedPolicy(2),
         "random": RandomPolicy(TRANSFORMS, seed=5),
+        "margin-cascade": MarginCascade(TRANSFORMS, 0.5),
         "mean-of-views": MeanOfViews(TRANSFORMS),
         "greedy-q": GreedyQPolicy(QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),
         "top-k": TopKPolicy(2, QNetwork(STATE, TRANSFORMS, hidden=4, seed=1)),

@@ -22,6 +22,7 @@ from demagnify.agents.learners.full_information import (
     TopK,
     TopKConfig,
 )
+from demagnify.agents.learners.margin_cascade import MarginCascadeConfig
 from demagnify.agents.learners.mean_of_views import MeanOfViewsConfig
 from demagnify.agents.learners.q_learning import QLearning, QLearningConfig
 from demagnify.agents.learners.sequential import Sequential, SequentialConfig, SequentialEnv
@@ -36,6 +37,7 @@ __all__ = [
     "FullInformationConfig",
     "Learner",
     "LearnerConfig",
+    "MarginCascadeConfig",
     "MeanOfViewsConfig",
     "NetworkConfig",
     "PolicyGradient",

@@ -6,7 +6,7 @@ from demagnify.agents.policies.abstaining import AbstainingPolicy
 from demagnify.agents.policies.base import POLICIES, Decisions, Policy, Query
 from demagnify.agents.policies.q_values import GreedyQPolicy, TopKPolicy
 from demagnify.agents.policies.sequential import SequentialPolicy, Views
-from demagnify.agents.policies.simple import FixedPolicy, MeanOfViews, RandomPolicy
+from demagnify.agents.policies.simple import FixedPolicy, MarginCascade, MeanOfViews, RandomPolicy
 
 __all__ = [
     "POLICIES",
@@ -14,6 +14,7 @@ __all__ = [
     "Decisions",
     "FixedPolicy",
     "GreedyQPolicy",
+    "MarginCascade",
     "MeanOfViews",
     "Policy",
     "Query",

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from demagnify.agents.policies.base import POLICIES, Policy
+from demagnify.agents.policies.base import POLICIES, Decisions, Policy, Query
 
 
 @POLICIES.register("fixed")
@@ -94,3 +94,48 @@ class MeanOfViews(Policy):
     def settings(self) -> dict[str, Any]:
         """Returns the number of actions."""
         return {"actions": self.actions}
+
+
+@POLICIES.register("margin-cascade")
+class MarginCascade(Policy):
+    """Takes one view after the other, and stops where their mean is far from the threshold.
+
+    It takes the actions in their order. It needs neither state nor training, and with a very large
+    band it is `MeanOfViews`. The action that it reports is number 0.
+
+    Args:
+        actions: The number of actions.
+        band: The distance of the mean logit from the threshold at which it stops.
+    """
+
+    name = "margin-cascade"
+    uses_state = False
+
+    def __init__(self, actions: int, band: float) -> None:
+        super().__init__()
+        self.actions = actions
+        self.band = band
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Returns number 0 for every image."""
+        return torch.zeros(len(states), dtype=torch.int64, device=states.device)
+
+    def decide(self, states: torch.Tensor, query: Query, threshold: float) -> Decisions:
+        """Takes views of each image until their mean is clear of the threshold."""
+        first = self(states)
+        rows = torch.arange(len(states), device=states.device)
+        total = query(rows, first)
+        calls = torch.ones_like(rows)
+        for action in range(1, self.actions):
+            with torch.no_grad():
+                unclear = (total / calls - threshold).abs() < self.band
+            rows = torch.nonzero(unclear & (calls == action))[:, 0]
+            if not len(rows):
+                break
+            total = total.index_add(0, rows, query(rows, torch.full_like(rows, action)))
+            calls = calls.index_add(0, rows, torch.ones_like(rows))
+        return Decisions(logits=total / calls, actions=first, calls=calls)
+
+    def settings(self) -> dict[str, Any]:
+        """Returns the number of actions and the band."""
+        return {"actions": self.actions, "band": self.band}
