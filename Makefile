@@ -24,7 +24,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.run: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python
-	$(PIP) install --progress-bar on -c $(CONSTRAINTS) -e .
+	$(PIP) install --progress-bar on -c $(CONSTRAINTS) -e '.[research]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(CONSTRAINTS) | $(VENV)/bin/python

@@ -25,6 +25,7 @@ from demagnify.core.files import atomic_folder
 from demagnify.core.images import check_batch
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector, batched_logits, check_finite
+from demagnify.detectors.preprocessing import Resizing
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.wrapped import WrappedDetector
 from demagnify.transforms import IDENTITY, TransformSet, create
@@ -156,7 +157,8 @@ class DefendedDetector(nn.Module):
         check_batch(images, floats=True)
         rounded = _rounded(images.detach().to(self.device or images.device))
         if rounded.shape[2:] != (self.input_size, self.input_size) and len(rounded):
-            rounded = self._resized(rounded.float()).round_().clamp_(0, 255).to(torch.uint8)
+            resizing = Resizing(size=(self.input_size, self.input_size))
+            rounded = resizing.resize(rounded).to(torch.uint8)
         if self.encoder is None or not self.policy.uses_state:
             return rounded, None, torch.empty(len(rounded), 0, device=rounded.device)
         output = self.encoder.detector_output(rounded) if len(rounded) else None

@@ -18,6 +18,7 @@ from demagnify.cli.data import describe, prepare, sample
 from demagnify.cli.demo import demo
 from demagnify.cli.detect import detect
 from demagnify.cli.evaluate import evaluate, report
+from demagnify.cli.export import export
 from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
 from demagnify.cli.train import train_defense, train_detector, train_enhancement
@@ -89,7 +90,7 @@ app = Group(
             report,
             data,
         ],
-        "More": [assets],
+        "More": [export, assets],
     },
     params=[
         click.Option(

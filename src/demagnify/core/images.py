@@ -342,8 +342,23 @@ def fit(pixels: Pixels, size: int) -> Pixels:
 
     An image that has the size already is returned unchanged, bit for bit.
     """
+    return resize(pixels, size, size)
+
+
+def resize(pixels: Pixels, width: int, height: int, *, interpolation: str = "bicubic") -> Pixels:
+    """Resizes a photograph, (H, W, 3) uint8: across, then down.
+
+    Pillow alone would choose the order by version and shape, and with it other pixels.
+
+    Args:
+        pixels: The photograph.
+        width: The wanted width.
+        height: The wanted height.
+        interpolation: "bicubic" or "bilinear", antialiased.
+    """
     check_pixels(pixels)
-    if pixels.shape[:2] == (size, size):
+    if pixels.shape[:2] == (height, width):
         return pixels
-    resized = Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC)
-    return np.array(resized, dtype=np.uint8)
+    method = Image.Resampling[interpolation.upper()]
+    wide = Image.fromarray(pixels).resize((width, pixels.shape[0]), method)
+    return np.array(wide.resize((width, height), method), dtype=np.uint8)

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.threads import available
 
 _EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
 """In the file: the key "location" and the length of the name of a file with more weights."""
@@ -113,8 +114,7 @@ def default_threads() -> int:
     if torch := sys.modules.get("torch"):
         return int(torch.get_num_threads())
     told = os.environ.get("OMP_NUM_THREADS", "")
-    allowed = getattr(os, "sched_getaffinity", None)
-    return int(told) if told.isdecimal() and int(told) else len(allowed(0)) if allowed else 1
+    return int(told) if told.isdecimal() and int(told) else available()
 
 
 def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
@@ -123,7 +123,7 @@ def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types
     except ModuleNotFoundError as error:
         raise BadConfigError(
             f"{path} needs onnxruntime, which is not installed",
-            hint="pip install 'demagnify[onnx]'",
+            hint="pip install onnxruntime",
         ) from error
     return onnxruntime
 

@@ -55,7 +55,6 @@ def prepare() -> None:
 
 def use(count: int) -> None:
     """Computes with `count` threads from now on, in torch and ONNX Runtime."""
-    import torch
-
     os.environ["OMP_NUM_THREADS"] = str(count)
-    torch.set_num_threads(count)
+    if torch := sys.modules.get("torch"):  # it reads the variable where it is loaded later
+        torch.set_num_threads(count)

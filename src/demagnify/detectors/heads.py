@@ -88,6 +88,11 @@ class Head(BaseModel):
         columns = self._columns(output, count, detector).float()
         if self.is_probability:
             _check_probabilities(columns, detector)
+        return self.convert(columns)
+
+    def convert(self, columns: torch.Tensor) -> torch.Tensor:
+        """Returns logits, float32 (N,), of checked outputs, float32 (N, 1) or (N, 2)."""
+        if self.is_probability:
             columns = columns.double()
         if self.fake_index is not None:
             fake, real = columns[:, self.fake_index], columns[:, 1 - self.fake_index]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from demagnify.core.images import resize
 
 Interpolation = Literal["bicubic", "bilinear"]
 CropMode = Literal["squash", "center"]
@@ -70,6 +73,8 @@ class Resizing(BaseModel):
         if self.size is None:
             return batch
         height, width = self._scaled(batch.shape[2], batch.shape[3])
+        if images.dtype == torch.uint8 and images.device.type == "cpu":
+            batch = self._by_pillow(images, height, width)
         # Across, then down, each rounded to whole levels, as Pillow does in `images.fit`.
         for target in ((batch.shape[2], width), (height, width)):
             if batch.shape[2:] != target:
@@ -79,6 +84,15 @@ class Resizing(BaseModel):
         if (height, width) == self.size:
             return batch
         return batch[:, :, top : top + self.size[0], left : left + self.size[1]].clone()
+
+    def _by_pillow(self, images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        """Resizes as `images.fit` does, to the last bit: torch's floats round some otherwise."""
+        if images.shape[2:] == (height, width) or not len(images):
+            return levels(images)
+        rows = images.permute(0, 2, 3, 1).contiguous().numpy()
+        how = self.interpolation
+        resized = np.stack([resize(row, width, height, interpolation=how) for row in rows])
+        return levels(torch.from_numpy(resized).permute(0, 3, 1, 2))
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
         """Returns the size to which (height, width) is resized before its middle is cut out."""

@@ -72,7 +72,7 @@ class WrappedDetector(Detector):
             self._check_takes_floats()
         # A copy: a function may write into its input, and the faces are needed again.
         batch = images.clone() if self.preprocessing is None else self.preprocessing(images)
-        result = check_finite(_read(self._call(batch), self.output, self.name), self.name)
+        result = check_finite(read_scores(self._call(batch), self.output, self.name), self.name)
         if batch.requires_grad and not result.requires_grad:
             raise ImageContractError(
                 f"the detector {self.name!r} has no gradient to its images", hint=_EIGHT_BITS
@@ -232,7 +232,7 @@ def names_of_outputs(network: object) -> tuple[str, str] | None:
     return None
 
 
-def _read(result: Any, output: str | None, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
+def read_scores(result: Any, output: str | None, name: str) -> torch.Tensor:  # noqa: ANN401  a user's
     """Returns the scores in the output of a user's network."""
     if output is not None:
         if not isinstance(result, Mapping) or output not in result:

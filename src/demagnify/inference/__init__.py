@@ -14,6 +14,7 @@ from demagnify.inference.enhancement import (
     EnhancementRecognizer,
     recognize_enhancement,
 )
+from demagnify.inference.export import export
 from demagnify.inference.runtime import (
     Decided,
     OnnxRuntime,
@@ -46,6 +47,7 @@ __all__ = [
     "detect",
     "draw_timeline",
     "draw_verdict",
+    "export",
     "load_runtime",
     "recognize_enhancement",
 ]

@@ -320,7 +320,7 @@ def find_onnx(source: str | Path) -> tuple[Path, Path | None] | None:
             folder = shelf_folder(shelf) / source
             if source.isidentifier() and (folder / "card.json").is_file():
                 file = folder / ONNX_FILE
-                return (file, _weights_of(folder)) if file.is_file() else None
+                return (file, weights_of(folder)) if file.is_file() else None
     path = Path(source)
     return (path, None) if path.suffix == ".onnx" and is_exported(path) else None
 
@@ -330,7 +330,7 @@ def shelf_folder(shelf: str) -> Path:
     return Path(str(resources.files("demagnify"))) / "weights" / shelf
 
 
-def _weights_of(folder: Path) -> Path:
+def weights_of(folder: Path) -> Path:
     """Returns the folder with a shipped network's weights: its own, or its detector's."""
     detector = json.loads((folder / "card.json").read_text(encoding="utf-8")).get(
         "shipped_detector"
