@@ -1,0 +1,44 @@
+"""`demagnify detect` on clips: lines, JSON, the timeline, and exit codes."""
+
+import json
+
+from toy_photos import photograph
+
+from clips import cut, write_clip, write_sound
+from demagnify.core import images
+
+
+def test_clips_and_photographs_are_classified_alike(run, finder, defense, photos, tmp_path):
+    folder = photos("a.png")
+    path = write_clip(folder / "b.mp4", [photograph(0)] * 25)
+    classify = ("detect", "--defense", defense, "--device", "cpu", "--frames-per-second", "4")
+    ended = run(*classify, folder, "--save", tmp_path / "out")
+    assert (ended.code, ended.err) == (0, "")
+    assert [line.split(": ")[1].split(",")[0] for line in ended.lines] == [
+        *(
+            "face 1 at 0",
+            "face 2 at 44",
+            "shot 1",
+            "shot 1",
+            "shot 1",
+            "4 of 25 frames examined (4 per second)",
+        )
+    ]
+    assert "4 frames, 100% agree" in ended.lines[3]
+    assert images.load(tmp_path / "out" / "b.mp4.png").shape[1] == 1600
+    clip = json.loads(run(*classify, path, "--json").lines[0])
+    assert clip["kind"] == "clip"
+    assert [len(track["frames"]) for track in clip["tracks"]] == [4, 4]
+    assert clip["frames_per_second"] == 4
+
+
+def test_a_clip_cut_short_ends_with_3_and_sound_with_1(run, finder, defense, tmp_path):
+    frames = [photograph(number) for number in range(100)]
+    path = cut(write_clip(tmp_path / "a.mp4", frames, movflags="+faststart"), 0.5)
+    ended = run("detect", "--defense", defense, "--device", "cpu", path)
+    assert ended.code == 3
+    assert ended.err.startswith(f"{path}: the file ends at ")
+    assert "frames examined" in ended.lines[-1]
+    ended = run("detect", "--defense", defense, write_sound(tmp_path / "b.mp4"))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith("b.mp4: the file holds sound, but no moving picture\n")
