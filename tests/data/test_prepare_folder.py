@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from field_sets import coco, face_forensics, grey, open_forensics, picture, write_json
-from PIL import ExifTags, Image
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError, DemagnifyWarning
@@ -78,8 +77,8 @@ def test_the_manifest_says_where_each_face_comes_from(root, tmp_path):
 
 def test_each_photograph_is_decoded_once(root, tmp_path, monkeypatch):
     decoded = []
-    load = images.load
-    monkeypatch.setattr(images, "load", lambda path: decoded.append(path) or load(path))
+    load = images.load_turned
+    monkeypatch.setattr(images, "load_turned", lambda path: decoded.append(path) or load(path))
     prepare(Manifest.load(root), tmp_path / "out")
     assert len(decoded) == len(set(decoded)) == 4
 
@@ -231,8 +230,8 @@ def test_what_is_done_is_not_done_again_unless_it_changed(root, tmp_path, monkey
     images.save_png(root / "Images/Train/photo-3.png", picture(77))
     (output / "Images/Train/photo-0-1.png").unlink()
     loaded = []
-    load = images.load
-    monkeypatch.setattr(images, "load", lambda path: loaded.append(path.name) or load(path))
+    load = images.load_turned
+    monkeypatch.setattr(images, "load_turned", lambda path: loaded.append(path.name) or load(path))
     with pytest.warns(DemagnifyWarning, match="photo-0-1.png: is damaged or gone"):
         prepare(manifest, output)
     assert sorted(loaded) == ["photo-0.png", "photo-3.png"]
@@ -328,38 +327,3 @@ def test_a_log_that_cannot_be_written_is_said_in_one_line(root, tmp_path, monkey
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(BadOutputError, match=r"cannot write .*prepare\.jsonl: Permission denied"):
         prepare(Manifest.load(root), tmp_path / "out")
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("drawn_on", ["stored", "shown"])
-def test_boxes_are_found_in_photographs_that_are_stored_turned(tmp_path, orientation, drawn_on):
-    shown = np.zeros((96, 64, 3), dtype=np.uint8)
-    shown[50:70, 8:20] = 255
-    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}  # Pillow's turns that undo each orientation
-    image = Image.fromarray(shown)
-    stored = image if orientation == 1 else image.transpose(Image.Transpose(back[orientation]))
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = orientation
-    stored.save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(images.load(tmp_path / "a.png"), shown)
-    drawn = np.asarray(stored) if drawn_on == "stored" and orientation > 4 else shown
-    rows, columns, _ = np.nonzero(drawn)
-    left, top = int(columns.min()), int(rows.min())
-    box = [left, top, int(columns.max()) + 1 - left, int(rows.max()) + 1 - top]
-    content = coco(
-        images=[
-            {
-                "id": 0,
-                "file_name": "a.png",
-                "width": drawn.shape[1],
-                "height": drawn.shape[0],
-            }
-        ],
-        annotations=[{"id": 0, "image_id": 0, "category_id": 1, "bbox": box}],
-    )
-    manifest = Manifest.load(write_json(tmp_path / "Train_poly.json", content))
-    made = prepare(manifest, tmp_path / "out", PrepareConfig(margin=0)).manifest
-    assert made[0].extra["photo_box"] == "8.0 50.0 12.0 20.0"
-    crop = images.load(made[0].path)
-    assert crop.shape == (20, 20, 3)
-    assert np.count_nonzero(crop) == 3 * 12 * 20

@@ -173,6 +173,12 @@ def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
     return decode(read_file(path), name=str(path), max_pixels=max_pixels)
 
 
+def load_turned(path: Path) -> tuple[Pixels, int]:
+    """Reads a photograph as `load` does; returns with it the EXIF orientation it is stored in."""
+    with opened(read_file(path), name=str(path)) as image:
+        return upright_rgb(image), orientation_of(image)
+
+
 def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Pixels:
     """Decodes a photograph from the bytes of its file; see `load`.
 
@@ -260,6 +266,12 @@ def upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
     """
     turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """Returns the EXIF orientation of what `opened` yields, 1 to 8; 1 is upright."""
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return int(value) if value in _TURNS else 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -168,6 +168,7 @@ class Photograph:
             or another colour space than sRGB; None where it equals `pixels`.
         coding: How the file was encoded; None if its format is only read.
         metadata: What the file says beside the pixels.
+        orientation: The EXIF orientation that the file is stored in, 1 to 8.
     """
 
     pixels: Pixels
@@ -176,6 +177,7 @@ class Photograph:
     stored: NDArray[np.uint8] | None
     coding: Coding | None
     metadata: Metadata
+    orientation: int = 1
 
     @classmethod
     def decode(
@@ -200,6 +202,7 @@ class Photograph:
                 stored=_stored(image, grey=grey),
                 coding=coding_of(image, data),
                 metadata=read_metadata(image, grey=grey),
+                orientation=images.orientation_of(image),
             )
 
     def encode(self, pixels: Pixels, *, save_as: SaveAs = "png") -> bytes:

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from PIL import ExifTags, Image
-
 from demagnify.core.errors import BadImageError, BadManifestError
 
 COLUMNS: Final = ("file_name", "label", "split", "group")
@@ -18,11 +16,6 @@ BOX: Final = ("x", "y", "width", "height")
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 PHOTO_SIZE: Final = "photo_size"
 """The column with the size of the photograph that a box is meant for, as in "1024x683"."""
-ON_ITS_SIDE: Final = (5, 6, 7, 8)
-"""EXIF orientations of photographs whose width and height are exchanged."""
-
-_LEFT_FROM_BELOW: Final = (6, 7)
-_TOP_FROM_RIGHT: Final = (7, 8)
 
 
 class Box(NamedTuple):
@@ -125,32 +118,6 @@ def is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def upright_box(box: Box, record: Record, *, width: int, height: int) -> tuple[Box, str]:
-    """Returns a record's box in its upright photograph, and the size of photograph that it fits.
-
-    Some tools draw boxes on the photograph as it is stored, others as it is shown. The stated
-    size decides between the two if the photograph is stored on its side. A photograph that is
-    upside down or square is taken as shown.
-
-    Args:
-        box: The box.
-        record: Its record.
-        width: Width of the upright photograph.
-        height: Height of the upright photograph.
-    """
-    meant = record.extra.get(PHOTO_SIZE, "")
-    if width == height or meant != f"{height}x{width}":
-        return box, meant
-    with Image.open(record.path) as image:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    if orientation not in ON_ITS_SIDE:
-        return box, meant
-    # As stored, the photograph is `height` wide and `width` high.
-    left = width - box.y - box.height if orientation in _LEFT_FROM_BELOW else box.y
-    top = height - box.x - box.width if orientation in _TOP_FROM_RIGHT else box.x
-    return Box(left, top, box.height, box.width), f"{width}x{height}"
 
 
 def reason_of(error: BadImageError, path: Path) -> str:

@@ -28,7 +28,7 @@ from demagnify.laundering.photographs import (
 )
 from demagnify.laundering.quality import QualitySummary
 from demagnify.laundering.sources import Sources, read_sources
-from demagnify.laundering.tables import finished, write_tables
+from demagnify.laundering.tables import finished, unplaced, write_tables
 from demagnify.transforms import create_attack
 from demagnify.transforms.base import Transform
 
@@ -137,6 +137,7 @@ def attack(
                     reason = outcome.error.message.removeprefix(f"{outcome.source.path}: ")
                     skipped.append(Skipped(outcome.source.name, reason))
                 advance(1)
+        skipped.extend(unplaced(sources, journal))
         write_tables(output, sources, journal, skipped, config)
         return _summary(source, output, sources, journal, config)
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from demagnify.core.images import Pixels
 from demagnify.core.runs import Journal, claim
+from demagnify.data.records import Box
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.sources import Source
 from demagnify.transforms.base import Transform
@@ -50,6 +51,7 @@ class FaceRecord(_Record):
 
     # the part of the photograph that was attacked, or would have been; None if none
     region: Region | None
+    box: Box | None = None  # where the data set says it is, in the upright photograph
     label: int | None  # 0 real, 1 fake, None if unknown
     note: str  # why it was not attacked; empty if it was
     psnr: float | None  # dB, infinite if nothing changed; None if it was not attacked

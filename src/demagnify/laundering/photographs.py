@@ -18,6 +18,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.files import sha256, write_bytes
 from demagnify.core.images import Pixels
+from demagnify.data.boxes import upright_box
 from demagnify.data.face_finding import Face, put, square_around
 from demagnify.data.photographs import Photograph
 from demagnify.data.records import Box, Record
@@ -53,6 +54,7 @@ class PhotoFace:
     region: Region | None
     label: int | None  # 0 real, 1 fake, None if unknown
     note: str = ""  # why it is not attacked; empty if it is
+    box: Box | None = None  # where the data set says it is, in the upright photograph
     attacked: Pixels | None = None  # its pixels after the attack, once they are there
 
 
@@ -108,9 +110,9 @@ class Reader:
                 self.journal.add(done.model_copy(update={"stamp": stamp}))
                 return Outcome(source)
             photo = Photograph.decode(data, name=str(source.path))
+            faces, note = self._faces(source, photo)
         except BadImageError as error:
             return Outcome(source, error)
-        faces, note = self._faces(source, photo.pixels)
         return Job(source, stamp, digest, photo, faces, note)
 
     def _whole(self, source: Source) -> PhotoRecord | None:
@@ -125,11 +127,12 @@ class Reader:
         self.log(f"{copy} {'was changed' if there else 'is missing'}; it is made again")
         return None
 
-    def _faces(self, source: Source, pixels: Pixels) -> tuple[list[PhotoFace], str]:
+    def _faces(self, source: Source, photo: Photograph) -> tuple[list[PhotoFace], str]:
         """Returns the faces in a photograph, and why none of them is attacked, if so."""
+        pixels = photo.pixels
         boxed = [(record, record.box) for record in source.records if record.box is not None]
         if boxed and self.config.content == "photos":
-            faces = [self._boxed(record, box, pixels.shape) for record, box in boxed]
+            faces = [self._boxed(record, box, photo) for record, box in boxed]
             return faces, "" if any(not face.note for face in faces) else faces[0].note
         labels = sorted(source.labels)
         if labels and not any(self.config.chooses(label) for label in labels):
@@ -144,12 +147,18 @@ class Reader:
         ]
         return found, "" if found else NO_FACE
 
-    def _boxed(self, record: Record, box: Box, shape: tuple[int, ...]) -> PhotoFace:
-        if not self.config.chooses(record.label):
-            return PhotoFace(self._region(box, shape), record.label, NOT_CHOSEN)
-        if not _overlaps(box, shape):
-            return PhotoFace(None, record.label, "its box lies outside of the photograph")
-        return PhotoFace(self._region(box, shape), record.label)
+    def _boxed(self, record: Record, box: Box, photo: Photograph) -> PhotoFace:
+        shape = photo.pixels.shape
+        try:
+            box = upright_box(
+                box, record, width=shape[1], height=shape[0], orientation=photo.orientation
+            )
+        except BadImageError as error:
+            if self.config.strict:
+                raise BadImageError(f"{record.path}: {error.message}", hint=error.hint) from error
+            return PhotoFace(None, record.label, error.message)
+        note = "" if self.config.chooses(record.label) else NOT_CHOSEN
+        return PhotoFace(self._region(box, shape), record.label, note, box)
 
     def _region(self, box: tuple[float, float, float, float], shape: tuple[int, ...]) -> Region:
         x, y, side = square_around(box, shape, margin=self.config.margin)
@@ -289,12 +298,9 @@ def _record(face: PhotoFace, original: Pixels, copy: Pixels) -> FaceRecord:
     psnr, ssim = None, None
     if face.attacked is not None and face.region is not None:
         psnr, ssim = image_quality(face.region.of(original), face.region.of(copy))
-    return FaceRecord(region=face.region, label=face.label, note=face.note, psnr=psnr, ssim=ssim)
-
-
-def _overlaps(box: Box, shape: tuple[int, ...]) -> bool:
-    height, width = shape[:2]
-    return box.x < width and box.y < height and box.x + box.width > 0 and box.y + box.height > 0
+    return FaceRecord(
+        region=face.region, box=face.box, label=face.label, note=face.note, psnr=psnr, ssim=ssim
+    )
 
 
 def _read(source: Source) -> bytes:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data import formats
+from demagnify.data.boxes import ORIENTATION, stated_size
 from demagnify.data.columns import EXTRA
 from demagnify.data.manifest import Manifest
 from demagnify.data.photographs import SaveAs
@@ -46,8 +47,12 @@ class Source:
 
     @property
     def request(self) -> str:
-        """What decides which faces in it are attacked: its labels and boxes, as JSON."""
-        return json.dumps([[record.label, record.box] for record in self.records])
+        """What decides which faces in it are attacked: labels and boxes, as JSON."""
+        said = (
+            [one.label, one.box, stated_size(one.extra), one.extra.get(ORIENTATION, "")]
+            for one in self.records
+        )
+        return json.dumps(list(said))
 
 
 class Sources:

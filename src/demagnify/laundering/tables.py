@@ -11,6 +11,7 @@ import numpy as np
 
 from demagnify.core.files import atomic_path
 from demagnify.core.printing import cell
+from demagnify.data.boxes import without_statement
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.records import BOX, Record, Skipped
@@ -75,12 +76,22 @@ def _columns(sources: Sources) -> list[str]:
 def _photo_rows(sources: Sources, journal: FinishedPhotographs) -> Iterator[Row]:
     for source, done in finished(sources, journal):
         faces = done.faces
-        if len(source.records) <= 1 or source.records[0].box is None:
-            for record in source.records or (None,):
+        boxed = sum(record.box is not None for record in source.records)
+        placed = iter(faces if boxed == len(faces) else ())
+        for record in source.records or (None,):
+            face = next(placed, None) if record is not None and record.box is not None else None
+            if face is None:
                 yield _photo_row(source, record, faces)
-            continue
-        for record, face in zip(source.records, faces, strict=True):
-            yield _photo_row(source, record, [face])
+            elif face.region is not None:
+                yield _photo_row(source, record, [face])
+
+
+def unplaced(sources: Sources, journal: FinishedPhotographs) -> Iterator[Skipped]:
+    """Yields the boxes that do not fit their photographs; these rows are left out."""
+    for source, done in finished(sources, journal):
+        for number, face in enumerate(done.faces):
+            if face.region is None:
+                yield Skipped(f"{source.name}, face {number}", face.note)
 
 
 def _photo_row(source: Source, record: Record | None, faces: Sequence[FaceRecord]) -> Row:
@@ -94,7 +105,11 @@ def _photo_row(source: Source, record: Record | None, faces: Sequence[FaceRecord
             **record.extra,
         }
         if record.box is not None:
-            row |= {name: f"{value:g}" for name, value in zip(BOX, record.box, strict=True)}
+            box = faces[0].box if faces else None
+            if box is not None:  # the copy is upright, and so is this box
+                row = without_statement(row)
+            sides = zip(BOX, box or record.box, strict=True)
+            row |= {name: f"{value:.10g}" for name, value in sides}
     return row | {
         "original": source.name,
         "attacked": len(attacked),

@@ -18,17 +18,16 @@ from demagnify.core import images
 from demagnify.core.errors import BadImageError
 from demagnify.core.parallel import in_threads
 from demagnify.data import storage
+from demagnify.data.boxes import ON_ITS_SIDE, upright_box
 from demagnify.data.columns import encoded
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import (
     BOX,
-    ON_ITS_SIDE,
     Box,
     Record,
     Skipped,
     reason_of,
     relative_name,
-    upright_box,
 )
 
 ROW: Final = np.dtype(
@@ -132,18 +131,21 @@ def _read_content(records: Sequence[Record]) -> Seen:
     if any(record.frame is not None for record in records):
         return records, [_row(record.box, (0, 0)) for record in records]
     try:
-        photo = images.load(records[0].path)
+        photo, orientation = images.load_turned(records[0].path)
     except BadImageError as error:
         return records, reason_of(error, records[0].path)
-    return records, [_hashed_row(photo, record) for record in records]
+    return records, [_hashed_row(photo, orientation, record) for record in records]
 
 
-def _hashed_row(photo: images.Pixels, record: Record) -> Row:
+def _hashed_row(photo: images.Pixels, orientation: int, record: Record) -> Row:
     height, width = photo.shape[:2]
     face = photo
     if record.box is not None:
-        box, _ = upright_box(record.box, record, width=width, height=height)
-        face = _cut(photo, box)
+        turned = {"width": width, "height": height, "orientation": orientation}
+        try:
+            face = _cut(photo, upright_box(record.box, record, **turned))
+        except BadImageError:  # where the face is cut out, it is refused with a line
+            face = photo[:0]
     row = _row(record.box, (width, height))
     if face.size:
         if min(face.shape[:2]) >= images.MIN_SIDE and np.ptp(face, axis=(0, 1)).any():

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demagnify.core.errors import BadManifestError
+from demagnify.data.boxes import LEAST_INSIDE
 from demagnify.data.formats.annotation_files import Skip, identifier, number, read_json, shown
 from demagnify.data.labels import FAKE, REAL, named_label
 from demagnify.data.records import Box
@@ -173,7 +174,8 @@ def _clipped(box: Box, photo: Photo) -> Box:
     left, top = max(box.x, 0.0), max(box.y, 0.0)
     right = min(box.x + box.width, float(photo.width))
     bottom = min(box.y + box.height, float(photo.height))
-    if right <= left or bottom <= top:
+    inside = max(right - left, 0.0) * max(bottom - top, 0.0)
+    if inside < LEAST_INSIDE * box.width * box.height:
         raise BadManifestError(
             f"its bbox {[round(side, 2) for side in box]} lies outside of the photograph "
             f"({photo.size} pixels)"

@@ -30,6 +30,7 @@ from pydantic import Field
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
+from demagnify.data.boxes import ORIENTATION
 from demagnify.data.columns import stored_name
 from demagnify.data.formats.annotation_files import (
     Locator,
@@ -63,6 +64,11 @@ class OpenForensicsOptions(FormatOptions):
     )
     images: Path | None = Field(
         None, description="Folder of the photographs, where it is not beside the annotations."
+    )
+    boxes: Literal["auto", "upright", "stored"] = Field(
+        "auto",
+        description="What boxes were drawn on: the photograph upright by its EXIF orientation, or "
+        "as stored. auto goes by the size that the file states, and refuses where that is open.",
     )
     fraction: float = Field(
         1.0, gt=0, le=1, description="Share of each file's photographs to take; the paper's: 0.25."
@@ -207,6 +213,7 @@ def _locate(name: str, locator: Locator) -> Path:
 
 def _add(part: _Part, builder: ManifestBuilder, options: OpenForensicsOptions) -> None:
     names = {key: stored_name(path, builder.root) for key, path in part.paths.items()}
+    drawn_on = {} if options.boxes == "auto" else {ORIENTATION: options.boxes}
     for face in part.faces:
         name, size = names[face.photo], part.photos[face.photo].size
         builder.add_row(
@@ -215,5 +222,5 @@ def _add(part: _Part, builder: ManifestBuilder, options: OpenForensicsOptions) -
             part.split,
             group=name,
             box=face.box if options.view == "face" else None,
-            extra={"annotation": face.name, **({PHOTO_SIZE: size} if size else {})},
+            extra={"annotation": face.name, **({PHOTO_SIZE: size} if size else {}), **drawn_on},
         )

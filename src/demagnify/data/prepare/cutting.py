@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,9 +15,10 @@ from demagnify.core.errors import BadImageError
 from demagnify.core.images import MIN_SIDE, Pixels
 from demagnify.core.runs import file_checksum
 from demagnify.data import videos
+from demagnify.data.boxes import upright_box
 from demagnify.data.face_finding import MARGIN, Face, square_around
 from demagnify.data.prepare.sources import Source
-from demagnify.data.records import Record, reason_of, upright_box
+from demagnify.data.records import Box, Record, reason_of
 
 FRAMES: Final = 32
 
@@ -103,15 +104,19 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """A face in a photograph; without a box it is the whole of it.
-
-    `meant` is the size of the photograph, "1024x683", that a given box is for, if it is known.
-    """
+    """A face in a photograph; without a box it is the whole of it."""
 
     way: Way
     box: tuple[float, float, float, float] | None = None
     score: str = ""
-    meant: str = ""
+
+
+class _Decoded(NamedTuple):
+    """A photograph, or a frame with its number, and the EXIF orientation that it is stored in."""
+
+    number: int | None
+    pixels: Pixels
+    orientation: int
 
 
 class _NoFaceError(BadImageError):
@@ -147,8 +152,8 @@ class Cutter:
         outcome = Outcome()
         try:
             wanted = self._wanted(source)
-            for number, pixels in self._photographs(source, wanted, outcome):
-                self._cut_photograph(source, wanted, number, pixels, outcome)
+            for photo in self._photographs(source, wanted, outcome):
+                self._cut_photograph(source, wanted, photo, outcome)
         except _NoFaceError:
             raise
         except BadImageError as error:
@@ -170,15 +175,15 @@ class Cutter:
 
     def _photographs(
         self, source: Source, chosen: Sequence[set[int]], outcome: Outcome
-    ) -> Iterator[tuple[int | None, Pixels]]:
-        """Yields the photograph, with None for its number, or the wanted frames of a video."""
+    ) -> Iterator[_Decoded]:
+        """Yields the photograph, or the wanted frames of a video."""
         if not is_video(source.path):
-            yield None, images.load(source.path)
+            yield _Decoded(None, *images.load_turned(source.path))
             return
         wanted = set[int]().union(*chosen)
         for number, pixels in videos.read_frames(source.path, wanted):
             wanted.discard(number)
-            yield number, pixels
+            yield _Decoded(number, pixels, 1)
         for number in sorted(wanted):
             self._report(source, _spot(number), BadImageError("cannot be decoded"), outcome)
 
@@ -186,19 +191,21 @@ class Cutter:
         self,
         source: Source,
         wanted: Sequence[set[int]],
-        number: int | None,
-        pixels: Pixels,
+        photo: _Decoded,
         outcome: Outcome,
     ) -> None:
+        number, pixels, _ = photo
         found: list[_Place] | None = None
         names = _names(source, number)
         for place, record in enumerate(source.records):
             if number is not None and number not in wanted[place]:
                 continue
             if record.box is not None:
-                height, width = pixels.shape[:2]
-                box, meant = upright_box(record.box, record, width=width, height=height)
-                faces = [_Place("given", box, meant=meant)]
+                try:
+                    faces = [_Place("given", _given_box(record.box, record, photo))]
+                except BadImageError as error:
+                    self._report(source, _spot(number, record.box), error, outcome)
+                    continue
             elif number is None and self._config.crops:
                 faces = [_Place("kept")]
             else:
@@ -236,8 +243,6 @@ class Cutter:
     def _crop(self, pixels: Pixels, face: _Place) -> Pixels:
         crop = pixels
         if face.box is not None:
-            if face.way == "given":
-                _check_fits(face.box, face.meant, pixels)
             x, y, side = square_around(face.box, pixels.shape, margin=self._config.margin)
             if side < MIN_SIDE:
                 raise BadImageError(f"the face has only {side}x{side} pixels")
@@ -265,15 +270,9 @@ def _names(source: Source, number: int | None) -> Iterator[str]:
     return (f"{source.stem}{mark}-{place}.png" for place in itertools.count())
 
 
-def _check_fits(box: Sequence[float], meant: str, pixels: Pixels) -> None:
-    """Makes sure that a box that the data set gives is one for this photograph."""
-    height, width = pixels.shape[:2]
-    if meant not in ("", f"{width}x{height}"):
-        raise BadImageError(
-            f"the photograph has {width}x{height} pixels, but its boxes are meant for {meant}"
-        )
-    if box[0] >= width or box[1] >= height or box[0] + box[2] <= 0 or box[1] + box[3] <= 0:
-        raise BadImageError(f"the box is outside of the photograph ({width}x{height} pixels)")
+def _given_box(box: Box, record: Record, photo: _Decoded) -> Box:
+    height, width = photo.pixels.shape[:2]
+    return upright_box(box, record, width=width, height=height, orientation=photo.orientation)
 
 
 def _spot(number: int | None, box: Sequence[float] | None = None) -> str:
