@@ -174,6 +174,12 @@ def test_a_flipped_bit_of_a_state_is_noticed(tmp_path_factory, place, bit):
     assert all(torch.equal(tensors[key], value) for key, value in TENSORS.items())
 
 
+def test_the_same_state_has_the_same_bytes(tmp_path):
+    for number in range(8):
+        artifacts.save_state(tmp_path / f"{number}", TENSORS, {"step": 7})
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+
+
 def test_a_state_without_tensors_is_one(tmp_path):
     artifacts.save_state(tmp_path / "s", {}, {"step": 0})
     assert artifacts.load_state(tmp_path / "s") == ({}, {"step": 0})

@@ -33,7 +33,7 @@ def test_damaged_files_are_read_or_refused_in_one_line(kind, tmp_path):
     ("kind", "number"),
     [
         *(("image", 408), ("image", 1163), ("checkpoint", 1221), ("checkpoint", 2673)),
-        ("table_json_lines", 736),
+        *(("table_json_lines", 736), ("onnx_file", 109), ("onnx_file", 187), ("ncnn", 6392)),
     ],
 )
 def test_what_campaigns_found_stays_mended(kind, number, tmp_path):

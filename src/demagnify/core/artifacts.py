@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # torch is imported where tensors are read or written: cards 
 SCHEMA_VERSION: Final = 1
 WEIGHTS: Final = "weights.safetensors"
 CARD: Final = "card.json"
+_HEADER: Final = "demagnify"
 HEAD: Final = frozenset({"kind", "schema_version", "weights_sha256"})
 """What `save` puts into every card by itself."""
 
@@ -141,7 +142,8 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[s
         "sha256": _digest(content, text),
     }
     with atomic_path(path) as temporary:
-        save_file(content, temporary, metadata=header)
+        # One entry: safetensors writes several in another order each time.
+        save_file(content, temporary, metadata={_HEADER: json.dumps(header)})
 
 
 def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
@@ -156,8 +158,12 @@ def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
     """
     if not path.is_file():
         raise BadArtifactError(f"{path}: there is no such file")
-    tensors, header = _read_safetensors(path)
-    if "state" not in header:
+    tensors, metadata = _read_safetensors(path)
+    try:
+        header = parse_json(metadata[_HEADER]) if _HEADER in metadata else metadata
+    except ValueError as error:
+        raise BadArtifactError(f"{path} is damaged: {error}", hint="train again") from error
+    if not isinstance(header, dict) or not isinstance(header.get("state"), str):
         raise BadArtifactError(f"{path} holds weights, but no training state")
     _check_version(path, header.get("schema_version"))
     if verify and header.get("sha256") != _digest(tensors, header["state"]):

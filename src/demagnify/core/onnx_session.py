@@ -51,7 +51,7 @@ class OnnxSession:
     ) -> None:
         self.path = path
         runtime = _runtime(path)
-        self._errors = _errors(runtime)
+        self._errors = (*_errors(runtime), UnicodeDecodeError)  # the second of its own messages
         if not path.is_file():
             raise BadArtifactError(f"{path}: there is no such ONNX file")
         settings = runtime.SessionOptions()

@@ -3,6 +3,7 @@
     light                           weights that come with demagnify
     runs/detector                   a folder that `train_detector` or `Detector.save` wrote
     nets/mine.onnx                  an ONNX file
+    nets/classifier                 a folder of Hugging Face's transformers, with config.json
     timm:xception@weights=mine.pth  a timm network with a checkpoint
     package.module:function         a Python function, module or class
     nets/mine.json                  a JSON file with any of these and its options

@@ -213,7 +213,7 @@ class Recorded(BaseModel):
             return self.source
         places = [Path(os.path.normpath(folder.resolve() / self.nearby)), Path(self.source.where)]
         for place in places:
-            if place.is_file():
+            if place.exists():
                 return self.source.model_copy(update={"where": str(place)})
         raise BadArtifactError(
             f"the detector of {folder} is gone: there is no {' and no '.join(map(str, places))}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from demagnify.core.devices import Precision
 from demagnify.detectors.detector import Detector
+from demagnify.detectors.loaders.transformers import is_classifier
 from demagnify.detectors.loading import LOADERS, Loader
 from demagnify.detectors.source import Options
 
@@ -36,8 +37,9 @@ class Folder(Loader):
     external = False
 
     def recognizes(self, source: str) -> bool:
-        """Whether it is a folder, and no shipped detector has its name."""
-        return source not in shipped() and Path(source).is_dir()
+        """Whether it is a folder of ours, and no shipped detector has its name."""
+        folder = Path(source)
+        return source not in shipped() and folder.is_dir() and not is_classifier(folder)
 
     def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:
         """Reads the folder; it takes no options."""

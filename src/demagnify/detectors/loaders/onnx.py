@@ -13,8 +13,9 @@ import torch
 import yaml
 
 from demagnify.core.devices import Precision
-from demagnify.core.errors import BadConfigError, DemagnifyWarning
+from demagnify.core.errors import BadArtifactError, BadConfigError, DemagnifyWarning
 from demagnify.core.files import sha256
+from demagnify.core.imports import brief
 from demagnify.core.onnx_session import OnnxSession
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import two_names
@@ -73,7 +74,10 @@ class OnnxDetector(Loader):
         """Opens the file, which fixes the precision."""
         path = Path(source).resolve()
         options.allow(MEANING | GEOMETRY | SCALING | {"output", "layout", "threads"}, str(path))
-        file = OnnxFile(path, options, device=device)
+        try:
+            file = OnnxFile(path, options, device=device)
+        except (UnicodeDecodeError, IndexError) as error:
+            raise BadArtifactError(f"{path} is damaged: {brief(error)}") from error
         detector = wrap(
             file,
             name=options.name or path.stem,

@@ -179,7 +179,7 @@ def read(param: Path, binary: Path) -> Network:
         )
     try:
         return _build(param, binary.read_bytes(), layers)
-    except (RuntimeError, ValueError, KeyError, IndexError) as error:
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError, OverflowError) as error:
         raise BadArtifactError(
             f"{param} and {binary.name} do not fit each other: {brief(error)}"
         ) from error
