@@ -57,7 +57,7 @@ VERBS = {
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file but locks and journals (the order of finishing), and speed in cards."""
+    """The SHA-256 of every file but locks and journals, without the speeds in cards."""
     left_out = (".lock", ".jsonl")
     files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in left_out)
     return {
