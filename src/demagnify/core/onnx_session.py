@@ -51,7 +51,8 @@ class OnnxSession:
     ) -> None:
         self.path = path
         runtime = _runtime(path)
-        self._errors = (*_errors(runtime), UnicodeDecodeError)  # the second of its own messages
+        # UnicodeDecodeError comes from its own messages.
+        self._errors: tuple[type[Exception], ...] = (*_errors(runtime), UnicodeDecodeError)
         if not path.is_file():
             raise BadArtifactError(f"{path}: there is no such ONNX file")
         settings = runtime.SessionOptions()

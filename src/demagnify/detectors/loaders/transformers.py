@@ -129,7 +129,7 @@ def _preprocessing(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _sides(size: Any) -> tuple[int, int]:  # noqa: ANN401  whatever a file holds
+def _sides(size: Any) -> tuple[Any, Any]:  # noqa: ANN401  whatever a file holds
     if isinstance(size, dict):
         edge = size.get("shortest_edge", 224)
         return size.get("height", edge), size.get("width", edge)
