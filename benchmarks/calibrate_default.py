@@ -46,7 +46,6 @@ ATTACKS: Final = (
     "filters",
     "jpeg-75",
     "realesr-compact-x4",
-    "realesr-compact-x4+jpeg-75",
 )
 SPLITS: Final = 20
 """How many times groups are split at random into halves to check the coverage."""
@@ -58,8 +57,8 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="the folder of the four data sets")
     parser.add_argument("output", type=Path, help="where logits are kept")
     parser.add_argument("--defense", default="default")
-    parser.add_argument("--subsample", type=int, default=300, help="faces of each set and split")
-    parser.add_argument("--condition-faces", type=int, default=100)
+    parser.add_argument("--subsample", type=int, default=120, help="faces of each set and split")
+    parser.add_argument("--condition-faces", type=int, default=40)
     parser.add_argument("--target-fpr", type=float, default=0.05)
     parser.add_argument("--target-fnr", type=float, default=0.1)
     parser.add_argument("--ship", action="store_true", help="write beside the shipped weights")

@@ -18,6 +18,7 @@ from demagnify.core.errors import BadConfigError, BadImageError
 from demagnify.data.face_finding import Face, crop
 from demagnify.detectors import wrap
 from demagnify.inference import DetectionConfig, detect, draw_verdict
+from demagnify.inference.drawing import COLOURS
 from demagnify.transforms import TransformSet
 
 module = importlib.import_module("demagnify.inference.detect")
@@ -178,7 +179,7 @@ def test_a_drawn_verdict_changes_only_the_frame(tmp_path):
     assert rows.min() < 80, "the words stand above the face"
     assert (rows.max(), columns.min()) == (170, 60)
     assert not changed[90:160, 70:130].any()
-    assert tuple(picture[150, 60]) == module.COLOURS[found.faces[0].verdict]
+    assert tuple(picture[150, 60]) == COLOURS[found.faces[0].verdict]
 
 
 @pytest.mark.parametrize(

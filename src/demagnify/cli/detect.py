@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -39,14 +39,17 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
     In clips each face is followed through its shot, and its verdict is that of the mean of its
     frames; it is unsure where they disagree. Needs the extra "video".
 
-    A score above 0.5 means fake. It is a ranking, not evidence: detectors fail on kinds of fakes
-    that they were not trained on, and on photographs that were compressed or resized hard. Only
-    defences that were trained to abstain (defense.abstain) give the verdict unsure.
+    With a calibration, as the default has one, faces between two limits are unsure, and each
+    answer comes with a likelihood ratio and the error rates that were measured under its
+    conditions; outside of them it is "not validated". Scope: face swaps and video manipulations;
+    not fully synthetic portraits, not local retouching. A score above 0.5 means fake; it is a
+    ranking, not evidence.
 
     A second answer says whether a super-resolution network enhanced the face: captured, enhanced,
     or cannot tell. It has no part in the verdict: real faces are enhanced too.
     """
     from demagnify.inference import detect as detect_faces
+    from demagnify.inference.answers import SCOPE
 
     classified = skipped = 0
 
@@ -58,8 +61,13 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
     for verdict in detect_faces(photos, config, on_skip=on_skip):
         _print(verdict, as_json=as_json)
         classified, skipped = classified + bool(_found(verdict)), skipped + bool(verdict.problem)
+    if classified and not as_json:
+        say(f"scope: {SCOPE}", err=True)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
+
+
+NO_MEANING: Final = "not calibrated: no likelihood ratio"
 
 
 def _found(verdict: PhotoVerdict | ClipVerdict) -> Sequence[object]:
@@ -89,7 +97,8 @@ def _print_photo(verdict: PhotoVerdict) -> None:
         say(
             f"{printable(verdict.path)}: face {number} at {x:.0f},{y:.0f} "
             f"({width:.0f}x{height:.0f}): {face.verdict}, "
-            f"score {face.score:.3f}, action {face.action}; {face.enhancement}"
+            f"score {face.score:.3f}, action {face.action}; {face.enhancement}; "
+            f"{face.meaning or NO_MEANING}"
         )
 
 

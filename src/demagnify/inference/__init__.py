@@ -7,8 +7,8 @@ from demagnify.inference.detect import (
     FaceVerdict,
     PhotoVerdict,
     detect,
-    draw_verdict,
 )
+from demagnify.inference.drawing import draw_verdict
 from demagnify.inference.enhancement import (
     Enhancement,
     EnhancementRecognizer,

@@ -142,10 +142,12 @@ class ConditionTable(_Document):
         Args:
             face_size: Side of the face crop in pixels of the photograph.
             quality: Estimated JPEG quality; None if there is no trace of JPEG compression.
-            enhancement: The answer about enhancement; None if nobody asked.
+            enhancement: The answer about enhancement; None if nobody asked. Where rates were
+                not counted by it, those for any answer hold.
         """
-        for one in self.conditions:
-            if one.holds(face_size, quality, enhancement or ANY):
+        names = [enhancement, ANY] if enhancement else [ANY]
+        for name, one in ((name, one) for name in names for one in self.conditions):
+            if one.holds(face_size, quality, name):
                 return one
         return None
 
@@ -206,7 +208,7 @@ _PERIODIC: Final = 0.6
 
 def _quality_of_pixels(pixels: Pixels) -> int | None:
     """Finds the largest step that explains the coefficients of each of the low frequencies."""
-    height, width = (side // 8 * 8 for side in pixels.shape[:2])
+    height, width = (min(side // 8 * 8, 1024) for side in pixels.shape[:2])
     if min(height, width) < 32:
         return None
     luma = pixels[:height, :width].astype(np.float64) @ np.array([0.299, 0.587, 0.114]) - 128

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
 from demagnify.core import images, progress
@@ -20,6 +19,9 @@ from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.inference.answers import SCOPE, Interpreter, Meaning
+from demagnify.inference.calibrated import calibrated
+from demagnify.inference.drawing import draw_verdict
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
 from demagnify.inference.runtime import Runtime, RuntimeName, as_runtime, load_runtime
 from demagnify.inference.video import (
@@ -36,9 +38,6 @@ if TYPE_CHECKING:
 
 PHOTOS_AT_ONCE: Final = 16
 FACES_AT_ONCE: Final = 32
-
-COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178), "unsure": (90, 90, 90)}
-"""Okabe and Ito's orange and blue, which any colour vision tells apart, and grey."""
 
 Box = tuple[float, float, float, float]
 Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
@@ -67,6 +66,15 @@ class DetectionConfig(ClipOptions):
         description="What computes: onnx (ONNX Runtime), torch, or auto: ONNX Runtime for what "
         "ships with demagnify and what export wrote, else torch.",
     )
+    calibration: Path | None = Field(
+        default=None,
+        description="A folder that calibrate wrote; that of the defence itself if not set.",
+    )
+    delivery_check: bool = Field(
+        default=True,
+        description="Classify calibrated faces a second time, in the photograph at half its size "
+        "and stored as JPEG 75, and say unsure where the verdict is the opposite.",
+    )
     enhancement: Path | None = Field(
         default=None,
         description="A folder that train-enhancement wrote: what says whether a face was enhanced.",
@@ -89,6 +97,7 @@ class FaceVerdict:
             defence does not estimate it.
         enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
             which has no part in the verdict.
+        meaning: Likelihood ratio and measured error rates; None without a calibration.
     """
 
     face: Face
@@ -99,6 +108,7 @@ class FaceVerdict:
     action: str
     enhancement: Enhancement
     uncertainty: float | None = None
+    meaning: Meaning | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the verdict in words and numbers that JSON can hold."""
@@ -110,6 +120,7 @@ class FaceVerdict:
             "logit": self.logit,
             "action": self.action,
             "enhancement": self.enhancement.to_json(),
+            **(self.meaning or Meaning(verdict=self.verdict)).to_json(),
         }
         return found if self.uncertainty is None else {**found, "uncertainty": self.uncertainty}
 
@@ -133,7 +144,7 @@ class PhotoVerdict:
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the pixels."""
         found = [face.to_json() for face in self.faces]
-        return {"file": str(self.path), "faces": found, "problem": self.problem}
+        return {"file": str(self.path), "faces": found, "problem": self.problem, "scope": SCOPE}
 
 
 class _Photo(NamedTuple):
@@ -186,6 +197,7 @@ def detect(
     """
     config = config or DetectionConfig()
     chosen = _expand(photos, config, on_skip or (lambda _skipped: None))
+    reads = None
     if defense is None:
         defense = load_runtime(
             config.defense,
@@ -193,9 +205,14 @@ def detect(
             precision=config.precision,
             runtime=config.runtime,
         )
+        if config.precision != "bfloat16":
+            reads = Interpreter.load(config.defense, defense.fingerprint)
+    runtime = as_runtime(defense)
+    if config.calibration is not None:
+        reads = Interpreter.load(config.calibration, runtime.fingerprint, required=True)
     recognizer = EnhancementRecognizer.load(config.enhancement)
     finder = finder or face_finding.FaceFinder()
-    return _detect(chosen, config, as_runtime(defense), finder, recognizer)
+    return _detect(chosen, config, runtime, finder, recognizer, reads)
 
 
 def _detect(
@@ -204,6 +221,7 @@ def _detect(
     runtime: Runtime,
     finder: FaceFinder,
     recognizer: EnhancementRecognizer,
+    reads: Interpreter | None,
 ) -> Iterator[PhotoVerdict | ClipVerdict]:
     with (
         progress.bar("classifying photographs", len(photos)) as advance,
@@ -214,6 +232,8 @@ def _detect(
             still = [photo for photo in chunk if not photo.is_clip]
             decoded = list(readers.map(_read, still))
             verdicts = _classify_photos(still, decoded, runtime, finder, recognizer)
+            if reads is not None:
+                verdicts = calibrated(verdicts, reads, runtime, check=config.delivery_check)
             for photo in chunk:
                 verdict = (
                     classify_clip(photo.path, config, runtime, finder)
@@ -371,33 +391,3 @@ def _inside(box: Box, shape: tuple[int, ...]) -> Box:
     left, right = (min(max(x, 0.0), shape[1]) for x in (box[0], box[0] + box[2]))
     top, bottom = (min(max(y, 0.0), shape[0]) for y in (box[1], box[1] + box[3]))
     return left, top, right - left, bottom - top
-
-
-def draw_verdict(verdict: PhotoVerdict) -> Pixels:
-    """Returns a copy of the photograph, uint8 RGB (H, W, 3), with every face framed and labelled.
-
-    Raises:
-        BadImageError: If the photograph could not be read.
-    """
-    if verdict.pixels is None:
-        raise BadImageError(f"{verdict.path}: {verdict.problem}")
-    drawing = Image.fromarray(verdict.pixels)
-    for face in reversed(verdict.faces):  # the largest on top
-        _draw_face(drawing, face)
-    return np.array(drawing, dtype=np.uint8)
-
-
-def _draw_face(drawing: Image.Image, face: FaceVerdict) -> None:
-    draw = ImageDraw.Draw(drawing)
-    colour = COLOURS[face.verdict]
-    x, y, width, height = face.box
-    line = max(2, round(min(drawing.size) / 200))
-    draw.rectangle((x, y, x + width, y + height), outline=colour, width=line)
-    font = ImageFont.load_default(size=max(12.0, min(width / 8, 32.0)))
-    text = f"{face.verdict} {face.score:.2f} · {face.action}"
-    left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
-    text_width, text_height = right - left + 2 * line, bottom - top + 2 * line
-    text_x = min(max(x, 0.0), max(drawing.width - text_width, 0.0))
-    text_y = y - text_height if y >= text_height else min(y + height, drawing.height - text_height)
-    draw.rectangle((text_x, text_y, text_x + text_width, text_y + text_height), fill=colour)
-    draw.text((text_x + line - left, text_y + line - top), text, fill="white", font=font)

@@ -1,0 +1,200 @@
+"""From logits to answers: verdict, likelihood ratio, and the condition under which it was measured.
+
+Needs numpy and Pillow, no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from demagnify.core import images
+from demagnify.core.files import sha256
+from demagnify.core.images import Pixels
+from demagnify.data.face_finding import Face
+from demagnify.inference import calibration as calibrations
+from demagnify.inference.calibration import Calibration, Verdict, folder_of, has_calibration
+from demagnify.inference.conditions import (
+    NOT_VALIDATED,
+    Condition,
+    ConditionTable,
+    jpeg_quality,
+)
+
+SCOPE: Final = (
+    "face swaps and video manipulations; not fully synthetic portraits, not local retouching"
+)
+"""Kinds of fakes that the shipped weights look for."""
+DELIVERY_QUALITY: Final = 75
+_JPEG: Final = b"\xff\xd8"
+
+
+class Seen(NamedTuple):
+    """The part of a photograph that an answer depends on, beside the logit.
+
+    Attributes:
+        face_size: Side of the face crop in pixels of the photograph.
+        jpeg_quality: Estimated; None if there is no trace of JPEG compression.
+        enhancement: The answer about enhancement; None if nobody asked.
+    """
+
+    face_size: int
+    jpeg_quality: int | None
+    enhancement: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meaning:
+    """The meaning of one logit.
+
+    Attributes:
+        verdict: "real", "fake" or "unsure".
+        likelihood_ratio: How many times likelier the logit is for a fake than for a real face;
+            None if there is none: not calibrated, or not validated under this condition.
+        limited: Whether it is the highest or lowest that the data support.
+        condition: The measured condition with its error rates; None: not validated.
+        delivered: The verdict on the photograph at half its size, stored as JPEG 75; None if that
+            was not tried.
+    """
+
+    verdict: Verdict
+    likelihood_ratio: float | None = None
+    limited: bool = False
+    condition: Condition | None = None
+    delivered: Verdict | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns what JSON can hold, beside the verdict."""
+        found = self.condition
+        return {
+            "likelihood_ratio": self.likelihood_ratio,
+            "likelihood_ratio_limited": self.limited,
+            "condition": NOT_VALIDATED if found is None else found.in_words(),
+            "error_rates": None if found is None else found.model_dump(mode="json"),
+            "delivered": self.delivered,
+        }
+
+    def __str__(self) -> str:
+        """Returns likelihood ratio and condition in words."""
+        if self.likelihood_ratio is None:
+            words = "no likelihood ratio"
+        else:
+            ratio, limit = self.likelihood_ratio, ""
+            if self.limited:
+                limit = "at least " if ratio > 1 else "at most "
+            words = f"likelihood ratio {limit}{ratio:.3g}"
+        if self.condition is None:
+            return f"{words}; {NOT_VALIDATED}"
+        rates = [
+            f"{name} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}, n = {one.faces})"
+            for name, one in (("FPR", self.condition.fpr), ("FNR", self.condition.fnr))
+            if one is not None
+        ]
+        return f"{words}; {self.condition.in_words()}: {', '.join(rates)}"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A calibration with its table of conditions.
+
+    Attributes:
+        calibration: Limits and likelihood ratios.
+        table: Error rates by condition; None if they were not measured.
+        sha256: Of the file of the calibration.
+    """
+
+    calibration: Calibration
+    table: ConditionTable | None
+    sha256: str
+
+    @classmethod
+    def load(
+        cls, place: str | Path, fingerprint: str, *, required: bool = False
+    ) -> Interpreter | None:
+        """Reads calibration and conditions from a folder, or from beside a shipped defence.
+
+        Args:
+            place: The name of a shipped defence, or a folder.
+            fingerprint: Of the weights whose logits are read.
+            required: Whether a missing calibration is an error.
+
+        Returns:
+            None if there is no calibration.
+
+        Raises:
+            BadArtifactError: If a file is damaged or belongs to other weights.
+        """
+        if not required and not has_calibration(place):
+            return None
+        with resources.as_file(folder_of(place)) as folder:
+            path = Path(folder) / calibrations.FILE
+            calibration = Calibration.read(path, fingerprint)
+            digest = sha256(path)
+            table = ConditionTable.beside(Path(folder), fingerprint, digest)
+        return cls(calibration, table, digest)
+
+    def read(
+        self, logit: float, seen: Seen, *, abstained: bool = False, delivered: float | None = None
+    ) -> Meaning:
+        """Returns the meaning of a logit.
+
+        Args:
+            logit: Of the face.
+            seen: How large it is, how it was stored, and whether it was enhanced.
+            abstained: Whether the defence itself gave no verdict.
+            delivered: The logit of the same face in the photograph at half its size, stored as
+                JPEG 75; None if that was not tried.
+        """
+        said = self.calibration.apply([logit], [seen.enhancement])
+        verdict = said.verdicts[0]
+        again = None
+        if delivered is not None:
+            again = self.calibration.apply([delivered], [seen.enhancement]).verdicts[0]
+        if abstained or {verdict, again} == {"real", "fake"}:
+            verdict = "unsure"
+        condition = None if self.table is None else self.table.find(*seen)
+        ratio = None if condition is None or math.isnan(said.log10_lr[0]) else said
+        return Meaning(
+            verdict=verdict,
+            likelihood_ratio=None if ratio is None else float(10 ** ratio.log10_lr[0]),
+            limited=ratio is not None and bool(ratio.limited[0]),
+            condition=condition,
+            delivered=again,
+        )
+
+    def threshold(self, enhancement: str | None) -> float | None:
+        """Returns the logit above which a face is called fake."""
+        return self.calibration.part(enhancement)[1].threshold
+
+
+def quality_of(path: Path, pixels: Pixels) -> int | None:
+    """Estimates the JPEG quality of a photograph: from its file if that is JPEG, else from pixels.
+
+    Args:
+        path: The file; the name of an array if there is none.
+        pixels: Its pixels, uint8 RGB (H, W, 3), upright.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        if file.read(2) == _JPEG:
+            return jpeg_quality(path)
+    return jpeg_quality(pixels)
+
+
+def delivered_photo(pixels: Pixels) -> Pixels:
+    """Returns a photograph at half its size, after JPEG 75: what a messenger would deliver."""
+    height, width = (max(side // 2, 1) for side in pixels.shape[:2])
+    small = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
+    return images.decode(images.encode_jpeg(np.asarray(small), quality=DELIVERY_QUALITY))
+
+
+def delivered_face(face: Face) -> Face:
+    """Returns where a face is in the photograph at half its size."""
+    x, y, width, height = (value / 2 for value in face.box)
+    return Face((x, y, width, height), face.landmarks / 2, face.score)
