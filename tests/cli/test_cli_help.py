@@ -45,7 +45,17 @@ def test_help_imports_nothing_heavy():
 def test_every_verb_of_the_issue_is_there():
     loop = ["sample", "train-detector", "attack", "train-defense", "evaluate", "report"]
     assert sorted(OPTIONS) == sorted(
-        ["adaptive-attack", "calibrate", "data", "harden", "demo", "detect", "assets", *loop]
+        [
+            "adaptive-attack",
+            "calibrate",
+            "verify",
+            "data",
+            "harden",
+            "demo",
+            "detect",
+            "assets",
+            *loop,
+        ]
     )
 
 

@@ -22,6 +22,7 @@ from demagnify.cli.export import export
 from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
 from demagnify.cli.train import train_defense, train_detector, train_enhancement
+from demagnify.cli.verify import verify
 
 
 class Group(click.Group):
@@ -76,7 +77,7 @@ data = Group(
 app = Group(
     "demagnify",
     {
-        "Start here": [demo, detect],
+        "Start here": [demo, detect, verify],
         "The research loop": [
             sample,
             train_detector,

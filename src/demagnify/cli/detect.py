@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -31,9 +33,17 @@ if TYPE_CHECKING:
     Option(
         "--json", "as_json", "Print one JSON object per photograph or clip and line.", is_flag=True
     ),
+    Option(
+        "--report",
+        "report",
+        "Write a case report here: case.json, index.html and the face crops.",
+        type=PATH,
+    ),
     Config("demagnify.inference:DetectionConfig"),
 )
-def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) -> None:
+def detect(
+    photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool, report: Path | None
+) -> None:
     """Classify photographs and clips: find every face, correct it, print real, fake or unsure.
 
     In clips each face is followed through its shot, and its verdict is that of the mean of its
@@ -58,9 +68,20 @@ def detect(photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool) 
         skipped += 1
         say(printable(f"{one.where}: {one.reason}"), err=True)
 
-    for verdict in detect_faces(photos, config, on_skip=on_skip):
+    def on_verdict(verdict: PhotoVerdict | ClipVerdict) -> None:
+        nonlocal classified, skipped
         _print(verdict, as_json=as_json)
         classified, skipped = classified + bool(_found(verdict)), skipped + bool(verdict.problem)
+
+    if report is None:
+        for verdict in detect_faces(photos, config, on_skip=on_skip):
+            on_verdict(verdict)
+    else:
+        from demagnify.inference.case import write_case
+
+        command = shlex.join(["demagnify", *sys.argv[1:]])
+        write_case(photos, report, config, command=command, on_verdict=on_verdict, on_skip=on_skip)
+        say(f"report: {printable(report / 'index.html')}", err=True)
     if classified and not as_json:
         say(f"scope: {SCOPE}", err=True)
     if skipped:

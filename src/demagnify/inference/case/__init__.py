@@ -1,0 +1,8 @@
+"""Case reports: inputs, answers and their worth in files that can be checked."""
+
+from __future__ import annotations
+
+from demagnify.inference.case.document import CaseDocument, write_case
+from demagnify.inference.case.verify import verify_case
+
+__all__ = ["CaseDocument", "verify_case", "write_case"]

@@ -1,0 +1,257 @@
+"""The document of a case: `case.json`, whose schema is `CaseDocument.model_json_schema()`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import platform
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+import demagnify
+from demagnify.core import images
+from demagnify.core.errors import BadArtifactError, BadOutputError, first_finding
+from demagnify.core.files import atomic_folder, sha256, write_text
+from demagnify.data import Skipped
+from demagnify.data.face_finding import FaceFinder, crop
+from demagnify.inference.answers import SCOPE, Interpreter
+from demagnify.inference.conditions import Condition
+from demagnify.inference.detect import DetectionConfig, PhotoVerdict, detect
+from demagnify.inference.runtime import load_runtime
+from demagnify.inference.video import ClipVerdict
+
+FILE: Final = "case.json"
+PAGE: Final = "index.html"
+PROPOSITIONS: Final = (
+    "The face is a face swap or another video manipulation of a person's face.",
+    "The face is from a recording in which nobody's face was manipulated.",
+)
+"""The two propositions of the likelihood ratio: that above the line, and that below."""
+LIMITS: Final = (
+    f"Scope: {SCOPE}.",
+    "A likelihood ratio compares the two propositions; it is no probability that the face is fake. "
+    "That needs all other evidence in the case.",
+    'Error rates hold under the measured conditions alone. Where a face is "not validated", there '
+    "is no likelihood ratio, and the verdict has no measured error rate.",
+    "Error rates hold for faces like those of the named data sets. Other ways of making fakes, "
+    "other cameras and other populations can give other rates.",
+    "That a face was enhanced by a super-resolution network does not mean that it is fake.",
+    "Whoever knows this software can make fakes that it misses.",
+)
+_PACKAGES: Final = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "torch")
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FaceRecord(_Document):
+    """One face and the answer about it."""
+
+    crop: str = Field(description="PNG file of the face crop, in the folder of the case")
+    crop_sha256: str = Field(description="Its SHA-256")
+    box: tuple[float, float, float, float] = Field(description="Left, top, width, height in pixels")
+    found_with: float = Field(description="How sure the face finder is, 0 to 1")
+    verdict: Literal["real", "fake", "unsure"] = Field(description="The answer")
+    likelihood_ratio: float | None = Field(
+        description="How many times likelier the logit is under the first proposition than under "
+        "the second; null: none can be given"
+    )
+    likelihood_ratio_limited: bool = Field(
+        description="Whether it is the highest or lowest that the calibration data support"
+    )
+    condition: str = Field(description='The measured condition in words, or "not validated"')
+    error_rates: Condition | None = Field(description="The error rates under that condition")
+    delivered: Literal["real", "fake", "unsure"] | None = Field(
+        description="The verdict at half size and JPEG 75; null: not tried"
+    )
+    score: float = Field(description="0 to 1, a ranking; above 0.5 is on the fake side")
+    logit: float = Field(description="The detector's logit")
+    action: str = Field(description="The correction before the detector")
+    uncertainty: float | None = Field(default=None, description="Of the defence, if it gives one")
+    enhancement: dict[str, Any] = Field(
+        description="Whether the face was enhanced: answer, probability, family, factor"
+    )
+
+
+class InputRecord(_Document):
+    """One file that was examined."""
+
+    file: str = Field(description="The path as it was given")
+    sha256: str | None = Field(description="SHA-256 of the file; null: it could not be read")
+    bytes: int | None = Field(description="Its size; null: it could not be read")
+    problem: str | None = Field(description="Why there is no answer; null: there is one")
+    faces: tuple[FaceRecord, ...] = Field(default=(), description="The faces of a photograph")
+    clip: dict[str, Any] | None = Field(default=None, description="The answer about a clip")
+
+
+class Weights(_Document):
+    """The weights that answered."""
+
+    name: str = Field(description="The name of the defence")
+    fingerprint: str = Field(description="SHA-256 of everything that its logits depend on")
+    calibration_sha256: str | None = Field(description="Of the calibration; null: none was used")
+
+
+class CaseDocument(_Document):
+    """A case: inputs, answers, and everything that they depend on. Only `created` is a time."""
+
+    kind: Literal["case"] = "case"
+    schema_version: Literal[1] = 1
+    created: str = Field(description="When it was made, UTC")
+    command: str = Field(description="The command line")
+    machine: str = Field(description="Where it was made")
+    versions: dict[str, str] = Field(description="Package -> version")
+    configuration: dict[str, Any] = Field(description="All settings of the run")
+    configuration_sha256: str = Field(description="Of the settings as JSON")
+    weights: Weights
+    propositions: tuple[str, str] = Field(description="Of the likelihood ratio, numerator first")
+    limits: tuple[str, ...] = Field(description="What the answers do not say")
+    inputs: tuple[InputRecord, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> CaseDocument:
+        """Reads the document of a case.
+
+        Raises:
+            BadArtifactError: If it is missing or no such document.
+        """
+        path = folder / FILE
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise BadArtifactError(
+                f"{path}: {error.strerror or error}", hint="`demagnify detect --report` makes one"
+            ) from error
+        except ValidationError as error:
+            raise BadArtifactError(f"{path} is no case: {first_finding(error)}") from error
+
+    def settings(self) -> DetectionConfig:
+        """Returns the settings of the run."""
+        return DetectionConfig.model_validate(self.configuration)
+
+
+def write_case(
+    photos: Sequence[Path],
+    output: Path,
+    config: DetectionConfig | None = None,
+    *,
+    command: str = "",
+    finder: FaceFinder | None = None,
+    on_verdict: Callable[[PhotoVerdict | ClipVerdict], None] = lambda _verdict: None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> CaseDocument:
+    """Examines photographs and clips, and writes case.json, index.html and the crops to a folder.
+
+    Inputs are only read. A folder that is there is replaced in one step.
+
+    Args:
+        photos: Files and folders.
+        output: The folder of the case; not inside of a folder in `photos`.
+        config: The settings; the defaults if None.
+        command: The command line, for the record.
+        finder: Finds the faces; YuNet if None.
+        on_verdict: Gets each verdict.
+        on_skip: As in `detect`.
+
+    Returns:
+        What stands in case.json.
+
+    Raises:
+        BadOutputError: If `output` lies among the inputs, or cannot be written to.
+        BadImageError: As `detect`.
+        BadArtifactError: As `detect`.
+    """
+    from demagnify.inference.case.page import render
+
+    for photo in photos:
+        if output.resolve().is_relative_to(photo.resolve()):
+            raise BadOutputError(
+                f"{output} lies inside of {photo}, which is examined", hint="choose another folder"
+            )
+    if output.is_dir() and any(output.iterdir()) and not (output / FILE).is_file():
+        raise BadOutputError(f"{output} holds other files", hint="choose another folder")
+    with atomic_folder(output) as temporary:
+        document = examine(
+            photos,
+            temporary,
+            config or DetectionConfig(),
+            command=command,
+            finder=finder,
+            on_verdict=on_verdict,
+            on_skip=on_skip,
+        )
+        write_text(temporary / FILE, document.model_dump_json(indent=2) + "\n")
+        write_text(temporary / PAGE, render(document, temporary))
+    return document
+
+
+def examine(
+    photos: Sequence[Path],
+    folder: Path,
+    config: DetectionConfig,
+    *,
+    command: str = "",
+    finder: FaceFinder | None = None,
+    on_verdict: Callable[[PhotoVerdict | ClipVerdict], None] = lambda _verdict: None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> CaseDocument:
+    """Examines files, writes the crops to `folder`, and returns the document; see `write_case`."""
+    runtime = load_runtime(
+        config.defense, device=config.device, precision=config.precision, runtime=config.runtime
+    )
+    place = config.calibration or config.defense
+    reads = Interpreter.load(place, runtime.fingerprint)
+    inputs = []
+    found = detect(photos, config, finder=finder, on_skip=on_skip)
+    for number, verdict in enumerate(found, start=1):
+        on_verdict(verdict)
+        path, readable = verdict.path, verdict.path.is_file()
+        faces: list[FaceRecord] = []
+        if isinstance(verdict, PhotoVerdict):
+            for place_in_photo, one in enumerate(verdict.faces, start=1):
+                assert verdict.pixels is not None  # noqa: S101  for the type checker
+                name = f"crops/{number:04}-{place_in_photo}.png"
+                images.save_png(folder / name, crop(verdict.pixels, one.face))
+                digest = sha256(folder / name)
+                faces.append(FaceRecord(crop=name, crop_sha256=digest, **one.to_json()))
+        inputs.append(
+            InputRecord(
+                file=str(path),
+                sha256=sha256(path) if readable else None,
+                bytes=path.stat().st_size if readable else None,
+                problem=verdict.problem,
+                faces=tuple(faces),
+                clip=None if isinstance(verdict, PhotoVerdict) else verdict.to_json(),
+            )
+        )
+    return CaseDocument(
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        command=command,
+        machine=f"{platform.system()} {platform.release()}, {platform.machine()}",
+        versions=_versions(),
+        configuration=config.model_dump(mode="json"),
+        configuration_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
+        weights=Weights(
+            name=runtime.name,
+            fingerprint=runtime.fingerprint,
+            calibration_sha256=None if reads is None else reads.sha256,
+        ),
+        propositions=PROPOSITIONS,
+        limits=LIMITS,
+        inputs=tuple(inputs),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "demagnify": demagnify.__version__}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,44 @@
+"""The page of a case: one file, no script, every word of the inputs escaped."""
+
+from __future__ import annotations
+
+import base64
+from importlib import resources
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+from demagnify.core.printing import printable
+from demagnify.inference.case.document import CaseDocument, FaceRecord
+
+
+def render(document: CaseDocument, folder: Path) -> str:
+    """Returns the page.
+
+    Args:
+        document: The case.
+        folder: Where its crops lie; they become part of the page.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    template = resources.files("demagnify.inference.case") / "page.html.j2"
+    environment.filters["plain"] = printable
+    environment.filters["ratio"] = ratio_in_words
+    environment.filters["percent"] = lambda share: f"{share:.1%}"
+    return environment.from_string(template.read_text(encoding="utf-8")).render(
+        case=document,
+        picture=lambda name: base64.b64encode((folder / name).read_bytes()).decode("ascii"),
+    )
+
+
+def ratio_in_words(face: FaceRecord) -> str:
+    """Returns the likelihood ratio as a sentence."""
+    ratio = face.likelihood_ratio
+    if ratio is None:
+        return "No likelihood ratio can be given."
+    which, other = ("first", "second") if ratio >= 1 else ("second", "first")
+    size = ratio if ratio >= 1 else 1 / ratio
+    least = "at least " if face.likelihood_ratio_limited else ""
+    return (
+        f"The measurement is {least}{size:.3g} times more likely if the {which} proposition is "
+        f"true than if the {other} one is (likelihood ratio {ratio:.3g})."
+    )

@@ -1,0 +1,134 @@
+import json
+import re
+
+import numpy as np
+import pytest
+
+from demagnify.core import images
+from demagnify.core.errors import BadArtifactError, BadOutputError
+from demagnify.data.face_finding import Face
+from demagnify.inference import DetectionConfig
+from demagnify.inference.case import CaseDocument, verify_case, write_case
+
+NAME = "<b>a & b</b>.png"
+SCHEMA_KEYS = [
+    "kind",
+    "schema_version",
+    "created",
+    "command",
+    "machine",
+    "versions",
+    "configuration",
+    "configuration_sha256",
+    "weights",
+    "propositions",
+    "limits",
+    "inputs",
+]
+
+
+class MiddleFinder:
+    """Finds one face, in the middle of every photograph."""
+
+    def find(self, pixels):
+        height, width = pixels.shape[:2]
+        box = (width * 0.3, height * 0.3, width * 0.4, height * 0.4)
+        return [Face(box, np.zeros((5, 2), dtype=np.float32), 0.9)]
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("case")
+    random = np.random.default_rng(0)
+    images.save_png(folder / "in" / NAME, random.integers(0, 256, (160, 160, 3), dtype=np.uint8))
+    (folder / "in" / "broken.jpg").write_bytes(b"no photograph")
+    config = DetectionConfig(defense="light")
+    write_case(
+        [folder / "in"],
+        folder / "case",
+        config,
+        command="demagnify detect in",
+        finder=MiddleFinder(),
+    )
+    return folder  # fmt: skip
+
+
+@pytest.fixture
+def kept(case):
+    """The case; changed files are put back."""
+    before = {path: path.read_bytes() for path in case.rglob("*") if path.is_file()}
+    yield case
+    for path, content in before.items():
+        path.write_bytes(content)
+
+
+def test_a_case_names_inputs_answers_and_what_they_depend_on(case):
+    document = CaseDocument.read(case / "case")
+    broken, photo = sorted(document.inputs, key=lambda one: not one.problem)
+    assert broken.problem
+    assert broken.sha256
+    (face,) = photo.faces
+    assert (case / "case" / face.crop).is_file()
+    assert face.condition == "not validated"  # light has no calibration
+    assert face.likelihood_ratio is None
+    assert len(document.weights.fingerprint) == 64
+    assert document.settings().defense == "light"
+
+
+def test_the_page_escapes_names_and_holds_no_script(case):
+    page = (case / "case" / "index.html").read_text("utf-8")
+    assert "&lt;b&gt;a &amp; b&lt;/b&gt;.png" in page
+    assert "<b>" not in page
+    assert "<script" not in page
+    assert "No likelihood ratio can be given" in page
+    assert set(re.findall(r'(?:src|href)="([a-z]+:)', page)) == {"data:"}
+
+
+def test_an_unchanged_case_is_verified(case):
+    assert verify_case(case / "case", finder=MiddleFinder()) == []
+
+
+def test_one_changed_byte_of_an_input_is_named(kept):
+    path = kept / "in" / NAME
+    content = bytearray(path.read_bytes())
+    content[-20] ^= 1
+    path.write_bytes(content)
+    (fault,) = verify_case(kept / "case", finder=MiddleFinder())
+    assert fault == f"{path}: the file has changed (SHA-256 differs)"
+
+
+def test_a_changed_answer_page_or_crop_is_named(kept):
+    (crop,) = (kept / "case" / "crops").iterdir()
+    page, record = kept / "case" / "index.html", kept / "case" / "case.json"
+    page.write_text(page.read_text("utf-8").replace("Face 1: ", "Face 1: not "))
+    assert "index.html" in verify_case(kept / "case", finder=MiddleFinder())[0]
+    document = json.loads(record.read_text("utf-8"))
+    document["inputs"][-1]["faces"][0]["score"] = 0.25
+    document["inputs"][-1]["faces"][0]["crop_sha256"] = "0" * 64
+    record.write_text(json.dumps(document))
+    assert verify_case(kept / "case")[0].startswith(f"{crop}: ")
+    record.write_text("{}")
+    with pytest.raises(BadArtifactError, match="is no case"):
+        verify_case(kept / "case")
+
+
+def test_two_runs_differ_in_their_time_only(case, tmp_path):
+    config = DetectionConfig(defense="light")
+    how = {"command": "demagnify detect in", "finder": MiddleFinder()}
+    again = write_case([case / "in"], tmp_path / "again", config, **how)
+    first = CaseDocument.read(case / "case").model_dump(exclude={"created"})
+    assert again.model_dump(exclude={"created"}) == first
+
+
+def test_a_case_is_never_written_among_its_inputs(case, tmp_path):
+    with pytest.raises(BadOutputError, match="lies inside"):
+        write_case([case / "in"], case / "in" / "case")
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BadOutputError, match="holds other files"):
+        write_case([case / "in"], tmp_path)
+
+
+def test_the_schema_is_that_of_the_models():
+    schema = CaseDocument.model_json_schema()
+    assert list(schema["properties"]) == SCHEMA_KEYS
+    assert schema["additionalProperties"] is False
