@@ -25,6 +25,4 @@ def verify(case: Path) -> None:
         say(printable(fault))
     if faults:
         raise click.exceptions.Exit(EXIT_FAULT_OF_INPUT)
-    say(
-        f"{printable(case)}: every file is unchanged, and every answer is computed again as recorded"
-    )
+    say(f"{printable(case)}: all files are unchanged, all answers are as recorded")
