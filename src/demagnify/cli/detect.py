@@ -49,7 +49,7 @@ def detect(
     In clips each face is followed through its shot, and its verdict is that of the mean of its
     frames; it is unsure where they disagree. Needs the extra "video".
 
-    With a calibration, as the default has one, faces between two limits are unsure, and each
+    With a calibration (see calibrate), faces between two limits are unsure, and each
     answer comes with a likelihood ratio and the error rates that were measured under its
     conditions; outside of them it is "not validated". Scope: face swaps and video manipulations;
     not fully synthetic portraits, not local retouching. A score above 0.5 means fake; it is a
