@@ -96,8 +96,8 @@ class Calibration(_Document):
     and at most `target_fnr` of the fake ones real, within each part; all others are unsure.
 
     Example:
-        >>> calibration = Calibration.beside("default")
-        >>> calibration.apply([-9.0, 9.0]).verdicts
+        >>> calibration = Calibration.beside("runs/calibration")  # doctest: +SKIP
+        >>> calibration.apply([-9.0, 9.0]).verdicts  # doctest: +SKIP
         ['real', 'fake']
     """
 
