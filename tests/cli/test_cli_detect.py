@@ -14,6 +14,7 @@ from toy_photos import photograph
 from demagnify.agents.loading import load_defense
 from demagnify.core import images
 from demagnify.data.face_finding import crop
+from demagnify.inference.answers import SCOPE
 
 EXACT = ("--device", "cpu", "--precision", "float32")
 
@@ -26,7 +27,8 @@ def detect(run, finder, defense):
 def test_every_face_gets_a_line(detect, photos):
     folder = photos("a.png", "b/c.png")
     ended = detect(folder)
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0
+    assert ended.complaints == [f"scope: {SCOPE}"]
     assert [line.split(" at ")[0] for line in ended.lines] == [
         f"{folder / name}: face {number}" for name in ("a.png", "b/c.png") for number in (1, 2)
     ]
@@ -145,7 +147,7 @@ def test_a_file_may_have_any_name(detect, tmp_path, name):
 def test_a_name_that_no_system_takes_is_a_missing_photograph(detect, photos):
     ended = detect("x" * 300, photos("a.png"))
     assert ended.code == 3
-    assert len(ended.complaints) == 1
+    assert len(ended.complaints) == 2  # the scope is the last one
     assert "cannot be read" in ended.err
 
 

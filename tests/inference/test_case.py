@@ -9,6 +9,7 @@ from demagnify.core.errors import BadArtifactError, BadOutputError
 from demagnify.data.face_finding import Face
 from demagnify.inference import DetectionConfig
 from demagnify.inference.case import CaseDocument, verify_case, write_case
+from demagnify.inference.case.page import render
 
 NAME = "<b>a & b</b>.png"
 SCHEMA_KEYS = [
@@ -103,13 +104,29 @@ def test_a_changed_answer_page_or_crop_is_named(kept):
     page.write_text(page.read_text("utf-8").replace("Face 1: ", "Face 1: not "))
     assert "index.html" in verify_case(kept / "case", finder=MiddleFinder())[0]
     document = json.loads(record.read_text("utf-8"))
-    document["inputs"][-1]["faces"][0]["score"] = 0.25
-    document["inputs"][-1]["faces"][0]["crop_sha256"] = "0" * 64
+    (face,) = next(one["faces"] for one in document["inputs"] if one["faces"])
+    face["crop_sha256"] = "0" * 64
     record.write_text(json.dumps(document))
     assert verify_case(kept / "case")[0].startswith(f"{crop}: ")
     record.write_text("{}")
     with pytest.raises(BadArtifactError, match="is no case"):
         verify_case(kept / "case")
+
+
+def test_a_changed_answer_is_computed_again(kept):
+    folder = kept / "case"
+    document = CaseDocument.read(folder)
+    inputs = [
+        one.model_copy(
+            update={"faces": tuple(f.model_copy(update={"logit": 9.0}) for f in one.faces)}
+        )
+        for one in document.inputs
+    ]
+    forged = document.model_copy(update={"inputs": tuple(inputs)})
+    (folder / "case.json").write_text(forged.model_dump_json())
+    (folder / "index.html").write_text(render(forged, folder))
+    (fault,) = verify_case(folder, finder=MiddleFinder())
+    assert "logit: recorded 9.0, computed " in fault
 
 
 def test_two_runs_differ_in_their_time_only(case, tmp_path):

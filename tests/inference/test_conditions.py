@@ -54,7 +54,7 @@ def test_a_face_falls_under_one_measured_condition_or_none():
     assert table().find(100, 75, None).jpeg_quality == (62, 85)
     assert table().find(100, None, None).jpeg_quality is None
     assert table().find(159.9, 62, "any") is not None
-    for outside in ((160, 75, None), (79, 75, None), (100, 85, None), (100, 75, "enhanced")):
+    for outside in ((160, 75, None), (79, 75, None), (100, 85, None)):
         assert table().find(*outside) is None
 
 
