@@ -53,6 +53,8 @@ def test_every_verb_of_the_issue_is_there():
             "harden",
             "demo",
             "detect",
+            "export",
+            "train-enhancement",
             "assets",
             *loop,
         ]

@@ -197,4 +197,4 @@ def delivered_photo(pixels: Pixels) -> Pixels:
 def delivered_face(face: Face) -> Face:
     """Returns where a face is in the photograph at half its size."""
     x, y, width, height = (value / 2 for value in face.box)
-    return Face((x, y, width, height), face.landmarks / 2, face.score)
+    return Face((x, y, width, height), face.landmarks / np.float32(2), face.score)
