@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.policies import MeanOfViews
+from demagnify.agents.policies import GreedyQPolicy, MeanOfViews
+from demagnify.agents.states import Thumbnail
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.images import fit
@@ -106,6 +108,20 @@ def test_a_graph_beside_other_weights_is_refused(tmp_path):
     )
     with pytest.raises(BadArtifactError, match=r"weights\.safetensors is not the file"):
         OnnxRuntime(find_onnx("hardened")[0], weights=tmp_path)
+
+
+def test_a_learned_policy_is_exported_with_its_state(tmp_path):
+    torch.manual_seed(0)
+    policy = GreedyQPolicy(state_size=48, actions=3)
+    for parameter in policy.parameters():
+        parameter.data.normal_()
+    defense = defended(["identity", "flip", "mask-center"], policy, Thumbnail(side=4))
+    fast = export(defense, tmp_path / "learned.onnx", takes="float")
+    faces = crops(24, SIDE, SIDE)
+    expected, found = TorchRuntime(defense).decide(faces), fast.decide(faces)
+    assert len(set(expected.actions.tolist())) > 1
+    assert found.actions.tolist() == expected.actions.tolist()
+    np.testing.assert_allclose(found.logits, expected.logits, rtol=0, atol=1e-4)
 
 
 def test_what_cannot_be_exported_is_named(tmp_path):

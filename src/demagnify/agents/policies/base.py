@@ -91,7 +91,7 @@ class Policy(nn.Module, ABC):
         """
         del threshold
         views = self.views(states)
-        rows = torch.arange(len(states), device=states.device)
+        rows = torch.arange(states.shape[0], device=states.device)
         logits = torch.stack([query(rows, actions) for actions in views.unbind(1)]).mean(dim=0)
         calls = torch.full_like(rows, views.shape[1])
         return Decisions(logits=logits, actions=views[:, 0], calls=calls)

@@ -100,7 +100,7 @@ class StateEncoder(Named, ABC):
             ImageContractError: If `images` is not an image batch.
             BadConfigError: If it needs a detector and is not bound to one.
         """
-        if not len(check_batch(images)):
+        if not check_batch(images).shape[0]:
             return torch.empty(0, self.size(images.shape[-1]), device=images.device)
         return self.encode(images, output or self.detector_output(images))
 
