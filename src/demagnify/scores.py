@@ -56,7 +56,7 @@ class DetectorLike(Protocol):
     def device(self) -> torch.device | None:
         """Where it computes; None if it has no weights."""
 
-    def logits(self, images: torch.Tensor, /, *, batch_size: int = 64) -> torch.Tensor:
+    def logits(self, images: torch.Tensor, /, *, batch_size: int = 32) -> torch.Tensor:
         """Maps images to finite logits without gradients, float32 (N,) on the CPU."""
 
     def fingerprint(self) -> str:
@@ -112,7 +112,7 @@ class LogitTable:
         detector: DetectorLike,
         transforms: TransformSet | Sequence[Column],
         *,
-        batch_size: int = 64,
+        batch_size: int = 32,
     ) -> None:
         self.faces = faces
         self.detector = detector

@@ -171,7 +171,7 @@ class DefendedDetector(nn.Module):
             return images
         return functional.interpolate(images, size, mode="bicubic", antialias=True)
 
-    def logits(self, images: torch.Tensor | FaceDataset, *, batch_size: int = 64) -> torch.Tensor:
+    def logits(self, images: torch.Tensor | FaceDataset, *, batch_size: int = 32) -> torch.Tensor:
         """Returns the logits of any number of images, float32 (N,) on the CPU.
 
         Args:

@@ -75,7 +75,7 @@ class DefenseConfig(BaseModel):
         default=None, description="When to abstain from a verdict; null never does"
     )
     batch_size: int = Field(
-        default=64, ge=1, description="The most images in one call of the detector"
+        default=32, ge=1, description="The most images in one call of the detector"
     )
     seed: int = Field(default=0, ge=0, description="Seed of weights, faces and exploration")
 

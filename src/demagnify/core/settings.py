@@ -46,9 +46,9 @@ class DetectorOptions(RunOptions):
     """Options of every command that runs a detector."""
 
     precision: Precision = Field(
-        default="auto",
-        description="Precision of the detector: float32, bfloat16, or auto: bfloat16 where the "
-        "processor multiplies it in hardware.",
+        default="float32",
+        description="Precision of the detector: float32, which gives the same verdicts on every "
+        "processor, bfloat16, or auto: bfloat16 where the processor multiplies it in hardware.",
     )
 
 

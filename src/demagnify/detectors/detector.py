@@ -165,7 +165,7 @@ class Detector(nn.Module):
         """Returns the batch as the network wants it: resized, scaled, float32, channels last."""
         return self.resizing.resize(images).div_(255).sub_(self.mean).div_(self.std)
 
-    def logits(self, images: torch.Tensor | FaceDataset, *, batch_size: int = 64) -> torch.Tensor:
+    def logits(self, images: torch.Tensor | FaceDataset, *, batch_size: int = 32) -> torch.Tensor:
         """Returns the logits of any number of images without gradients, float32 (N,) on the CPU.
 
         Args:
@@ -281,7 +281,7 @@ class TwoLogits(nn.Module):
 
 
 def batched_logits(
-    detector: nn.Module, images: torch.Tensor | FaceDataset, *, batch_size: int = 64
+    detector: nn.Module, images: torch.Tensor | FaceDataset, *, batch_size: int = 32
 ) -> torch.Tensor:
     """Runs any detector over many images in evaluation mode; see `Detector.logits`."""
     parts = [torch.empty(0)]

@@ -48,9 +48,9 @@ class DemoConfig(BaseModel):
         description="Where networks run: auto (a GPU where there is one), cpu, cuda, cuda:1.",
     )
     precision: Precision = Field(
-        default="auto",
-        description="float32, bfloat16, or auto: bfloat16 where the processor multiplies it in "
-        "hardware.",
+        default="float32",
+        description="Precision of the detectors: float32, which gives the same verdicts on every "
+        "processor, bfloat16, or auto: bfloat16 where the processor multiplies it in hardware.",
     )
 
 

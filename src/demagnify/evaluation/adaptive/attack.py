@@ -118,7 +118,7 @@ class Candidates:
         ]
         self.columns = (*attacked, Column(CLEAN, CLEAN, faces))
 
-    def table(self, target: Target, *, batch_size: int = 64) -> LogitTable:
+    def table(self, target: Target, *, batch_size: int = 32) -> LogitTable:
         """Returns the logit table of a target over all candidates; nothing is computed yet."""
         return LogitTable(self.faces, target, self.columns, batch_size=batch_size)
 
@@ -169,7 +169,7 @@ def attack_target(
     config: SearchConfig,
     *,
     path: Path | None = None,
-    batch_size: int = 64,
+    batch_size: int = 32,
 ) -> Adapted:
     """Attacks a target with the best of the candidates for each face.
 
