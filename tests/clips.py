@@ -20,6 +20,7 @@ def write_clip(path, frames, *, times=None, rate=25, turned=0, mirrored=False, s
                 stream.pix_fmt = "yuv420p"
                 stream.codec_context.time_base = stream.time_base = MILLISECONDS
                 stream.codec_context.gop_size = 10
+                stream.codec_context.thread_count = 1  # the same bytes however busy the machine
                 if turned or mirrored:
                     stream.set_display_rotation(turned, hflip=mirrored)
                 tone = container.add_stream("aac", rate=8000) if sound else None

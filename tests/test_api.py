@@ -24,7 +24,7 @@ SIGNATURES = {
     "load_detector": "source, *, device, precision, **options",
     "prepare": "manifest, output, config, *, finder, strict, workers",
     "train_defense": "data, output, config, *, detector, conditions, log, on_skip",
-    "train_detector": "data, output, config, *, detector, transform, about, log, on_skip",
+    "train_detector": "data, output, config, *, detector, transform, targets, about, log, on_skip",
     "wrap": "function, *, name, threshold, head, fake_index, labels, preprocessing, output",
 }
 CLASSES = {

@@ -77,7 +77,7 @@ def test_a_wrong_override_is_explained_in_one_line(override, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a\n- b\n", "holds a list"), ("a: [", "is not YAML"), ("a: 1\n", "a is no known key")],
+    [("- a\n- b\n", "holds a list"), ("a: [", "is no YAML"), ("a: 1\n", "a is no known key")],
 )
 def test_a_wrong_file_is_explained_in_one_line(text, message, tmp_path):
     path = tmp_path / "wrong.yaml"

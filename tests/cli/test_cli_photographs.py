@@ -12,6 +12,9 @@ import pytest
 from PIL import Image
 from toy_photos import photograph
 
+from demagnify.inference.answers import SCOPE
+
+SCOPE_LINE = f"scope: {SCOPE}\n"
 EXACT = ("--device", "cpu", "--precision", "float32")
 
 
@@ -149,7 +152,8 @@ def test_a_bad_file_alone_is_told_in_one_line_and_ends_with_1(detect, bad, name)
 def test_bad_files_among_good_ones_are_skipped_and_the_others_judged(detect, mixed):
     ended = detect(mixed)
     assert ended.code == 3
-    assert [line.split(":")[0] for line in ended.complaints] == [str(mixed / name) for name in BAD]
+    named = [line.split(":")[0] for line in ended.complaints]
+    assert named == [*(str(mixed / name) for name in BAD), "scope"]
     judged = [str(mixed / "a.png")] * 2 + [str(mixed / "more" / "z.jpg")] * 2
     assert [line.split(":")[0] for line in ended.lines] == judged
 
@@ -195,7 +199,7 @@ def test_a_folder_without_photographs_is_told(detect, tmp_path):
     (tmp_path / "notes.txt").write_text("nothing to see")
     ended = detect(tmp_path)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err == f"demagnify: {tmp_path}: the folder holds no photograph\n"
+    assert ended.err == f"demagnify: {tmp_path}: the folder holds no photograph or clip\n"
 
 
 def refusing(method, refused):
@@ -233,7 +237,7 @@ def half_locked(photos, monkeypatch):
 def test_an_unreadable_folder_deeper_down_is_skipped(detect, half_locked):
     line = f"{half_locked / 'one/two/three/locked'}: cannot be read: Permission denied\n"
     ended = detect(half_locked)
-    assert (ended.code, ended.err) == (3, line)
+    assert (ended.code, ended.err) == (3, line + SCOPE_LINE)
     assert "face 1" in ended.out
     ended = detect("--strict", half_locked)
     assert (ended.code, ended.out, ended.err) == (1, "", f"demagnify: {line}")
@@ -254,7 +258,8 @@ def test_an_unreadable_file_is_skipped(detect, photos, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes, folder / "a.png"))
     ended = detect(folder)
     assert ended.code == 3
-    assert ended.err == f"{folder / 'a.png'}: cannot be read: Permission denied\n"
+    refusal = f"{folder / 'a.png'}: cannot be read: Permission denied\n"
+    assert ended.err == refusal + SCOPE_LINE
 
 
 def test_the_face_finder_out_of_reach_is_one_line(run, defense, photos, monkeypatch):
