@@ -80,3 +80,16 @@ def test_making_stops_when_the_caller_does():
     numbers.close()
     assert closed.is_set()
     assert threading.active_count() == before - 1
+
+
+@pytest.mark.parametrize("start", [lambda: in_threads(abs, range(99)), lambda: prefetch(range(99))])
+def test_an_abandoned_loop_joins_no_thread(monkeypatch, start):
+    """The garbage collector ended one inside a starting thread: joining there waited for ever."""
+    loop = start()
+    next(loop)
+
+    def refuse(_thread, timeout=None):
+        raise AssertionError("joined")
+
+    monkeypatch.setattr(threading.Thread, "join", refuse)
+    loop.close()

@@ -6,7 +6,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sized
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -66,7 +66,10 @@ def _in_threads(work: Callable[[T], R], items: Iterable[T], count: int) -> Itera
             running.extend(pool.submit(work, item) for item in islice(todo, 1))
             yield result
     finally:
-        pool.shutdown(cancel_futures=True)
+        # The garbage collector may end this in a thread that is just starting: to join another one
+        # there waits for ever, to wait for the work in hand does not.
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in running if not future.cancelled()])
 
 
 def default_workers() -> int:
@@ -93,7 +96,7 @@ def prefetch(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
         [0, 1, 2]
     """
     ready: queue.Queue[T | _End] = queue.Queue(depth)
-    stopped = threading.Event()
+    stopped, ended = threading.Event(), threading.Event()
 
     def hand_over(item: T | _End) -> bool:
         while not stopped.is_set():
@@ -103,8 +106,9 @@ def prefetch(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
         return False
 
     def make() -> None:
-        source = iter(items)
+        source: Iterator[T] | None = None
         try:
+            source = iter(items)
             for item in source:
                 if not hand_over(item):
                     return
@@ -112,8 +116,11 @@ def prefetch(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
         except BaseException as error:  # noqa: BLE001  the caller's thread raises it
             hand_over(_End(error))
         finally:
-            if isinstance(source, Generator):
-                source.close()
+            try:
+                if isinstance(source, Generator):
+                    source.close()
+            finally:
+                ended.set()
 
     maker = threading.Thread(target=make, name="demagnify-prefetch", daemon=True)
     maker.start()
@@ -124,4 +131,4 @@ def prefetch(items: Iterable[T], *, depth: int = 2) -> Iterator[T]:
             raise item.error
     finally:
         stopped.set()
-        maker.join()
+        ended.wait()  # not join: see `_in_threads`
