@@ -138,8 +138,7 @@ def test_floats_give_the_logits_of_uint8_and_gradients_or_are_refused(detector, 
     logits = detector.eval()(floats)
     assert logits.dtype == torch.float32
     if dtype != torch.float16:  # eleven bits do not hold every k / 255
-        # Pillow resizes with fixed-point weights, torch with floats: a level here and there.
-        torch.testing.assert_close(logits, detector(images), rtol=1e-3, atol=2e-3)
+        torch.testing.assert_close(logits, detector(images), rtol=1e-5, atol=1e-4)
     (gradient,) = torch.autograd.grad(logits.sum(), floats)
     assert gradient.dtype == dtype
     assert gradient.isfinite().all()

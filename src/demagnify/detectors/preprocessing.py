@@ -16,6 +16,9 @@ Interpolation = Literal["bicubic", "bilinear"]
 CropMode = Literal["squash", "center"]
 Channels = Literal["rgb", "bgr"]
 
+_NEAR: Final = 1e-3
+"""How far a float may lie from a level 0-255 and be taken for it: the rounding of k / 255."""
+
 
 def _three(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
     return (value,) * 3 if isinstance(value, int | float) else value
@@ -52,6 +55,15 @@ def to_whole_levels(batch: torch.Tensor, *, differentiable: bool) -> torch.Tenso
     return clamped + (clamped.round() - clamped).detach()
 
 
+def _whole(images: torch.Tensor, batch: torch.Tensor) -> torch.Tensor | None:
+    """Returns the images as uint8; None if floats lie between the levels 0-255."""
+    if not images.is_floating_point():
+        return images
+    rounded = batch.detach().round()
+    near = bool(((batch.detach() - rounded).abs() < _NEAR).all())
+    return rounded.clamp(0, 255).to(torch.uint8) if near else None
+
+
 class Resizing(BaseModel):
     """Resizing to the input size of a network, as torchvision and timm do it.
 
@@ -73,13 +85,17 @@ class Resizing(BaseModel):
         if self.size is None:
             return batch
         height, width = self._scaled(batch.shape[2], batch.shape[3])
-        if images.dtype == torch.uint8 and images.device.type == "cpu":
-            batch = self._by_pillow(images, height, width)
+        exact = None
+        if images.device.type == "cpu" and (whole := _whole(images, batch)) is not None:
+            exact = self._by_pillow(whole, height, width)
+            batch = batch if differentiable else exact
         # Across, then down, each rounded to whole levels, as Pillow does in `images.fit`.
         for target in ((batch.shape[2], width), (height, width)):
             if batch.shape[2:] != target:
                 batch = F.interpolate(batch, target, mode=self.interpolation, antialias=True)
                 batch = to_whole_levels(batch, differentiable=differentiable)
+        if exact is not None and differentiable:  # the values of uint8, the gradients of floats
+            batch = batch + (exact - batch).detach()
         top, left = round((height - self.size[0]) / 2), round((width - self.size[1]) / 2)
         if (height, width) == self.size:
             return batch

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -17,6 +16,7 @@ from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
+from demagnify.core.parallel import in_threads
 from demagnify.data import Skipped, face_finding
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.inference.answers import SCOPE, Interpreter, Meaning
@@ -223,14 +223,11 @@ def _detect(
     recognizer: EnhancementRecognizer,
     reads: Interpreter | None,
 ) -> Iterator[PhotoVerdict | ClipVerdict]:
-    with (
-        progress.bar("classifying photographs", len(photos)) as advance,
-        ThreadPoolExecutor() as readers,
-    ):
+    with progress.bar("classifying photographs", len(photos)) as advance:
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
             chunk = photos[start : start + PHOTOS_AT_ONCE]
             still = [photo for photo in chunk if not photo.is_clip]
-            decoded = list(readers.map(_read, still))
+            decoded = list(in_threads(_read, still))
             verdicts = _classify_photos(still, decoded, runtime, finder, recognizer)
             if reads is not None:
                 verdicts = calibrated(verdicts, reads, runtime, check=config.delivery_check)
