@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import threading
+import time
+from pathlib import Path
 from typing import Final
 
 _TRIM_THRESHOLD: Final = -1
@@ -14,6 +17,8 @@ _MMAP_THRESHOLD: Final = -3
 _KEPT: Final = 2**31 - 1
 _LARGE: Final = 2**30
 _PAD: Final = 2**26
+_GROWTH: Final = 2**29
+_PAUSE: Final = 0.2
 _VARIABLES: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_")
 """Through which users tell glibc the same; what they say holds."""
 
@@ -24,12 +29,34 @@ def keep_freed_memory() -> bool:
     glibc maps every large array anew and gives it back at once, so that each layer of each batch
     waits for fresh, zeroed pages: `benchmarks/training.py` measures what that costs. It holds for
     the whole process, so that only `demagnify`'s own command does it; call it at the start of your
-    own program if you like.
+    own program if you like. Batches of other sizes cut the kept memory into pieces, so a thread
+    gives all that is free back whenever the process has grown by half a gigabyte.
 
     Returns:
         Whether it is so now: False without glibc, or where the environment says otherwise.
     """
-    return not any(name in os.environ for name in _VARIABLES) and _tell_malloc(_KEPT, _LARGE, _PAD)
+    if any(name in os.environ for name in _VARIABLES) or not _tell_malloc(_KEPT, _LARGE, _PAD):
+        return False
+    threading.Thread(target=_trim_where_it_grows, name="memory", daemon=True).start()
+    return True
+
+
+def _trim_where_it_grows() -> None:
+    """Gives free memory back whenever the process is `_GROWTH` above its lowest use since then."""
+    trim = ctypes.CDLL(None).malloc_trim
+    lowest = resident()
+    while True:
+        time.sleep(_PAUSE)
+        lowest = min(lowest, resident())
+        if resident() > lowest + _GROWTH:
+            trim(0)
+            lowest = resident()
+
+
+def resident() -> int:
+    """Returns how many bytes of memory this process has, on Linux."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def give_freed_memory_back() -> bool:

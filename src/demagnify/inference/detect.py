@@ -57,9 +57,10 @@ class DetectionConfig(ClipOptions):
         "files under the same names, numbered where two would have one name; of clips, a timeline.",
     )
     precision: Precision = Field(
-        default="auto",
-        description="Precision of the network: float32, bfloat16, or auto: float32, so that a "
-        "verdict is the same on every processor.",
+        default="float32",
+        description="Precision of the network: float32, which gives the same verdicts on every "
+        "processor, bfloat16, or auto: bfloat16 where torch computes and the processor multiplies "
+        "it in hardware.",
     )
     runtime: RuntimeName = Field(
         default="auto",

@@ -268,8 +268,7 @@ def load_runtime(
         source: A folder with a defence, the name of a shipped defence or detector, a file that
             `demagnify export` wrote, or any detector that `load_detector` takes.
         device: "auto", "cpu", "cuda". ONNX Runtime is not chosen for a "cuda" that it lacks.
-        precision: In what the networks compute; ONNX Runtime knows "float32" alone, and "auto"
-            means it here.
+        precision: In what the networks compute; ONNX Runtime knows "float32" alone.
         runtime: "onnx", "torch", or "auto": ONNX Runtime where it can, else torch.
         threads: Of ONNX Runtime, for one batch; as many as there are processors if None.
 
@@ -297,7 +296,6 @@ def load_runtime(
     need_torch(f"{source} needs torch")
     from demagnify.agents.loading import load_defense
 
-    precision = "float32" if precision == "auto" else precision
     return TorchRuntime(load_defense(source, device=device, precision=precision))
 
 
