@@ -1,6 +1,8 @@
 import json
 import re
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from demagnify.inference.case import CaseDocument, verify_case, write_case
 from demagnify.inference.case.page import render
 
 NAME = "<b>a & b</b>.png"
+SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "case.json"
 SCHEMA_KEYS = [
     "kind",
     "schema_version",
@@ -145,7 +148,15 @@ def test_a_case_is_never_written_among_its_inputs(case, tmp_path):
         write_case([case / "in"], tmp_path)
 
 
-def test_the_schema_is_that_of_the_models():
-    schema = CaseDocument.model_json_schema()
+def test_the_published_schema_is_that_of_the_models(case):
+    published = SCHEMA.read_text(encoding="utf-8")
+    assert published == CaseDocument.schema_text()
+    schema = json.loads(published)
     assert list(schema["properties"]) == SCHEMA_KEYS
     assert schema["additionalProperties"] is False
+    jsonschema.Draft202012Validator.check_schema(schema)
+    written = json.loads((case / "case" / "case.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.validate(written)
+    with pytest.raises(jsonschema.ValidationError, match="kind"):
+        validator.validate({key: one for key, one in written.items() if key != "kind"})

@@ -1,9 +1,10 @@
-"""The document of a case: `case.json`, whose schema is `CaseDocument.model_json_schema()`."""
+"""The document of a case: `case.json`, and its published schema."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import platform
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -46,7 +47,9 @@ _PACKAGES: Final = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", 
 
 
 class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
+    )
 
 
 class FaceRecord(_Document):
@@ -129,6 +132,12 @@ class CaseDocument(_Document):
             ) from error
         except ValidationError as error:
             raise BadArtifactError(f"{path} is no case: {first_finding(error)}") from error
+
+    @classmethod
+    def schema_text(cls) -> str:
+        """Returns the JSON schema of case.json, as docs/schema/case.json publishes it."""
+        about = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        return json.dumps(about | cls.model_json_schema(mode="serialization"), indent=2) + "\n"
 
     def settings(self) -> DetectionConfig:
         """Returns the settings of the run."""
