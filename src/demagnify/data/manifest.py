@@ -175,8 +175,7 @@ class Manifest(Sequence[Record]):
         """Writes the manifest as .csv, .jsonl or .parquet, names relative to the folder of `path`.
 
         Raises:
-            BadManifestError: If an image lies outside that folder, the suffix is another, or a
-                value for CSV has a line break.
+            BadManifestError: If an image lies outside that folder, or the suffix is another.
             BadOutputError: If the place cannot be written to.
         """
         writer.write(self.table, self.root, path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Final
@@ -23,7 +23,7 @@ def write(table: pa.Table, root: Path, path: Path) -> None:
 
     Raises:
         BadManifestError: If an image lies outside that folder, the suffix is none of .csv,
-            .jsonl and .parquet, or a value for CSV has a line break.
+            .jsonl and .parquet.
         BadOutputError: If the place cannot be written to.
     """
     if path.suffix.lower() not in _WRITERS:
@@ -48,23 +48,29 @@ def _for_readers(table: pa.Table, root: Path, path: Path) -> pa.Table:
     return table.rename_columns(header)
 
 
+def write_rows(file: IO[str], rows: Iterable[Sequence[object]]) -> None:
+    """Writes rows as CSV that any reader takes: lone carriage returns are quoted, too."""
+    plain, quoted = (
+        csv.writer(file, lineterminator="\n", quoting=way)
+        for way in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+    )
+    for row in rows:
+        (quoted if any("\r" in cell for cell in row if isinstance(cell, str)) else plain).writerow(
+            row
+        )
+
+
 def _write_csv(table: pa.Table, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(table.column_names)
+        write_rows(file, [table.column_names])
         for columns in _blocks(table):
-            texts = [_texts(column) for column in columns]
-            lines.writerows(zip(*texts, strict=True))
+            write_rows(file, zip(*map(_texts, columns), strict=True))
 
 
 def _texts(column: pa.Array) -> list[str]:
     if pa.types.is_floating(column.type):
         return ["" if value is None else _number(value) for value in column.to_pylist()]
-    texts = column.cast(pa.string())
-    broken = texts.filter(pc.match_substring_regex(texts, r"[\r\n]"))
-    if len(broken):
-        raise BadManifestError(f"{broken[0].as_py()!r}: a manifest as CSV holds no line breaks")
-    return pc.fill_null(texts, "").to_pylist()  # type: ignore[no-any-return]
+    return pc.fill_null(column.cast(pa.string()), "").to_pylist()  # type: ignore[no-any-return]
 
 
 def _number(value: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from demagnify.data.boxes import without_statement
 from demagnify.data.labels import label_name
 from demagnify.data.manifest import FILE_NAME
 from demagnify.data.records import BOX, Record, Skipped
+from demagnify.data.writer import write_rows
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.journal import FaceRecord, FinishedPhotographs, PhotoRecord
 from demagnify.laundering.sources import Source, Sources
@@ -144,6 +144,5 @@ def _write(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
         atomic_path(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.DictWriter(file, columns, lineterminator="\n", restval="")
-        writer.writeheader()
-        writer.writerows(rows)
+        write_rows(file, [columns])
+        write_rows(file, ([row.get(name, "") for name in columns] for row in rows))

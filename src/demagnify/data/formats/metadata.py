@@ -1,24 +1,32 @@
-"""A table of images and labels: `metadata.csv`, `.jsonl` or `.parquet`.
+"""A table of images and labels: `metadata.csv`, `.tsv`, `.jsonl` or `.parquet`.
 
-This is the convention of Hugging Face image folders, with splits as a column or as folders
-(`train/metadata.csv`, `test/metadata.csv`) that hold a table each.
+This is the convention of Hugging Face image folders, with splits as a column, as folders
+(`train/metadata.csv`, `test/metadata.csv`) that hold a table each, or as tables called like splits
+(`train.csv`, `data/test-00000-of-00002.parquet`). Parquet may have the pictures inside.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import ClassVar, Final
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import Field
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.manifest import Manifest
-from demagnify.data.tables import READERS, TableFile, read_tables
+from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
+from demagnify.data.tables.pictures import picture_column
 
 _STEM: Final = "metadata"
 _SUFFIXES: Final = (*READERS, ".txt")
+_PARQUET: Final = ".parquet"
+_DATA: Final = "data"
+_SHARD: Final = re.compile(r"(.*?)([-_.]?\d+(-of-\d+.*)?)?")
 
 
 class MetadataOptions(FormatOptions):
@@ -37,14 +45,16 @@ class Metadata(Format[MetadataOptions]):
 
     name: ClassVar[str] = "metadata"
     order: ClassVar[int] = 10
-    summary: ClassVar[str] = "a CSV, JSONL or Parquet table, or a folder with metadata.csv (...)"
+    summary: ClassVar[str] = (
+        "a CSV, JSONL or Parquet table, or a folder with metadata.csv, train.csv, data/*.parquet"
+    )
     options_type = MetadataOptions
 
     def recognises(self, source: Path) -> bool:
         """Whether it is such a file, or a folder with `metadata.*`."""
         if source.is_file():
             return source.suffix.lower() in _SUFFIXES
-        return bool(_tables_in(source)) or bool(_tables_in_splits(source))
+        return bool(_tables_in(source) or _tables_in_splits(source) or _split_tables(source))
 
     def read(self, source: Path, options: MetadataOptions, *, strict: bool) -> Manifest:
         """Reads the tables; see `demagnify.data.manifest` for the columns."""
@@ -53,7 +63,7 @@ class Metadata(Format[MetadataOptions]):
         else:
             root = source
             files = [TableFile(path) for path in _only_one(_tables_in(source))]
-            files = files or _tables_in_splits(source)
+            files = files or _tables_in_splits(source) or _split_tables(source)
         if not files:
             raise BadManifestError(f"{source}: there is no metadata.csv, .jsonl or .parquet")
         return read_tables(files, root, strict=strict, check_files=options.check_files)
@@ -85,3 +95,37 @@ def _tables_in_splits(folder: Path) -> list[TableFile]:
         if splits.is_usual(place.name)
         for table in _only_one(_tables_in(place))
     ]
+
+
+def _split_tables(folder: Path) -> list[TableFile]:
+    """Returns the tables called like splits, in a folder, its `data`, or folders called so.
+
+    `train.csv`, `data/test-00000-of-00002.parquet`, `validation/0000.parquet`; other tables are
+    left alone, and so are those that name no files and labels.
+    """
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    found = [
+        TableFile(path, splits.parse_split(place.name))
+        for place in inside
+        if splits.is_usual(place.name)
+        for path in sorted(place.glob(f"*{_PARQUET}"))
+    ]
+    for place in (folder, folder / _DATA) if not found else ():
+        for path in sorted(place.iterdir()) if place.is_dir() else ():
+            name = _SHARD.fullmatch(path.stem)
+            if path.suffix.lower() in READERS and name and splits.is_usual(name[1]):
+                found.append(TableFile(path, splits.parse_split(name[1])))
+    return [file for file in found if file.path.is_file() and _lists_images(file.path)]
+
+
+def _lists_images(path: Path) -> bool:
+    try:
+        if path.suffix.lower() != _PARQUET:
+            return not path.suffix.lower().endswith("sv") or is_complete(read_columns(path))
+        with pq.ParquetFile(path) as file:
+            names = known(file.schema_arrow.names)
+    except (BadManifestError, OSError, pa.ArrowException):
+        return False
+    return is_complete(names) or (
+        picture_column(path) is not None and is_complete((*names, "file_name"))
+    )

@@ -33,6 +33,7 @@ from demagnify.data.prepare.cutting import (
 )
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.records import Skipped
+from demagnify.data.writer import write_rows
 
 SKIPPED_NAME: Final = "skipped.csv"
 JOURNAL: Final = "prepare.jsonl"
@@ -276,9 +277,7 @@ def _about(photo: str, cut: Cut, config: PrepareConfig) -> dict[str, str]:
 def write_skipped(path: Path, skipped: Sequence[Skipped]) -> None:
     """Writes what was left out as CSV: where, reason."""
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(("where", "reason"))
-    writer.writerows((line.where, line.reason) for line in skipped)
+    write_rows(buffer, [("where", "reason"), *((line.where, line.reason) for line in skipped)])
     write_text(path, buffer.getvalue())
 
 

@@ -6,7 +6,9 @@ Each kind of file has a reader that yields blocks of plain texts; from there on 
 
 from __future__ import annotations
 
+from demagnify.data.tables.blocks import is_complete, known
+from demagnify.data.tables.delimited import read_columns
 from demagnify.data.tables.readers import READERS
 from demagnify.data.tables.reading import TableFile, read_tables
 
-__all__ = ["READERS", "TableFile", "read_tables"]
+__all__ = ["READERS", "TableFile", "is_complete", "known", "read_columns", "read_tables"]

@@ -20,8 +20,7 @@ import yaml
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data.labels import label_name, named_label
-
-LABEL: Final = "label"
+from demagnify.data.tables.blocks import LABEL, LABELS
 
 _CARD: Final = "README.md"
 _INFOS: Final = ("dataset_infos.json", "dataset_info.json")
@@ -170,12 +169,13 @@ def _features(content: object, depth: int = 0) -> Iterator[object]:
 
 
 def _names_of_label(features: object) -> object:
-    """Returns the names of the feature `label`: by name in JSON, in a list in the card."""
-    if isinstance(features, dict):
-        return _at(features, LABEL, "names")
-    for feature in features if isinstance(features, list) else ():
-        if _at(feature, "name") == LABEL:
-            return _at(feature, "dtype", _WORD, "names")
+    """Returns the names of the labels: by the column's name in JSON, in a list in the card."""
+    for label in LABELS:
+        if isinstance(features, dict) and label in features:
+            return _at(features, label, "names")
+        for feature in features if isinstance(features, list) else ():
+            if _at(feature, "name") == label:
+                return _at(feature, "dtype", _WORD, "names")
     return None
 
 

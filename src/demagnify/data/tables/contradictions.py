@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data.labels import FAKE, REAL, label_name, named_label, parse_truth
-from demagnify.data.tables.readers import Block
+from demagnify.data.tables.blocks import Block
 
 _ABOUT_LABELS: Final = re.compile(r"label|class|target|truth|categor|verdict")
 _NO_LABELS: Final = ("file_name", "split", "group", "box", "frame")

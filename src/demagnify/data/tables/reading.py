@@ -7,6 +7,7 @@ import os
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -20,10 +21,16 @@ from demagnify.data import columns, splits
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Skipped, is_utf8
 from demagnify.data.tables import values
+from demagnify.data.tables.blocks import FILE, LABEL, Block
 from demagnify.data.tables.class_names import ClassNames
-from demagnify.data.tables.readers import READERS, ROWS, Block, read_csv
+from demagnify.data.tables.delimited import read_csv
+from demagnify.data.tables.pictures import picture_column, unpacked_folder
+from demagnify.data.tables.readers import READERS, ROWS, Reader, read_parquet
 
 Faults = dict[int, str]
+_LOOKED: Final = 20
+_DEEP: Final = 2
+_WIDE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +38,22 @@ class TableFile:
     """A file that lists images.
 
     Attributes:
-        path: Where it lies; its file names are relative to its folder.
+        path: Where it lies; its file names are relative to its folder, or to one folder in it.
         split: The split of rows that name none.
+        words: The column that is read as the label, in place of one called so.
     """
 
     path: Path
     split: str = splits.WHOLE
+    words: str = ""
 
 
 def read_tables(
     files: Sequence[TableFile], root: Path, *, strict: bool = False, check_files: bool = True
 ) -> Manifest:
     """Reads one table or several as one manifest.
+
+    Pictures inside of Parquet files are unpacked into the cache, which becomes the root then.
 
     Args:
         files: The tables, all of them below `root`.
@@ -56,32 +67,51 @@ def read_tables(
     """
     tables: list[pa.Table] = []
     skipped: list[Skipped] = []
+    inside = {file.path: _pictures(file.path) for file in files}
+    home = unpacked_folder(root) if any(inside.values()) else root
     for file in files:
-        table, faults, torn = _read(file, root, check_files=check_files)
-        name = file.path.relative_to(root).as_posix()
+        name = file.path.relative_to(root)
+        if home != root and not inside[file.path]:
+            raise BadManifestError(
+                f"{file.path}: has no column with pictures, as other tables beside it have",
+                hint="read them one by one",
+            )
+        column = inside[file.path]
+        place = home / (name.with_suffix("") if column else name.parent)
+        read = READERS.get(file.path.suffix.lower(), read_csv)
+        if column:
+            read = partial(read_parquet, pictures=column, folder=place)
+        table, faults, torn = _read(file, read, place, home, check_files=check_files)
         unit = "row" if file.path.suffix.lower() == ".parquet" else "line"
         lines = [
-            Skipped(f"{name}, {unit} {number}", faults[number], torn.get(number, ""))
+            Skipped(f"{name.as_posix()}, {unit} {number}", faults[number], torn.get(number, ""))
             for number in sorted(faults)
         ]
         if strict and lines:
             raise BadManifestError(str(lines[0]))
         tables.append(table)
         skipped.extend(lines)
-    return Manifest.from_table(columns.join(tables), root=root, skipped=skipped)
+    return Manifest.from_table(columns.join(tables), root=home, skipped=skipped)
 
 
-def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, Faults, Faults]:
+def _pictures(path: Path) -> str | None:
+    return picture_column(path) if path.suffix.lower() == ".parquet" else None
+
+
+def _read(
+    file: TableFile, read: Reader, place: Path, root: Path, *, check_files: bool
+) -> tuple[pa.Table, Faults, Faults]:
     """Returns the good rows, what is wrong with the others, and which file is under both labels."""
-    read = READERS.get(file.path.suffix.lower(), read_csv)
-    parent = file.path.parent.relative_to(root).as_posix()
-    prefix = "" if parent == "." else f"{parent}/"
     faults: Faults = {}
     torn: Faults = {}
     parts = [columns.collect((), root)]
     class_names = ClassNames(file.path.parent)
+    home: Path | None = None if check_files else place
     try:
         for block in read(file.path):
+            home = home or _home(file.path, block, place)
+            parent = home.relative_to(root).as_posix()
+            prefix = "" if parent == "." else f"{parent}/"
             part, wrong = _parsed(file, block, prefix, class_names)
             parts.append(part)
             faults |= wrong
@@ -95,9 +125,53 @@ def _read(file: TableFile, root: Path, *, check_files: bool) -> tuple[pa.Table, 
     return table, faults, torn
 
 
+def _home(table: Path, block: Block, place: Path) -> Path:
+    """Returns the folder that file names are relative to: the table's, or the one in it that fits.
+
+    Raises:
+        BadManifestError: If several folders have such files.
+    """
+    column = block.columns.get(FILE, pa.nulls(0, pa.string())).slice(0, _LOOKED)
+    names = [name.replace("\\", "/") for name in column.to_pylist() if name]
+    fitting: list[Path] = []
+    for level in _levels(place):
+        fitting = [one for one in level if any(_locate(name, one, check=True) for name in names)]
+        if fitting:
+            break
+    if len(fitting) > 1:
+        told = ", ".join(one.relative_to(place).as_posix() for one in fitting[:2])
+        raise BadManifestError(
+            f"{table}: {names[0]!r} and others could be in several folders: {told}",
+            hint="move the table into the folder that its file names are relative to",
+        )
+    return fitting[0] if fitting else place
+
+
+def _levels(place: Path) -> Iterator[list[Path]]:
+    """Yields a folder, those in it, and those in these; few of each, as in a data set."""
+    level = [place]
+    for _ in range(_DEEP + 1):
+        yield level
+        inside = (one for folder in level for one in _folders(folder))
+        level = list(islice(inside, _WIDE))
+
+
+def _folders(place: Path) -> list[Path]:
+    try:
+        with os.scandir(place) as entries:
+            names = [one.name for one in entries if one.name[0] != "." and one.is_dir()]
+    except OSError:
+        return []
+    return [place / name for name in sorted(names)]
+
+
 def _parsed(
     file: TableFile, block: Block, prefix: str, class_names: ClassNames
 ) -> tuple[pa.Table, Faults]:
+    if file.words in block.columns:
+        worded = {**block.columns, LABEL: block.columns[file.words]}
+        del worded[file.words]
+        block = dataclasses.replace(block, columns=worded)
     named = dataclasses.replace(block, columns=class_names.apply(block.columns))
     try:
         return values.parse(named, prefix=prefix, split=file.split, written=block)

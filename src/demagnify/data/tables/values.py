@@ -17,13 +17,12 @@ from demagnify.data import splits
 from demagnify.data.columns import EXTRA
 from demagnify.data.labels import parse_label, parse_truth
 from demagnify.data.records import BOX, COLUMNS, Box
+from demagnify.data.tables.blocks import TRUTH, Block
 from demagnify.data.tables.contradictions import check_labels
-from demagnify.data.tables.readers import Block
 
 T = TypeVar("T")
 Faults = dict[int, str]
 
-TRUTH: Final = "is_fake"
 NUMBER: Final = "number"  # of the line, for messages; never kept
 
 _IMAGE: Final = rf"(?i)\.({'|'.join(sorted(suffix[1:] for suffix in SUFFIXES))})$"
@@ -68,7 +67,9 @@ def parse(
         **_frames(texts, names, block, faults),
     }
     columns["split"] = pc.fill_null(columns["split"], split)
-    columns |= {EXTRA + name: column for name, column in texts.items() if name not in COLUMNS}
+    columns |= {
+        EXTRA + name: column for name, column in texts.items() if name and name not in COLUMNS
+    }
     table = pa.table(columns)
     if faults:
         good = ~np.isin(block.numbers, np.fromiter(faults, dtype=np.int64, count=len(faults)))
