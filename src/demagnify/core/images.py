@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from demagnify.core.colour import to_srgb
 from demagnify.core.errors import BadImageError, ImageContractError
-from demagnify.core.files import atomic_path
+from demagnify.core.files import write_bytes
 from demagnify.core.image_files import (
     SUFFIXES,
     extra_format,
@@ -335,9 +335,14 @@ def save_png(path: Path, pixels: Pixels) -> None:
         ImageContractError: If `pixels` is not a photograph.
         BadOutputError: If the place cannot be written to.
     """
-    check_pixels(pixels)
-    with atomic_path(path) as temporary:
-        Image.fromarray(pixels).save(temporary, format="PNG", compress_level=3)
+    write_bytes(path, encode_png(pixels))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Returns a photograph, uint8 RGB (H, W, 3), as a PNG file, losslessly."""
+    buffer = io.BytesIO()
+    Image.fromarray(check_pixels(pixels)).save(buffer, format="PNG", compress_level=3)
+    return buffer.getvalue()
 
 
 def encode_jpeg(pixels: Pixels, *, quality: int, subsampling: str = "4:2:0") -> bytes:

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from demagnify.inference.detect import (
-    DetectionConfig,
-    FaceVerdict,
-    PhotoVerdict,
-    detect,
-)
+from demagnify.inference.detect import DetectionConfig, detect
 from demagnify.inference.drawing import draw_verdict
 from demagnify.inference.enhancement import (
     Enhancement,
@@ -15,6 +10,7 @@ from demagnify.inference.enhancement import (
     recognize_enhancement,
 )
 from demagnify.inference.export import export
+from demagnify.inference.pipeline import FaceVerdict, Photograph, PhotoVerdict, Pipeline
 from demagnify.inference.runtime import (
     Decided,
     OnnxRuntime,
@@ -40,6 +36,8 @@ __all__ = [
     "FrameVerdict",
     "OnnxRuntime",
     "PhotoVerdict",
+    "Photograph",
+    "Pipeline",
     "Runtime",
     "ShotVerdict",
     "TorchRuntime",

@@ -9,6 +9,7 @@ import math
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -174,16 +175,16 @@ class Interpreter:
         return self.calibration.part(enhancement)[1].threshold
 
 
-def quality_of(path: Path, pixels: Pixels) -> int | None:
+def quality_of(file: Path | bytes, pixels: Pixels) -> int | None:
     """Estimates the JPEG quality of a photograph: from its file if that is JPEG, else from pixels.
 
     Args:
-        path: The file; the name of an array if there is none.
+        file: The file or its content; the name of an array if there is none.
         pixels: Its pixels, uint8 RGB (H, W, 3), upright.
     """
-    with suppress(OSError), path.open("rb") as file:
-        if file.read(2) == _JPEG:
-            return jpeg_quality(path)
+    with suppress(OSError), BytesIO(file) if isinstance(file, bytes) else file.open("rb") as opened:
+        if opened.read(2) == _JPEG:
+            return jpeg_quality(file)
     return jpeg_quality(pixels)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,27 +21,33 @@ from demagnify.inference.answers import (
 from demagnify.inference.runtime import Runtime
 
 if TYPE_CHECKING:
-    from demagnify.inference.detect import PhotoVerdict
+    from demagnify.inference.pipeline import PhotoVerdict
 
 FACES_AT_ONCE: Final = 32
 
 
 def calibrated(
-    verdicts: Iterable[PhotoVerdict], reads: Interpreter, runtime: Runtime, *, check: bool
+    verdicts: Iterable[PhotoVerdict],
+    files: Iterable[Path | bytes],
+    reads: Interpreter,
+    runtime: Runtime,
+    *,
+    check: bool,
 ) -> Iterator[PhotoVerdict]:
     """Yields the same photographs with verdicts by calibration, and what they are worth.
 
     Args:
         verdicts: By the detector's own threshold.
+        files: The file of each, or its content.
         reads: The calibration.
         runtime: Classifies the delivered faces.
         check: Whether faces are classified again as a messenger would deliver them.
     """
-    for photo in verdicts:
+    for photo, file in zip(verdicts, files, strict=True):
         if not photo.faces or photo.pixels is None:
             yield photo
             continue
-        quality = quality_of(photo.path, photo.pixels)
+        quality = quality_of(file, photo.pixels)
         again = _delivered_logits(photo, runtime) if check else [None] * len(photo.faces)
         faces = []
         for one, delivered in zip(photo.faces, again, strict=True):

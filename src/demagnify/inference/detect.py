@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -17,29 +15,19 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
-from demagnify.data import Skipped, face_finding
-from demagnify.data.face_finding import Face, FaceFinder, crop
-from demagnify.inference.answers import SCOPE, Interpreter, Meaning
-from demagnify.inference.calibrated import calibrated
+from demagnify.data import Skipped
+from demagnify.data.face_finding import FaceFinder
 from demagnify.inference.drawing import draw_verdict
-from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
-from demagnify.inference.runtime import Runtime, RuntimeName, as_runtime, load_runtime
-from demagnify.inference.video import (
-    ClipOptions,
-    ClipVerdict,
-    classify_clip,
-    draw_timeline,
-    is_clip,
-)
+from demagnify.inference.pipeline import Photograph, PhotoVerdict, Pipeline
+from demagnify.inference.runtime import Runtime, RuntimeName
+from demagnify.inference.video import ClipOptions, ClipVerdict, draw_timeline, is_clip
 
 if TYPE_CHECKING:
     from demagnify.agents.defended import DefendedDetector
     from demagnify.detectors.detector import Detector
 
 PHOTOS_AT_ONCE: Final = 16
-FACES_AT_ONCE: Final = 32
 
-Box = tuple[float, float, float, float]
 Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
 
 
@@ -80,72 +68,6 @@ class DetectionConfig(ClipOptions):
         default=None,
         description="A folder that train-enhancement wrote: what says whether a face was enhanced.",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class FaceVerdict:
-    """The verdict on one face.
-
-    Attributes:
-        face: The face as found; its box may reach over the border.
-        box: Left, top, width, height in pixels of the part of that box inside the photograph.
-        verdict: "real", "fake", or "unsure" where the defence may abstain and does so.
-        score: 0-1; above 0.5 the verdict is "fake", or would be. A ranking, not a probability of
-            guilt.
-        logit: The detector's logit after the action.
-        action: The correction that the agent chose.
-        uncertainty: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the
-            defence does not estimate it.
-        enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
-            which has no part in the verdict.
-        meaning: Likelihood ratio and measured error rates; None without a calibration.
-    """
-
-    face: Face
-    box: Box
-    verdict: Literal["real", "fake", "unsure"]
-    score: float
-    logit: float
-    action: str
-    enhancement: Enhancement
-    uncertainty: float | None = None
-    meaning: Meaning | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns the verdict in words and numbers that JSON can hold."""
-        found = {
-            "box": [round(value, 1) for value in self.box],
-            "found_with": round(self.face.score, 4),
-            "verdict": self.verdict,
-            "score": self.score,
-            "logit": self.logit,
-            "action": self.action,
-            "enhancement": self.enhancement.to_json(),
-            **(self.meaning or Meaning(verdict=self.verdict)).to_json(),
-        }
-        return found if self.uncertainty is None else {**found, "uncertainty": self.uncertainty}
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoVerdict:
-    """The verdicts on one photograph.
-
-    Attributes:
-        path: The file; for an array "array-1" and so on, by its place.
-        faces: A verdict for each face, the largest first; empty if there is none.
-        problem: Why there is no verdict; None if there is one.
-        pixels: The upright photograph, uint8 RGB (H, W, 3); None if it could not be read.
-    """
-
-    path: Path
-    faces: tuple[FaceVerdict, ...] = ()
-    problem: str | None = None
-    pixels: Pixels | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Returns everything but the pixels."""
-        found = [face.to_json() for face in self.faces]
-        return {"file": str(self.path), "faces": found, "problem": self.problem, "scope": SCOPE}
 
 
 class _Photo(NamedTuple):
@@ -198,47 +120,25 @@ def detect(
     """
     config = config or DetectionConfig()
     chosen = _expand(photos, config, on_skip or (lambda _skipped: None))
-    reads = None
-    if defense is None:
-        defense = load_runtime(
-            config.defense,
-            device=config.device,
-            precision=config.precision,
-            runtime=config.runtime,
-        )
-        if config.precision != "bfloat16":
-            reads = Interpreter.load(config.defense, defense.fingerprint)
-    runtime = as_runtime(defense)
-    if config.calibration is not None:
-        reads = Interpreter.load(config.calibration, runtime.fingerprint, required=True)
-    recognizer = EnhancementRecognizer.load(config.enhancement)
-    finder = finder or face_finding.FaceFinder()
-    return _detect(chosen, config, runtime, finder, recognizer, reads)
+    return _classify(chosen, Pipeline.load(config, defense=defense, finder=finder))
 
 
-def _detect(
-    photos: Sequence[_Photo],
-    config: DetectionConfig,
-    runtime: Runtime,
-    finder: FaceFinder,
-    recognizer: EnhancementRecognizer,
-    reads: Interpreter | None,
+def detect_with(
+    pipeline: Pipeline, photos: Photos, *, on_skip: Callable[[Skipped], None] | None = None
 ) -> Iterator[PhotoVerdict | ClipVerdict]:
+    """Does the same as `detect` with a pipeline that is loaded already."""
+    return _classify(_expand(photos, pipeline.config, on_skip or (lambda _skipped: None)), pipeline)
+
+
+def _classify(photos: Sequence[_Photo], pipeline: Pipeline) -> Iterator[PhotoVerdict | ClipVerdict]:
     with progress.bar("classifying photographs", len(photos)) as advance:
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
             chunk = photos[start : start + PHOTOS_AT_ONCE]
             still = [photo for photo in chunk if not photo.is_clip]
-            decoded = list(in_threads(_read, still))
-            verdicts = _classify_photos(still, decoded, runtime, finder, recognizer)
-            if reads is not None:
-                verdicts = calibrated(verdicts, reads, runtime, check=config.delivery_check)
+            verdicts = pipeline.photographs(list(in_threads(_read, still)))
             for photo in chunk:
-                verdict = (
-                    classify_clip(photo.path, config, runtime, finder)
-                    if photo.is_clip
-                    else next(verdicts)
-                )
-                if verdict.problem and config.strict:
+                verdict = pipeline.clip(photo.path) if photo.is_clip else next(verdicts)
+                if verdict.problem and pipeline.config.strict:
                     raise BadImageError(f"{verdict.path}: {verdict.problem}")
                 if photo.drawing:
                     _draw(verdict, photo.drawing)
@@ -324,68 +224,10 @@ def _name_drawings(
     return drawings
 
 
-def _read(photo: _Photo) -> Pixels | BadImageError:
+def _read(photo: _Photo) -> Photograph:
     try:
-        return images.load(photo.path) if photo.pixels is None else photo.pixels
+        return Photograph(
+            photo.path, images.load(photo.path) if photo.pixels is None else photo.pixels
+        )
     except BadImageError as error:
-        return error
-
-
-def _classify_photos(
-    photos: Sequence[_Photo],
-    decoded: Sequence[Pixels | BadImageError],
-    runtime: Runtime,
-    finder: FaceFinder,
-    recognizer: EnhancementRecognizer,
-) -> Iterator[PhotoVerdict]:
-    found = [[] if isinstance(one, BadImageError) else finder.find(one) for one in decoded]
-    crops = [
-        crop(pixels, face, size=runtime.input_size)
-        for pixels, faces in zip(decoded, found, strict=True)
-        if not isinstance(pixels, BadImageError)
-        for face in faces
-    ]
-    classified = _classify(crops, runtime)
-    for photo, pixels, faces in zip(photos, decoded, found, strict=True):
-        path = photo.path
-        if isinstance(pixels, BadImageError):
-            yield PhotoVerdict(path=path, problem=str(pixels).removeprefix(f"{path}: "))
-        elif not faces:
-            yield PhotoVerdict(path=path, problem="no face was found", pixels=pixels)
-        else:
-            enhancements = recognizer([crop(pixels, face) for face in faces])
-            verdicts = [
-                FaceVerdict(
-                    face=face,
-                    box=_inside(face.box, pixels.shape),
-                    enhancement=enhancement,
-                    **next(classified),
-                )
-                for face, enhancement in zip(faces, enhancements, strict=True)
-            ]
-            yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
-
-
-def _classify(crops: Sequence[Pixels], runtime: Runtime) -> Iterator[dict[str, Any]]:
-    """Yields the part of each crop's `FaceVerdict` that comes from the runtime."""
-    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
-    threshold = float(np.float32(runtime.threshold))
-    for start in range(0, len(crops), FACES_AT_ONCE):
-        found = runtime.decide(np.stack(crops[start : start + FACES_AT_ONCE]))
-        for row, logit in enumerate(found.logits.tolist()):
-            surplus = logit - threshold
-            unsure = found.abstained is not None and bool(found.abstained[row])
-            yield {
-                "verdict": "unsure" if unsure else "fake" if surplus > 0 else "real",
-                "score": (1 + math.tanh(surplus / 2)) / 2,  # the sigmoid, safe from overflow
-                "logit": logit,
-                "action": runtime.actions[int(found.actions[row])],
-                "uncertainty": None if found.uncertainty is None else found.uncertainty[row].item(),
-            }
-
-
-def _inside(box: Box, shape: tuple[int, ...]) -> Box:
-    """Cuts off the part of a box beyond the borders of a photograph of shape (H, W, 3)."""
-    left, right = (min(max(x, 0.0), shape[1]) for x in (box[0], box[0] + box[2]))
-    top, bottom = (min(max(y, 0.0), shape[0]) for y in (box[1], box[1] + box[3]))
-    return left, top, right - left, bottom - top
+        return Photograph(photo.path, error)

@@ -11,7 +11,7 @@ from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
 
 if TYPE_CHECKING:
-    from demagnify.inference.detect import FaceVerdict, PhotoVerdict
+    from demagnify.inference.pipeline import FaceVerdict, PhotoVerdict
 
 COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178), "unsure": (90, 90, 90)}
 """Okabe and Ito's orange and blue, which any colour vision tells apart, and grey."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,13 +17,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 import demagnify
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadOutputError, first_finding
-from demagnify.core.files import atomic_folder, sha256, write_text
+from demagnify.core.files import atomic_folder, sha256, write_bytes, write_text
 from demagnify.data import Skipped
 from demagnify.data.face_finding import FaceFinder, crop
-from demagnify.inference.answers import SCOPE, Interpreter
+from demagnify.inference.answers import SCOPE
 from demagnify.inference.conditions import Condition
-from demagnify.inference.detect import DetectionConfig, PhotoVerdict, detect
-from demagnify.inference.runtime import load_runtime
+from demagnify.inference.detect import DetectionConfig, detect_with
+from demagnify.inference.pipeline import PhotoVerdict, Pipeline
 from demagnify.inference.video import ClipVerdict
 
 FILE: Final = "case.json"
@@ -210,34 +211,65 @@ def examine(
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> CaseDocument:
     """Examines files, writes the crops to `folder`, and returns the document; see `write_case`."""
-    runtime = load_runtime(
-        config.defense, device=config.device, precision=config.precision, runtime=config.runtime
-    )
-    place = config.calibration or config.defense
-    reads = Interpreter.load(place, runtime.fingerprint)
+    pipeline = Pipeline.load(config, finder=finder)
     inputs = []
-    found = detect(photos, config, finder=finder, on_skip=on_skip)
+    found = detect_with(pipeline, photos, on_skip=on_skip)
     for number, verdict in enumerate(found, start=1):
         on_verdict(verdict)
         path, readable = verdict.path, verdict.path.is_file()
-        faces: list[FaceRecord] = []
-        if isinstance(verdict, PhotoVerdict):
-            for place_in_photo, one in enumerate(verdict.faces, start=1):
-                assert verdict.pixels is not None  # noqa: S101  for the type checker
-                name = f"crops/{number:04}-{place_in_photo}.png"
-                images.save_png(folder / name, crop(verdict.pixels, one.face))
-                digest = sha256(folder / name)
-                faces.append(FaceRecord(crop=name, crop_sha256=digest, **one.to_json()))
         inputs.append(
-            InputRecord(
-                file=str(path),
+            record_input(
+                verdict,
+                number,
                 sha256=sha256(path) if readable else None,
-                bytes=path.stat().st_size if readable else None,
-                problem=verdict.problem,
-                faces=tuple(faces),
-                clip=None if isinstance(verdict, PhotoVerdict) else verdict.to_json(),
+                size=path.stat().st_size if readable else None,
+                keep=lambda name, content: write_bytes(folder / name, content),
             )
         )
+    return make_document(pipeline, inputs, command=command)
+
+
+def record_input(
+    verdict: PhotoVerdict | ClipVerdict,
+    number: int,
+    *,
+    sha256: str | None,
+    size: int | None,
+    keep: Callable[[str, bytes], None] = lambda _name, _content: None,
+) -> InputRecord:
+    """Returns the record of one file.
+
+    Args:
+        verdict: The answer about it.
+        number: Its place among the inputs, from 1.
+        sha256: Of the file; None if it could not be read.
+        size: Its size in bytes; None if it could not be read.
+        keep: Gets the name and content of the PNG file of each face crop.
+    """
+    faces: list[FaceRecord] = []
+    photo = verdict if isinstance(verdict, PhotoVerdict) else PhotoVerdict(path=verdict.path)
+    for place, one in enumerate(photo.faces, start=1):
+        assert photo.pixels is not None  # noqa: S101  for the type checker
+        name = f"crops/{number:04}-{place}.png"
+        content = images.encode_png(crop(photo.pixels, one.face))
+        keep(name, content)
+        digest = hashlib.sha256(content).hexdigest()
+        faces.append(FaceRecord(crop=name, crop_sha256=digest, **one.to_json()))
+    return InputRecord(
+        file=str(verdict.path),
+        sha256=sha256,
+        bytes=size,
+        problem=verdict.problem,
+        faces=tuple(faces),
+        clip=verdict.to_json() if isinstance(verdict, ClipVerdict) else None,
+    )
+
+
+def make_document(
+    pipeline: Pipeline, inputs: Sequence[InputRecord], *, command: str
+) -> CaseDocument:
+    """Returns the document of a case with everything that its answers depend on."""
+    config, reads = pipeline.config, pipeline.interpreter
     return CaseDocument(
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=command,
@@ -246,8 +278,8 @@ def examine(
         configuration=config.model_dump(mode="json"),
         configuration_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
         weights=Weights(
-            name=runtime.name,
-            fingerprint=runtime.fingerprint,
+            name=pipeline.runtime.name,
+            fingerprint=pipeline.runtime.fingerprint,
             calibration_sha256=None if reads is None else reads.sha256,
         ),
         propositions=PROPOSITIONS,
@@ -256,6 +288,7 @@ def examine(
     )
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "demagnify": demagnify.__version__}
     for name in _PACKAGES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -85,7 +85,12 @@ def is_clip(path: Path) -> bool:
 
 
 def classify_clip(
-    path: Path, options: ClipOptions, runtime: Runtime, finder: FaceFinder
+    path: Path,
+    options: ClipOptions,
+    runtime: Runtime,
+    finder: FaceFinder,
+    *,
+    on_frame: Callable[[videos.Frame], None] | None = None,
 ) -> ClipVerdict:
     """Classifies every face in a clip, shot by shot.
 
@@ -99,6 +104,7 @@ def classify_clip(
         options: How it is looked through.
         runtime: Classifies the face crops.
         finder: Finds the faces.
+        on_frame: Gets each decoded frame first; an error that it raises ends the reading.
 
     Returns:
         The verdicts; `problem` is set if the clip, or a part of it, could not be read, or holds
@@ -109,7 +115,7 @@ def classify_clip(
     """
     try:
         with videos.opened(path) as video:
-            return _Reading(video, options, runtime, finder).result()
+            return _Reading(video, options, runtime, finder).result(on_frame)
     except BadImageError as error:
         return ClipVerdict(path=path, problem=str(error).removeprefix(f"{path}: "))
 
@@ -134,7 +140,7 @@ class _Reading:
         self._ended: list[TrackVerdict] = []  # of the shot that is read
         self._examined = 0
 
-    def result(self) -> ClipVerdict:
+    def result(self, on_frame: Callable[[videos.Frame], None] | None = None) -> ClipVerdict:
         """Reads the clip to its end."""
         first: videos.Frame | None = None
         shot: _Shot | None = None
@@ -142,6 +148,8 @@ class _Reading:
         gaps: set[Fraction] = set()
         cuts = CutFinder(self._video.rate)
         for frame in self._video.frames():
+            if on_frame is not None:
+                on_frame(frame)
             cut = cuts.is_cut(frame)
             if first is None:
                 first, due = frame, frame.seconds

@@ -1,0 +1,244 @@
+"""What detection needs, loaded once: photographs and clips in, verdicts out."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+
+import numpy as np
+
+from demagnify.core.errors import BadImageError
+from demagnify.core.images import Pixels
+from demagnify.data import face_finding, videos
+from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.inference.answers import SCOPE, Interpreter, Meaning
+from demagnify.inference.calibrated import calibrated
+from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
+from demagnify.inference.runtime import Runtime, as_runtime, load_runtime
+from demagnify.inference.video import ClipVerdict, classify_clip
+
+if TYPE_CHECKING:
+    from demagnify.agents.defended import DefendedDetector
+    from demagnify.detectors.detector import Detector
+    from demagnify.inference.detect import DetectionConfig
+
+FACES_AT_ONCE: Final = 32
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceVerdict:
+    """The verdict on one face.
+
+    Attributes:
+        face: The face as found; its box may reach over the border.
+        box: Left, top, width, height in pixels of the part of that box inside the photograph.
+        verdict: "real", "fake", or "unsure" where the defence may abstain and does so.
+        score: 0-1; above 0.5 the verdict is "fake", or would be. A ranking, not a probability of
+            guilt.
+        logit: The detector's logit after the action.
+        action: The correction that the agent chose.
+        uncertainty: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the
+            defence does not estimate it.
+        enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
+            which has no part in the verdict.
+        meaning: Likelihood ratio and measured error rates; None without a calibration.
+    """
+
+    face: Face
+    box: Box
+    verdict: Literal["real", "fake", "unsure"]
+    score: float
+    logit: float
+    action: str
+    enhancement: Enhancement
+    uncertainty: float | None = None
+    meaning: Meaning | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the verdict in words and numbers that JSON can hold."""
+        found = {
+            "box": [round(value, 1) for value in self.box],
+            "found_with": round(self.face.score, 4),
+            "verdict": self.verdict,
+            "score": self.score,
+            "logit": self.logit,
+            "action": self.action,
+            "enhancement": self.enhancement.to_json(),
+            **(self.meaning or Meaning(verdict=self.verdict)).to_json(),
+        }
+        return found if self.uncertainty is None else {**found, "uncertainty": self.uncertainty}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoVerdict:
+    """The verdicts on one photograph.
+
+    Attributes:
+        path: The file; for an array "array-1" and so on, by its place.
+        faces: A verdict for each face, the largest first; empty if there is none.
+        problem: Why there is no verdict; None if there is one.
+        pixels: The upright photograph, uint8 RGB (H, W, 3); None if it could not be read.
+    """
+
+    path: Path
+    faces: tuple[FaceVerdict, ...] = ()
+    problem: str | None = None
+    pixels: Pixels | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns everything but the pixels."""
+        found = [face.to_json() for face in self.faces]
+        return {"file": str(self.path), "faces": found, "problem": self.problem, "scope": SCOPE}
+
+
+class Photograph(NamedTuple):
+    """A photograph that was read.
+
+    Attributes:
+        path: Its file; a mere name if `content` is given or there is no file.
+        pixels: uint8 RGB (H, W, 3), upright; or why it could not be read.
+        content: The bytes of its file; None if they are at `path`.
+    """
+
+    path: Path
+    pixels: Pixels | BadImageError
+    content: bytes | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What finds, corrects, classifies and interprets faces; loaded once for many photographs.
+
+    Attributes:
+        config: The settings.
+        runtime: Corrects and classifies face crops.
+        finder: Finds the faces.
+        recognizer: Says whether a face was enhanced.
+        interpreter: Reads logits by a calibration; None if there is none.
+    """
+
+    config: DetectionConfig
+    runtime: Runtime
+    finder: FaceFinder
+    recognizer: EnhancementRecognizer
+    interpreter: Interpreter | None
+
+    @classmethod
+    def load(
+        cls,
+        config: DetectionConfig,
+        *,
+        defense: Runtime | DefendedDetector | Detector | None = None,
+        finder: FaceFinder | None = None,
+    ) -> Self:
+        """Loads the defence that `config` names, its calibration, and the rest.
+
+        Args:
+            config: The settings.
+            defense: A runtime, a defended detector or a bare one instead.
+            finder: Finds the faces; YuNet if None.
+
+        Raises:
+            BadArtifactError: If the defence or calibration cannot be loaded.
+            BadConfigError: If it needs torch and torch is not installed.
+        """
+        interpreter = None
+        if defense is None:
+            defense = load_runtime(
+                config.defense,
+                device=config.device,
+                precision=config.precision,
+                runtime=config.runtime,
+            )
+            if config.precision != "bfloat16":
+                interpreter = Interpreter.load(config.defense, defense.fingerprint)
+        runtime = as_runtime(defense)
+        if config.calibration is not None:
+            interpreter = Interpreter.load(config.calibration, runtime.fingerprint, required=True)
+        return cls(
+            config=config,
+            runtime=runtime,
+            finder=finder or face_finding.FaceFinder(),
+            recognizer=EnhancementRecognizer.load(config.enhancement),
+            interpreter=interpreter,
+        )
+
+    def photographs(self, photos: Sequence[Photograph]) -> Iterator[PhotoVerdict]:
+        """Yields the verdicts on photographs, in order."""
+        verdicts = self._classified(photos)
+        if self.interpreter is None:
+            return verdicts
+        files = [photo.path if photo.content is None else photo.content for photo in photos]
+        check = self.config.delivery_check
+        return calibrated(verdicts, files, self.interpreter, self.runtime, check=check)
+
+    def clip(
+        self, path: Path, *, on_frame: Callable[[videos.Frame], None] | None = None
+    ) -> ClipVerdict:
+        """Returns the verdicts on a clip.
+
+        Args:
+            path: The file.
+            on_frame: Gets each decoded frame first; an error that it raises ends the reading.
+        """
+        return classify_clip(path, self.config, self.runtime, self.finder, on_frame=on_frame)
+
+    def _classified(self, photos: Sequence[Photograph]) -> Iterator[PhotoVerdict]:
+        found = [
+            [] if isinstance(photo.pixels, BadImageError) else self.finder.find(photo.pixels)
+            for photo in photos
+        ]
+        crops = [
+            crop(photo.pixels, face, size=self.runtime.input_size)
+            for photo, faces in zip(photos, found, strict=True)
+            if not isinstance(photo.pixels, BadImageError)
+            for face in faces
+        ]
+        classified = _classify(crops, self.runtime)
+        for (path, pixels, _), faces in zip(photos, found, strict=True):
+            if isinstance(pixels, BadImageError):
+                yield PhotoVerdict(path=path, problem=str(pixels).removeprefix(f"{path}: "))
+            elif not faces:
+                yield PhotoVerdict(path=path, problem="no face was found", pixels=pixels)
+            else:
+                enhancements = self.recognizer([crop(pixels, face) for face in faces])
+                verdicts = [
+                    FaceVerdict(
+                        face=face,
+                        box=_inside(face.box, pixels.shape),
+                        enhancement=enhancement,
+                        **next(classified),
+                    )
+                    for face, enhancement in zip(faces, enhancements, strict=True)
+                ]
+                yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
+
+
+def _classify(crops: Sequence[Pixels], runtime: Runtime) -> Iterator[dict[str, Any]]:
+    """Yields the part of each crop's `FaceVerdict` that comes from the runtime."""
+    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
+    threshold = float(np.float32(runtime.threshold))
+    for start in range(0, len(crops), FACES_AT_ONCE):
+        found = runtime.decide(np.stack(crops[start : start + FACES_AT_ONCE]))
+        for row, logit in enumerate(found.logits.tolist()):
+            surplus = logit - threshold
+            unsure = found.abstained is not None and bool(found.abstained[row])
+            yield {
+                "verdict": "unsure" if unsure else "fake" if surplus > 0 else "real",
+                "score": (1 + math.tanh(surplus / 2)) / 2,  # the sigmoid, safe from overflow
+                "logit": logit,
+                "action": runtime.actions[int(found.actions[row])],
+                "uncertainty": None if found.uncertainty is None else found.uncertainty[row].item(),
+            }
+
+
+def _inside(box: Box, shape: tuple[int, ...]) -> Box:
+    """Cuts off the part of a box beyond the borders of a photograph of shape (H, W, 3)."""
+    left, right = (min(max(x, 0.0), shape[1]) for x in (box[0], box[0] + box[2]))
+    top, bottom = (min(max(y, 0.0), shape[0]) for y in (box[1], box[1] + box[3]))
+    return left, top, right - left, bottom - top
