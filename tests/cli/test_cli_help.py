@@ -54,6 +54,7 @@ def test_every_verb_of_the_issue_is_there():
             "demo",
             "detect",
             "export",
+            "serve",
             "train-enhancement",
             "assets",
             *loop,

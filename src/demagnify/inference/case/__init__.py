@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from demagnify.inference.case.document import CaseDocument, write_case
+from demagnify.inference.case.document import (
+    CaseDocument,
+    InputRecord,
+    make_document,
+    record_input,
+    write_case,
+)
 from demagnify.inference.case.verify import verify_case
 
-__all__ = ["CaseDocument", "verify_case", "write_case"]
+__all__ = [
+    "CaseDocument",
+    "InputRecord",
+    "make_document",
+    "record_input",
+    "verify_case",
+    "write_case",
+]

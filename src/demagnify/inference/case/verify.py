@@ -9,7 +9,6 @@ from typing import Any, Final
 from demagnify.core.files import sha256
 from demagnify.data.face_finding import FaceFinder
 from demagnify.inference.case.document import PAGE, CaseDocument, examine
-from demagnify.inference.case.page import render
 
 _OF_THE_RUN: Final = {"created", "command", "machine", "versions"}
 """What may differ when the same files are examined again."""
@@ -28,6 +27,8 @@ def verify_case(folder: Path, *, finder: FaceFinder | None = None) -> list[str]:
     Raises:
         BadArtifactError: If there is no readable case.
     """
+    from demagnify.inference.case.page import render
+
     document = CaseDocument.read(folder)
     faults = [
         f"{one.file}: {_fault(Path(one.file), one.sha256)}"

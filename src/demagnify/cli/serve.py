@@ -1,0 +1,48 @@
+"""`demagnify serve` and `demagnify ui`: the HTTP service and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import util
+from typing import TYPE_CHECKING, Final
+
+from demagnify.cli.console import say
+from demagnify.cli.generate import Config, verb
+from demagnify.core.errors import BadConfigError
+
+if TYPE_CHECKING:
+    from demagnify.serve.config import ServiceConfig
+
+_DETECTION: Final = (
+    *("defense", "device", "precision", "runtime", "calibration", "enhancement"),
+    *("delivery_check", "frames_per_second", "frames_per_face", "agreement"),
+)
+_FLAGS: Final = {f"detection.{name}": f"--{name.replace('_', '-')}" for name in _DETECTION}
+
+
+@verb("serve", Config("demagnify.serve.config:ServiceConfig", flags=_FLAGS))
+def serve(config: ServiceConfig) -> None:
+    """Answer over HTTP: POST photographs and clips, get the case as JSON, as of detect --report.
+
+    Needs the extra "serve", and "video" for clips. /health, /ready and /metrics are for those who
+    run it, /openapi.json describes it. Requests that come at the same time are classified
+    together. SIGTERM and Ctrl-C stop it when the requests in work are answered.
+    """
+    need("serve", ("fastapi", "uvicorn", "multipart", "prometheus_client"))
+    from demagnify.serve.server import serve as answer
+
+    answer(config, say=lambda line: say(f"demagnify: {line}", err=True))
+
+
+def need(extra: str, modules: Sequence[str]) -> None:
+    """Refuses in one line where an extra is not installed.
+
+    Raises:
+        BadConfigError: If it is not.
+    """
+    missing = next((name for name in modules if not util.find_spec(name)), None)
+    if missing:
+        raise BadConfigError(
+            f"this command needs {missing}, which is not installed",
+            hint=f"pip install 'demagnify[{extra}]'",
+        )

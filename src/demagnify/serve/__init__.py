@@ -1,0 +1,1 @@
+"""An HTTP service and a page: extras that answer as `demagnify detect` does."""
