@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pyarrow import parquet
 from toy_photos import photograph
 
 from demagnify.agents.loading import load_defense
@@ -158,3 +159,24 @@ def test_names_of_any_bytes_reach_a_terminal(tmp_path):
     ended = subprocess.run(asked, capture_output=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
     assert f"cache: {tmp_path}/caf\\xe9".encode() in ended.stdout
+
+
+def test_output_writes_shards_and_a_summary(detect, photos, tmp_path):
+    folder = photos("a.png", "b/c.png")
+    (folder / "broken.png").write_bytes(b"broken")
+    command = ("--output", tmp_path / "out", "--workers", "0", "--unit", "2", folder)
+    ended = detect(*command)
+    assert ended.code == 3
+    assert ended.lines[0].startswith("3 inputs, 4 rows in 2 shards in ")
+    assert any(line.startswith("skipped 1: not an image") for line in ended.complaints)
+    rows = parquet.read_table(tmp_path / "out/shards").to_pylist()
+    assert [row["input"] for row in rows] == [
+        str(folder / name) for name in ("a.png", "a.png", "b/c.png", "b/c.png", "broken.png")
+    ]
+    again = detect(*command)
+    assert "2 shards were there" in again.out
+
+
+@pytest.mark.parametrize("more", [("--json", "--output", "x"), ("--engine", "ray")])
+def test_what_does_not_go_together_is_a_usage_error(detect, photos, more):
+    assert detect(photos("a.png"), *more).code == 2

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from demagnify.cli import EXIT_SOME_SKIPPED
+from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
 from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+    from demagnify.core.engine import Summary
     from demagnify.evaluation import EvaluationResult
 
 
@@ -50,6 +51,22 @@ class Skips:
         """Ends the command with its own exit code if something was skipped."""
         if self._count:
             raise click.exceptions.Exit(EXIT_SOME_SKIPPED)
+
+
+def show_summary(found: Summary) -> None:
+    """Prints what an engine run came to; ends with its own exit code if inputs were skipped."""
+    rate = found.items / found.seconds if found.seconds and not found.found else 0
+    say(
+        f"{found.items} inputs, {found.rows} rows in {found.units} shards in {found.seconds:.1f} s"
+        + (f" ({rate:.1f} inputs/s)" if rate else "")
+        + (f"; {found.found} shards were there" if found.found else "")
+        + (f"; {found.lost} worker processes died and were replaced" if found.lost else "")
+    )
+    for reason, count in found.reasons.items():
+        say(f"skipped {count}: {printable(reason)}", err=True)
+    say(f"{printable(found.output)}: shards/, skipped.csv, summary.json", err=True)
+    if found.skipped:
+        raise click.exceptions.Exit(EXIT_SOME_SKIPPED if found.rows else EXIT_FAULT_OF_INPUT)
 
 
 def plain_console() -> Console:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
-from demagnify.cli.console import say, say_json
+from demagnify.cli.console import say, say_json, show_summary
 from demagnify.cli.generate import PATH, Argument, Config, Option, verb
 from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
+    from demagnify.core.engine import EngineOptions
     from demagnify.data import Skipped
     from demagnify.inference import ClipVerdict, DetectionConfig, PhotoVerdict
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     "detect",
     Argument(
         "photos",
-        "Photographs and clips, or folders of them.",
-        type=PATH,
+        "Photographs and clips, or folders of them. With --output also manifests: a text file "
+        "with a path or URI per line, or a table (CSV, JSON lines, Parquet) with a column uri.",
+        type=str,
         nargs=-1,
         required=True,
         metavar="PHOTO...",
@@ -39,10 +41,24 @@ if TYPE_CHECKING:
         "Write a case report here: case.json, index.html and the face crops.",
         type=PATH,
     ),
+    Option(
+        "--output",
+        "output",
+        "Write a row per face to Parquet files in this folder, with many processes or machines, "
+        "and print a summary; the same command goes on after an interruption.",
+        type=PATH,
+    ),
     Config("demagnify.inference:DetectionConfig"),
+    Config("demagnify.core.engine:EngineOptions", into="engine"),
 )
 def detect(
-    photos: tuple[Path, ...], config: DetectionConfig, *, as_json: bool, report: Path | None
+    photos: tuple[str, ...],
+    config: DetectionConfig,
+    engine: EngineOptions,
+    *,
+    as_json: bool,
+    report: Path | None,
+    output: Path | None,
 ) -> None:
     """Classify photographs and clips: find every face, correct it, print real, fake or unsure.
 
@@ -58,6 +74,13 @@ def detect(
     A second answer says whether a super-resolution network enhanced the face: captured, enhanced,
     or cannot tell. It has no part in the verdict: real faces are enhanced too.
     """
+    if output is not None:
+        if as_json or report is not None or config.save is not None:
+            raise click.UsageError("--output goes with none of --json, --report and --save")
+        _detect_shards(photos, output, config, engine)
+        return
+    if "engine" in engine.model_fields_set or "workers" in engine.model_fields_set:
+        raise click.UsageError("--engine and --workers need --output")
     from demagnify.inference import detect as detect_faces
     from demagnify.inference.answers import SCOPE
 
@@ -80,12 +103,27 @@ def detect(
         from demagnify.inference.case import write_case
 
         command = shlex.join(["demagnify", *sys.argv[1:]])
-        write_case(photos, report, config, command=command, on_verdict=on_verdict, on_skip=on_skip)
+        write_case(
+            [*map(Path, photos)],
+            report,
+            config,
+            command=command,
+            on_verdict=on_verdict,
+            on_skip=on_skip,
+        )
         say(f"report: {printable(report / 'index.html')}", err=True)
     if classified and not as_json:
         say(f"scope: {SCOPE}", err=True)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
+
+
+def _detect_shards(
+    photos: Sequence[str], output: Path, config: DetectionConfig, engine: EngineOptions
+) -> None:
+    from demagnify.inference.detect_shards import detect_shards
+
+    show_summary(detect_shards(photos, output, config, engine))
 
 
 NO_MEANING: Final = "not calibrated: no likelihood ratio"

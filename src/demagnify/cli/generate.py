@@ -19,7 +19,6 @@ from types import NoneType
 from typing import (
     TYPE_CHECKING,
     Any,
-    ClassVar,
     Final,
     Literal,
     Protocol,
@@ -131,6 +130,7 @@ class Config:
         section: The section of the model whose fields become options; all fields if empty.
         presets: Whether `--preset` names the values below the options.
         usual: Key -> default in words, where the model cannot know it.
+        into: The function's parameter for it.
     """
 
     model: str
@@ -139,7 +139,7 @@ class Config:
     section: str = ""
     presets: bool = False
     usual: Mapping[str, str] = field(default_factory=dict)
-    into: ClassVar[str] = "config"
+    into: str = "config"
 
     @cached_property
     def type(self) -> type[BaseModel]:
@@ -269,7 +269,9 @@ def field_option(
 class Generated(Protocol):
     """A set of options that are made when a command needs them."""
 
-    into: ClassVar[str]
+    @property
+    def into(self) -> str:
+        """The function's parameter for what `take` returns."""
 
     def options(self) -> list[click.Parameter]:
         """Returns the options."""

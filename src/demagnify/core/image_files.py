@@ -9,7 +9,7 @@ import re
 import stat
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from demagnify.core.errors import BadImageError, DemagnifyWarning
@@ -172,10 +172,12 @@ def _reason(path: Path) -> str:
         return "a link to nothing"
     if not path.is_file():
         return "no regular file"
-    suffix = path.suffix.lower()
-    if suffix in _COMPANIONS or path.stem.lower() in _COMPANION_NAMES:
-        return ""
-    return f"not an image ({suffix or 'no suffix'})"
+    return "" if is_companion(path) else f"not an image ({path.suffix.lower() or 'no suffix'})"
+
+
+def is_companion(path: PurePath) -> bool:
+    """Returns whether a file is a text or table by its name, which lies beside photographs."""
+    return path.suffix.lower() in _COMPANIONS or path.stem.lower() in _COMPANION_NAMES
 
 
 def _why(error: OSError) -> str:

@@ -130,20 +130,29 @@ def detect_with(
     return _classify(_expand(photos, pipeline.config, on_skip or (lambda _skipped: None)), pipeline)
 
 
+def classify_files(
+    pipeline: Pipeline, paths: Sequence[Path]
+) -> Iterator[PhotoVerdict | ClipVerdict]:
+    """Yields exactly one verdict for each file, and shows no progress."""
+    return _verdicts([_Photo(path, None, None) for path in paths], pipeline)
+
+
 def _classify(photos: Sequence[_Photo], pipeline: Pipeline) -> Iterator[PhotoVerdict | ClipVerdict]:
-    with progress.bar("classifying photographs", len(photos)) as advance:
-        for start in range(0, len(photos), PHOTOS_AT_ONCE):
-            chunk = photos[start : start + PHOTOS_AT_ONCE]
-            still = [photo for photo in chunk if not photo.is_clip]
-            verdicts = pipeline.photographs(list(in_threads(_read, still)))
-            for photo in chunk:
-                verdict = pipeline.clip(photo.path) if photo.is_clip else next(verdicts)
-                if verdict.problem and pipeline.config.strict:
-                    raise BadImageError(f"{verdict.path}: {verdict.problem}")
-                if photo.drawing:
-                    _draw(verdict, photo.drawing)
-                advance(1)
-                yield verdict
+    return progress.track(_verdicts(photos, pipeline), "classifying photographs", len(photos))
+
+
+def _verdicts(photos: Sequence[_Photo], pipeline: Pipeline) -> Iterator[PhotoVerdict | ClipVerdict]:
+    for start in range(0, len(photos), PHOTOS_AT_ONCE):
+        chunk = photos[start : start + PHOTOS_AT_ONCE]
+        still = [photo for photo in chunk if not photo.is_clip]
+        verdicts = pipeline.photographs(list(in_threads(_read, still)))
+        for photo in chunk:
+            verdict = pipeline.clip(photo.path) if photo.is_clip else next(verdicts)
+            if verdict.problem and pipeline.config.strict:
+                raise BadImageError(f"{verdict.path}: {verdict.problem}")
+            if photo.drawing:
+                _draw(verdict, photo.drawing)
+            yield verdict
 
 
 def _expand(

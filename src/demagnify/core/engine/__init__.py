@@ -1,0 +1,27 @@
+"""Work on many inputs in units that any number of processes share, here or on a cluster.
+
+    list inputs -> units of consecutive inputs -> map -> one shard per unit -> checks and a summary
+
+A unit depends on nothing but the list of inputs and the task. Its shard is a Parquet file, written
+in one step: a unit is done when its shard is there. The same command does what is missing.
+"""
+
+from __future__ import annotations
+
+from demagnify.core.engine.inputs import Item, fetched, is_uri, list_inputs
+from demagnify.core.engine.options import EngineOptions
+from demagnify.core.engine.run import Summary, run
+from demagnify.core.engine.work import Result, Task, Work
+
+__all__ = [
+    "EngineOptions",
+    "Item",
+    "Result",
+    "Summary",
+    "Task",
+    "Work",
+    "fetched",
+    "is_uri",
+    "list_inputs",
+    "run",
+]

@@ -1,0 +1,31 @@
+"""How much work is done at once, and by what."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EngineOptions(BaseModel):
+    """Where units of work are done."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: Literal["local", "ray"] = Field(
+        default="local",
+        description="What shares out the work of --output: local (processes on this machine), or "
+        "ray (Ray Data, on the cluster of RAY_ADDRESS, or on this machine if that is not set).",
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=0,
+        description="Worker processes of --output: one per processor if not set, 0 for none: all "
+        "is done in this process.",
+    )
+    unit: int = Field(
+        default=256,
+        ge=1,
+        description="Inputs per unit of work of --output: one shard each, and the most that is "
+        "done again after an interruption.",
+    )

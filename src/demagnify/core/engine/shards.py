@@ -1,0 +1,142 @@
+"""Shards: one Parquet file per unit, written in one step, with its receipt inside."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from demagnify.core.engine.inputs import Item
+from demagnify.core.files import atomic_path
+
+if TYPE_CHECKING:
+    from demagnify.core.engine.work import Result
+
+FOLDER: Final = "shards"
+_COLUMNS: Final = {"item": "int64", "input": "string"}
+_PROBLEM: Final = {"problem": "string"}
+_KEY: Final = b"demagnify"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a unit came to.
+
+    Attributes:
+        unit: Its number.
+        items: Inputs in it.
+        rows: Rows with a result.
+        problems: Inputs with a problem, by its text.
+        seconds: How long it took.
+    """
+
+    unit: int
+    items: int
+    rows: int
+    problems: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def path_of(folder: Path, unit: int) -> Path:
+    """Returns where the shard of a unit stands."""
+    return folder / FOLDER / f"{unit:07d}.parquet"
+
+
+def write(
+    folder: Path,
+    unit: int,
+    items: Sequence[Item],
+    results: Sequence[Result],
+    columns: Mapping[str, str],
+    seconds: float,
+) -> Receipt:
+    """Writes the shard of a unit, and returns its receipt.
+
+    An input without a row has one that holds nothing but its problem.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows: list[dict[str, Any]] = []
+    for item, result in zip(items, results, strict=True):
+        common = {"item": item.number, "input": _text(item.uri)}
+        problem = None if result.problem is None else _text(result.problem)
+        rows += [{**one, **common, "problem": problem} for one in result.rows or ({},)]
+    receipt = Receipt(
+        unit,
+        len(items),
+        sum(len(result.rows) for result in results),
+        dict(Counter(_text(result.problem) for result in results if result.problem is not None)),
+        round(seconds, 3),
+    )
+    schema = pa.schema(
+        [
+            pa.field(name, pa.type_for_alias(kind))
+            for name, kind in (_COLUMNS | dict(columns) | _PROBLEM).items()
+        ],
+        metadata={_KEY: json.dumps(asdict(receipt)).encode()},
+    )
+    with atomic_path(path_of(folder, unit)) as temporary:
+        table = pa.Table.from_pylist(rows, schema=schema)
+        parquet.write_table(table, temporary, write_page_checksum=True)
+    return receipt
+
+
+def receipt_of(folder: Path, unit: int, span: range) -> Receipt | None:
+    """Returns the receipt of a unit; None if its shard is missing, damaged, or not complete.
+
+    Args:
+        folder: The run's folder.
+        unit: Its number.
+        span: The numbers of its inputs: the shard holds each, and no other.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with suppress(OSError, ValueError, KeyError, TypeError, pa.ArrowException):
+        file = path_of(folder, unit)
+        if not file.exists():
+            return None
+        table = parquet.read_table(file, page_checksum_verification=True)
+        # In the order of the inputs, so that one set of rows per input follows another.
+        seen = list(dict.fromkeys(table.column("item").to_pylist()))
+        receipt = Receipt(**json.loads(table.schema.metadata[_KEY]))
+        if seen == list(span) and receipt.unit == unit:
+            return receipt
+    return None
+
+
+def write_skipped(folder: Path, units: Sequence[int], more: Sequence[tuple[str, str]]) -> Path:
+    """Writes `skipped.csv`: what was left out, and why.
+
+    Args:
+        folder: The run's folder.
+        units: Those with problems.
+        more: Files that were no inputs, with the reason.
+    """
+    path = folder / "skipped.csv"
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("input", "reason"))
+        writer.writerows((_text(name), _text(reason)) for name, reason in more)
+        for unit in units:
+            writer.writerows(_problems(folder, unit))
+    return path
+
+
+def _problems(folder: Path, unit: int) -> Iterator[tuple[str, str]]:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path_of(folder, unit), columns=["input", "item", "problem"])
+    found = {row["item"]: row for row in table.to_pylist() if row["problem"] is not None}
+    yield from ((row["input"], row["problem"]) for row in found.values())
+
+
+def _text(text: str) -> str:
+    """Returns a text as UTF-8 can hold it: names of files may be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode()
