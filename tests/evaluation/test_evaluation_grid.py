@@ -102,6 +102,9 @@ def test_mean_gain_is_the_mean_over_its_attacks(result):
         for attack in unseen.conditions
     ]
     assert unseen.gain.value == pytest.approx(np.mean(gains))
+    clean = result.comparison("test", CLEAN, "dqn", "undefended").metrics["balanced_accuracy"]
+    assert unseen.net.value == pytest.approx(unseen.gain.value - clean.value)
+    assert unseen.net.low < unseen.net.value < unseen.net.high
 
 
 def test_actions_are_counted_by_label(result, evaluation):

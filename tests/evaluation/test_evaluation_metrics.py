@@ -47,6 +47,7 @@ def test_agrees_with_scikit_learn(case):
         "fnr": fn / (tp + fn),
         "accuracy": sk.accuracy_score(labels, verdicts),
         "balanced_accuracy": sk.balanced_accuracy_score(labels, verdicts),
+        "best_balanced_accuracy": (tpr + 1 - fpr).max() / 2,
         "auc": sk.roc_auc_score(labels, logits),
         "eer": crossing(fpr, tpr),
         "tpr_at_1_fpr": tpr[fpr <= 0.01].max(),
@@ -97,8 +98,8 @@ def test_infinite_scores_are_scores():
 @pytest.mark.parametrize(
     ("label", "missing", "undefined"),
     [
-        (1, "real", {"fpr", "tnr", "balanced_accuracy", "auc", "eer", "tpr_at_1_fpr"}),
-        (0, "fake", {"tpr", "fnr", "balanced_accuracy", "auc", "eer", "tpr_at_1_fpr"}),
+        (1, "real", {"fpr", "tnr", "balanced_accuracy", "best_balanced_accuracy", "auc", "eer", "tpr_at_1_fpr"}),
+        (0, "fake", {"tpr", "fnr", "balanced_accuracy", "best_balanced_accuracy", "auc", "eer", "tpr_at_1_fpr"}),
     ],
 )
 def test_one_class_alone_leaves_metrics_without_value_and_says_why(label, missing, undefined):

@@ -183,12 +183,14 @@ def _mean_gains(
         )
         for chosen in filter(None, dict.fromkeys((attacks, unseen))):
             for method, reference in pairs:
+                gain, net = split.mean_gain(method, reference, chosen)
                 yield MeanGain(
                     split=split.name,
                     conditions=chosen,
                     method=method,
                     reference=reference,
-                    gain=split.mean_gain(method, reference, chosen),
+                    gain=gain,
+                    net=net,
                 )
 
 

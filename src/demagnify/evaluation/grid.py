@@ -154,13 +154,26 @@ class EvaluatedSplit:
                 fpr_over_clean=defended.minus(clean, self.confidence)["fpr"],
             )
 
-    def mean_gain(self, method: str, reference: str, conditions: Sequence[str]) -> Estimate:
-        """Returns the mean gain in balanced accuracy over `reference` under `conditions`."""
+    def mean_gain(
+        self, method: str, reference: str, conditions: Sequence[str]
+    ) -> tuple[Estimate, Estimate]:
+        """Returns the mean gain in balanced accuracy over `reference` under `conditions`.
+
+        The second figure is net of the change on clean faces, which has nothing to do with attacks.
+        """
+        point, samples = self._gain(method, reference, conditions)
+        gain = interval(point, samples, self.confidence)
+        clean, clean_samples = self._gain(method, reference, [CLEAN])
+        return gain, interval(point - clean, samples - clean_samples, self.confidence)
+
+    def _gain(
+        self, method: str, reference: str, conditions: Sequence[str]
+    ) -> tuple[float, NDArray[np.float64]]:
         column = COLUMN["balanced_accuracy"]
         pairs = [(self[one, method].measured, self[one, reference].measured) for one in conditions]
         points = [one.point[column] - two.point[column] for one, two in pairs]
         samples = [one.samples[:, column] - two.samples[:, column] for one, two in pairs]
-        return interval(float(np.mean(points)), np.mean(samples, axis=0), self.confidence)
+        return float(np.mean(points)), np.mean(samples, axis=0)
 
     def action_counts(self) -> Iterator[ActionCounts]:
         """Yields how often each method that chooses actions took each of them."""

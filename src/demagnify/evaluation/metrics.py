@@ -21,6 +21,7 @@ MetricName = Literal[
     "fnr",
     "accuracy",
     "balanced_accuracy",
+    "best_balanced_accuracy",
     "auc",
     "eer",
     "tpr_at_1_fpr",
@@ -33,7 +34,13 @@ COLUMN: Final[dict[MetricName, int]] = {name: column for column, name in enumera
 
 _FEW_FALSE: Final = 0.01
 _CHUNK_ELEMENTS: Final = 1 << 17  # 1 MiB of float64 per array: stays in the processor's cache
-_BOTH: Final[tuple[MetricName, ...]] = ("balanced_accuracy", "auc", "eer", "tpr_at_1_fpr")
+_BOTH: Final[tuple[MetricName, ...]] = (
+    "balanced_accuracy",
+    "best_balanced_accuracy",
+    "auc",
+    "eer",
+    "tpr_at_1_fpr",
+)
 """What needs faces of both classes."""
 
 
@@ -140,6 +147,7 @@ class Scores:
                     1.0 - tpr,
                     hits / (reals + fakes),
                     (tpr + 1.0 - fpr) / 2.0,
+                    (tpr_curve + 1.0 - fpr_curve).max(axis=1) / 2.0,
                     _area(fpr_curve, tpr_curve),
                     _equal_error_rate(fpr_curve, tpr_curve),
                     _at_few_false(fpr_curve, tpr_curve),

@@ -250,6 +250,9 @@ class MeanGain(Record):
     method: str
     reference: str
     gain: Estimate
+    net: Estimate | None = Field(
+        default=None, description="The gain less the change on clean faces; null: no clean faces"
+    )
 
 
 class ActionCounts(Record):

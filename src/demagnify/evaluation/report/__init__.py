@@ -56,6 +56,7 @@ def all_tables(result: EvaluationResult) -> list[Table]:
     """Returns the report's tables: the main one, the paper's, what was recovered, all figures."""
     optional = (
         summary.recovery_table(result),
+        summary.threshold_table(result),
         summary.alarm_table(result),
         summary.abstention_table(result),
         summary.summary_table(result),

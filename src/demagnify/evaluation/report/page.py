@@ -141,6 +141,7 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         story=story.tell(result),
         main=tables.main_table(result),
         recovered=summary.recovery_table(result),
+        thresholds=summary.threshold_table(result),
         alarms=summary.alarm_table(result),
         paired=tables.paired_table(result),
         pairwise=summary.pairwise_table(result),

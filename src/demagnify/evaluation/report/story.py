@@ -105,13 +105,16 @@ def tell(result: EvaluationResult) -> Story:
 
 
 def mean_gain(
-    result: EvaluationResult, focus: Focus, method: str, reference: str
+    result: EvaluationResult, focus: Focus, method: str, reference: str, *, net: bool = False
 ) -> Estimate | None:
-    """Returns the gain over `reference`, mean over the focus's conditions; None if unknown."""
+    """Returns the gain over `reference`, mean over the focus's conditions; None if unknown.
+
+    With `net`, less the change on clean faces.
+    """
     for gain in result.mean_gains:
         key = (gain.split, set(gain.conditions), gain.method, gain.reference)
         if key == (focus.split, set(focus.conditions), method, reference):
-            return gain.gain
+            return gain.net if net else gain.gain
     return None
 
 
@@ -218,7 +221,11 @@ def _beyond(result: EvaluationResult, focus: Focus, method: str) -> str:
     gain = mean_gain(result, focus, method, UNDEFENDED)
     if gain is not None and gain.value is not None and len(focus.conditions) > 1:
         which = "unseen attacks" if focus.some_seen and not focus.all_seen else "attacks"
-        parts.append(f"over the {len(focus.conditions)} {which} the mean change is {_change(gain)}")
+        text = f"over the {len(focus.conditions)} {which} the mean change is {_change(gain)}"
+        net = mean_gain(result, focus, method, UNDEFENDED, net=True)
+        if net is not None and net.value is not None:
+            text += f", net of the change on clean faces {_change(net)}"
+        parts.append(text)
     for what, name in (("fixed action", result.best_fixed), ("baseline", result.best_baseline)):
         baseline = mean_gain(result, focus, method, name)
         if baseline is not None and baseline.value is not None and name != UNDEFENDED:

@@ -60,6 +60,37 @@ def recovery_table(result: EvaluationResult) -> Table | None:
     )
 
 
+def threshold_table(result: EvaluationResult) -> Table | None:
+    """What of the damage is the threshold's place; None where it was not measured."""
+    focus = Focus(result)
+    conditions, shown = conditions_of(result, focus.split), main_methods(result)
+    cells = [
+        [result.cell(focus.split, condition, method) for condition in conditions]
+        for method in shown
+    ]
+    if any("best_balanced_accuracy" not in cell.metrics for row in cells for cell in row):
+        return None
+    rows = [
+        (
+            Entry(column_name(result, method), role),
+            *(rate(cell.metrics[name]) for cell in row),
+        )
+        for method, row in zip(shown, cells, strict=True)
+        for name, role in (("auc", "AUC"), ("best_balanced_accuracy", "best threshold"))
+    ]
+    return Table(
+        name="thresholds",
+        caption="Whatever the threshold: AUC, and balanced accuracy at the best threshold for "
+        f"these very faces, in %, {population(result, focus.split)}.",
+        head=("Method", *map(condition_name, conditions)),
+        rows=tuple(rows),
+        notes=(
+            "What the best threshold has above the balanced accuracy of the first table is a loss "
+            "by the threshold alone, not by the detector. No one can choose it beforehand.",
+        ),
+    )
+
+
 def alarm_table(result: EvaluationResult) -> Table | None:
     """False alarms above those of no defence on clean faces; None without attacks."""
     focus = Focus(result)

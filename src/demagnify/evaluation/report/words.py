@@ -19,6 +19,7 @@ SHORT: Final[dict[MetricName, str]] = {
     "fnr": "FNR",
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
+    "best_balanced_accuracy": "Best threshold",
     "auc": "AUC",
     "eer": "EER",
     "tpr_at_1_fpr": "TPR at 1 % FPR",
@@ -32,6 +33,8 @@ MEANING: Final[dict[MetricName, str]] = {
     "fnr": "False negative rate: share of fake faces called real",
     "accuracy": "Share of all faces classified right",
     "balanced_accuracy": "Mean of the true positive and the true negative rate",
+    "best_balanced_accuracy": "Balanced accuracy at the best threshold for these very faces: what "
+    "another threshold could gain at most",
     "auc": "Area under the ROC curve, whatever the threshold",
     "eer": "Equal error rate: where FPR and FNR meet; lower is better",
     "tpr_at_1_fpr": "Share of fake faces called fake at the threshold at which at most 1 % of the "
