@@ -31,6 +31,7 @@ from demagnify.evaluation.document import draw_batches
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import write_report
 from demagnify.evaluation.run_folder import load_examples
+from demagnify.laundering.conditions import CLEAN
 
 
 @pytest.fixture(scope="module")
