@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.story import Focus, mean_gain
 from demagnify.evaluation.report.tables import (
@@ -70,13 +71,11 @@ def threshold_table(result: EvaluationResult) -> Table | None:
     ]
     if any("best_balanced_accuracy" not in cell.metrics for row in cells for cell in row):
         return None
+    kinds: dict[MetricName, str] = {"auc": "AUC", "best_balanced_accuracy": "best threshold"}
     rows = [
-        (
-            Entry(column_name(result, method), role),
-            *(rate(cell.metrics[name]) for cell in row),
-        )
+        (Entry(column_name(result, method), kind), *(rate(cell.metrics[name]) for cell in row))
         for method, row in zip(shown, cells, strict=True)
-        for name, role in (("auc", "AUC"), ("best_balanced_accuracy", "best threshold"))
+        for name, kind in kinds.items()
     ]
     return Table(
         name="thresholds",
