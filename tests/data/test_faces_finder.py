@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 
@@ -70,6 +71,45 @@ def test_a_small_face_in_a_large_photograph_is_found(finder, photos):
     (found,) = finder.find(scene)
     assert 900 < found.box[0] < 954
     assert 600 < found.box[1] < 654
+
+
+def test_a_face_that_fills_the_photograph_is_framed_as_well_as_a_small_one(finder, photos):
+    overlaps = []
+    for pixels in photos[:3]:
+        (small,) = finder.find(pixels)
+        left, top, width, height = small.box
+        scale = 1040 / max(width, height)
+        move = np.array([[scale, 0, 650 - scale * (left + width / 2)]] * 2)
+        move[1] = 0, scale, 650 - scale * (top + height / 2)
+        scene = cv2.warpAffine(pixels, move, (1300, 1300), borderMode=cv2.BORDER_REPLICATE)
+        found = finder.find(scene)
+        sides = width * scale, height * scale
+        middle = (650 - sides[0] / 2, 650 - sides[1] / 2, *sides)
+        overlaps.append(faces.overlap(found[0].box, middle))
+        centres = np.array([np.add(one.box[:2], np.divide(one.box[2:], 2)) for one in found])
+        assert (np.abs(centres - 650) < np.divide(sides, 2)).all(axis=1).sum() == 1  # no parts
+    assert np.mean(overlaps) > 0.85
+
+
+def test_a_close_up_keeps_its_face_beside_a_small_one_in_the_corner(finder, photos):
+    scene = cv2.resize(photos[0], (1245, 1525), interpolation=cv2.INTER_CUBIC)
+    scene[:90, :90] = images.fit(photos[1][20:198], 90)
+    large, small = finder.find(scene)
+    assert large.box[3] > 600
+    assert max(small.box[:2]) < 60
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((0, 0, 10, 10), (0, 0, 10, 10), 1.0),
+        ((0, 0, 10, 10), (5, 0, 10, 10), 1 / 3),
+        ((0, 0, 10, 10), (10, 0, 10, 10), 0.0),
+        ((0, 0, 0, 0), (0, 0, 0, 0), 0.0),
+    ],
+)
+def test_overlap_is_the_intersection_over_the_union(first, second, expected):
+    assert faces.overlap(first, second) == pytest.approx(expected)
 
 
 def test_there_is_no_face_in_noise_or_a_landscape(finder):

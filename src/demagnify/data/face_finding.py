@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
@@ -20,14 +20,22 @@ MARGIN: Final = 0.1
 SCORE_THRESHOLD: Final = 0.7
 
 # YuNet knows faces of about 10 to 300 pixels: small ones are looked for in the photograph at
-# (nearly) full size, and only where there are none, ones that fill it in a small copy.
+# (nearly) full size, ones that fill it in a small copy, which adds a sixteenth to the work.
 _LONGEST_SIDES: Final = (1280, 320)
+_LARGEST_KNOWN: Final = 320
+"""Pixels of a face in a search; the box of a larger one is better where it is searched smaller."""
 _SHORTEST_SIDE: Final = 32
 _OVERLAP: Final = 0.3
+_INSIDE: Final = 0.7
+"""Share of a box inside of another, from which it is a part of that face."""
 _MOST_FACES: Final = 1000
 
 # OpenCV has one level for all threads.
 _LOG_LEVEL: Final = threading.Lock()
+
+
+Box = tuple[float, float, float, float]
+"""Left, top, width, height in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +49,7 @@ class Face:
         score: How sure the finder is, 0 to 1.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     landmarks: NDArray[np.float32]
     score: float
 
@@ -78,8 +86,8 @@ class FaceFinder:
     def find(self, pixels: Pixels) -> list[Face]:
         """Returns the faces in a photograph, the largest first.
 
-        Large photographs are shrunk for the search to 1280 pixels, so that faces of less than
-        about 1/100 of the longer side are not found.
+        The photograph is searched at 1280 and at 320 pixels, and what is found twice is merged.
+        Faces of less than about 1/100 of the longer side are not found.
 
         Args:
             pixels: uint8 RGB (H, W, 3).
@@ -88,13 +96,14 @@ class FaceFinder:
             ImageContractError: If `pixels` is not a photograph.
         """
         check_pixels(pixels)
-        faces: list[Face] = []
-        for longest in _LONGEST_SIDES:
-            scale = min(1.0, longest / max(pixels.shape[:2]))
-            faces = self._find_at(pixels, scale)
-            if faces or scale == 1.0:
-                break
-        return sorted(faces, key=lambda face: face.box[2] * face.box[3], reverse=True)
+        longest = max(pixels.shape[:2])
+        scales = sorted({min(1.0, side / longest) for side in _LONGEST_SIDES}, reverse=True)
+        found = [
+            (face, max(face.box[2:]) * scale)
+            for scale in scales
+            for face in self._find_at(pixels, scale)
+        ]
+        return sorted(_merged(found), key=lambda face: face.box[2] * face.box[3], reverse=True)
 
     def _find_at(self, pixels: Pixels, scale: float) -> list[Face]:
         height, width = pixels.shape[:2]
@@ -118,6 +127,34 @@ class FaceFinder:
                     self._file, "", (320, 320), self.score_threshold, _OVERLAP, _MOST_FACES
                 )
         return cast("cv2.FaceDetectorYN", self._local.network)
+
+
+def overlap(first: Box, second: Box) -> float:
+    """Returns the intersection over union (IoU) of two boxes."""
+    shared = _shared(first, second)
+    return shared / max(first[2] * first[3] + second[2] * second[3] - shared, 1e-9)
+
+
+def _merged(found: Sequence[tuple[Face, float]]) -> list[Face]:
+    """Returns each face once; `found` has its longer side in pixels of the search beside it."""
+    best = sorted(found, key=lambda one: (min(1.0, _LARGEST_KNOWN / one[1]), one[0].score))
+    kept: list[Face] = []
+    for face, _ in reversed(best):
+        if not any(_is_same(face.box, other.box) for other in kept):
+            kept.append(face)
+    return kept
+
+
+def _is_same(first: Box, second: Box) -> bool:
+    """Whether two boxes are of one face: they overlap, or one is a part of the other."""
+    smaller = min(first[2] * first[3], second[2] * second[3])
+    return overlap(first, second) > _OVERLAP or _shared(first, second) > _INSIDE * smaller
+
+
+def _shared(first: Box, second: Box) -> float:
+    across = min(first[0] + first[2], second[0] + second[2]) - max(first[0], second[0])
+    down = min(first[1] + first[3], second[1] + second[3]) - max(first[1], second[1])
+    return max(across, 0.0) * max(down, 0.0)
 
 
 @contextmanager
@@ -147,9 +184,7 @@ def square(face: Face, shape: tuple[int, ...], *, margin: float = MARGIN) -> Squ
     return square_around(face.box, shape, margin=margin)
 
 
-def square_around(
-    box: tuple[float, float, float, float], shape: tuple[int, ...], *, margin: float = MARGIN
-) -> Square:
+def square_around(box: Box, shape: tuple[int, ...], *, margin: float = MARGIN) -> Square:
     """Returns the square around a box, of which every pixel lies inside the photograph.
 
     The square is centred on the box; its side is the box's longer side and `margin` of it on

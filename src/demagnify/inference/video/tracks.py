@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.data.face_finding import Face
+from demagnify.data.face_finding import Face, overlap
 from demagnify.data.videos import even_frames
 
 PATIENCE: Final = 1.0
@@ -134,7 +134,5 @@ def _centre(face: Face) -> NDArray[np.float64]:
 
 def _overlap(one: Face, other: Face, way: NDArray[np.float64]) -> float:
     """Returns the intersection over union of two boxes, the first moved by `way`."""
-    starts = np.array([one.box[:2] + way, other.box[:2]])
-    sides = np.array([one.box[2:], other.box[2:]])
-    common = np.maximum(np.min(starts + sides, axis=0) - np.max(starts, axis=0), 0).prod()
-    return float(common / max(sides.prod(axis=1).sum() - common, 1e-9))
+    left, top, width, height = one.box
+    return overlap((left + float(way[0]), top + float(way[1]), width, height), other.box)
