@@ -146,7 +146,8 @@ def _drawn(portrait: Portrait, side: int, share: float, turn: float = 0) -> tupl
     scale = side * share / max(width, height)
     centre = (left + width / 2, top + height / 2)
     matrix = cv2.getRotationMatrix2D(centre, turn, scale)
-    matrix[:, 2] += side / 2 - np.array(centre)
+    matrix[0, 2] += side / 2 - centre[0]
+    matrix[1, 2] += side / 2 - centre[1]
     photo = cv2.warpAffine(
         portrait.pixels,
         matrix,
