@@ -55,6 +55,7 @@ def test_every_verb_of_the_issue_is_there():
             "detect",
             "export",
             "serve",
+            "ui",
             "train-enhancement",
             "assets",
             *loop,

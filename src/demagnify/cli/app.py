@@ -21,7 +21,7 @@ from demagnify.cli.evaluate import evaluate, report
 from demagnify.cli.export import export
 from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
-from demagnify.cli.serve import serve
+from demagnify.cli.serve import serve, ui
 from demagnify.cli.train import train_defense, train_detector, train_enhancement
 from demagnify.cli.verify import verify
 
@@ -92,7 +92,7 @@ app = Group(
             report,
             data,
         ],
-        "More": [serve, export, assets],
+        "More": [ui, serve, export, assets],
     },
     params=[
         click.Option(

@@ -11,7 +11,7 @@ from demagnify.cli.generate import Config, verb
 from demagnify.core.errors import BadConfigError
 
 if TYPE_CHECKING:
-    from demagnify.serve.config import ServiceConfig
+    from demagnify.serve.config import PageConfig, ServiceConfig
 
 _DETECTION: Final = (
     *("defense", "device", "precision", "runtime", "calibration", "enhancement"),
@@ -32,6 +32,19 @@ def serve(config: ServiceConfig) -> None:
     from demagnify.serve.server import serve as answer
 
     answer(config, say=lambda line: say(f"demagnify: {line}", err=True))
+
+
+@verb("ui", Config("demagnify.serve.config:PageConfig", flags=_FLAGS))
+def ui(config: PageConfig) -> None:
+    """Show a page in the browser: drop a photograph or clip, launder it, open a run's report.
+
+    Needs the extra "ui", "video" for clips, and "research" for laundering. Nothing leaves this
+    machine, and nothing comes from elsewhere; what is dropped is deleted when the page ends.
+    """
+    need("ui", ("gradio",))
+    from demagnify.serve.page import run_page
+
+    run_page(config, say=lambda line: say(f"demagnify: {line}", err=True))
 
 
 def need(extra: str, modules: Sequence[str]) -> None:

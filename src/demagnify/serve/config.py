@@ -39,6 +39,7 @@ class _Listening(BaseModel):
     max_seconds: float = Field(
         default=60.0, gt=0, description="The longest clip; at most 240 frames of each second."
     )
+    max_bytes: int = Field(default=2**26, ge=1, description="The most bytes of a request.")
     detection: DetectionConfig = Field(
         default_factory=DetectionConfig, description="How faces are classified, as in detect."
     )
@@ -50,6 +51,17 @@ class _Listening(BaseModel):
         return self
 
 
+class PageConfig(_Listening):
+    """Where the page is shown, its limits, and how it classifies."""
+
+    port: int = Field(
+        default=7860, ge=0, le=65535, description="The port to listen on; 0 takes any free one."
+    )
+    runs: Path = Field(
+        default=Path("runs"), description="A folder with runs whose reports the page can open."
+    )
+
+
 class ServiceConfig(_Listening):
     """Where the service listens, its limits, and how it classifies."""
 
@@ -58,7 +70,6 @@ class ServiceConfig(_Listening):
         description="A file with a token that every request must send (Authorization: Bearer "
         f"TOKEN); the environment variable {TOKEN_VARIABLE} if not set, and no token without both.",
     )
-    max_bytes: int = Field(default=2**26, ge=1, description="The most bytes of a request.")
     max_files: int = Field(default=16, ge=1, description="The most files of a request.")
     max_requests: int = Field(
         default=128, ge=1, description="The most requests in work; further ones get status 429."

@@ -48,7 +48,7 @@ def serve(config: ServiceConfig, *, say: Callable[[str], None] = print) -> None:
     pipeline = Pipeline.load(config.detection)
     app = create_app(config, pipeline=pipeline)
     with listen(config.host, config.port) as listener:
-        if config.token() is None and not _is_loopback(config.host):
+        if config.token() is None and not is_loopback(config.host):
             say(f"no token: whoever reaches {config.host} may use it (set {TOKEN_VARIABLE})")
         say(f"{pipeline.runtime.name} answers at {address(listener)}/v1/detect; Ctrl-C stops it")
         run(app, listener, grace=config.grace, access_log=config.access_log)
@@ -90,5 +90,6 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     return host in ("localhost", "::1") or host.startswith("127.")

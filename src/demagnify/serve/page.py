@@ -1,0 +1,197 @@
+"""The page: drop a photograph or clip, launder it, open a report. Nothing comes from elsewhere."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before it is imported
+
+import gradio as gr
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from demagnify.core import images
+from demagnify.core.printing import printable
+from demagnify.data import videos
+from demagnify.inference import Pipeline
+from demagnify.inference.answers import SCOPE
+from demagnify.serve import reports
+from demagnify.serve.answers import Answers
+from demagnify.serve.config import PageConfig
+from demagnify.serve.server import address, is_loopback, listen, run
+from demagnify.serve.work import Limits
+from demagnify.transforms.catalogue import ATTACKS
+
+_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
+    "media-src 'self' data: blob:; worker-src 'self' blob:; frame-ancestors 'self'"
+)
+"""The browser asks no other server for anything."""
+_ABOUT: Final = f"Was a face swapped or manipulated? Scope: {SCOPE}."
+_LAUNDER: Final = (
+    "An attacker shrinks each face and rebuilds it with a super-resolution network. See the "
+    "verdict before and after, by the detector alone (undefended) and with the defence (defended)."
+)
+_STYLE: Final = """
+.dm { color: var(--body-text-color); line-height: 1.5; }
+.dm h3 { margin: 0 0 .5rem; font-size: 1.2rem; }
+.dm-summary { font-size: 1.2rem; font-weight: 600; margin: .5rem 0; }
+.dm-problem { border: 2px solid #d55e00; border-radius: 6px; padding: .7rem 1rem; }
+.dm-scope, .dm figcaption { opacity: .8; font-size: .9rem; }
+.dm-card { border: 1px solid var(--border-color-primary); border-left: 8px solid #8a8a8a;
+  border-radius: 6px; padding: 1rem; margin: 1rem 0; background: var(--block-background-fill); }
+.dm-card.dm-fake { border-left-color: #d55e00; } .dm-card.dm-real { border-left-color: #3a93cf; }
+.dm dl { margin: 0; } .dm dl div { display: flex; gap: .75rem; padding: .2rem 0; }
+.dm dt { flex: none; width: 9rem; font-weight: 600; } .dm dd { margin: 0; overflow-wrap: anywhere; }
+.dm-pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 224px));
+  gap: .75rem; margin-top: .75rem; }
+.dm > .dm-pictures { grid-template-columns: minmax(0, 520px); }
+.dm figure { margin: 0; } .dm img { width: 100%; height: auto; border-radius: 4px; margin: 0; }
+.dm table { border-collapse: collapse; } .dm caption { text-align: left; padding: .2rem 0; }
+.dm th, .dm td { text-align: left; padding: .35rem 1.2rem .35rem 0; }
+.dm-verdict { font-weight: 600; } .dm iframe { width: 100%; height: 80vh; background: #fff;
+  border: 1px solid var(--border-color-primary); border-radius: 6px; }
+@media (max-width: 480px) { .dm dl div { flex-direction: column; gap: 0; padding: .3rem 0; }
+  .dm-pictures { grid-template-columns: 1fr 1fr; } .dm-card { padding: .75rem; } }
+"""
+
+
+def run_page(config: PageConfig, *, say: Callable[[str], None] = print) -> None:
+    """Shows the page until SIGTERM or Ctrl-C.
+
+    Args:
+        config: The settings.
+        say: Gets a line with the address.
+
+    Raises:
+        BadArtifactError: If the defence cannot be loaded.
+        BadConfigError: If it cannot listen there, or a setting is at fault.
+    """
+    with TemporaryDirectory(prefix="demagnify-page-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # what is dropped is gone when the page ends
+        app = create_page(config, Pipeline.load(config.detection))
+        with listen(config.host, config.port) as listener:
+            if not is_loopback(config.host):
+                say(f"whoever reaches {config.host} may use the page and read reports")
+            say(f"open {address(listener)} in a browser; Ctrl-C stops it")
+            run(app, listener, grace=5, access_log=False)
+
+
+def create_page(config: PageConfig, pipeline: Pipeline) -> FastAPI:
+    """Returns the page as an ASGI application.
+
+    Args:
+        config: The settings.
+        pipeline: What classifies.
+    """
+    answers = Answers(pipeline, Limits(config.max_pixels, config.max_faces, config.max_seconds))
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(_OnlyFromHere)
+    app.include_router(reports.router(config.runs))
+    plain = gr.themes.Default(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
+    mounted: FastAPI = gr.mount_gradio_app(
+        app,
+        _blocks(config, answers),
+        "/",
+        theme=plain,
+        css=_STYLE,
+        footer_links=[],
+        ssr_mode=False,
+        enable_monitoring=False,
+        max_file_size=config.max_bytes,
+    )
+    return mounted
+
+
+class _OnlyFromHere:
+    """ASGI middleware that tells the browser to ask no other server."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).setdefault("Content-Security-Policy", _POLICY)
+            await send(message)
+
+        await self._app(scope, receive, told)
+
+
+def _blocks(config: PageConfig, answers: Answers) -> gr.Blocks:
+    photographs = [*sorted(images.SUFFIXES)]
+    with gr.Blocks(title="demagnify", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
+        gr.HTML(f'<div class="dm"><h1>demagnify</h1><p class="dm-scope">{_ABOUT}</p></div>')
+        with gr.Tab("Photograph or clip"):
+            dropped = gr.File(
+                label="Photograph or clip", file_types=[*photographs, *sorted(videos.SUFFIXES)]
+            )
+            answer = gr.HTML(label="Answer")
+            dropped.change(
+                lambda path: answers.classify(_path(path)),
+                dropped,
+                answer,
+                concurrency_id="model",
+                api_visibility="private",
+            )
+        with gr.Tab("Launder"):
+            gr.HTML(f'<div class="dm"><p>{_LAUNDER}</p></div>')
+            victim = gr.File(label="Photograph to launder", file_types=photographs)
+            attack = gr.Dropdown(
+                [one for one in ATTACKS if one != "identity"],
+                value="realesr-compact-x4",
+                label="Network or filter",
+            )
+            start = gr.Button("Launder", variant="primary")
+            verdicts = gr.HTML(label="Verdicts before and after")
+            start.click(
+                lambda path, name: answers.launder(_path(path), name),
+                [victim, attack],
+                verdicts,
+                concurrency_id="model",
+                api_visibility="private",
+            )
+        with gr.Tab("Report"):
+            names = list(reports.found(config.runs))
+            place = html.escape(printable(config.runs))
+            gr.HTML(
+                f'<div class="dm"><p>Reports under <code>{place}</code>: '
+                "report.html of demo and evaluate, index.html of detect --report.</p></div>"
+            )
+            chosen = gr.Dropdown(names, value=None, label="Report")
+            again = gr.Button("Look again for reports")
+            shown = gr.HTML(label="The report")
+            again.click(
+                lambda: gr.Dropdown(list(reports.found(config.runs)), value=None),
+                None,
+                chosen,
+                api_visibility="private",
+            )
+            chosen.change(_frame, chosen, shown, api_visibility="private")
+    made: gr.Blocks = blocks
+    return made
+
+
+def _path(dropped: str | None) -> Path | None:
+    return None if dropped is None else Path(dropped)
+
+
+def _frame(name: str | None) -> str:
+    """Returns a frame that shows a report."""
+    if not name:
+        return ""
+    title = html.escape(printable(name))
+    place = html.escape(reports.address(name))
+    return (
+        f'<div class="dm"><p role="status"><a href="{place}" target="_blank">{title}</a></p>'
+        f'<iframe src="{place}" title="Report {title}" sandbox></iframe></div>'
+    )
