@@ -55,7 +55,8 @@ _STYLE: Final = """
 .dm > .dm-pictures { grid-template-columns: minmax(0, 520px); }
 .dm figure { margin: 0; } .dm img { width: 100%; height: auto; border-radius: 4px; margin: 0; }
 .dm table { border-collapse: collapse; } .dm caption { text-align: left; padding: .2rem 0; }
-.dm th, .dm td { text-align: left; padding: .35rem 1.2rem .35rem 0; }
+.dm th, .dm td { text-align: left; padding: .35rem .8rem;
+  border: 1px solid var(--border-color-primary) !important; }
 .dm-verdict { font-weight: 600; } .dm iframe { width: 100%; height: 80vh; background: #fff;
   border: 1px solid var(--border-color-primary); border-radius: 6px; }
 @media (max-width: 480px) { .dm dl div { flex-direction: column; gap: 0; padding: .3rem 0; }
@@ -131,7 +132,7 @@ def _blocks(config: PageConfig, answers: Answers) -> gr.Blocks:
     photographs = [*sorted(images.SUFFIXES)]
     with gr.Blocks(title="demagnify", analytics_enabled=False, delete_cache=(600, 600)) as blocks:
         gr.HTML(f'<div class="dm"><h1>demagnify</h1><p class="dm-scope">{_ABOUT}</p></div>')
-        with gr.Tab("Photograph or clip"):
+        with gr.Tab("Detect"):
             dropped = gr.File(
                 label="Photograph or clip", file_types=[*photographs, *sorted(videos.SUFFIXES)]
             )
