@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from demagnify.detectors.training import train_detector
     from demagnify.detectors.wrapped import wrap
     from demagnify.evaluation.adaptive import AdaptiveConfig, adaptive_attack
-    from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
+    from demagnify.evaluation.evaluating import EvaluationConfig, evaluate
     from demagnify.hardening.config import HardeningConfig
     from demagnify.hardening.harden import harden
     from demagnify.hardening.laundering import Laundering
@@ -61,7 +61,7 @@ _MODULES: Final = {
     "DescribeConfig": "data.describe",
     "DetectionConfig": "inference.detect",
     "Detector": "detectors.detector",
-    "EvaluationConfig": "evaluation.evaluate",
+    "EvaluationConfig": "evaluation.evaluating",
     "FaceDataset": "data.dataset",
     "HardeningConfig": "hardening.config",
     "Laundering": "hardening.laundering",
@@ -78,7 +78,7 @@ _MODULES: Final = {
     "create_transform": "transforms.base:create",
     "describe": "data.describe",
     "detect": "inference.detect",
-    "evaluate": "evaluation.evaluate",
+    "evaluate": "evaluation.evaluating",
     "from_callable": "transforms.super_resolution.attack",
     "harden": "hardening.harden",
     "load_defense": "agents.loading",

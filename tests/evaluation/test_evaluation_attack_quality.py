@@ -3,7 +3,7 @@
 import pytest
 
 from demagnify.data.prepare import open_splits
-from demagnify.evaluation.evaluate import measure_quality
+from demagnify.evaluation.evaluating import measure_quality
 from demagnify.laundering.conditions import (
     under_attacks,
 )

@@ -76,6 +76,41 @@ def parse_yaml(text: str) -> Json:
         raise ValueError(f"it is no YAML: {' '.join(str(error).split())}") from error
 
 
+def differences(old: Json, new: Json, *, tolerance: float = 0.0, where: str = "") -> list[str]:
+    """Returns the places at which two JSON values differ, one line each.
+
+    Args:
+        old: What was recorded.
+        new: What was computed.
+        tolerance: By how much numbers may differ.
+        where: The place of both in their document.
+
+    Example:
+        >>> differences({"a": [1, 2]}, {"a": [1, 3]})
+        ['a[1]: recorded 2, computed 3']
+    """
+    if isinstance(old, dict) and isinstance(new, dict):
+        pairs = {
+            f"{where}.{key}".lstrip("."): (old.get(key), new.get(key)) for key in {**old, **new}
+        }
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = {f"{where}[{place}]": pair for place, pair in enumerate(zip(old, new, strict=True))}
+    elif old == new or _are_close(old, new, tolerance):
+        return []
+    else:
+        return [f"{where}: recorded {old!r}, computed {new!r}"]
+    return [
+        line
+        for place, (one, two) in pairs.items()
+        for line in differences(one, two, tolerance=tolerance, where=place)
+    ]
+
+
+def _are_close(old: Json, new: Json, tolerance: float) -> bool:
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (old, new))
+    return numbers and abs(old - new) <= tolerance
+
+
 def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8-sig")

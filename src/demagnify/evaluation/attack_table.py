@@ -33,7 +33,7 @@ from demagnify.evaluation.records import Estimate, Measure, Record
 from demagnify.evaluation.results import ADAPTIVE
 from demagnify.evaluation.statistics import GroupResamples, Measured, group_mean, interval
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 from demagnify.laundering.quality import quality_of_faces
 from demagnify.scores import Column, LogitTable
 from demagnify.transforms.base import Transform

@@ -16,7 +16,7 @@ from demagnify.agents.training import train_defense
 from demagnify.core.devices import Precision
 from demagnify.data.sample import SampleConfig, build_sample
 from demagnify.detectors import Detector, TrainDetectorConfig, train_detector
-from demagnify.evaluation.evaluate import EvaluationConfig, evaluate
+from demagnify.evaluation.evaluating import EvaluationConfig, evaluate
 from demagnify.evaluation.results import EvaluationResult
 
 PAPER: Final = "paper-batched"

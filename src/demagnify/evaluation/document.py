@@ -15,6 +15,7 @@ from demagnify.evaluation.baselines.choose import Baselines, best_baseline
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
+from demagnify.evaluation.paired import corrected
 from demagnify.evaluation.provenance import familiarity
 from demagnify.evaluation.records import none_if_nan
 from demagnify.evaluation.results import (
@@ -30,8 +31,8 @@ from demagnify.evaluation.results import (
     Settings,
     SplitEntry,
 )
-from demagnify.evaluation.statistics import holm, mean_defined
-from demagnify.laundering.conditions import CLEAN
+from demagnify.evaluation.statistics import mean_defined
+from demagnify.laundering.config import CLEAN
 
 _FEW_GROUPS: Final = 20
 
@@ -162,13 +163,11 @@ def _comparisons(
 ) -> Iterator[Comparison]:
     for split in splits:
         found = [one for pair in pairs for one in split.compare(*pair)]
-        corrected: dict[int, float] = {}
-        for name in dict.fromkeys(one.method for one in found):
-            mine = [one for one in found if one.method == name]
-            values = holm([one.mcnemar_p for one in mine]).tolist()
-            corrected |= {id(one): value for one, value in zip(mine, values, strict=True)}
-        for one in found:
-            yield one.model_copy(update={"mcnemar_holm": corrected[id(one)]})
+        ready = {
+            name: iter(corrected([one for one in found if one.method == name]))
+            for name in {one.method for one in found}
+        }
+        yield from (next(ready[one.method]) for one in found)
 
 
 def _mean_gains(

@@ -11,7 +11,7 @@ from demagnify.core import progress
 from demagnify.core.errors import BadConfigError
 from demagnify.evaluation.cells import EvaluatedCell, evaluate_adaptive, evaluate_cell
 from demagnify.evaluation.methods import Method
-from demagnify.evaluation.metrics import COLUMN
+from demagnify.evaluation.paired import compare, mean_difference, recovery
 from demagnify.evaluation.records import Estimate, SkippedFile
 from demagnify.evaluation.results import (
     ADAPTIVE,
@@ -24,8 +24,8 @@ from demagnify.evaluation.results import (
     Settings,
     SplitEntry,
 )
-from demagnify.evaluation.statistics import GroupResamples, interval, mcnemar, recovered_share
-from demagnify.laundering.conditions import CLEAN
+from demagnify.evaluation.statistics import GroupResamples, interval
+from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 
 ROC_POINTS = 200
@@ -122,37 +122,17 @@ class EvaluatedSplit:
         """
         for condition in self.conditions:
             one, two = self[condition, method].measured, self[condition, reference].measured
-            right, right_before = one.scores.correct, two.scores.correct
-            yield Comparison(
-                split=self.name,
-                condition=condition,
-                method=method,
-                reference=reference,
-                metrics=one.minus(two, self.confidence),
-                mended=int((right & ~right_before).sum()),
-                broken=int((~right & right_before).sum()),
-                mcnemar_p=mcnemar(right, right_before),
-            )
+            yield compare((self.name, condition, method, reference), one, two, self.confidence)
 
     def recoveries(self, method: str) -> Iterator[Recovery]:
         """Yields, per attack, the share of its damage that `method` undoes, and the cost."""
-        clean = self[CLEAN, UNDEFENDED].measured
-        cost = self[CLEAN, method].measured.minus(clean, self.confidence)
+        clean, cost = self[CLEAN, UNDEFENDED].measured, self[CLEAN, method].measured
         for condition in self.conditions:
-            if condition == CLEAN:
-                continue
-            attacked = self[condition, UNDEFENDED].measured
-            defended = self[condition, method].measured
-            yield Recovery(
-                split=self.name,
-                condition=condition,
-                method=method,
-                damage=clean.minus(attacked, self.confidence)["balanced_accuracy"],
-                share=recovered_share(defended, attacked, clean, self.confidence),
-                clean_cost=cost["balanced_accuracy"],
-                fpr_change=defended.minus(attacked, self.confidence)["fpr"],
-                fpr_over_clean=defended.minus(clean, self.confidence)["fpr"],
-            )
+            if condition != CLEAN:
+                attacked = self[condition, UNDEFENDED].measured
+                defended = self[condition, method].measured
+                key = (self.name, condition, method)
+                yield recovery(key, clean, attacked, cost, defended, self.confidence)
 
     def mean_gain(
         self, method: str, reference: str, conditions: Sequence[str]
@@ -161,19 +141,14 @@ class EvaluatedSplit:
 
         The second figure is net of the change on clean faces, which has nothing to do with attacks.
         """
-        point, samples = self._gain(method, reference, conditions)
+        (point, samples), (clean, clean_samples) = (
+            mean_difference(
+                [(self[one, method].measured, self[one, reference].measured) for one in names]
+            )
+            for names in (conditions, [CLEAN])
+        )
         gain = interval(point, samples, self.confidence)
-        clean, clean_samples = self._gain(method, reference, [CLEAN])
         return gain, interval(point - clean, samples - clean_samples, self.confidence)
-
-    def _gain(
-        self, method: str, reference: str, conditions: Sequence[str]
-    ) -> tuple[float, NDArray[np.float64]]:
-        column = COLUMN["balanced_accuracy"]
-        pairs = [(self[one, method].measured, self[one, reference].measured) for one in conditions]
-        points = [one.point[column] - two.point[column] for one, two in pairs]
-        samples = [one.samples[:, column] - two.samples[:, column] for one, two in pairs]
-        return float(np.mean(points)), np.mean(samples, axis=0)
 
     def action_counts(self) -> Iterator[ActionCounts]:
         """Yields how often each method that chooses actions took each of them."""

@@ -9,7 +9,7 @@ from typing import Final
 from demagnify.core.errors import BadConfigError
 from demagnify.core.specs import parse
 from demagnify.evaluation.results import ADAPTIVE, Familiarity
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 _SCALE: Final = re.compile(r"[-_]?x\d+(?:\.\d+)?$", re.IGNORECASE)
 _CODEC: Final = re.compile(r"jpeg-\d+(?:-444)?|none")

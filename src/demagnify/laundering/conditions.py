@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +14,12 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit, from_batch, to_batch
 from demagnify.data import FaceDataset
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.config import ATTACKED_LABELS, Attacked
+from demagnify.laundering.config import ATTACKED_LABELS, CLEAN, Attacked
 from demagnify.transforms import create
 from demagnify.transforms.base import Transform
 
 Conditions = dict[str, FaceDataset]
 """Name of the attack -> faces; the first, "none", are the clean ones."""
-
-CLEAN: Final = "none"
-"""The name of the condition without an attack."""
 
 
 def create_attacks(

@@ -18,6 +18,8 @@ Attacked = Literal["all", "fakes", "reals"]
 Paste = Literal["hard", "feather"]
 Variant = Literal["as-found", "fit-224", "up-then-down"]
 
+CLEAN: Final = "none"
+"""The name of the condition without an attack."""
 ATTACKED_LABELS: Final = {"all": (REAL, FAKE), "fakes": (FAKE,), "reals": (REAL,)}
 _OF_THE_ATTACK: Final = frozenset(("attack", "scale", "variant", "precision"))
 _OF_THE_RUN: Final = frozenset(("batch_size", *FileOptions.model_fields))

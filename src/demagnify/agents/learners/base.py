@@ -20,7 +20,7 @@ from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 
 Strings = NDArray[np.str_]

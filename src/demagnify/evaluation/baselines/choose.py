@@ -33,7 +33,7 @@ from demagnify.evaluation.baselines.simple import (
 )
 from demagnify.evaluation.methods import DetectorTables, Method, MethodSeed
 from demagnify.evaluation.results import UNDEFENDED, MethodEntry, Role, Settings
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 
 _FOLDS: Final = 2

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 from demagnify.scores import Integers, LogitTable
 
 

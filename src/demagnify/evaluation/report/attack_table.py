@@ -24,7 +24,7 @@ from demagnify.evaluation.report.words import (
     with_point_span,
     with_span,
 )
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 SHOWN: Final[tuple[MetricName, ...]] = ("fnr", "fpr", "balanced_accuracy", "auc")
 MARK: Final = "†"

@@ -17,7 +17,7 @@ from demagnify.evaluation.report.tables import column_name, conditions_of, main_
 from demagnify.evaluation.report.theme import Plot
 from demagnify.evaluation.report.words import condition_name, listed, percent, split_name
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult, Recovery, RocCurve
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 _STYLES: Final = {  # several of one role are told apart by shape
     "undefended": (theme.ORANGE, "o"),

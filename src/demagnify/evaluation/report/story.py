@@ -27,7 +27,7 @@ from demagnify.evaluation.results import (
     ConditionEntry,
     EvaluationResult,
 )
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 _FEW_BASELINES: Final = 3
 _NAMED: Final = 4

@@ -28,7 +28,7 @@ from demagnify.evaluation.report.words import (
     sign,
 )
 from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Cell, EvaluationResult, Role
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 
 def recovery_table(result: EvaluationResult) -> Table | None:

@@ -25,7 +25,7 @@ from demagnify.evaluation.report.words import (
     split_name,
 )
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Familiarity
-from demagnify.laundering.conditions import CLEAN
+from demagnify.laundering.config import CLEAN
 
 NOTHING: Final = "\N{EN DASH}"
 MINUS: Final = "\N{MINUS SIGN}"

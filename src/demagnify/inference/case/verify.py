@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from demagnify.core.documents import differences
 from demagnify.core.files import sha256
 from demagnify.data.face_finding import FaceFinder
 from demagnify.inference.case.document import PAGE, CaseDocument, examine
@@ -46,11 +47,11 @@ def verify_case(folder: Path, *, finder: FaceFinder | None = None) -> list[str]:
     with tempfile.TemporaryDirectory() as temporary:
         paths = [Path(one.file) for one in document.inputs]
         again = examine(paths, Path(temporary), document.settings(), finder=finder)
-    return _differences(
+    found = differences(
         document.model_dump(mode="json", exclude=_OF_THE_RUN),
         again.model_dump(mode="json", exclude=_OF_THE_RUN),
-        "",
     )
+    return [f"case.json, {one}" for one in found]
 
 
 def _fault(path: Path, digest: str | None) -> str:
@@ -59,20 +60,3 @@ def _fault(path: Path, digest: str | None) -> str:
     if not path.is_file():
         return "the file is missing"
     return "" if sha256(path) == digest else "the file has changed (SHA-256 differs)"
-
-
-def _differences(old: Any, new: Any, where: str) -> list[str]:  # noqa: ANN401
-    """Returns the places at which two JSON values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        keys = sorted({*old, *new})
-        parts = [_differences(old.get(key), new.get(key), f"{where}.{key}") for key in keys]
-        return [line for part in parts for line in part]
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        parts = [
-            _differences(a, b, f"{where}[{place}]")
-            for place, (a, b) in enumerate(zip(old, new, strict=True))
-        ]
-        return [line for part in parts for line in part]
-    if old == new:
-        return []
-    return [f"case.json, {where.lstrip('.')}: recorded {old!r}, computed {new!r}"]
