@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from demagnify import __version__
-from demagnify.cli import EXIT_INTERRUPTED
+from demagnify.cli import EXIT_INTERRUPTED, bench
 from demagnify.cli.assets import assets
 from demagnify.cli.attack import adaptive_attack, attack
 from demagnify.cli.calibrate import calibrate
@@ -75,6 +75,12 @@ data = Group(
     help="Look at data sets, and get them ready: describe, prepare.",
 )
 
+benchmark = Group(
+    "bench",
+    {"Commands": [bench.run, bench.verify, bench.compare, bench.leaderboard]},
+    help="A benchmark that others can enter: run, verify, compare, leaderboard.",
+)
+
 app = Group(
     "demagnify",
     {
@@ -90,6 +96,7 @@ app = Group(
             train_enhancement,
             evaluate,
             report,
+            benchmark,
             data,
         ],
         "More": [ui, serve, export, assets],

@@ -1,0 +1,121 @@
+"""`demagnify bench`: rows of a benchmark that others can enter, verify and compare."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from demagnify.cli import EXIT_FAULT_OF_INPUT
+from demagnify.cli.console import Skips, plain_console, say, say_json, show_table
+from demagnify.cli.generate import PATH, Argument, Config, Option, data, output, verb
+from demagnify.core.printing import printable
+
+if TYPE_CHECKING:
+    from demagnify.evaluation.records import Estimate
+    from demagnify.evaluation.suite import SuiteConfig
+
+
+@verb(
+    "run",
+    output("runs/row"),
+    data("Labelled faces with the split of the suite (test)."),
+    Config("demagnify.evaluation.suite.running:SuiteConfig"),
+)
+def run(data: tuple[Path, ...], output: Path, config: SuiteConfig) -> None:
+    """Evaluate a detector or defence under every condition of a suite, and write its row.
+
+    Writes row.json and scores.csv.gz, one line per face and condition, without pictures. Nothing
+    is chosen on these faces. A killed run goes on where it was.
+    """
+    from demagnify.evaluation.suite import run_suite
+
+    skips = Skips()
+    command = shlex.join(["demagnify", *sys.argv[1:]])
+    row = run_suite(data, output, config, command=command, log=say, on_skip=skips)
+    for one in row.figures.summaries:
+        say(
+            f"{row.name}, {one.method}: balanced accuracy {_words(one.clean)} clean, "
+            f"{_words(one.attacked)} attacked, {_words(one.worst)} at worst "
+            f"({one.worst_condition})"
+        )
+    say(f"written to {output}; check it with: demagnify bench verify {output}")
+    skips.end()
+
+
+@verb("verify", Argument("row", "A row.json, or its folder.", type=PATH))
+def verify(row: Path) -> None:
+    """Check a row: its hashes, and every figure computed again from the scores.
+
+    Needs neither pictures nor torch. Prints what has changed, a line each, and ends with exit
+    code 1 if anything has.
+    """
+    from demagnify.evaluation.suite import verify_row
+
+    faults = verify_row(row)
+    for fault in faults:
+        say(printable(fault))
+    if faults:
+        raise click.exceptions.Exit(EXIT_FAULT_OF_INPUT)
+    say(f"{printable(row)}: unchanged, and every figure follows from the scores")
+
+
+@verb(
+    "compare",
+    Argument("first", "A row.json, or its folder.", type=PATH),
+    Argument("second", "Another of the same suite and faces.", type=PATH),
+    Option("--json", "as_json", "Print JSON.", is_flag=True),
+)
+def compare(first: Path, second: Path, *, as_json: bool) -> None:
+    """Compare two rows by paired tests: the first minus the second, on the same faces.
+
+    The intervals are bootstrapped over groups; p is McNemar's exact test after Holm's correction
+    for all conditions. Both rows are verified first.
+    """
+    from demagnify.evaluation.suite import compare_rows
+
+    found = compare_rows(first, second)
+    if as_json:
+        say_json(found.model_dump(mode="json"), indent=1)
+        return
+    rows = [
+        (
+            one.condition,
+            *(_words(one.metrics[key], sign="+") for key in ("balanced_accuracy", "auc", "fpr")),
+            f"{one.mended} / {one.broken}",
+            f"{one.mcnemar_holm:.3g}",
+        )
+        for one in found.conditions
+    ]
+    head = ("condition", "balanced accuracy", "AUC", "FPR", "only first / second right", "p (Holm)")
+    title = f"{found.first} minus {found.second}: {found.faces} faces in {found.groups} groups"
+    show_table(plain_console(), head, rows, title=title)
+    say(f"mean gain in balanced accuracy under attack: {_words(found.mean_gain, sign='+')}")
+
+
+@verb(
+    "leaderboard",
+    Argument("rows", "A folder with rows, at any depth.", type=PATH),
+    Argument("page", "The page to write.", type=PATH, default="leaderboard.md"),
+)
+def leaderboard(rows: Path, page: Path) -> None:
+    """Write the leaderboard of all rows in a folder as a page of Markdown.
+
+    Every row is verified first; one that has changed is refused.
+    """
+    from demagnify.core.files import write_text
+    from demagnify.evaluation.suite import leaderboard as make_page
+
+    write_text(page, make_page(rows))
+    say(f"wrote {page}")
+
+
+def _words(one: Estimate, sign: str = "") -> str:
+    if one.value is None:
+        return "-"
+    if one.low is None or one.high is None:
+        return f"{one.value:{sign}.1%}"
+    return f"{one.value:{sign}.1%} ({one.low:{sign}.1%} to {one.high:{sign}.1%})"

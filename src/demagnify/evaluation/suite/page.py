@@ -1,0 +1,102 @@
+"""The leaderboard: a page made of rows and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from demagnify.core.errors import BadArtifactError
+from demagnify.evaluation.records import Estimate
+from demagnify.evaluation.suite.row import ROW, Row, verified
+
+_HEAD: Final = """# Leaderboard
+
+Made by `demagnify bench leaderboard` from the rows in `{folder}`; do not edit it.
+Each row holds its scores: `demagnify bench verify ROW` computes every figure again, without
+pictures and without torch. [Enter your own](evaluation.md#a-benchmark-that-you-can-enter).
+
+Balanced accuracy in %, with 95 % intervals (bootstrap over groups). *Attacked*: mean over all
+conditions with an attack. *Worst*: the worst of them. *Adaptive*: for each face the condition that
+hurts it most. *FPR*: real faces called fake, clean and at most under an attack. *Seen*: how many
+attacks of the suite took part in training, as the entry's card says; those do not count as unseen.
+Thresholds are the entries' own; nothing is chosen on these faces.
+"""
+_COLUMNS: Final = (
+    *("Row", "Method", "Attacked", "Clean", "Worst", "Under", "Adaptive"),
+    *("FPR clean", "FPR attacked", "Seen"),
+)
+
+
+def leaderboard(folder: Path, *, shown: str = "") -> str:
+    """Returns the page of all rows below a folder, one table for each suite and set of faces.
+
+    Args:
+        folder: Holds rows in subfolders at any depth.
+        shown: The folder's name on the page; its path if empty.
+
+    Raises:
+        BadArtifactError: If there is no row, or one has changed since it was written.
+    """
+    rows = [(path.parent, verified(path)[0]) for path in sorted(folder.rglob(ROW))]
+    if not rows:
+        raise BadArtifactError(f"{folder} holds no row", hint="`demagnify bench run` writes one")
+    tables: dict[tuple[str, str, str], list[tuple[Path, Row]]] = {}
+    for path, row in rows:
+        key = (row.suite.name, row.suite_sha256, row.faces.fingerprint)
+        tables.setdefault(key, []).append((path.relative_to(folder), row))
+    parts = [_HEAD.format(folder=shown or folder.as_posix())]
+    parts += [_section(members) for members in tables.values()]
+    return "\n".join(parts)
+
+
+def _section(members: Sequence[tuple[Path, Row]]) -> str:
+    row = members[0][1]
+    faces, suite = row.faces, row.suite
+    text = (
+        f"## {suite.name}: {faces.data}, split {suite.split}\n\n"
+        f"n = {faces.real + faces.fake} faces ({faces.real} real, {faces.fake} fake) in "
+        f"{faces.groups} groups, attacked at {suite.size} x {suite.size} pixels; "
+        f"{len(suite.conditions)} conditions, {len(suite.attacked)} with an attack. "
+        f"Faces `{faces.fingerprint[:12]}`, suite `{row.suite_sha256[:12]}`.\n"
+    )
+    best = sorted(members, key=lambda one: -(one[1].summary.attacked.value or 0.0))
+    lines = [_line(_COLUMNS), "|:--|:--|" + "--:|" * 3 + ":--|" + "--:|" * 4]
+    lines += [_line(cells) for _, one in best for cells in _cells(one)]
+    notes = [
+        f"- {one.name} (`{path.as_posix()}`, {_where(one)}): `{one.command}`" for path, one in best
+    ]
+    return "\n".join([text, *lines, "", *notes, ""])
+
+
+def _cells(row: Row) -> Iterator[Sequence[str]]:
+    """Yields the lines of a row: the method that competes first."""
+    seen = len(set(row.suite.attacks) & set(row.entry.seen_attacks))
+    for one in reversed(row.figures.summaries):
+        yield (
+            row.name,
+            one.method,
+            _percent(one.attacked),
+            _percent(one.clean),
+            _percent(one.worst),
+            one.worst_condition,
+            _percent(one.adaptive),
+            _percent(one.fpr_clean),
+            _percent(one.fpr_highest),
+            f"{seen} of {len(row.suite.attacks)}",
+        )
+
+
+def _where(row: Row) -> str:
+    return f"demagnify {row.versions.demagnify}, {row.machine.processor}, {row.machine.device}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
+
+
+def _percent(one: Estimate) -> str:
+    if one.value is None:
+        return "-"
+    ends = f" ({one.low:.1%} to {one.high:.1%})" if None not in (one.low, one.high) else ""
+    return f"{one.value:.1%}{ends}".replace("%", "")
