@@ -14,7 +14,8 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.images import fit, from_batch, to_batch
 from demagnify.data import FaceDataset
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.config import ATTACKED_LABELS, CLEAN, Attacked
+from demagnify.laundering.config import ATTACKED_LABELS, Attacked
+from demagnify.laundering.config import CLEAN as CLEAN
 from demagnify.transforms import create
 from demagnify.transforms.base import Transform
 
