@@ -74,7 +74,7 @@ def recovery(
 
 
 def mean_difference(pairs: Sequence[tuple[Measured, Measured]]) -> tuple[float, Floats]:
-    """Returns the mean difference in balanced accuracy, first minus second; in each resample too."""
+    """Returns the mean difference in balanced accuracy, and the same in each resample."""
     column = COLUMN["balanced_accuracy"]
     points = [one.point[column] - two.point[column] for one, two in pairs]
     samples = [one.samples[:, column] - two.samples[:, column] for one, two in pairs]
