@@ -12,7 +12,7 @@ import demagnify
 
 SIGNATURES = {
     "adaptive_attack": "data, output, config, *, target, attacks, cache, command, on_skip",
-    "attack": "source, output, config, *, transform, find_faces, log",
+    "attack": "source, output, config, *, transform, find_faces, log, options",
     "calibrate": "data, output, config, *, defense, enhancement, command, log, on_skip",
     "create_transform": "spec, settings, *, device, precision",
     "describe": "manifest, config, *, workers",

@@ -21,6 +21,7 @@ from demagnify.cli.evaluate import evaluate, report
 from demagnify.cli.export import export
 from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
+from demagnify.cli.plan import plan
 from demagnify.cli.serve import serve, ui
 from demagnify.cli.train import train_defense, train_detector, train_enhancement
 from demagnify.cli.verify import verify
@@ -99,7 +100,7 @@ app = Group(
             benchmark,
             data,
         ],
-        "More": [ui, serve, export, assets],
+        "More": [ui, serve, plan, export, assets],
     },
     params=[
         click.Option(

@@ -11,6 +11,7 @@ from demagnify.cli.console import Skips, say
 from demagnify.cli.generate import PATH, Argument, Config, Option, output, verb
 
 if TYPE_CHECKING:
+    from demagnify.core.engine import EngineOptions
     from demagnify.evaluation.adaptive import AdaptiveConfig
     from demagnify.laundering.config import AttackConfig
 
@@ -32,13 +33,23 @@ _CONTENT = {"photos": "whole photographs", "crops": "face crops"}
         "demagnify.laundering.config:AttackConfig",
         flags={"attack": "--model", "content": "--photos/--crops"},
     ),
+    Config("demagnify.core.engine:EngineOptions", into="engine"),
 )
-def attack(source: Path | None, output: Path, config: AttackConfig, *, list_names: bool) -> None:
+def attack(
+    source: Path | None,
+    output: Path,
+    config: AttackConfig,
+    engine: EngineOptions,
+    *,
+    list_names: bool,
+) -> None:
     """Attack photographs or face crops: shrink faces, rebuild them with a network, paste back.
 
     Writes copies under the same names with what their files say (EXIF, colour profile),
     metadata.csv with labels carried along and PSNR and SSIM, faces.csv, skipped.csv, and
     beside the folder a figure of a few faces. What is done is not done again.
+
+    With --engine, --workers or --unit, worker processes attack, and this one only checks and lists.
     """
     from demagnify.core.errors import BadConfigError
     from demagnify.transforms import ATTACKS
@@ -52,7 +63,8 @@ def attack(source: Path | None, output: Path, config: AttackConfig, *, list_name
 
     from demagnify.laundering.attack import attack as attack_files
 
-    summary = attack_files(source, output, config, log=say)
+    options = engine if engine.given else None
+    summary = attack_files(source, output, config, log=say, options=options)
     if config.content == "auto":
         other = "--crops" if summary.content == "photos" else "--photos"
         say(f"taken for {_CONTENT[summary.content]}; {other} if they are not")

@@ -79,8 +79,8 @@ def detect(
             raise click.UsageError("--output goes with none of --json, --report and --save")
         _detect_shards(photos, output, config, engine)
         return
-    if "engine" in engine.model_fields_set or "workers" in engine.model_fields_set:
-        raise click.UsageError("--engine and --workers need --output")
+    if engine.given:
+        raise click.UsageError("--engine, --workers and --unit need --output")
     from demagnify.inference import detect as detect_faces
     from demagnify.inference.answers import SCOPE
 

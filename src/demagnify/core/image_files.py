@@ -113,14 +113,18 @@ def list_files(folder: Path, *, on_skip: OnSkip | None = None) -> list[Path]:
     Raises:
         BadImageError: If the folder is missing, no folder, or cannot be read.
     """
+    return sorted(iter_files(folder, on_skip=on_skip))
+
+
+def iter_files(folder: Path, *, on_skip: OnSkip | None = None) -> Iterator[Path]:
+    """Yields the same as `list_files`, folder by folder, without a list of all of them."""
     if not folder.is_dir():
         raise BadImageError(f"{folder}: there is no such folder")
     try:
         next(folder.iterdir(), None)
     except OSError as error:
         raise BadImageError(f"{folder}: {_why(error)}") from error
-    report = on_skip or _warn
-    return sorted(_files(folder, report))
+    yield from _files(folder, on_skip or _warn)
 
 
 def _files(folder: Path, report: OnSkip) -> Iterator[Path]:
@@ -142,7 +146,7 @@ def _files(folder: Path, report: OnSkip) -> Iterator[Path]:
                 seen.add(identity)
                 inside[:] = sorted(name for name in inside if not name.startswith("."))
                 links += [path for name in inside if (path := Path(place, name)).is_symlink()]
-                for name in names:
+                for name in sorted(names):
                     if not name.startswith(".") and _taken(path := Path(place, name), report):
                         yield path
         waiting = links

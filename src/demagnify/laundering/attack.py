@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from demagnify.core import images, progress
-from demagnify.core.errors import BadImageError, BadOutputError
-from demagnify.core.parallel import in_threads, prefetch
-from demagnify.data.face_finding import FaceFinder
+from demagnify.core.engine import EngineOptions
+from demagnify.core.errors import BadConfigError, BadImageError, BadOutputError
 from demagnify.data.records import Skipped
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.figure import write_figure
 from demagnify.laundering.journal import FinishedPhotographs, claimed
-from demagnify.laundering.photographs import (
-    Batch,
-    FindFaces,
-    Job,
-    Outcome,
-    Reader,
-    Writer,
-    in_batches,
-)
+from demagnify.laundering.photographs import FindFaces, Job, Outcome, Reader, Writer
 from demagnify.laundering.quality import QualitySummary
-from demagnify.laundering.sources import Sources, read_sources
+from demagnify.laundering.sources import Source, Sources, read_sources
 from demagnify.laundering.tables import finished, unplaced, write_tables
-from demagnify.transforms import create_attack
+from demagnify.laundering.units import attack_in_units, attack_sources, load_transform, yunet
 from demagnify.transforms.base import Transform
 
 
@@ -64,6 +54,7 @@ def attack(
     transform: Transform | None = None,
     find_faces: FindFaces | None = None,
     log: Callable[[str], None] | None = None,
+    options: EngineOptions | None = None,
 ) -> AttackSummary:
     """Writes an attacked copy of every photograph or face crop of a folder or manifest.
 
@@ -83,6 +74,7 @@ def attack(
         transform: The attack as an object, in place of the one that `config` names.
         find_faces: Finds faces where the manifest names none; YuNet if None.
         log: Gets a line about each copy that is made again because it was damaged.
+        options: Share the work among many processes or machines; not with objects.
 
     Returns:
         How many faces were attacked, how close they are to the originals, and what was skipped.
@@ -111,13 +103,9 @@ def attack(
     """
     source, output = Path(source), Path(output)
     config = config or AttackConfig()
-    transform = transform or create_attack(
-        config.attack,
-        scale=config.scale,
-        device=config.device,
-        precision=config.precision,
-        variant=config.variant,
-    )
+    if options is not None and (transform is not None or find_faces is not None):
+        raise BadConfigError("objects cannot be sent to workers", hint="name the attack in config")
+    transform = transform or load_transform(config)
     sources = read_sources(source, config)
     _check_apart(source, output)
     if config.content == "auto":
@@ -125,12 +113,19 @@ def attack(
     skipped = sources.skipped
     with claimed(output, transform, config) as journal:
         say = log or (lambda _line: None)
-        reader = Reader(config, find_faces or _yunet(), output, journal, say)
+        problems: dict[str, str] = {}
+        if options is not None:
+            problems = attack_in_units(source, output, sources, config, options, journal)
+        read = Reader(config, find_faces or yunet(), output, journal, say)
+
+        def reader(one: Source) -> Job | Outcome:
+            """Reads a photograph over which no worker failed."""
+            problem = problems.get(one.name)
+            return read(one) if problem is None else Outcome(one, BadImageError(problem))
+
         writer = Writer(config, output, journal)
         with progress.bar(f"attacking with {transform.name}", len(sources)) as advance:
-            # Some threads read, this one attacks, others write.
-            ready = prefetch(in_batches(in_threads(reader, sources), config.batch_size))
-            for outcome in in_threads(writer, _attacked(ready, transform)):
+            for outcome in attack_sources(sources, transform, config, reader, writer):
                 if outcome.error is not None:
                     if config.strict:
                         raise outcome.error
@@ -152,19 +147,6 @@ def _check_apart(source: Path, output: Path) -> None:
         raise BadOutputError(
             f"{output} and {source} lie in one another", hint="choose an output folder elsewhere"
         )
-
-
-def _yunet() -> FindFaces:
-    """Returns YuNet, which is fetched when the first photograph needs it."""
-    finder = functools.cache(FaceFinder)
-    return lambda pixels: finder().find(pixels)
-
-
-def _attacked(
-    ready: Iterable[Batch | Job | Outcome], transform: Transform
-) -> Iterator[Job | Outcome]:
-    for one in ready:
-        yield from one.run(transform) if isinstance(one, Batch) else [one]
 
 
 def _summary(

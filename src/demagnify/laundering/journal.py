@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -82,6 +82,16 @@ def stamp_of(path: Path) -> str:
     except OSError:
         return ""
     return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+class Finished(Protocol):
+    """Knows which photographs are finished."""
+
+    def find(self, source: Source, /) -> PhotoRecord | None:
+        """Returns the record of a photograph if it was finished with the present request."""
+
+    def add(self, record: PhotoRecord, /) -> None:
+        """Records a photograph as finished; its copy is in place."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from demagnify.data.records import Box, Record
 from demagnify.laundering.config import AttackConfig
 from demagnify.laundering.journal import (
     FaceRecord,
-    FinishedPhotographs,
+    Finished,
     PhotoRecord,
     Region,
     stamp_of,
@@ -94,7 +94,7 @@ class Reader:
     config: AttackConfig
     find_faces: FindFaces  # for photographs for which the manifest names no boxes
     output: Path  # the folder of the copies
-    journal: FinishedPhotographs
+    journal: Finished
     log: Callable[[str], None]  # gets a line about each copy that is made again
 
     def __call__(self, source: Source) -> Job | Outcome:
@@ -247,7 +247,7 @@ class Writer:
 
     config: AttackConfig
     output: Path
-    journal: FinishedPhotographs
+    journal: Finished
 
     def __call__(self, job: Job | Outcome) -> Outcome:
         """Writes the copy of a photograph in which no face is pending.

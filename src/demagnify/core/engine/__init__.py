@@ -11,6 +11,7 @@ from __future__ import annotations
 from demagnify.core.engine.inputs import Item, fetched, is_uri, list_inputs
 from demagnify.core.engine.options import EngineOptions
 from demagnify.core.engine.run import Summary, run
+from demagnify.core.engine.shards import path_of as shard_path
 from demagnify.core.engine.work import Result, Task, Work
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "is_uri",
     "list_inputs",
     "run",
+    "shard_path",
 ]

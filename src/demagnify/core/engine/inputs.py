@@ -93,7 +93,7 @@ def _inside(source: str, takes: Takes, on_skip: OnSkip) -> Iterator[str]:
             else:
                 on_skip(str(path), why)
 
-        yield from map(str, image_files.list_files(Path(source), on_skip=on_other))
+        yield from map(str, image_files.iter_files(Path(source), on_skip=on_other))
         yield from sorted(wanted)
         return
     system, path = _filesystem(source)
