@@ -47,7 +47,8 @@ def plan(images: float, cores: int, gpus: int | None, costs: Path | None) -> Non
     """Estimate hours and memory of a large run, from measured times per photograph.
 
     The times are those of one processor, which the output names: measure your own with
-    benchmarks/scale.py rates, and give its file as --costs. Storage and network are not counted.
+    benchmarks/scale.py rates, and give its file as --costs. Storage, network and other programs are
+    not counted: on a busy machine a short run took twice as long.
     """
     from demagnify.core.engine.plan import Costs, plan
 
