@@ -100,7 +100,8 @@ class Answers:
                 original = Path(folder, "photograph" + path.suffix)
                 original.write_bytes(images.read_file(path))
                 before = self._read(original, path.name)
-                attack_files(original, Path(folder, "copy"), settings)
+                find = self._pipeline.finder.find
+                attack_files(original, Path(folder, "copy"), settings, find_faces=find)
                 (copy,) = Path(folder, "copy").rglob("photograph*.png")
                 after = self._read(copy, path.name)
             pairs = [(self._verdict(before), self._verdict(after))]

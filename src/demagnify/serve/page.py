@@ -50,8 +50,8 @@ _STYLE: Final = """
 .dm-card.dm-fake { border-left-color: #d55e00; } .dm-card.dm-real { border-left-color: #3a93cf; }
 .dm dl { margin: 0; } .dm dl div { display: flex; gap: .75rem; padding: .2rem 0; }
 .dm dt { flex: none; width: 9rem; font-weight: 600; } .dm dd { margin: 0; overflow-wrap: anywhere; }
-.dm-pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 224px));
-  gap: .75rem; margin-top: .75rem; }
+.dm-pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(130px, 1fr));
+  gap: .75rem; margin-top: .75rem; max-width: 940px; }
 .dm > .dm-pictures { grid-template-columns: minmax(0, 520px); }
 .dm figure { margin: 0; } .dm img { width: 100%; height: auto; border-radius: 4px; margin: 0; }
 .dm table { border-collapse: collapse; } .dm caption { text-align: left; padding: .2rem 0; }

@@ -1,0 +1,95 @@
+"""Every tab of the page, driven in a browser by mouse and by keyboard."""
+
+import re
+import shutil
+import threading
+
+import pytest
+from toy_service import PairFinder, photo
+
+from demagnify.inference import DetectionConfig, Pipeline
+from demagnify.serve.config import PageConfig
+
+SWITCHES = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    """A page that is shown; its address."""
+    pytest.importorskip("gradio", reason="the extra ui is not installed")
+    import uvicorn
+
+    from demagnify.serve import server
+    from demagnify.serve.page import create_page
+
+    runs = tmp_path_factory.mktemp("runs")
+    (runs / "case").mkdir()
+    (runs / "case" / "index.html").write_text("<h1>Case report</h1>")
+    config = PageConfig(runs=runs, detection=DetectionConfig(defense="light"))
+    app = create_page(config, Pipeline.load(config.detection, finder=PairFinder()))
+    listener = server.listen("127.0.0.1", 0)
+    running = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield server.address(listener)
+    running.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=[*SWITCHES])
+        yield started
+        started.close()
+
+
+def test_every_tab_answers_in_a_browser_that_asks_nobody_else(browser, address, tmp_path):
+    file = tmp_path / "photo.png"
+    file.write_bytes(photo(1))
+    page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
+    page.set_default_timeout(60_000)
+    asked, faults = [], []
+    page.on("request", lambda one: asked.append(one.url))
+    page.on("pageerror", lambda one: faults.append(str(one)))
+    page.goto(address)
+    page.locator("input[type=file]").last.set_input_files(file)
+    page.locator(".dm-summary").wait_for()
+    assert page.get_by_role("heading", name="Face 1: ").is_visible()
+    assert page.get_by_role("img", name="Power spectrum of face 2").count() == 1
+    too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not page.evaluate(too_wide)
+
+    page.get_by_role("tab", name="Detect").focus()  # from here on by keyboard
+    page.keyboard.press("ArrowRight")
+    if page.get_by_role("button", name="Launder", exact=True).count() == 0:
+        page.get_by_role("tab", name="Launder").press("Enter")
+    page.locator("input[type=file]").last.set_input_files(file)
+    page.get_by_text("photo.png").last.wait_for()
+    network = page.get_by_label("Network or filter")
+    network.fill("jpeg-50")
+    network.press("Enter")
+    page.get_by_role("button", name="Launder", exact=True).press("Enter")
+    table = page.locator(".dm table")
+    table.wait_for()
+    assert table.locator("caption").inner_text() == "Verdicts before and after jpeg-50"
+    assert re.search(r"Undefended\s+(real|fake|unsure) 0\.\d{3}\s", table.inner_text())
+
+    page.get_by_role("tab", name="Report").press("Enter")
+    chosen = page.get_by_label("Report", exact=True).last
+    chosen.press("ArrowDown")
+    page.get_by_role("option", name="case/index.html").wait_for()
+    chosen.press("Enter")
+    frame = page.frame_locator("iframe[title='Report case/index.html']")
+    frame.get_by_role("heading", name="Case report").wait_for()
+    assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    assert faults == []
+    page.close()
