@@ -78,7 +78,7 @@ def test_every_tab_answers_in_a_browser_that_asks_nobody_else(browser, address, 
     network.fill("jpeg-50")
     network.press("Enter")
     page.get_by_role("button", name="Launder", exact=True).press("Enter")
-    table = page.locator(".dm table")
+    table = page.locator(".dm table").first
     table.wait_for()
     assert table.locator("caption").inner_text() == "Verdicts before and after jpeg-50"
     assert re.search(r"Undefended\s+(real|fake|unsure) 0\.\d{3}\s", table.inner_text())
