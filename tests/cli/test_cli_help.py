@@ -58,7 +58,7 @@ def test_every_verb_of_the_issue_is_there():
             "ui",
             "train-enhancement",
             "assets",
-                "plan",
+            "plan",
             *loop,
         ]
     )
