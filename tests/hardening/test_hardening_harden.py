@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch.utils.data import DataLoader
 
 from demagnify import detectors
 from demagnify.agents.learners import FullInformationConfig
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, Optimization, TrainDetectorConfig, train_detector
+from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.hardening import harden as harden_module
 from demagnify.hardening.adversary import Adversary, Mixture
 from demagnify.hardening.attack_pool import AttackPool
@@ -65,6 +68,47 @@ def test_the_loop_makes_a_detector_that_withstands_degradations_better(trained, 
     assert sum("weights" in line for line in lines) == len(SHARES)
 
 
+class TwoClasses(torch.nn.Module):
+    """Anybody's network: floats in, logits of (real, fake) out."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.Sequential(
+            *(torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU()),
+            *(torch.nn.Conv2d(8, 8, 3, stride=2), torch.nn.ReLU()),
+            *(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(8, 2)),
+        )
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def test_anybodys_module_is_hardened_from_its_loaders(faces, tmp_path):
+    torch.manual_seed(0)
+    module = TwoClasses()
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    scaled = Preprocessing(size=(32, 32), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    wrapped = detectors.wrap(
+        module, name="theirs", head="two-logit", fake_index=1, preprocessing=scaled
+    )
+    loaders = [DataLoader(faces(80, 1), batch_size=16), DataLoader(faces(40, 2), batch_size=16)]
+    config = QUICK.model_copy(update={"rounds": 1})
+    result = harden(loaders, tmp_path / "hard", config, detector=wrapped)
+    assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
+    again = harden(loaders, tmp_path / "hard", config, detector=wrapped)
+    assert again.rounds == result.rounds
+    assert again.detector.fingerprint() == result.detector.fingerprint()
+    module.load_state_dict(load_file(tmp_path / "hard" / "weights.safetensors"))
+    tuned = train_detector(
+        loaders,
+        tmp_path / "tuned",
+        TrainDetectorConfig(**QUICK.training.model_dump()),
+        detector=wrapped,
+    )
+    assert any(not torch.equal(before[key], value) for key, value in module.state_dict().items())
+    assert tuned.detector.network is module
+
+
 def test_a_finished_loop_returns_at_once_and_refuses_other_settings(trained, faces, tmp_path):
     data, output = (faces(80, 1), faces(40, 2)), tmp_path / "hard"
     first = harden(data, output, QUICK, detector=trained)
@@ -109,7 +153,7 @@ def test_without_exploitation_no_agent_is_trained(trained, faces, tmp_path, monk
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_a_mean_lies_between_two_detectors(tiny, share, tmp_path):
     one, other = tiny(0), tiny(1)
-    mean = mean_detector(one, other, share, folder=tmp_path / "mean")
+    mean = mean_detector(one, other, share)
     parts = zip(*(d.network.state_dict().values() for d in (one, other, mean)), strict=True)
     for before, after, middle in parts:
         expected = (1 - share) * before.double() + share * after.double()

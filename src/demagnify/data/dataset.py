@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from typing import Protocol, overload
 
@@ -220,6 +220,26 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
         names = default if names is None else names
         groups = names if groups is None else groups
         return cls(pixels, numbers.astype(np.int64), np.asarray(groups, dtype=np.str_), names)
+
+    @classmethod
+    def from_batches(cls, batches: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> FaceDataset:
+        """Makes faces of all batches that a `DataLoader` gives, once.
+
+        Args:
+            batches: uint8 RGB images (N, 3, S, S), 0-255, with labels (N,), 0 real and 1 fake. Let
+                the loader keep its order and draw no augmentation.
+
+        Raises:
+            ImageContractError: If a batch is not of this kind.
+            BadManifestError: If there is none.
+        """
+        images, labels = [], []
+        for pixels, classes in batches:
+            images.append(image_files.check_batch(pixels).cpu())
+            labels.append(torch.as_tensor(classes).cpu())
+        if not images:
+            raise BadManifestError("the loader gives no batch")
+        return cls.from_arrays(torch.cat(images), torch.cat(labels).numpy())
 
     def batch(self, indices: ArrayLike | torch.Tensor) -> torch.Tensor:
         """Returns the images at `indices`, uint8 (n, 3, S, S), as a copy of their own."""

@@ -191,6 +191,19 @@ class Detector(nn.Module):
         update_digest(digest, self.network.state_dict())
         return digest.hexdigest()
 
+    @property
+    def trainable(self) -> bool:
+        """Whether it can be trained here: its weights are a network's."""
+        return bool(self.backbone)
+
+    def restored(self, folder: Path) -> Detector:
+        """Returns a copy of it with the weights, the threshold and the card that `save` wrote.
+
+        Raises:
+            BadArtifactError: If the folder holds no detector, or one of another network.
+        """
+        return self.load(folder, device=str(self.device or "cpu"), precision=self.precision)
+
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
         """Writes the detector as an artifact; see `demagnify.core.artifacts`.
 

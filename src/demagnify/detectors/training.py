@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+
+import torch
 
 import demagnify
 from demagnify.core import artifacts
@@ -30,7 +32,9 @@ from demagnify.laundering.conditions import create_attacks, pooled, under_attack
 SPLITS: Final = ("train", "val")
 _PACKAGES: Final = ("torch", "torchvision", "timm")
 
-Data = Sequence[Path | str] | tuple[FaceDataset, FaceDataset]
+Batches = Iterable[tuple[torch.Tensor, torch.Tensor]]
+"""uint8 RGB images (N, 3, S, S) with labels (N,), such as a `DataLoader` gives."""
+Data = Sequence[Path | str] | tuple[FaceDataset | Batches, FaceDataset | Batches]
 """Manifests with the splits train and val; or training and validation faces."""
 
 
@@ -72,8 +76,8 @@ def train_detector(
 
     Args:
         data: Manifests with the splits train and val, see `Manifest.load`; or training and
-            validation faces. Nothing is learned from validation faces, which choose epoch and
-            threshold.
+            validation faces, each a `FaceDataset` or a `DataLoader`. Nothing is learned from
+            validation faces, which choose epoch and threshold.
         output: Folder for the finished detector; its state is in `output`.training until then.
         config: The settings.
         detector: The detector to start from, which is trained in place; a new one of
@@ -119,10 +123,10 @@ def train_detector(
             device=config.device,
             seed=config.seed,
         )
-    if not detector.backbone:
+    if not detector.trainable:
         raise BadConfigError(
             f"the detector {detector.name!r} wraps a callable and cannot be trained here",
-            hint="train it your own way, or make one with detectors.create",
+            hint="wrap a torch.nn.Module, or make one with detectors.create",
         )
     detector.to(pick_device(config.device))
     detector.precision = config.precision
@@ -138,7 +142,7 @@ def train_detector(
         identity["targets"] = hashlib.sha256(targets.astype("<f4").tobytes()).hexdigest()
     folder = output.with_name(output.name + ".training")
     if (output / artifacts.CARD).exists():
-        finished = _load_finished(output, identity, config)
+        finished = _load_finished(output, identity, detector)
         shutil.rmtree(folder, ignore_errors=True)
         return finished
     check_free(output, "detector")
@@ -172,10 +176,14 @@ def open_training(
     data: Data, config: RunOptions, size: int, on_skip: Callable[[Skipped], None] | None
 ) -> tuple[FaceDataset, FaceDataset, list[Path]]:
     """Returns training and validation faces, and the manifests that they come from."""
-    first, last = data[0], data[-1]
-    if isinstance(first, FaceDataset) and isinstance(last, FaceDataset):
+    sources = [Path(one) for one in data if isinstance(one, str | Path)]
+    if not sources:
+        first, last = (
+            one if isinstance(one, FaceDataset) else FaceDataset.from_batches(one)
+            for one in (data[0], data[-1])
+            if not isinstance(one, str | Path)
+        )
         return first, last, []
-    sources = [Path(one) for one in data if not isinstance(one, FaceDataset)]
     train, val = open_splits(
         sources,
         SPLITS,
@@ -224,13 +232,11 @@ def _data_fingerprint(faces: FaceDataset) -> str:
     return hashlib.sha256(faces.fingerprint().encode() + labels).hexdigest()
 
 
-def _load_finished(
-    output: Path, identity: dict[str, Any], config: TrainDetectorConfig
-) -> TrainedDetector:
+def _load_finished(output: Path, identity: dict[str, Any], detector: Detector) -> TrainedDetector:
     card = artifacts.load(output, KIND).card
     artifacts.check_same(card.get("identity"), identity, output)
     return TrainedDetector(
-        detector=Detector.load(output, device=config.device, precision=config.precision),
+        detector=detector.restored(output),
         history=tuple(Epoch.model_validate(epoch) for epoch in card["history"]),
         metrics=card["validation"],
     )

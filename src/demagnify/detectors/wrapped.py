@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from demagnify.core import artifacts
 from demagnify.core.errors import (
     BadArtifactError,
     BadConfigError,
@@ -23,7 +25,10 @@ from demagnify.core.imports import brief, told_fingerprint
 from demagnify.detectors.detector import Detector, check_finite, update_digest
 from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
 from demagnify.detectors.preprocessing import Preprocessing
+from demagnify.detectors.pretrained import check_fit
 
+KIND: Final = "wrapped detector"
+"""The weights of a user's module, which alone can read them."""
 _NO_SCALING: Final = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
 _EXPECTED: Final = "return one logit per image, float32 of shape (N,)"
 _BOTH: Final = "probabilities that add up to 1, write head=two-probability"
@@ -99,16 +104,38 @@ class WrappedDetector(Detector):
         update_digest(digest, self.network.state_dict())
         return digest.hexdigest()
 
-    def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:  # noqa: ARG002
-        """Refuses: demagnify cannot build a wrapped callable again.
+    @property
+    def trainable(self) -> bool:
+        """Whether it can be trained here: it wraps a module with weights, which the caller has."""
+        return self.device is not None and self.source is None
+
+    def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
+        """Writes the weights of a module, which `restored` reads into the same module.
 
         Raises:
-            BadArtifactError: Always.
+            BadArtifactError: If it wraps a function, which has no weights.
+            BadOutputError: If the place cannot be written to.
         """
-        raise BadArtifactError(
-            f"the detector {self.name!r} wraps a callable and cannot be saved to {folder}",
-            hint="save it your own way and wrap it again",
-        )
+        if not self.trainable:
+            raise BadArtifactError(
+                f"the detector {self.name!r} wraps a callable and cannot be saved to {folder}",
+                hint="save it your own way and wrap it again",
+            )
+        tensors = self.network.state_dict()
+        if half:
+            tensors = {k: v.half() if v.ndim > 1 else v for k, v in tensors.items()}
+        about = {"name": self.name, "threshold": self.threshold}
+        artifacts.save(folder, KIND, tensors, {**card, "wrapped": about})
+
+    def restored(self, folder: Path) -> WrappedDetector:
+        """See `Detector.restored`."""
+        artifact = artifacts.load(folder, KIND)
+        check_fit(self.network.state_dict(), artifact.tensors, folder)
+        copy = deepcopy(self)
+        copy.network.load_state_dict(artifact.tensors)
+        copy.threshold = float(artifact.card["wrapped"]["threshold"])
+        copy.card = artifact.card
+        return copy.eval()
 
     def _check_takes_floats(self) -> None:
         if not self.differentiable:

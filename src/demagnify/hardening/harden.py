@@ -10,6 +10,7 @@ filters and surrogate networks; published networks stay unseen unless they are g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,7 +30,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.config import TrainDetectorConfig
-from demagnify.detectors.detector import KIND, Detector
+from demagnify.detectors.detector import Detector
 from demagnify.detectors.loop import Targets
 from demagnify.detectors.training import Data, open_training, train_detector
 from demagnify.hardening.adversary import Adversary, Mixture
@@ -88,13 +89,15 @@ def harden(
     A killed loop continues when it is started again with the same arguments.
 
     Args:
-        data: Manifests with the splits train and val; or training and validation faces. Epochs,
+        data: Manifests with the splits train and val; or training and validation faces, each a
+            `FaceDataset` or a `DataLoader` of uint8 images and labels (0 real, 1 fake). Epochs,
             thresholds and the best round are chosen on validation faces.
         output: Folder for the hardened detector. Rounds are saved in `output`.rounds;
             `output`.rounds.png shows them.
         config: The settings of the loop.
         detector: The detector to start from, which stays as it is; the one that `config` names if
-            None.
+            None. Any module with one logit or two is one: `detectors.wrap(module, ...)`. Its
+            weights are written to `output` by the names of its own `state_dict`.
         attacks: Attacks that the agent may choose beside those that `config` names; they count as
             seen afterwards.
         about: Further entries of the card.
@@ -160,11 +163,11 @@ class _Loop:
     log: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        if not self.detector.backbone:
+        if not self.detector.trainable:
             raise BadConfigError(
                 f"the detector {self.detector.name!r} cannot be trained here, so it cannot be "
                 "hardened",
-                hint="harden one that train-detector made",
+                hint="harden one that train-detector made, or wrap a torch.nn.Module",
             )
         filters = [create(name).name for name in self.config.degradations or DEGRADATIONS]
         self.config = self.config.model_copy(update={"degradations": tuple(filters)})
@@ -254,14 +257,12 @@ class _Loop:
 
     def _train_detector(self, detector: Detector, chosen: Integers, number: int) -> Detector:
         """Fine-tunes a copy of the detector on faces degraded as the agent chose."""
-        copy = self.rounds_folder / f"{number}-start"  # training changes a detector in place
-        detector.save(copy, detector.card)
         training = self.config.training.model_dump() | {"seed": self.config.seed + number}
         return train_detector(
             (self.train, self.degraded_val),
             self.rounds_folder / f"{number}" / "detector",
             TrainDetectorConfig(**training, device=self.config.device),
-            detector=Detector.load(copy, device=self.config.device, precision=detector.precision),
+            detector=deepcopy(detector),  # training changes a detector in place
             transform=Mixture(chosen, self.config, self.pool, number),
             targets=self.targets,
             log=self.log,
@@ -273,9 +274,7 @@ class _Loop:
         number = hardened.best.number
         if not number:
             return hardened
-        mean, averages = best_mean(
-            self.detector, tuned, number, self.validation, folder=self.rounds_folder
-        )
+        mean, averages = best_mean(self.detector, tuned, number, self.validation)
         for record in averages:
             self.log(_line(record))
         hardened = replace(hardened, averages=tuple(averages))
@@ -285,16 +284,13 @@ class _Loop:
         """Returns the result of an earlier run; None if there is none."""
         if not (self.output / artifacts.CARD).exists():
             return None
-        card = artifacts.load(self.output, KIND).card
+        card = artifacts.load_card(self.output)
         check_same(card.get("hardening", {}).get("identity"), self._identity(), self.output)
         rounds, averages = (
             tuple(Round.model_validate(one) for one in card["hardening"][part])
             for part in ("rounds", "averages")
         )
-        detector = Detector.load(
-            self.output, device=self.config.device, precision=self.detector.precision
-        )
-        return Hardened(detector, rounds, averages)
+        return Hardened(self.detector.restored(self.output), rounds, averages)
 
     def _save(self, hardened: Hardened) -> None:
         detector, best = hardened.detector, hardened.best

@@ -6,6 +6,7 @@ nothing in use; Wortsman et al., "Robust fine-tuning of zero-shot models" (CVPR 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -103,11 +104,10 @@ def balanced_accuracy(table: LogitTable, columns: Integers) -> float:
     return float(np.mean([right[table.labels == label].mean() for label in (0, 1)]))
 
 
-def mean_detector(start: Detector, tuned: Detector, share: float, *, folder: Path) -> Detector:
+def mean_detector(start: Detector, tuned: Detector, share: float) -> Detector:
     """Returns a detector whose weights are the mean of two others', `tuned`'s counting `share`."""
-    tuned.save(folder, tuned.card)
-    device = str(start.device or "cpu")
-    mean = Detector.load(folder, device=device, precision=start.precision)
+    mean = deepcopy(tuned).eval()
+    mean.precision = start.precision
     before, after = start.network.state_dict(), tuned.network.state_dict()
     mean.network.load_state_dict(
         {
@@ -119,7 +119,7 @@ def mean_detector(start: Detector, tuned: Detector, share: float, *, folder: Pat
 
 
 def best_mean(
-    start: Detector, tuned: Detector, number: int, validation: Validation, *, folder: Path
+    start: Detector, tuned: Detector, number: int, validation: Validation
 ) -> tuple[Detector, list[Round]]:
     """Tries means of two detectors' weights, each with a threshold of its own.
 
@@ -129,7 +129,7 @@ def best_mean(
     found: list[tuple[Detector, Round]] = []
     for share in SHARES:
         place = f"{number}-share-{share:g}"
-        mean = mean_detector(start, tuned, share, folder=folder / place / "detector")
+        mean = mean_detector(start, tuned, share)
         table = validation.table(mean, place)
         degradations = table.logits.shape[1] - 1
         repeats = np.r_[degradations, np.ones(degradations, np.int64)]

@@ -16,7 +16,7 @@ from demagnify.core.specs import JOIN
 from demagnify.evaluation.records import Record
 from demagnify.laundering.config import CLEAN, Attacked
 
-SUITES = ("sr-v1",)
+SUITES = ("sr-fast-v1", "sr-v1")
 
 
 class Suite(Record):
