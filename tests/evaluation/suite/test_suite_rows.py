@@ -149,6 +149,17 @@ def test_a_changed_figure_is_named_though_the_digest_was_made_anew(row):
     )
 
 
+def test_a_row_stays_good_when_a_later_version_has_more_metrics(row):
+    found = load_row(row)
+    cells = [
+        one.model_copy(update={"metrics": {k: v for k, v in one.metrics.items() if k != "eer"}})
+        for one in found.figures.cells
+    ]
+    figures = found.figures.model_copy(update={"cells": tuple(cells)})
+    found.model_copy(update={"figures": figures}).sealed().save(row)
+    assert verify_row(row) == []
+
+
 def test_a_row_of_another_suite_under_a_published_name_is_refused(row):
     found = load_row(row)
     suite = found.suite.model_copy(update={"name": "sr-v1"})
