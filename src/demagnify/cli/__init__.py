@@ -39,6 +39,8 @@ def main() -> None:
     was written wrongly; 3 done, but some inputs were skipped; 130 interrupted.
     """
     _open_streams()
+    # pydantic would read the entry points of every installed package at each start.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     threads.prepare()
     keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be any bytes

@@ -10,8 +10,6 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from demagnify.core.files import check_regular
 
 Json = Any
@@ -65,6 +63,8 @@ def parse_yaml(text: str) -> Json:
         >>> parse_yaml("a: [1, 2]")
         {'a': [1, 2]}
     """
+    import yaml  # here: most commands read none
+
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -20,7 +20,8 @@ Model = TypeVar("Model", bound=BaseModel)
 class FileOptions(BaseModel):
     """Options of every command that reads files and runs networks."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most models are bases, or belong to other commands: their validators are made when needed.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     strict: bool = Field(
         default=False, description="Stop at the first bad file or line instead of skipping it."

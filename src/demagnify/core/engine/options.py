@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class EngineOptions(BaseModel):
     """Where units of work are done."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     engine: Literal["local", "ray"] = Field(
         default="local",

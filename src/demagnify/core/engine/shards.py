@@ -42,7 +42,7 @@ class Receipt:
     seconds: float = 0.0
 
 
-def path_of(folder: Path, unit: int) -> Path:
+def shard_path(folder: Path, unit: int) -> Path:
     """Returns where the shard of a unit stands."""
     return folder / FOLDER / f"{unit:07d}.parquet"
 
@@ -81,7 +81,7 @@ def write(
         ],
         metadata={_KEY: json.dumps(asdict(receipt)).encode()},
     )
-    with atomic_path(path_of(folder, unit)) as temporary:
+    with atomic_path(shard_path(folder, unit)) as temporary:
         table = pa.Table.from_pylist(rows, schema=schema)
         parquet.write_table(table, temporary, write_page_checksum=True)
     return receipt
@@ -99,7 +99,7 @@ def receipt_of(folder: Path, unit: int, span: range) -> Receipt | None:
     from pyarrow import parquet
 
     with suppress(OSError, ValueError, KeyError, TypeError, pa.ArrowException):
-        file = path_of(folder, unit)
+        file = shard_path(folder, unit)
         if not file.exists():
             return None
         table = parquet.read_table(file, page_checksum_verification=True)
@@ -132,7 +132,7 @@ def write_skipped(folder: Path, units: Sequence[int], more: Sequence[tuple[str, 
 def _problems(folder: Path, unit: int) -> Iterator[tuple[str, str]]:
     from pyarrow import parquet
 
-    table = parquet.read_table(path_of(folder, unit), columns=["input", "item", "problem"])
+    table = parquet.read_table(shard_path(folder, unit), columns=["input", "item", "problem"])
     found = {row["item"]: row for row in table.to_pylist() if row["problem"] is not None}
     yield from ((row["input"], row["problem"]) for row in found.values())
 

@@ -119,7 +119,7 @@ def _found(folder: Path, unit: int, inputs: InputList) -> bool:
     """Whether a unit is done; a damaged shard is deleted."""
     if shards.receipt_of(folder, unit, inputs.span(unit)):
         return True
-    shards.path_of(folder, unit).unlink(missing_ok=True)
+    shards.shard_path(folder, unit).unlink(missing_ok=True)
     return False
 
 
@@ -133,7 +133,7 @@ def _collect(
         receipt = shards.receipt_of(folder, unit, inputs.span(unit))
         if receipt is None:
             raise BadOutputError(
-                f"{shards.path_of(folder, unit)} is missing or damaged",
+                f"{shards.shard_path(folder, unit)} is missing or damaged",
                 hint="run the same command again",
             )
         summary.rows += receipt.rows
