@@ -80,7 +80,7 @@ def test_folders_are_named_in_any_of_the_words(
 
 
 def test_several_folders_of_one_label_are_all_taken(tmp_path: Path) -> None:
-    names = ("Celeb-real/a.jpg", "YouTube-real/b.jpg", "Celeb-synthesis/c.jpg")
+    names = ("celeb-reals/a.jpg", "pristine/b.jpg", "celeb-synthesis/c.jpg")
     manifest = Manifest.load(_folders(tmp_path, *names))
     assert manifest.labels.tolist() == [0, 1, 0]
 
@@ -92,7 +92,7 @@ def test_unknown_folders_beside_known_ones_are_named(tmp_path: Path) -> None:
     manifest = Manifest.load(tmp_path)
     assert [str(line) for line in manifest.skipped] == [
         "e.jpg: the image lies beside the folders of the labels, in none of them",
-        "other: the folder's name says neither real nor fake; 2 images are left out",
+        "other: the folder's name says neither real nor fake; 2 files are left out",
     ]
     with pytest.raises(BadManifestError, match="the image lies beside"):
         Manifest.load(tmp_path, strict=True)

@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePath
 from typing import Final
 
@@ -99,7 +99,9 @@ def extra_format(data: bytes) -> str:
     return "AVIF" if data[8:11] == b"avi" else "HEIC"
 
 
-def list_files(folder: Path, *, on_skip: OnSkip | None = None) -> list[Path]:
+def list_files(
+    folder: Path, *, on_skip: OnSkip | None = None, also: Collection[str] = ()
+) -> list[Path]:
     """Returns the image files under `folder`, at any depth, sorted by path.
 
     Images are told by content; a file whose name promises an image is listed too. Links to
@@ -109,14 +111,17 @@ def list_files(folder: Path, *, on_skip: OnSkip | None = None) -> list[Path]:
     Args:
         folder: Where to look.
         on_skip: Gets each file or folder that is left out, and why; without it a warning says so.
+        also: Suffixes of other files that are listed, such as those of videos.
 
     Raises:
         BadImageError: If the folder is missing, no folder, or cannot be read.
     """
-    return sorted(iter_files(folder, on_skip=on_skip))
+    return sorted(iter_files(folder, on_skip=on_skip, also=also))
 
 
-def iter_files(folder: Path, *, on_skip: OnSkip | None = None) -> Iterator[Path]:
+def iter_files(
+    folder: Path, *, on_skip: OnSkip | None = None, also: Collection[str] = ()
+) -> Iterator[Path]:
     """Yields the same as `list_files`, folder by folder, without a list of all of them."""
     if not folder.is_dir():
         raise BadImageError(f"{folder}: there is no such folder")
@@ -124,10 +129,10 @@ def iter_files(folder: Path, *, on_skip: OnSkip | None = None) -> Iterator[Path]
         next(folder.iterdir(), None)
     except OSError as error:
         raise BadImageError(f"{folder}: {_why(error)}") from error
-    yield from _files(folder, on_skip or _warn)
+    yield from _files(folder, on_skip or _warn, frozenset(also))
 
 
-def _files(folder: Path, report: OnSkip) -> Iterator[Path]:
+def _files(folder: Path, report: OnSkip, also: frozenset[str]) -> Iterator[Path]:
     """Yields the images: first those of real folders, then those behind links not seen yet."""
     seen: set[tuple[int, int]] = set()
     waiting = [folder]
@@ -147,7 +152,8 @@ def _files(folder: Path, report: OnSkip) -> Iterator[Path]:
                 inside[:] = sorted(name for name in inside if not name.startswith("."))
                 links += [path for name in inside if (path := Path(place, name)).is_symlink()]
                 for name in sorted(names):
-                    if not name.startswith(".") and _taken(path := Path(place, name), report):
+                    path = Path(place, name)
+                    if not name.startswith(".") and _taken(path, report, also):
                         yield path
         waiting = links
 
@@ -157,10 +163,10 @@ def _identity(folder: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _taken(path: Path, report: OnSkip) -> bool:
+def _taken(path: Path, report: OnSkip, also: frozenset[str]) -> bool:
     """Whether a file is an image; what is left out, and no companion, is reported."""
     try:
-        if _is_image(path):
+        if _is_image(path) or (path.suffix.lower() in also and path.is_file()):
             return True
         reason = _reason(path)
     except OSError as error:  # a folder that can be listed, but not entered

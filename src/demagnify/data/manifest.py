@@ -191,7 +191,7 @@ class Manifest(Sequence[Record]):
             known = [counts.split for counts in self.describe()]
             way = (
                 "; demagnify data prepare --new-splits makes some"
-                if known == [splits.WHOLE]
+                if name in splits.FRACTIONS
                 else ""
             )
             raise BadManifestError(

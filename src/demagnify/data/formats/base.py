@@ -97,7 +97,7 @@ def create(name: str) -> Format[Any]:
 
     Example:
         >>> create("folders").summary
-        'folders real/ and fake/, directly or inside of train/, val/, test/'
+        'folders real/ and fake/ of images or videos, directly or inside of train/, val/, test/'
     """
     found: object = FORMATS.get(name)
     if not (isinstance(found, type) and issubclass(found, Format)):

@@ -1,5 +1,7 @@
 """Folders called `real` and `fake`, with or without splits around them; Kaggle's face crops.
 
+They hold images, videos, or both; frames of videos are taken evenly when faces are cut out.
+
 "deepfake and real images" on Kaggle holds OpenForensics' faces as 256x256 crops in
 `Dataset/{Train,Validation,Test}/{Fake,Real}/*.jpg`, perhaps with a folder or two around it. In the
 order of the folders' names fake comes first, the other way round than in OpenForensics' own files:
@@ -20,7 +22,7 @@ from demagnify.data import splits
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import FAKE, NAMES, REAL, named_label
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
-from demagnify.data.records import is_utf8
+from demagnify.data.records import VIDEO_SUFFIXES, is_utf8
 
 
 @FORMATS.register("folders")
@@ -29,7 +31,9 @@ class LabelFolders(Format[FormatOptions]):
 
     name: ClassVar[str] = "folders"
     order: ClassVar[int] = 55
-    summary: ClassVar[str] = "folders real/ and fake/, directly or inside of train/, val/, test/"
+    summary: ClassVar[str] = (
+        "folders real/ and fake/ of images or videos, directly or inside of train/, val/, test/"
+    )
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
@@ -63,8 +67,12 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
     builder = ManifestBuilder(root, strict=strict)
     for path, reason in _left_out(root, [folder for folder, _, _ in found]):
         _skip(builder, path, reason)
+
+    def skip(path: Path, reason: str) -> None:
+        _skip(builder, path, reason)
+
     for folder, label, split in found:
-        for path in images.list_files(folder, on_skip=lambda *found: _skip(builder, *found)):
+        for path in images.list_files(folder, on_skip=skip, also=VIDEO_SUFFIXES):
             name = path.relative_to(root).as_posix()
             if is_utf8(name):
                 builder.add_row(name, label, split, group=name)
@@ -81,20 +89,20 @@ def _left_out(root: Path, known: Sequence[Path]) -> list[tuple[Path, str]]:
         for path in place.iterdir():
             if path.name.startswith(".") or path in splits_there or path in known:
                 continue
-            if images.is_image(path):
+            if images.is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
                 reason = "the image lies beside the folders of the labels, in none of them"
                 found.append((path, reason))
             elif path.is_dir() and not (path / FILE_NAME).is_file():
                 count = _count(path)
                 reason = "the folder's name says neither real nor fake"
                 if count:
-                    found.append((path, f"{reason}; {count} images are left out"))
+                    found.append((path, f"{reason}; {count} files are left out"))
     return sorted(found)
 
 
 def _count(folder: Path) -> int:
     try:
-        return len(images.list_files(folder, on_skip=lambda *_: None))
+        return len(images.list_files(folder, on_skip=lambda *_: None, also=VIDEO_SUFFIXES))
     except BadImageError:  # it cannot be read
         return 0
 
