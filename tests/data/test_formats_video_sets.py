@@ -6,6 +6,7 @@ import pytest
 
 from demagnify.core.errors import BadManifestError, DemagnifyWarning
 from demagnify.data import Manifest
+from demagnify.data.describe import describe
 from demagnify.data.formats import recognise
 
 REALS = ("Celeb-real/id0_0000", "Celeb-real/id1_0001", "YouTube-real/00170", "YouTube-real/00171")
@@ -176,3 +177,6 @@ def test_folders_of_labels_may_hold_videos(tmp_path):
     assert sorted(rows(manifest)) == ["fake/c", "fake/d", "real/a", "real/deep/b"]
     assert (manifest.whole_videos, manifest.labels.tolist()) == (3, [1, 1, 0, 0])
     assert [one.where for one in manifest.skipped] == ["f.mp4", "fake/e.doc"]
+    (tmp_path / "fake/d.png").unlink()
+    described = describe(tmp_path)
+    assert (described.images, described.unprepared, len(described.left_out)) == (3, 3, 2)

@@ -57,10 +57,14 @@ class Record:
     frame: int | None = None
 
     @property
+    def video(self) -> bool:
+        """Whether the file is a video, by its suffix."""
+        return self.path.suffix.lower() in VIDEO_SUFFIXES
+
+    @property
     def prepared(self) -> bool:
         """Whether the file is a face crop, with nothing to be cut out of it any more."""
-        video = self.path.suffix.lower() in VIDEO_SUFFIXES
-        return self.box is None and self.frame is None and not video
+        return self.box is None and self.frame is None and not self.video
 
 
 @dataclass(frozen=True, slots=True)

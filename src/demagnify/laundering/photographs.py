@@ -304,8 +304,9 @@ def _record(face: PhotoFace, original: Pixels, copy: Pixels) -> FaceRecord:
 
 
 def _read(source: Source) -> bytes:
-    if any(record.frame is not None for record in source.records):
+    if any(record.video for record in source.records):
         raise BadImageError(
-            f"{source.path}: a video is not attacked as it is", hint="give its frames as images"
+            f"{source.path}: a video is not attacked as it is",
+            hint="demagnify data prepare cuts the faces out of its frames",
         )
     return images.read_file(source.path)

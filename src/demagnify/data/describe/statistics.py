@@ -128,7 +128,7 @@ def _read_header(records: Sequence[Record]) -> Seen:
 
 def _read_content(records: Sequence[Record]) -> Seen:
     """Returns sizes and hashes of the faces of one file."""
-    if any(record.frame is not None for record in records):
+    if records[0].video:
         return records, [_row(record.box, (0, 0)) for record in records]
     try:
         photo, orientation = images.load_turned(records[0].path)
