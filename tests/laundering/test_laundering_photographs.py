@@ -278,7 +278,7 @@ def test_a_video_is_refused_with_the_hint_to_give_images(tmp_path):
     config = AttackConfig()
     with claimed(tmp_path / "out", ATTACK, config) as journal:
         outcome = Reader(config, no_finder, tmp_path / "out", journal, print)(source)
-    assert "give its frames as images" in str(outcome.error)
+    assert "demagnify data prepare" in str(outcome.error)
 
 
 def test_a_single_photograph_is_attacked(tmp_path):
