@@ -29,7 +29,7 @@ from typing import (
 
 import click
 
-from demagnify.core import threads
+from demagnify.core import images, threads
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -44,6 +44,8 @@ CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 _SET: Final = "overrides"
 _PRESET: Final = "preset"
 _THREADS: Final = "threads"
+_MAX_PIXELS: Final = "max_pixels"
+_WITHOUT_PICTURES: Final = ("assets", "export", "report", "verify")
 
 
 def _threads() -> Option:
@@ -56,6 +58,19 @@ def _threads() -> Option:
         type=click.IntRange(1),
         expose_value=False,
         callback=lambda _ctx, _one, value: None if value is None else threads.use(value),
+    )
+
+
+def _max_pixels() -> Option:
+    """The option of commands that read pictures for the largest ones."""
+    return Option(
+        "--max-pixels",
+        _MAX_PIXELS,
+        "The most pixels of a photograph or frame; larger ones are left out.",
+        f"default: {images.MAX_PIXELS}, more than which Pillow refuses",
+        type=click.IntRange(images.MIN_SIDE**2, images.MAX_PIXELS),
+        expose_value=False,
+        callback=lambda _ctx, _one, value: None if value is None else images.limit_pixels(value),
     )
 
 
@@ -308,7 +323,11 @@ class Verb(click.Command):
     @cached_property
     def _params(self) -> list[click.Parameter]:
         made = [*self._own, *(one for group in self.generated for one in group.options())]
-        return made if any(one.name == _THREADS for one in made) else [*made, _threads()]
+        common = [_threads()]
+        if self.name not in _WITHOUT_PICTURES:
+            common.append(_max_pixels())
+        own = {one.name for one in made}
+        return [*made, *(one for one in common if one.name not in own)]
 
     def _call(self, **values: Any) -> None:  # noqa: ANN401
         made = {one.into: one.take(values) for one in self.generated}

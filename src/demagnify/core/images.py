@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from demagnify.core.colour import to_srgb
+from demagnify.core.deep_images import deep_grey, float_size, read_float
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.files import write_bytes
 from demagnify.core.image_files import (
@@ -38,11 +39,10 @@ __all__ = ["SUFFIXES", "is_image", "list_files", "read_file"]  # beside all that
 
 Pixels = NDArray[np.uint8]
 
-# Pillow warns above this many, and refuses twice as many.
-MAX_PIXELS: Final = 89_000_000
+MAX_PIXELS: Final = 178_956_970
+"""Of a photograph, by default: Pillow refuses more, whatever the limit is."""
 MIN_SIDE: Final = 8
 _ROUNDING: Final = 1e-6
-_STRIPE: Final = 2**20
 _TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 
 _TURNS: Final = {
@@ -155,7 +155,7 @@ def check_pixels(array: Pixels) -> Pixels:
     return array
 
 
-def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
+def load(path: Path, *, max_pixels: int | None = None) -> Pixels:
     """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its EXIF orientation.
 
     A colour profile is converted to sRGB. Greyscale, palette and CMYK become RGB; transparency is
@@ -164,7 +164,7 @@ def load(path: Path, *, max_pixels: int = MAX_PIXELS) -> Pixels:
 
     Args:
         path: A file in a format that Pillow reads.
-        max_pixels: Larger photographs are refused before they are decoded.
+        max_pixels: Larger photographs are refused before they are decoded; see `limit_pixels`.
 
     Raises:
         BadImageError: If the file is missing, unreadable, no image, damaged, larger than
@@ -179,13 +179,13 @@ def load_turned(path: Path) -> tuple[Pixels, int]:
         return upright_rgb(image), orientation_of(image)
 
 
-def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) -> Pixels:
+def decode(data: bytes, *, name: str = "image", max_pixels: int | None = None) -> Pixels:
     """Decodes a photograph from the bytes of its file; see `load`.
 
     Args:
         data: The file's content.
         name: What to call it in messages.
-        max_pixels: Larger photographs are refused before they are decoded.
+        max_pixels: Larger photographs are refused before they are decoded; see `limit_pixels`.
 
     Raises:
         BadImageError: As `load`.
@@ -196,7 +196,7 @@ def decode(data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS) ->
 
 @contextmanager
 def opened(
-    data: bytes, *, name: str = "image", max_pixels: int = MAX_PIXELS
+    data: bytes, *, name: str = "image", max_pixels: int | None = None
 ) -> Iterator[Image.Image]:
     """Yields a photograph as Pillow decodes it, with what its file says of it.
 
@@ -205,7 +205,7 @@ def opened(
     Args:
         data: The file's content.
         name: What to call it in messages.
-        max_pixels: Larger photographs are refused before they are decoded.
+        max_pixels: Larger photographs are refused before they are decoded; see `limit_pixels`.
 
     Raises:
         BadImageError: As `load`; also for faults of the file that show only inside the block.
@@ -214,8 +214,8 @@ def opened(
         raise BadImageError(f"{name}: the file is empty")
     try:
         register_heif()
-        with _from_decoder(lambda: Image.open(io.BytesIO(data))) as image:
-            _check_size(image, name, max_pixels)
+        with _from_decoder(lambda: _open(data, name, max_pixels)) as image:
+            _check_size(image.size, name, max_pixels)
             _from_decoder(image.load)
             yield image
     except UnidentifiedImageError as error:
@@ -235,6 +235,18 @@ def opened(
         raise BadImageError(f"{name}: the image is damaged: {error}") from error
 
 
+def _open(data: bytes, name: str, max_pixels: int | None) -> Image.Image:
+    """Opens a file with Pillow; colours as floating-point numbers, which it lacks, with OpenCV."""
+    try:
+        return Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        size = float_size(data)
+        if size is None:
+            raise
+        _check_size(size, name, max_pixels)
+        return read_float(data)
+
+
 def _from_decoder(work: Callable[[], T]) -> T:
     """Calls Pillow, whose AVIF decoder says RuntimeError of a damaged file."""
     try:
@@ -245,15 +257,34 @@ def _from_decoder(work: Callable[[], T]) -> T:
 
 def upright_rgb(image: Image.Image) -> Pixels:
     """Returns what `opened` yields as uint8 RGB (H, W, 3), upright; see `load`."""
-    return np.array(upright(_to_rgb(image), image.getexif()), dtype=np.uint8)
+    turned = np.asarray(upright(_to_rgb(image), image.getexif()))
+    if turned.ndim == 3:
+        return np.array(turned, dtype=np.uint8)
+    pixels = np.empty((*turned.shape, 3), dtype=np.uint8)
+    pixels[...] = turned[..., None]
+    return pixels
 
 
-def _check_size(image: Image.Image, name: str, max_pixels: int) -> None:
-    width, height = image.size
-    if width * height > max_pixels:
+def limit_pixels(count: int) -> None:
+    """Lets photographs and frames have at most `count` pixels from now on, at most `MAX_PIXELS`."""
+    _limits["pixels"] = min(count, MAX_PIXELS)
+
+
+def pixel_limit() -> int:
+    """Returns how many pixels a photograph or frame may have."""
+    return _limits["pixels"]
+
+
+_limits: Final = {"pixels": MAX_PIXELS}
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int | None) -> None:
+    width, height = size
+    limit = pixel_limit() if max_pixels is None else max_pixels
+    if width * height > limit:
         raise BadImageError(
-            f"{name}: {width}x{height} pixels are more than the limit of {max_pixels}",
-            hint="shrink the photograph first",
+            f"{name}: {width}x{height} pixels are more than the limit of {limit}",
+            hint=f"shrink it, or raise the limit (--max-pixels), up to {MAX_PIXELS}",
         )
     if min(width, height) < MIN_SIDE:
         raise BadImageError(f"{name}: {width}x{height} pixels are too few for a face")
@@ -275,9 +306,10 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """Returns an image in sRGB; a deep grey one without a profile stays grey, to save memory."""
     profile = image.info.get("icc_profile") or b""
     if image.mode.startswith("I") or image.mode == "F":
-        return _srgb(_deep_grey(image), profile)
+        return to_srgb(deep_grey(image), profile)
     if is_transparent(image):
         rgba = image.convert("RGBA")
         opaque = _srgb(rgba.convert("RGB"), profile)
@@ -294,38 +326,6 @@ def _srgb(image: Image.Image, profile: bytes) -> Image.Image:
 def is_transparent(image: Image.Image) -> bool:
     """Whether a decoded image has transparency."""
     return image.mode in _TRANSPARENT or "transparency" in image.info
-
-
-def _deep_grey(image: Image.Image) -> Image.Image:
-    """Scales greyscale of more than 8 bits; plain `convert` would clip it to white.
-
-    A stripe at a time, so that large photographs need no more than a few bytes a pixel.
-    """
-    width, height = image.size
-    rows = max(1, _STRIPE // width)
-    stripes = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
-    highest = 0.0
-    if not (image.mode.startswith("I;16") or image.format == "PNG"):
-        highest = max(float(_values(image, stripe).max(initial=0.0)) for stripe in stripes)
-    scale = 255.0 / _full_scale(image, highest)
-    grey = np.empty((height, width), dtype=np.uint8)
-    for stripe in stripes:
-        scaled = np.rint(_values(image, stripe) * scale)
-        grey[stripe[1] : stripe[3]] = np.clip(scaled, 0, 255)
-    return Image.fromarray(grey)
-
-
-def _values(image: Image.Image, stripe: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    return np.nan_to_num(np.asarray(image.crop(stripe), dtype=np.float64))
-
-
-def _full_scale(image: Image.Image, highest: float) -> float:
-    """Returns the value of white; formats with 32-bit or float samples do not say which it is."""
-    if image.mode.startswith("I;16") or image.format == "PNG":
-        return 65535.0
-    if image.mode == "F" and highest <= 1.0:
-        return 1.0
-    return 255.0 if highest <= 255.0 else 65535.0
 
 
 def save_png(path: Path, pixels: Pixels) -> None:

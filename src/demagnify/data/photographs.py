@@ -181,7 +181,7 @@ class Photograph:
 
     @classmethod
     def decode(
-        cls, data: bytes, *, name: str = "image", max_pixels: int = images.MAX_PIXELS
+        cls, data: bytes, *, name: str = "image", max_pixels: int | None = None
     ) -> Photograph:
         """Decodes the bytes of a file; of an animation the first frame.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import numpy as np
 
 from demagnify.core.errors import BadConfigError, BadImageError
-from demagnify.core.images import MAX_PIXELS, Pixels
+from demagnify.core.images import Pixels, pixel_limit
 from demagnify.data.records import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Frame:
             BadImageError: If the frame has more pixels than a photograph may have.
         """
         width, height = self._decoded.width, self._decoded.height
-        if width * height > MAX_PIXELS:
+        if width * height > pixel_limit():
             raise BadImageError(f"a frame of {width}x{height} pixels is too large")
         scale = min(1.0, (longest or max(width, height)) / max(width, height))
         found = self._reformatter.reformat(

@@ -30,7 +30,7 @@ class _Listening(BaseModel):
     max_pixels: int = Field(
         default=50_000_000,
         ge=64,
-        le=89_000_000,
+        le=178_956_970,
         description="The most pixels of a photograph, or of a frame of a clip.",
     )
     max_faces: int = Field(

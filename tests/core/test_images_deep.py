@@ -1,0 +1,81 @@
+"""Images with more than 8 bits, and the limit of pixels."""
+
+import io
+import tracemalloc
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from demagnify.core import images
+from demagnify.core.deep_images import deep_grey
+from demagnify.core.errors import BadImageError
+from demagnify.data.photographs import Photograph
+
+
+def float_tiff(colours):
+    return cv2.imencode(".tiff", colours[..., ::-1])[1].tobytes()
+
+
+RAMP = np.linspace(0, 1, 16 * 24 * 3, dtype=np.float32).reshape(16, 24, 3)
+
+
+@pytest.mark.parametrize("white", [1.0, 255.0, 65535.0])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_colours_as_floats_are_scaled_to_8_bits(white, kind):
+    pixels = images.decode(float_tiff((RAMP * white).astype(kind)))
+    assert np.abs(pixels - RAMP * 255).max() <= 0.51
+
+
+def test_float_colours_may_be_transparent_and_hold_nan():
+    colours = np.concatenate([RAMP, np.full((16, 24, 1), 0.0, np.float32)], axis=2)
+    data = cv2.imencode(".tiff", colours)[1].tobytes()
+    assert (images.decode(data) == 255).all()
+    odd = RAMP.copy()
+    odd[0, 0] = np.nan
+    assert images.decode(float_tiff(odd))[0, 0].tolist() == [0, 0, 0]
+
+
+def test_a_float_photograph_is_read_with_its_size_checked_first():
+    data = float_tiff(RAMP)
+    assert Photograph.decode(data).pixels.shape == (16, 24, 3)
+    with pytest.raises(BadImageError, match="24x16 pixels are more than the limit of 100"):
+        images.decode(data, max_pixels=100)
+    with pytest.raises(BadImageError, match=r"damaged|known format"):
+        images.decode(data[: len(data) // 2])
+
+
+def test_16_bits_become_8_as_by_division():
+    deep = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    buffer = io.BytesIO()
+    Image.fromarray(deep).save(buffer, "PNG")
+    pixels = images.decode(buffer.getvalue())
+    assert (pixels == np.rint(deep / 257)[..., None]).all()
+
+
+def test_a_deep_grey_photograph_takes_few_bytes_a_pixel():
+    deep = Image.fromarray(np.zeros((2000, 1500), dtype=np.uint16))
+    tracemalloc.start()
+    deep_grey(deep)
+    pixels = images.upright_rgb(deep)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert pixels.shape == (2000, 1500, 3)
+    assert most <= 12 * 2000 * 1500
+
+
+@pytest.fixture
+def _limit():
+    yield
+    images.limit_pixels(images.MAX_PIXELS)
+
+
+@pytest.mark.usefixtures("_limit")
+def test_the_limit_is_pillows_own_and_can_be_lowered_for_all():
+    assert images.pixel_limit() == 2 * Image.MAX_IMAGE_PIXELS >= 108_000_000
+    images.limit_pixels(10**12)
+    assert images.pixel_limit() == images.MAX_PIXELS
+    images.limit_pixels(100)
+    with pytest.raises(BadImageError, match=r"limit of 100 .*--max-pixels"):
+        images.decode(float_tiff(RAMP))
