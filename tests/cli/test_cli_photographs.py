@@ -272,3 +272,10 @@ def test_the_face_finder_out_of_reach_is_one_line(run, defense, photos, monkeypa
     ended = run("detect", "--defense", defense, photos("a.png"))
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "demagnify: yunet is not in the cache (connect once)\n"
+
+
+def test_the_longest_names_are_drawn(detect, tmp_path, photos):
+    names = [letter * 251 + ".png" for letter in "ab"]
+    photos(*names)
+    ended = detect("--save", tmp_path / "drawn", *(tmp_path / "photos" / name for name in names))
+    assert (ended.code, len(list((tmp_path / "drawn").iterdir()))) == (0, 2)

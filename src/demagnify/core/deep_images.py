@@ -92,11 +92,12 @@ def read_float(data: bytes) -> Image.Image:
     if colours is None or colours.ndim != 3 or colours.shape[2] not in (3, 4):
         raise OSError("floating-point colours in a coding that cannot be read")
     white = _white(max(float(part.max(initial=0)) for part in _stripes(colours)), floats=True)
-    levels = np.empty(colours.shape, dtype=np.uint8)
+    channels = colours.shape[-1]
+    levels: NDArray[np.uint8] = np.empty(colours.shape, dtype=np.uint8)
     for found, part in zip(_stripes(colours), _stripes(levels), strict=True):
         part[:] = np.clip(np.rint(found * (255.0 / white)), 0, 255)
     del colours
-    order = cv2.COLOR_BGRA2RGBA if levels.shape[2] == 4 else cv2.COLOR_BGR2RGB
+    order = cv2.COLOR_BGRA2RGBA if channels == 4 else cv2.COLOR_BGR2RGB
     image = Image.fromarray(cv2.cvtColor(levels, order))
     image.format = "TIFF"
     tags = _tags(data)

@@ -203,6 +203,21 @@ def file_name(name: str) -> str:
     return f"{safe.lstrip('.')[: _LONGEST - 9]}-{digest}"
 
 
+def short_name(name: str, most: int, *, of: str = "") -> str:
+    """Returns a file's name cut to `most` bytes and marked, if it is longer; 255 is the usual end.
+
+    Args:
+        name: The name, of any bytes.
+        most: How many bytes are kept of a longer one.
+        of: What tells it from other names that begin alike; the name itself if empty.
+    """
+    raw = os.fsencode(name)
+    if len(raw) <= most:
+        return name
+    mark = hashlib.sha256(os.fsencode(of or name)).hexdigest()[:12]
+    return f"{raw[:most].decode('utf-8', 'ignore')}-{mark}"
+
+
 _MARK: Final = "tmp-"
 _TEMPORARY: Final = re.compile(r"\..*\." + _MARK + r"[a-z0-9_]{8}(\.old)?")
 _UNSAFE: Final = re.compile(r"[^\w.+@-]+")

@@ -13,6 +13,7 @@ from pydantic import Field
 from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadImageError
+from demagnify.core.files import short_name
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
 from demagnify.data import Skipped
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from demagnify.agents.defended import DefendedDetector
     from demagnify.detectors.detector import Detector
 
+_LONGEST_NAME: Final = 200
+"""Bytes of a name that drawings keep: with number and suffix, 255 is the end of most systems."""
 PHOTOS_AT_ONCE: Final = 16
 
 Photos = str | Path | Pixels | Sequence[str | Path | Pixels]
@@ -224,6 +227,7 @@ def _name_drawings(
     taken = {path.resolve() for path, _, _ in found}
     drawings: list[Path | None] = []
     for _, _, name in found:
+        name = name.with_name(short_name(name.name, _LONGEST_NAME))  # noqa: PLW2901
         drawing, number = save / f"{name}.png", 1
         while drawing.resolve() in taken:
             number += 1

@@ -35,6 +35,7 @@ class Format(ABC, Generic[OptionsT]):
     Attributes:
         name: What it is called on the command line.
         summary: One line: the files by which it is known.
+        refused: What of it is refused or left out, and why, for the page of formats.
         crops: Whether its images are face crops, in which no face needs to be looked for.
         order: Its place among the formats that are tried on a source, the lowest first. 0, before
             all built-in ones, suits a plug-in that recognises its own files only.
@@ -43,6 +44,7 @@ class Format(ABC, Generic[OptionsT]):
 
     name: ClassVar[str]
     summary: ClassVar[str]
+    refused: ClassVar[str] = "files that are missing or cannot be read"
     crops: ClassVar[bool] = False
     order: ClassVar[int] = 0
     options_type: type[OptionsT]

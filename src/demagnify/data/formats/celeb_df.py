@@ -74,6 +74,10 @@ class CelebDf(Format[CelebDfOptions]):
     name: ClassVar[str] = "celeb-df"
     order: ClassVar[int] = 6
     summary: ClassVar[str] = f"a folder with {', '.join(FOLDERS)} (Celeb-DF), or {LIST}"
+    refused: ClassVar[str] = (
+        "a list in which 1 is fake, since it contradicts the folders, and listed videos "
+        "that are missing"
+    )
     options_type = CelebDfOptions
 
     def recognises(self, source: Path) -> bool:

@@ -84,6 +84,10 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
     order: ClassVar[int] = 40
     summary: ClassVar[str] = "a JSON file of DeepfakeBench"
     crops: ClassVar[bool] = True
+    refused: ClassVar[str] = (
+        "labels that say neither real nor fake, and frames that are nowhere below the file "
+        "or the folders above it"
+    )
     options_type = DeepfakeBenchOptions
 
     def recognises(self, source: Path) -> bool:

@@ -49,6 +49,10 @@ class Dfdc(Format[FormatOptions]):
     name: ClassVar[str] = "dfdc"
     order: ClassVar[int] = 20
     summary: ClassVar[str] = "a folder with metadata.json of videos, or of such parts (DFDC)"
+    refused: ClassVar[str] = (
+        "entries without a label or with two that differ, listed videos that are missing, "
+        "and videos that are not listed, since nothing says what they are"
+    )
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:

@@ -100,6 +100,11 @@ class FaceForensics(Format[FaceForensicsOptions]):
     summary: ClassVar[str] = (
         f"a folder with {ORIGINALS}/ and {FAKES}/ (FaceForensics++), or {KAGGLE}/"
     )
+    refused: ClassVar[str] = (
+        "videos of another compression than most sources have, since a detector would learn "
+        "the codec, and fakes whose name is not TARGET_SOURCE, since their originals are "
+        "unknown"
+    )
     options_type = FaceForensicsOptions
 
     def recognises(self, source: Path) -> bool:

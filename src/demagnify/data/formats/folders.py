@@ -34,6 +34,10 @@ class LabelFolders(Format[FormatOptions]):
     summary: ClassVar[str] = (
         "folders real/ and fake/ of images or videos, directly or inside of train/, val/, test/"
     )
+    refused: ClassVar[str] = (
+        "folders beside them whose names say neither real nor fake, images and videos "
+        "outside of them, and files that are neither image nor video"
+    )
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
@@ -157,6 +161,10 @@ class KaggleCrops(Format[FormatOptions]):
     order: ClassVar[int] = 60
     summary: ClassVar[str] = "Dataset/{Train,Validation,Test}/{Fake,Real} (Kaggle's OpenForensics)"
     crops: ClassVar[bool] = True
+    refused: ClassVar[str] = (
+        "folders beside them whose names say neither real nor fake, images and videos "
+        "outside of them, and files that are neither image nor video"
+    )
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:

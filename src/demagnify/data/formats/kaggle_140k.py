@@ -32,6 +32,9 @@ class Kaggle140k(Format[FormatOptions]):
     order: ClassVar[int] = 5
     summary: ClassVar[str] = "train.csv, valid.csv, test.csv of Kaggle's 140k faces, or one of them"
     crops: ClassVar[bool] = True
+    refused: ClassVar[str] = (
+        "rows whose picture is missing, and pictures that could lie in several folders"
+    )
     options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:

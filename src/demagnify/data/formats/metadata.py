@@ -48,6 +48,10 @@ class Metadata(Format[MetadataOptions]):
     summary: ClassVar[str] = (
         "a CSV, JSONL or Parquet table, or a folder with metadata.csv, train.csv, data/*.parquet"
     )
+    refused: ClassVar[str] = (
+        "tables without a column of files or of labels (see Tables), rows whose file is "
+        "missing, and two tables called metadata in one folder, since either could be meant"
+    )
     options_type = MetadataOptions
 
     def recognises(self, source: Path) -> bool:

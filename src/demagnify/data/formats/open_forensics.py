@@ -93,6 +93,11 @@ class OpenForensics(Format[OpenForensicsOptions]):
     name: ClassVar[str] = "openforensics"
     order: ClassVar[int] = 30
     summary: ClassVar[str] = "a COCO file of faces such as Train_poly.json, or a folder of them"
+    refused: ClassVar[str] = (
+        "categories that are neither real nor fake, boxes outside of their photographs or "
+        "without area, and boxes of which nothing says whether they were drawn before or "
+        "after the EXIF turn"
+    )
     options_type = OpenForensicsOptions
 
     def recognises(self, source: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.core.files import short_name
 from demagnify.data import columns
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Record
@@ -87,9 +88,7 @@ class Sources(Sequence[Source]):
         """Returns the name without its suffix, unless a.jpg stands beside a.png."""
         short = _without_suffix(name)
         folder, _, last = (short if self._shared[short] == 1 else name).lstrip("/").rpartition("/")
-        if len(last.encode("utf-8")) > _LONGEST_NAME:
-            mark = hashlib.sha256(name.encode("utf-8")).hexdigest()[:12]
-            last = f"{last.encode('utf-8')[:_LONGEST_NAME].decode('utf-8', 'ignore')}-{mark}"
+        last = short_name(last, _LONGEST_NAME, of=name)
         return f"{folder}/{last}" if folder else last
 
 

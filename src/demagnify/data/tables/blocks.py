@@ -19,7 +19,7 @@ FILE: Final = "file_name"
 LABEL: Final = "label"
 TRUTH: Final = "is_fake"
 
-_HEADINGS: Final = {
+HEADINGS: Final = {
     FILE: (
         *("filename", "file", "file_path", "filepath", "path", "image_path", "img_path"),
         *("image_name", "image_file", "image", "img", "photo", "video_path", "video_name", "video"),
@@ -29,7 +29,7 @@ _HEADINGS: Final = {
 """What others call the two columns that every table has, the likeliest first."""
 
 
-LABELS: Final = (LABEL, *_HEADINGS[LABEL])
+LABELS: Final = (LABEL, *HEADINGS[LABEL])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def known(names: Iterable[str]) -> tuple[str, ...]:
     """
     plain = [name.strip().lower() for name in names]
     found: dict[str, str] = {}
-    for wanted, others in _HEADINGS.items():
+    for wanted, others in HEADINGS.items():
         if wanted not in plain and not (wanted == LABEL and TRUTH in plain):
             found |= {
                 other: wanted for other in others if other in plain and wanted not in found.values()

@@ -1,0 +1,108 @@
+"""Writes docs/formats.md from the registered readers: `python docs/formats_page.py`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic_core import PydanticUndefined
+
+from demagnify.core.image_files import MAX_BYTES, SUFFIXES
+from demagnify.core.images import MAX_PIXELS, MIN_SIDE
+from demagnify.data.formats import FORMATS, Format, create
+from demagnify.data.records import VIDEO_SUFFIXES
+from demagnify.data.tables import READERS
+from demagnify.data.tables.blocks import HEADINGS
+from demagnify.data.tables.delimited import DELIMITERS
+
+PAGE: Final = Path(__file__).parent / "formats.md"
+
+
+def page() -> str:
+    """Returns the page as Markdown."""
+    kinds = sorted((create(name) for name in FORMATS), key=lambda one: (one.order, one.name))
+    own = [one for one in kinds if type(one).__module__.startswith("demagnify.")]
+    rows = "\n".join(f"| [{one.name}](#{one.name}) | {one.summary} |" for one in own)
+    sections = "\n\n".join(_section(one) for one in own)
+    return f"""# Formats
+
+<!-- Written by docs/formats_page.py from the registered readers; do not edit. -->
+
+Every command that takes a data set takes any of these, and tells which one it is by what is there,
+in the order of this table. `data describe` shows what was read. What is left out is counted, named
+with its reason, and gives exit code 3; with `--strict` it stops the work.
+
+| format | known by |
+|---|---|
+{rows}
+
+## Images
+
+Read by content, whatever the name: JPEG (MPO too), PNG, WebP, BMP, TIFF (integers and floats, grey
+and colours), GIF (first frame), JPEG 2000, and AVIF and HEIC (`pip install 'demagnify[heif]'` where
+Pillow lacks them). Names that promise an image: {_list(SUFFIXES)}.
+
+Refused: files over {MAX_BYTES // 2**30} GiB; more than {MAX_PIXELS:,} pixels (Pillow's limit;
+`--max-pixels` lowers it); sides below {MIN_SIDE} pixels; damaged or cut files; pipes, devices and
+folders with the name of an image.
+
+## Videos
+
+Told by their names: {_list(VIDEO_SUFFIXES)}. Frames are spread evenly where no frame is named
+(`data prepare --video-frames`). Damaged frames are left out and counted; a file without a moving
+picture is refused. Videos need `pip install 'demagnify[video]'`.
+
+## Tables
+
+Kinds: {_list(READERS)}. CSV is separated by {", ".join(f"`{one!r}`" for one in DELIMITERS)}, as its
+first line says (or a line `sep=;` before it), in UTF-8, UTF-16 or UTF-32; values in quotation marks
+may hold line breaks. The file's column is `file_name`, or else the first of
+{_list(HEADINGS["file_name"], keep=True)}; the label's is `label`, `is_fake`, or else the first of
+{_list(HEADINGS["label"], keep=True)}. File names are relative to the table's folder, or to the one
+folder in it (up to two deep) that has them. `split`, `group`, `x`, `y`, `width`, `height` or `box`,
+and `frame` are read as well, all else is kept.
+
+Labels are words (real, fake and their usual synonyms), or 0 for real and 1 for fake, or what a
+Hugging Face card or schema calls the numbers. Pictures inside of Parquet (bytes, or structures with
+bytes and path) are unpacked into the cache, as they are.
+
+Refused: a table without a file or label column; labels that contradict a word in another column or
+in a folder's name; a file that is listed twice under both labels (the first counts); names that
+leave the table's folder; file names that several folders could be meant by; lines that end in a
+lone carriage return. A broken line costs no more than itself.
+
+{sections}
+"""
+
+
+def _list(names: Any, *, keep: bool = False) -> str:  # noqa: ANN401
+    return ", ".join(f"`{name}`" for name in (names if keep else sorted(names)))
+
+
+def _section(kind: Format[Any]) -> str:
+    text = inspect.getdoc(sys.modules[type(kind).__module__]) or ""
+    parts = [f"## {kind.name}", f"Known by: {kind.summary}."]
+    if kind.name != "kaggle":  # in one module with `folders`, whose section it is in
+        parts.append(text.replace("::\n", ":\n"))
+    if kind.crops:
+        parts.append("Its images are face crops: no face is looked for in them.")
+    parts.append(f"Refused or left out: {kind.refused}.")
+    options = [
+        f"- `{name}` ({_default(field.default)}): {field.description}"
+        for name, field in kind.options_type.model_fields.items()
+    ]
+    if options:
+        parts.append(
+            "Settings (in Python, `Manifest.load(source, name=value)`):\n\n" + "\n".join(options)
+        )
+    return "\n\n".join(parts)
+
+
+def _default(value: object) -> str:
+    return "not set" if value in (None, PydanticUndefined) else f"default {value}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
