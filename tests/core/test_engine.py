@@ -173,7 +173,7 @@ def test_folders_name_images_and_what_is_wanted_beside_them(tmp_path):
         path.write_text("x")
     skips = []
     found = listed(tmp_path / "in", skips=skips)
-    assert [Path(one).name for one in found] == ["c.png", "b.jpg", "clip.mp4"]
+    assert [Path(one).name for one in found] == ["b.jpg", "c.png", "clip.mp4"]
     assert [(Path(name).name, why) for name, why in skips] == [("odd.bin", "not an image (.bin)")]
     with pytest.raises(BadImageError, match="holds no photograph"):
         listed(_empty(tmp_path / "empty"))
