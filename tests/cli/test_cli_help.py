@@ -47,6 +47,7 @@ def test_every_verb_of_the_issue_is_there():
     assert sorted(OPTIONS) == sorted(
         [
             "adaptive-attack",
+            "bench",
             "calibrate",
             "verify",
             "data",
