@@ -29,7 +29,7 @@ from typing import (
 
 import click
 
-from demagnify.core import images, threads
+from demagnify.core import threads
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -63,6 +63,8 @@ def _threads() -> Option:
 
 def _max_pixels() -> Option:
     """The option of commands that read pictures for the largest ones."""
+    from demagnify.core import images  # `demagnify --help` need not wait for it
+
     return Option(
         "--max-pixels",
         _MAX_PIXELS,
