@@ -5,6 +5,9 @@ import pickle
 
 import numpy as np
 import pytest
+import timm
+import timm.data
+import timm.optim
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -157,3 +160,49 @@ def test_wrong_settings_are_refused():
     with pytest.raises(BadConfigError, match="albumentations"):
         Laundering()(TENSOR, image=PIXELS)
     assert "p=0.3" in repr(Laundering())
+
+
+def train_with_timm(folder, line):
+    """timm's training script in short: its data set, loader, transforms, model and optimizer."""
+    torch.manual_seed(0)
+    dataset = timm.data.create_dataset("", root=str(folder), is_training=True)
+    loader = timm.data.create_loader(
+        dataset,
+        input_size=(3, 64, 64),
+        batch_size=4,
+        is_training=True,
+        use_prefetcher=False,
+        num_workers=0,
+        no_aug=True,
+    )
+    line(dataset)
+    model = timm.create_model("mobilenetv3_small_050", num_classes=2)
+    optimizer = timm.optim.create_optimizer_v2(model, opt="adamw", lr=1e-3)
+    before = [one.detach().clone() for one in model.parameters()]
+    seen = []
+    for images, labels in loader:
+        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        assert loss.isfinite()
+        seen.append(images)
+    moved = any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    return torch.cat(seen), moved
+
+
+def test_one_line_adds_it_to_timms_training(tmp_path):
+    for label in ("fake", "real"):
+        (tmp_path / label).mkdir()
+        for number in range(2):
+            pixels = np.roll(PIXELS, number, axis=0)
+            Image.fromarray(pixels).save(tmp_path / label / f"{number}.png")
+    plain, moved = train_with_timm(tmp_path, lambda _dataset: None)
+    laundered, moved_too = train_with_timm(
+        tmp_path, lambda dataset: dataset.transform.transforms.insert(0, Laundering(p=1.0))
+    )
+    assert moved
+    assert moved_too
+    assert plain.shape == laundered.shape == (4, 3, 64, 64)
+    assert len({image.numpy().tobytes() for image in laundered}) == 4
+    assert not torch.equal(plain.sort(dim=0).values, laundered.sort(dim=0).values)
