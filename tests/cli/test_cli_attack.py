@@ -155,7 +155,7 @@ def test_an_output_of_another_attack_is_refused(attack, run, labelled, tmp_path)
 
 @pytest.fixture
 def attack_photos(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("demagnify.laundering.attack.FaceFinder", ToyFinder)
+    monkeypatch.setattr("demagnify.laundering.units.FaceFinder", ToyFinder)
     output = tmp_path / "out"
     return lambda *arguments: run("attack", *arguments, output, "--model", "bicubic-x2")
 

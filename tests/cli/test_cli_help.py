@@ -60,7 +60,6 @@ def test_every_verb_of_the_issue_is_there():
             "train-enhancement",
             "assets",
             "plan",
-            "bench",
             *loop,
         ]
     )

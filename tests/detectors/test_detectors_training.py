@@ -296,10 +296,12 @@ def test_both_classes_are_needed(train, striped_faces, which, real, fake, messag
         train(**{which: striped_faces(real, fake, seed=0)})
 
 
-def test_a_wrapped_detector_is_refused_before_the_work_not_after(train):
-    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 1))
+def test_a_wrapped_callable_is_refused_before_the_work_not_after(train):
+    def mine(images):
+        return images.float().mean((1, 2, 3))
+
     with pytest.raises(BadConfigError, match="cannot be trained"):
-        train(detector=detectors.wrap(module, name="mine"))
+        train(detector=detectors.wrap(mine, name="mine"))
 
 
 def test_a_diverging_training_is_refused_and_writes_nothing(train, tmp_path):

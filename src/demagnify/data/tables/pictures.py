@@ -67,7 +67,7 @@ def picture_column(path: Path) -> str | None:
             named = dict(zip(known(others), others, strict=True)).get(FILE)
             if not found or (named is not None and _lie_beside(file, named, path.parent)):
                 return None
-    except pa.ArrowException:
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None  # the reader says what is wrong
     plain: dict[str, str] = {name.strip().lower(): name for name in reversed(found)}
     usual = next((plain[name] for name in _USUAL if name in plain), None)
