@@ -193,7 +193,7 @@ def test_names_with_line_breaks_come_back(folder):
 def test_a_split_holds_its_images_only(folder):
     test = load(folder, GOOD).split("test")
     assert [record.path.name for record in test] == ["c.png"]
-    with pytest.raises(BadManifestError, match=r"split 'val' \(there are: train, test\)"):
+    with pytest.raises(BadManifestError, match=r"split 'val' \(there are: train, test"):
         load(folder, GOOD).split("val")
 
 

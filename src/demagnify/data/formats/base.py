@@ -112,8 +112,16 @@ def _in_order() -> list[Format[Any]]:
 
 
 def find(source: Path) -> Format[Any] | None:
-    """Returns the first format that `source`, which exists, looks like; None if there is none."""
-    return next((one for one in _in_order() if one.recognises(source)), None)
+    """Returns the first format that `source`, which exists, looks like; None if there is none.
+
+    Raises:
+        BadManifestError: If it cannot be read.
+    """
+    try:
+        return next((one for one in _in_order() if one.recognises(source)), None)
+    except OSError as error:
+        reason = f"{source}: cannot be read: {error.strerror or error}"
+        raise BadManifestError(reason) from error
 
 
 def recognise(source: Path) -> Format[Any]:

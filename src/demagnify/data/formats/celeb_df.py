@@ -17,6 +17,7 @@ What to know of it:
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -139,7 +140,8 @@ def _home(source: Path) -> Path | None:
     homes = [
         place
         for place in (source, *inside)
-        if {label for name, label in FOLDERS.items() if (place / name).is_dir()} == {REAL, FAKE}
+        if {label for name, label in FOLDERS.items() if os.path.isdir(place / name)}  # noqa: PTH112
+        == {REAL, FAKE}
     ]
     return homes[0] if len(homes) == 1 else None
 
