@@ -141,6 +141,32 @@ def test_a_killed_loop_continues_to_the_same_bits(trained, faces, tmp_path, monk
     assert resumed.detector.fingerprint() == whole.detector.fingerprint()
 
 
+def test_a_killed_loop_continues_where_networks_compute_a_level_apart(
+    trained, faces, tmp_path, monkeypatch
+):
+    """Another number of threads changes pixels by a level and logits in the last digits."""
+    data = faces(80, 1), faces(40, 2)
+    config = QUICK.model_copy(update={"explore": 1.0, "rounds": 1, "consistency": 0.5})
+
+    def killed(*args, **kwargs):
+        train_detector(*args, **kwargs)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(harden_module, "train_detector", killed)
+    with pytest.raises(KeyboardInterrupt):
+        harden(data, tmp_path / "hard", config, detector=trained)
+    monkeypatch.undo()
+
+    degrade, logits = AttackPool.degrade, Detector.logits
+    monkeypatch.setattr(
+        AttackPool, "degrade", lambda self, *args, **kwargs: degrade(self, *args, **kwargs) ^ 1
+    )
+    monkeypatch.setattr(
+        Detector, "logits", lambda self, *args, **kwargs: logits(self, *args, **kwargs) + 1e-6
+    )
+    assert harden(data, tmp_path / "hard", config, detector=trained).rounds[1].number == 1
+
+
 def test_without_exploitation_no_agent_is_trained(trained, faces, tmp_path, monkeypatch):
     monkeypatch.setattr(Adversary, "train", None)
     config = QUICK.model_copy(update={"explore": 1.0, "rounds": 1})

@@ -68,12 +68,17 @@ def test_nothing_is_added_by_default():
     assert gather(faces, HardeningConfig(), sources=1).faces is faces
 
 
-def test_a_teacher_counts_where_it_is_right():
+def test_a_teacher_counts_where_it_is_right(tmp_path):
     faces = make_faces(4)
     logits = iter([[-2.0, 3.0, 5.0, 1.0]])  # wrong about the third face, which is real
-    teacher = wrap(lambda _images: np.array(next(logits), dtype=np.float32), name="teacher")
+
+    def classify(_images):
+        return np.array(next(logits), dtype=np.float32)
+
+    classify.fingerprint = "teacher"
+    teacher = wrap(classify, name="teacher")
     gathered = gather(faces, HardeningConfig(), sources=1)
-    targets = gathered.targets(teacher, faces, 0.5)
+    targets = gathered.targets(teacher, faces, 0.5, tmp_path / "targets.safetensors")
     expected = [
         0.5 / (1 + np.exp(2)),
         0.5 + 0.5 / (1 + np.exp(-3)),
@@ -81,7 +86,7 @@ def test_a_teacher_counts_where_it_is_right():
         0.5 + 0.5 / (1 + np.exp(-1)),
     ]
     assert targets == pytest.approx(expected, rel=1e-5)
-    assert gathered.targets(teacher, faces, 0.0) is None
+    assert gathered.targets(teacher, faces, 0.0, tmp_path) is None
 
 
 def test_a_loop_trains_on_targets_and_older_loops_keep_their_identity(tiny, faces, tmp_path):

@@ -117,7 +117,7 @@ def test_damaged_cached_faces_are_computed_again_with_a_line(faces, tmp_path, da
     (cached,) = tmp_path.glob("*.npy")
     whole = cached.read_bytes()
     cached.write_bytes(damage if damage is not None else whole[:-5] + bytes(5))
-    with pytest.warns(DemagnifyWarning, match="is damaged; its faces are attacked again"):
+    with pytest.warns(DemagnifyWarning, match="is damaged; its faces are computed again"):
         result = attacked_faces(faces, Inverting(), cache=tmp_path)
     np.testing.assert_array_equal(result.images, 255 - faces.images)
     assert cached.read_bytes() == whole

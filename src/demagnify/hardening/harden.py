@@ -45,6 +45,7 @@ from demagnify.hardening.validation import (
     balanced_accuracy,
     best_mean,
 )
+from demagnify.laundering.attacked_faces import kept_faces
 from demagnify.laundering.conditions import create_attacks
 from demagnify.transforms.base import Transform, create
 from demagnify.transforms.catalogue import DEGRADATIONS
@@ -217,20 +218,32 @@ class _Loop:
     @cached_property
     def targets(self) -> Targets | None:
         """The training targets in place of labels; None for the labels."""
-        return self.gathered.targets(self.detector, self.clean, self.config.consistency)
+        cache = self.rounds_folder / "targets.safetensors"
+        return self.gathered.targets(self.detector, self.clean, self.config.consistency, cache)
 
     @cached_property
     def degraded_val(self) -> FaceDataset:
         """Validation faces, clean and each under one random degradation, for the training."""
         rng = generator(self.config.seed, "hardening", VALIDATION)
         numbers = self.pool.draw(rng, len(self.val))
-        pixels = np.empty((len(self.val), *self.val.images.shape[1:]), dtype=np.uint8)
-        for indices, images in self.val.batches(256):
-            part = self.pool.degrade(
-                images, numbers[indices], indices, seed=self.config.seed, epoch=VALIDATION
-            )
-            pixels[indices] = part.numpy()
-        degraded = self.val.with_images(pixels)
+        degraded = kept_faces(
+            self.val,
+            lambda indices: self.pool.degrade(
+                self.val.batch(indices),
+                numbers[indices],
+                indices,
+                seed=self.config.seed,
+                epoch=VALIDATION,
+            ),
+            cache=self.rounds_folder / "validation",
+            key="\n".join(
+                [self.val.fingerprint(), str(self.config.seed)]
+                + [one.fingerprint() for one in self.pool.transforms]
+            ),
+            what="degrading validation faces",
+            about={"faces": self.val.fingerprint()},
+            batch_size=256,
+        )
         names = [f"{name} (degraded)" for name in self.val.names]
         return FaceDataset.concatenate([self.val, degraded.renamed(names)])
 

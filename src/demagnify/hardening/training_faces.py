@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,10 @@ from demagnify.detectors.detector import Detector
 from demagnify.detectors.loop import Targets
 from demagnify.hardening.attack_pool import Integers
 from demagnify.hardening.config import HardeningConfig
+from demagnify.scores import LogitTable
+from demagnify.transforms.base import Identity
 from demagnify.transforms.kernels import opencv_jpeg
+from demagnify.transforms.transform_set import TransformSet
 
 _QUALITIES: Final = (80, 100)
 """JPEG qualities of self-blended images; the real faces next to them are as their files hold them,
@@ -39,7 +43,9 @@ class TrainingFaces:
     faces: FaceDataset
     origin: Integers
 
-    def targets(self, teacher: Detector, faces: FaceDataset, share: float) -> Targets | None:
+    def targets(
+        self, teacher: Detector, faces: FaceDataset, share: float, cache: Path
+    ) -> Targets | None:
         """Returns targets that are partly the verdicts of a detector on the clean faces.
 
         Labels count alone where the detector is wrong and for self-blended faces, which it has not
@@ -49,13 +55,17 @@ class TrainingFaces:
             teacher: The detector before hardening.
             faces: The faces of the data sets, in the order of `origin`.
             share: What its verdicts count, 0 to 1.
+            cache: The file that keeps its logits, so that a training that goes on has the same
+                targets, whatever the number of threads.
 
         Returns:
             float32 (N,) in [0, 1]; None if `share` is 0.
         """
         if not share:
             return None
-        fake = expit(teacher.logits(faces).numpy() - teacher.threshold)
+        table = LogitTable(faces, teacher, TransformSet([Identity()]))
+        table.fill(cache)
+        fake = expit(table.logits[:, 0] - teacher.threshold)
         right = (fake > 0.5) == (faces.labels == 1)
         mixed = np.where(right, (1 - share) * faces.labels + share * fake, faces.labels)
         own = self.origin >= 0

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from demagnify.core import progress
 from demagnify.core.errors import DemagnifyWarning
@@ -49,36 +52,81 @@ def attacked_faces(
     """
     if attack.is_identity or len(faces) == 0:
         return faces
-    key = hashlib.sha256(f"{faces.fingerprint()}\n{attack.fingerprint()}".encode()).hexdigest()
-    path = cache / f"{key[:32]}.npy"
-    about = {
-        "attack": attack.name,
-        "fingerprint": attack.fingerprint(),
-        "faces": faces.fingerprint(),
-        "batch_size": batch_size,
-    }
+    return kept_faces(
+        faces,
+        lambda indices: attack(faces.batch(indices)),
+        cache=cache,
+        key=f"{faces.fingerprint()}\n{attack.fingerprint()}",
+        what=f"attacking with {attack.name}",
+        about={
+            "attack": attack.name,
+            "fingerprint": attack.fingerprint(),
+            "faces": faces.fingerprint(),
+            "batch_size": batch_size,
+        },
+        batch_size=batch_size,
+        in_memory=in_memory,
+    )
+
+
+def kept_faces(
+    faces: FaceDataset,
+    make: Callable[[NDArray[np.int64]], torch.Tensor],
+    *,
+    cache: Path,
+    key: str,
+    what: str,
+    about: Mapping[str, Any],
+    batch_size: int,
+    in_memory: bool = True,
+) -> FaceDataset:
+    """Returns `faces` with other pixels, computed once and then read from `cache`.
+
+    What is read stays the same where what is computed does not: a network's output differs by a
+    level with the number of threads.
+
+    Args:
+        faces: The faces.
+        make: Gives the pixels of the faces at some indices, uint8 (n,3,H,W).
+        cache: The folder of the cached files.
+        key: All that the pixels depend on.
+        what: What progress is shown of.
+        about: Kept in the note beside the file.
+        batch_size: How many faces are made at once.
+        in_memory: As in `attacked_faces`.
+
+    Raises:
+        BadOutputError: If `cache` cannot be written to.
+
+    Warns:
+        DemagnifyWarning: If cached faces are damaged; they are computed again.
+    """
+    path = cache / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npy"
     with hold(path.with_suffix(".lock")):
         stored = ArrayFile(path, faces.images.shape[1:], np.uint8, about=about, batch=batch_size)
         if stored.damaged:
             warnings.warn(
-                f"{path} is damaged; its faces are attacked again", DemagnifyWarning, stacklevel=2
+                f"{path} is damaged; its faces are computed again", DemagnifyWarning, stacklevel=3
             )
         if not stored.done:
-            _compute(faces, attack, stored, batch_size)
+            _compute(len(faces), make, stored, batch_size, what)
     small = in_memory and path.stat().st_size <= MEMORY_LIMIT
     return faces.with_images(stored.rows(in_memory=small))
 
 
-def _compute(faces: FaceDataset, attack: Transform, stored: ArrayFile, batch_size: int) -> None:
+def _compute(
+    count: int,
+    make: Callable[[NDArray[np.int64]], torch.Tensor],
+    stored: ArrayFile,
+    batch_size: int,
+    what: str,
+) -> None:
     """Appends batch by batch, and notes each, so that a kill costs at most a batch."""
-    with (
-        progress.bar(f"attacking with {attack.name}", len(faces)) as advance,
-        stored.writing() as writer,
-    ):
+    with progress.bar(what, count) as advance, stored.writing() as writer:
         advance(writer.count)
-        for start in range(writer.count, len(faces), batch_size):
-            indices = np.arange(start, min(start + batch_size, len(faces)))
-            writer.append(attack(faces.batch(indices)).cpu().numpy())
+        for start in range(writer.count, count, batch_size):
+            indices = np.arange(start, min(start + batch_size, count))
+            writer.append(make(indices).cpu().numpy())
             writer.note()
             advance(len(indices))
         writer.finish()
