@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from demagnify.core import engine
-from demagnify.core.engine import EngineOptions, Item, Result, Summary, Work
+from demagnify.core.engine import ConfiguredTask, EngineOptions, Item, Result, Summary, Work
 from demagnify.core.engine.inputs import absolute
 from demagnify.core.errors import BadImageError
 from demagnify.inference.detect import DetectionConfig, classify_files
@@ -94,7 +94,7 @@ def detect_shards(
 
 
 @dataclass(frozen=True)
-class DetectTask:
+class DetectTask(ConfiguredTask):
     """`detect` as a task of the engine.
 
     Attributes:
@@ -104,16 +104,6 @@ class DetectTask:
     config: DetectionConfig
     name: ClassVar[str] = "detect"
     columns: ClassVar[Mapping[str, str]] = COLUMNS
-
-    @property
-    def strict(self) -> bool:
-        """Whether the first bad input ends the run."""
-        return self.config.strict
-
-    @property
-    def gpu(self) -> bool:
-        """Whether each worker needs a GPU of its own."""
-        return self.config.device.startswith("cuda")
 
     def identity(self) -> dict[str, Any]:
         """Returns the settings, and fingerprints of all that is loaded."""

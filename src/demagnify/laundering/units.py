@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 from pyarrow import parquet
 
 from demagnify.core import engine
-from demagnify.core.engine import EngineOptions, Item, Result, Work
+from demagnify.core.engine import ConfiguredTask, EngineOptions, Item, Result, Work
 from demagnify.core.engine.inputs import absolute
 from demagnify.core.errors import BadImageError
 from demagnify.core.parallel import in_threads, prefetch
@@ -110,7 +110,7 @@ def attack_in_units(
 
 
 @dataclass(frozen=True)
-class AttackTask:
+class AttackTask(ConfiguredTask):
     """`attack` as a task of the engine.
 
     Attributes:
@@ -124,16 +124,6 @@ class AttackTask:
     config: AttackConfig
     name: ClassVar[str] = "attack"
     columns: ClassVar[Mapping[str, str]] = {"record": "string"}
-
-    @property
-    def strict(self) -> bool:
-        """Whether the first bad photograph ends the run."""
-        return self.config.strict
-
-    @property
-    def gpu(self) -> bool:
-        """Whether each worker needs a GPU of its own."""
-        return self.config.device.startswith("cuda")
 
     def identity(self) -> dict[str, Any]:
         """Returns nothing: the folder of the copies is held for attack and settings already."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from demagnify.core.engine.options import EngineOptions
     from demagnify.core.engine.runner import Summary, run
     from demagnify.core.engine.shards import shard_path
-    from demagnify.core.engine.work import Result, Task, Work
+    from demagnify.core.engine.work import ConfiguredTask, Result, Task, Work
 
 __all__ = [
+    "ConfiguredTask",
     "EngineOptions",
     "Item",
     "Result",
@@ -40,6 +41,6 @@ __getattr__, __dir__ = lazy(
         "options": ("EngineOptions",),
         "runner": ("Summary", "run"),
         "shards": ("shard_path",),
-        "work": ("Result", "Task", "Work"),
+        "work": ("ConfiguredTask", "Result", "Task", "Work"),
     },
 )

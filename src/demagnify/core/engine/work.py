@@ -15,6 +15,7 @@ from demagnify.core.engine.inputs import InputList, Item
 from demagnify.core.engine.shards import Receipt
 from demagnify.core.errors import BadImageError, BadOutputError
 from demagnify.core.files import full_disk
+from demagnify.core.settings import FileOptions
 
 Json = Any
 DEATHS: Final = 2
@@ -65,6 +66,26 @@ class Task(Protocol):
         Args:
             folder: The run's folder, where a task may put files beside the shards.
         """
+
+
+class ConfiguredTask:
+    """Base of tasks with a configuration, which says how strict they are and where they run.
+
+    Attributes:
+        config: The settings.
+    """
+
+    config: FileOptions
+
+    @property
+    def strict(self) -> bool:
+        """Whether the first bad input ends the run."""
+        return self.config.strict
+
+    @property
+    def gpu(self) -> bool:
+        """Whether each worker needs a GPU of its own."""
+        return self.config.device.startswith("cuda")
 
 
 @dataclass
