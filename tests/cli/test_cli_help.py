@@ -13,7 +13,7 @@ from demagnify.hardening.config import HardeningConfig
 
 COMMANDS = [
     one
-    for group in (app, app.commands["data"])
+    for group in (app, app.commands["data"], app.commands["scores"])
     for one in group.commands.values()
     if isinstance(one, Verb)
 ]
@@ -60,6 +60,7 @@ def test_every_verb_of_the_issue_is_there():
             "train-enhancement",
             "assets",
             "plan",
+            "scores",
             *loop,
         ]
     )
@@ -95,7 +96,8 @@ def test_options_and_overrides_change_what_they_name_only():
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_help_fits_80_columns_and_breaks_no_name(run, command, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    words = ["data"] if command.name in app.commands["data"].commands else []
+    groups = [one for one in app.commands.values() if hasattr(one, "commands")]
+    words = [one.name for one in groups if command in one.commands.values()]
     shown = run(*words, command.name, "--help").out
     assert max(map(len, shown.splitlines())) <= 80
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown

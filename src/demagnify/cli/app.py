@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from demagnify import __version__
-from demagnify.cli import EXIT_INTERRUPTED, bench
+from demagnify.cli import EXIT_INTERRUPTED, bench, scores
 from demagnify.cli.assets import assets
 from demagnify.cli.attack import adaptive_attack, attack
 from demagnify.cli.calibrate import calibrate
@@ -82,6 +82,12 @@ benchmark = Group(
     help="A benchmark that others can enter: run, verify, compare, leaderboard.",
 )
 
+exchange = Group(
+    "scores",
+    {"Commands": [scores.export, scores.measure]},
+    help="Scores as tables that other tools read, and theirs measured: export, measure.",
+)
+
 app = Group(
     "demagnify",
     {
@@ -98,6 +104,7 @@ app = Group(
             evaluate,
             report,
             benchmark,
+            exchange,
             data,
         ],
         "More": [ui, serve, plan, export, assets],

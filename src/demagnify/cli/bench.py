@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT
-from demagnify.cli.console import Skips, plain_console, say, say_json, show_table
+from demagnify.cli.console import Skips, percent, plain_console, say, say_json, show_table
 from demagnify.cli.generate import PATH, Argument, Config, Option, data, output, verb
 from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
-    from demagnify.evaluation.records import Estimate
     from demagnify.evaluation.suite import SuiteConfig
 
 
@@ -38,8 +37,8 @@ def run(data: tuple[Path, ...], output: Path, config: SuiteConfig) -> None:
     row = run_suite(data, output, config, command=command, log=say, on_skip=skips)
     for one in row.figures.summaries:
         say(
-            f"{row.name}, {one.method}: balanced accuracy {_words(one.clean)} clean, "
-            f"{_words(one.attacked)} attacked, {_words(one.worst)} at worst "
+            f"{row.name}, {one.method}: balanced accuracy {percent(one.clean)} clean, "
+            f"{percent(one.attacked)} attacked, {percent(one.worst)} at worst "
             f"({one.worst_condition})"
         )
     say(f"written to {output}; check it with: demagnify bench verify {output}")
@@ -84,7 +83,7 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
     rows = [
         (
             one.condition,
-            *(_words(one.metrics[key], sign="+") for key in ("balanced_accuracy", "auc", "fpr")),
+            *(percent(one.metrics[key], sign="+") for key in ("balanced_accuracy", "auc", "fpr")),
             f"{one.mended} / {one.broken}",
             f"{one.mcnemar_holm:.3g}",
         )
@@ -93,7 +92,7 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
     head = ("condition", "balanced accuracy", "AUC", "FPR", "only first / second right", "p (Holm)")
     title = f"{found.first} minus {found.second}: {found.faces} faces in {found.groups} groups"
     show_table(plain_console(), head, rows, title=title)
-    say(f"mean gain in balanced accuracy under attack: {_words(found.mean_gain, sign='+')}")
+    say(f"mean gain in balanced accuracy under attack: {percent(found.mean_gain, sign='+')}")
 
 
 @verb(
@@ -111,11 +110,3 @@ def leaderboard(rows: Path, page: Path) -> None:
 
     write_text(page, make_page(rows))
     say(f"wrote {page}")
-
-
-def _words(one: Estimate, sign: str = "") -> str:
-    if one.value is None:
-        return "-"
-    if one.low is None or one.high is None:
-        return f"{one.value:{sign}.1%}"
-    return f"{one.value:{sign}.1%} ({one.low:{sign}.1%} to {one.high:{sign}.1%})"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from demagnify.core.engine import Summary
     from demagnify.evaluation import EvaluationResult
+    from demagnify.evaluation.records import Estimate
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -146,3 +147,12 @@ def show_evaluation(result: EvaluationResult) -> None:
     console.print(table)
     for note in main.notes:
         console.print(note, style="dim")
+
+
+def percent(one: Estimate, sign: str = "") -> str:
+    """Returns a figure with its interval in words; "+" as `sign` is for differences."""
+    if one.value is None:
+        return "-"
+    if one.low is None or one.high is None:
+        return f"{one.value:{sign}.1%}"
+    return f"{one.value:{sign}.1%} ({one.low:{sign}.1%} to {one.high:{sign}.1%})"

@@ -45,7 +45,7 @@ _SET: Final = "overrides"
 _PRESET: Final = "preset"
 _THREADS: Final = "threads"
 _MAX_PIXELS: Final = "max_pixels"
-_WITHOUT_PICTURES: Final = ("assets", "export", "report", "verify")
+_WITHOUT_PICTURES: Final = ("assets", "export", "measure", "report", "verify")
 
 
 def _threads() -> Option:

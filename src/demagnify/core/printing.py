@@ -47,3 +47,13 @@ def cell(value: object) -> object:
     if not isinstance(value, str) or _NUMBER.fullmatch(value) or not _FORMULA.match(value):
         return value
     return f"'{value}"
+
+
+def plain(text: str) -> str:
+    """Returns what `cell` was made of.
+
+    Example:
+        >>> plain("'=1+1"), plain("'tis")
+        ('=1+1', "'tis")
+    """
+    return text[1:] if text[:1] == "'" and cell(text[1:]) == text else text

@@ -40,9 +40,11 @@ _TOLERANCE: Final = 1e-9
 class Statistics(Record):
     """How intervals are made."""
 
-    seed: int = Field(default=0, ge=0)
-    resamples: int = Field(default=1000, ge=20)
-    confidence: float = Field(default=0.95, gt=0.5, lt=1.0)
+    seed: int = Field(default=0, ge=0, description="Seed of the resamples.")
+    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups.")
+    confidence: float = Field(
+        default=0.95, gt=0.5, lt=1.0, description="Confidence of the intervals."
+    )
 
 
 class Faces(Record):
