@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from demagnify.core.image_files import MAX_BYTES, SUFFIXES
 from demagnify.core.images import MAX_PIXELS, MIN_SIDE
-from demagnify.data.formats import FORMATS, Format, create
+from demagnify.data.formats import FORMATS, Format, FormatOptions, create
 from demagnify.data.records import VIDEO_SUFFIXES
 from demagnify.data.tables import READERS
 from demagnify.data.tables.blocks import HEADINGS
@@ -89,19 +89,27 @@ def _section(kind: Format[Any]) -> str:
     if kind.crops:
         parts.append("Its images are face crops: no face is looked for in them.")
     parts.append(f"Refused or left out: {kind.refused}.")
-    options = [
-        f"- `{name}` ({_default(field.default)}): {field.description}"
-        for name, field in kind.options_type.model_fields.items()
-    ]
-    if options:
+    if options := _settings(kind.options_type):
+        parts.append(f"Settings (in Python, `Manifest.load(source, name=value)`):\n\n{options}")
+    if kind.writes:
+        written = f"`data export --to {kind.name}` writes {kind.writes}."
         parts.append(
-            "Settings (in Python, `Manifest.load(source, name=value)`):\n\n" + "\n".join(options)
+            f"{written} Its settings:\n\n{stated}"
+            if (stated := _settings(kind.export_type))
+            else written
         )
     return "\n\n".join(parts)
 
 
+def _settings(model: type[FormatOptions]) -> str:
+    return "\n".join(
+        f"- `{name}` ({_default(field.default)}): {field.description}"
+        for name, field in model.model_fields.items()
+    )
+
+
 def _default(value: object) -> str:
-    return "not set" if value in (None, PydanticUndefined) else f"default {value}"
+    return "not set" if value in (None, "", PydanticUndefined) else f"default {value}"
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from demagnify.cli.attack import adaptive_attack, attack
 from demagnify.cli.calibrate import calibrate
 from demagnify.cli.console import say
 from demagnify.cli.data import describe, prepare, sample
+from demagnify.cli.data import export as export_data
 from demagnify.cli.demo import demo
 from demagnify.cli.detect import detect
 from demagnify.cli.evaluate import evaluate, report
@@ -72,8 +73,8 @@ class Group(click.Group):
 
 data = Group(
     "data",
-    {"Commands": [describe, prepare]},
-    help="Look at data sets, and get them ready: describe, prepare.",
+    {"Commands": [describe, prepare, export_data]},
+    help="Look at data sets, get them ready and list them: describe, prepare, export.",
 )
 
 benchmark = Group(

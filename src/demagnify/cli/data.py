@@ -1,4 +1,4 @@
-"""`demagnify data describe`, `demagnify data prepare` and `demagnify sample`: data sets."""
+"""`demagnify data describe`, `prepare` and `export`, and `demagnify sample`: data sets."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from demagnify.cli.generate import (
     output,
     verb,
 )
+from demagnify.core.printing import printable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -43,10 +44,22 @@ _STRICT: Final = Option(
 
 
 class FormatOptions:
-    """The settings of all data formats, those of plug-ins too, as options."""
+    """The settings of all data formats, those of plug-ins too, as options.
 
-    into: ClassVar[str] = "settings"
+    Args:
+        into: The function's parameter for them.
+        of: The attribute of a format that has their model.
+        other: The option for a setting that is not listed.
+    """
+
     _flags: ClassVar = {"methods": "--method"}
+
+    def __init__(
+        self, into: str = "settings", of: str = "options_type", other: str = "--set"
+    ) -> None:
+        self.into = into
+        self._of = of
+        self._other = other
 
     def options(self) -> list[click.Parameter]:
         """Returns an option for each setting that any format has."""
@@ -65,11 +78,11 @@ class FormatOptions:
             made.append(option)
         text = "A setting of a format that is not listed here."
         how = {"multiple": True, "metavar": "KEY=VALUE", "callback": _parse_settings}
-        return [*made, Option("--set", "others", text, "repeatable", **how)]
+        return [*made, Option(self._other, f"{self.into}_others", text, "repeatable", **how)]
 
     def take(self, values: dict[str, Any]) -> dict[str, Any]:
         """Returns the settings that were given; the format checks them."""
-        others = values.pop("others")
+        others = values.pop(f"{self.into}_others")
         taken = {key: values.pop(key) for key in self._fields()}
         given = {key: one for key, one in taken.items() if one is not None and one != ()}
         return {**given, **others}
@@ -80,19 +93,19 @@ class FormatOptions:
 
         fields: dict[str, dict[str, FieldInfo]] = {}
         for name in formats.FORMATS:
-            for key, one in formats.create(name).options_type.model_fields.items():
+            for key, one in getattr(formats.create(name), self._of).model_fields.items():
                 fields.setdefault(key, {})[name] = one
         return fields
 
 
-def _parse_settings(_ctx: object, _one: object, settings: Sequence[str]) -> dict[str, str]:
+def _parse_settings(_ctx: object, one: click.Parameter, settings: Sequence[str]) -> dict[str, str]:
     """Returns KEY=VALUE by key; the format turns the values into what it needs."""
     from demagnify.core.errors import BadConfigError
 
     pairs = [setting.partition("=") for setting in settings]
     for setting, (key, equals, _) in zip(settings, pairs, strict=True):
         if not key.isidentifier() or not equals or key in ("format", "strict", "source"):
-            raise BadConfigError(f"--set takes KEY=VALUE, not {setting!r}")
+            raise BadConfigError(f"{one.opts[0]} takes KEY=VALUE, not {setting!r}")
     return {key: value for key, _, value in pairs}
 
 
@@ -271,6 +284,53 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
     if len(summary.skipped) > _SHOWN:
         skips(f"{len(summary.skipped) - _SHOWN} more: see {output}/skipped.csv")
     say(f"written to {output}")
+    skips.end()
+
+
+@verb(
+    "export",
+    Argument("source", "The data set: a folder, a table or an annotation file.", type=PATH),
+    Argument("output", "The file to write.", type=PATH),
+    Option(
+        "--to",
+        "target",
+        "The format to write: croissant, deepfakebench or metadata.",
+        "required",
+        required=True,
+    ),
+    _FORMAT,
+    _STRICT,
+    FormatOptions(into="stated", of="export_type", other="--state"),
+    FormatOptions(),
+)
+def export(
+    source: Path,
+    output: Path,
+    target: str,
+    stated: dict[str, Any],
+    settings: dict[str, Any],
+    *,
+    format_name: str | None,
+    strict: bool,
+) -> None:
+    """Write a data set's list in another format; the pictures stay where they are.
+
+    croissant: metadata for catalogues and loaders, croissant.json beside the set's table.
+    deepfakebench: a JSON file for DeepfakeBench's dataset_json_folder, such as of laundered copies
+    of one of its sets. metadata: a table .csv, .jsonl or .parquet.
+    """
+    from demagnify.data import Manifest, formats
+
+    kind = formats.create(target)
+    options = kind.parse_export(stated)
+    manifest = Manifest.load(source, format=format_name, strict=strict, **settings)
+    files, notes = kind.write(manifest, output, options)
+    say(f"wrote {', '.join(map(printable, files))}: {len(manifest)} images")
+    for note in notes:
+        say(f"note: {printable(note)}")
+    skips = Skips()
+    for skipped in manifest.skipped:
+        skips(skipped)
     skips.end()
 
 

@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
-from demagnify.data.formats.base import FORMATS, Format, FormatOptions, create, find, recognise
+from demagnify.data.formats.base import (
+    FORMATS,
+    Exported,
+    Format,
+    FormatOptions,
+    create,
+    find,
+    recognise,
+)
 
-__all__ = ["FORMATS", "Format", "FormatOptions", "create", "find", "recognise"]
+__all__ = ["FORMATS", "Exported", "Format", "FormatOptions", "create", "find", "recognise"]

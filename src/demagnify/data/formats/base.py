@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -23,6 +23,19 @@ class FormatOptions(BaseModel):
 
 
 OptionsT = TypeVar("OptionsT", bound=FormatOptions)
+AnyOptions = TypeVar("AnyOptions", bound=FormatOptions)
+
+
+class Exported(NamedTuple):
+    """What a format wrote.
+
+    Attributes:
+        files: The files.
+        notes: What the user should know or do, a line each.
+    """
+
+    files: tuple[Path, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Format(ABC, Generic[OptionsT]):
@@ -40,6 +53,8 @@ class Format(ABC, Generic[OptionsT]):
         order: Its place among the formats that are tried on a source, the lowest first. 0, before
             all built-in ones, suits a plug-in that recognises its own files only.
         options_type: What can be set: `FormatOptions` for nothing, or a class derived from it.
+        writes: One line: what `write` writes. Empty for a format that is only read.
+        export_type: What can be set on writing.
     """
 
     name: ClassVar[str]
@@ -48,6 +63,8 @@ class Format(ABC, Generic[OptionsT]):
     crops: ClassVar[bool] = False
     order: ClassVar[int] = 0
     options_type: type[OptionsT]
+    writes: ClassVar[str] = ""
+    export_type: ClassVar[type[FormatOptions]] = FormatOptions
 
     @abstractmethod
     def recognises(self, source: Path) -> bool:
@@ -70,16 +87,46 @@ class Format(ABC, Generic[OptionsT]):
             BadManifestError: If nothing in `source` can be read in this format.
         """
 
+    def write(self, manifest: Manifest, output: Path, options: Any) -> Exported:  # noqa: ANN401
+        """Writes a manifest in this format; the pictures stay where they are.
+
+        Args:
+            manifest: The set.
+            output: The file to write.
+            options: An instance of `export_type`.
+
+        Raises:
+            BadConfigError: If the format is only read.
+            BadManifestError: If the format cannot hold the set.
+            BadOutputError: If the place cannot be written to.
+        """
+        del manifest, output, options
+        known = [one.name for one in _in_order() if one.writes]
+        raise BadConfigError(
+            f"the format {self.name} is only read", hint=f"written are {', '.join(known)}"
+        )
+
     def parse_options(self, settings: Mapping[str, object]) -> OptionsT:
         """Returns settings by name as this format's options.
 
         Raises:
             BadConfigError: If there is no such setting, or a value is out of its range.
         """
+        return self._parse(self.options_type, settings)
+
+    def parse_export(self, settings: Mapping[str, object]) -> FormatOptions:
+        """Returns settings by name as this format's options of writing.
+
+        Raises:
+            BadConfigError: If there is no such setting, or a value is out of its range.
+        """
+        return self._parse(self.export_type, settings)
+
+    def _parse(self, model: type[AnyOptions], settings: Mapping[str, object]) -> AnyOptions:
         try:
-            return self.options_type.model_validate(dict(settings))
+            return model.model_validate(dict(settings))
         except ValidationError as error:
-            finding = first_finding(error, known=self.options_type.model_fields)
+            finding = first_finding(error, known=model.model_fields)
             raise BadConfigError(f"the format {self.name}: {finding}") from error
 
 

@@ -23,6 +23,7 @@ What to know of it:
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections import Counter
@@ -34,8 +35,10 @@ from typing import Any, ClassVar, Final
 from pydantic import Field
 
 from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
+from demagnify.core.files import write_text
 from demagnify.data import splits, videos
 from demagnify.data.columns import stored_name
+from demagnify.data.formats._deepfake_bench_file import DeepfakeBenchExport, file_of
 from demagnify.data.formats.annotation_files import (
     Locator,
     Skip,
@@ -45,7 +48,7 @@ from demagnify.data.formats.annotation_files import (
     read_json,
     shown,
 )
-from demagnify.data.formats.base import FORMATS, Format, FormatOptions
+from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8
@@ -89,6 +92,8 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
         "or the folders above it"
     )
     options_type = DeepfakeBenchOptions
+    writes: ClassVar[str] = "NAME.json for DeepfakeBench's dataset_json_folder"
+    export_type: ClassVar[type[FormatOptions]] = DeepfakeBenchExport
 
     def recognises(self, source: Path) -> bool:
         """Whether the third level of a JSON file is train, val or test."""
@@ -129,6 +134,25 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
             name = stored_name(frame, builder.root)
             builder.add_row(name, video.label, video.split, group, extra=extra)
         return builder.build()
+
+    def write(self, manifest: Manifest, output: Path, options: DeepfakeBenchExport) -> Exported:
+        """Writes a set of face crops, such as laundered copies of a set of DeepfakeBench.
+
+        Raises:
+            BadConfigError: If DeepfakeBench could not open a file of that name.
+            BadManifestError: If it is no set of face crops, or has other splits.
+        """
+        manifest.check_prepared()
+        content, notes = file_of(manifest, output, options, is_label=_says)
+        write_text(output, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        return Exported((output,), notes)
+
+
+def _says(name: str, label: int) -> bool:
+    try:
+        return label_of(name) == label
+    except BadManifestError:
+        return False
 
 
 def _one_compression(path: Path, listed: list[Video], wanted: str | None) -> list[Video]:

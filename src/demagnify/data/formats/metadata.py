@@ -17,7 +17,7 @@ from pydantic import Field
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
-from demagnify.data.formats.base import FORMATS, Format, FormatOptions
+from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
 from demagnify.data.manifest import Manifest
 from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
 from demagnify.data.tables.pictures import picture_column
@@ -53,6 +53,7 @@ class Metadata(Format[MetadataOptions]):
         "missing, and two tables called metadata in one folder, since either could be meant"
     )
     options_type = MetadataOptions
+    writes: ClassVar[str] = "a table .csv, .jsonl or .parquet in a folder above the pictures"
 
     def recognises(self, source: Path) -> bool:
         """Whether it is such a file, or a folder with `metadata.*`."""
@@ -71,6 +72,12 @@ class Metadata(Format[MetadataOptions]):
         if not files:
             raise BadManifestError(f"{source}: there is no metadata.csv, .jsonl or .parquet")
         return read_tables(files, root, strict=strict, check_files=options.check_files)
+
+    def write(self, manifest: Manifest, output: Path, options: FormatOptions) -> Exported:
+        """Writes the table; see `Manifest.save`."""
+        del options
+        manifest.save(output)
+        return Exported((output,))
 
 
 def _tables_in(folder: Path) -> list[Path]:
