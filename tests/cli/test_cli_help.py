@@ -58,6 +58,7 @@ def test_every_verb_of_the_issue_is_there():
             "serve",
             "ui",
             "train-enhancement",
+            "reproduce",
             "assets",
             "plan",
             "scores",

@@ -4,13 +4,13 @@ import json
 import warnings
 
 import pytest
-from field_sets import deepfake_bench, picture
 
 from demagnify import AttackConfig, attack, cli
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data import Manifest, formats
 from demagnify.data.formats import FORMATS
+from field_sets import deepfake_bench, picture
 from tiny_faces import write_faces
 
 WRITTEN = {"croissant": "croissant.json", "deepfakebench": "mine.json", "metadata": "mine.jsonl"}

@@ -5,13 +5,13 @@ import random
 from pathlib import Path
 
 import pytest
-from field_sets import CATEGORIES, coco, open_forensics, picture, write_json
 
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.data import FAKE, REAL, Manifest
 from demagnify.data.describe import count_repeats
 from demagnify.data.labels import named_label
+from field_sets import CATEGORIES, coco, open_forensics, picture, write_json
 
 
 @pytest.fixture
@@ -83,6 +83,13 @@ def test_a_fraction_takes_whole_photographs(root):
     half = Manifest.load(root, fraction=0.5, seed=3)
     assert len(half) == 6
     assert len(set(half.groups)) == 2
+
+
+def test_splits_can_stay_whole(tmp_path):
+    root = open_forensics(tmp_path, ("Train", "Val", "Test-Dev"), photos=4)
+    manifest = Manifest.load(root, fraction=0.25, whole="val,testing")
+    photos = {one.split: one.real // 2 for one in manifest.describe()}
+    assert photos == {"train": 1, "val": 4, "test": 4}
 
 
 def test_a_fraction_is_the_same_in_any_order(root):

@@ -23,6 +23,7 @@ from demagnify.cli.export import export
 from demagnify.cli.generate import CONTEXT
 from demagnify.cli.harden import harden
 from demagnify.cli.plan import plan
+from demagnify.cli.reproduce import reproduce
 from demagnify.cli.serve import serve, ui
 from demagnify.cli.train import train_defense, train_detector, train_enhancement
 from demagnify.cli.verify import verify
@@ -104,6 +105,7 @@ app = Group(
             train_enhancement,
             evaluate,
             report,
+            reproduce,
             benchmark,
             exchange,
             data,

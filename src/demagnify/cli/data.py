@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from demagnify.data.sample import SampleConfig
 
 _SHOWN: Final = 10
-_FORMAT: Final = Option(
+FORMAT: Final = Option(
     "--format", "format_name", "The data set's format; recognised by its files if not given."
 )
-_STRICT: Final = Option(
+STRICT: Final = Option(
     "--strict",
     "strict",
     "Stop at the first bad file or line instead of skipping it.",
@@ -50,16 +50,22 @@ class FormatOptions:
         into: The function's parameter for them.
         of: The attribute of a format that has their model.
         other: The option for a setting that is not listed.
+        skip: Settings that the command has of its own.
     """
 
     _flags: ClassVar = {"methods": "--method"}
 
     def __init__(
-        self, into: str = "settings", of: str = "options_type", other: str = "--set"
+        self,
+        into: str = "settings",
+        of: str = "options_type",
+        other: str = "--set",
+        skip: Collection[str] = (),
     ) -> None:
         self.into = into
         self._of = of
         self._other = other
+        self._skip = skip
 
     def options(self) -> list[click.Parameter]:
         """Returns an option for each setting that any format has."""
@@ -94,7 +100,8 @@ class FormatOptions:
         fields: dict[str, dict[str, FieldInfo]] = {}
         for name in formats.FORMATS:
             for key, one in getattr(formats.create(name), self._of).model_fields.items():
-                fields.setdefault(key, {})[name] = one
+                if key not in self._skip:
+                    fields.setdefault(key, {})[name] = one
         return fields
 
 
@@ -112,10 +119,10 @@ def _parse_settings(_ctx: object, one: click.Parameter, settings: Sequence[str])
 @verb(
     "describe",
     Argument("source", "The data set: a folder, a table or an annotation file.", type=PATH),
-    _FORMAT,
+    FORMAT,
     Option("--out", "out", "Folder for description.json and a figure, description.png.", type=PATH),
     Option("--json", "as_json", "Print the whole description as JSON instead.", is_flag=True),
-    _STRICT,
+    STRICT,
     Config("demagnify.data.describe:DescribeConfig", flags={"hashes": "--hash/--no-hash"}),
     FormatOptions(),
 )
@@ -209,7 +216,7 @@ def _crossings(crossings: Sequence[Crossing], words: str) -> Iterator[str]:
     "prepare",
     Argument("source", "The data set: a folder or an annotation file.", type=PATH),
     Argument("output", "Folder to write the crops to.", type=PATH),
-    _FORMAT,
+    FORMAT,
     Option(
         "--new-splits",
         "new_splits",
@@ -223,7 +230,7 @@ def _crossings(crossings: Sequence[Crossing], words: str) -> Iterator[str]:
         "Threads; a few more than processors if not given.",
         type=click.IntRange(1),
     ),
-    _STRICT,
+    STRICT,
     Config("demagnify.data.prepare:PrepareConfig"),
     FormatOptions(),
 )
@@ -298,8 +305,8 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
         "required",
         required=True,
     ),
-    _FORMAT,
-    _STRICT,
+    FORMAT,
+    STRICT,
     FormatOptions(into="stated", of="export_type", other="--state"),
     FormatOptions(),
 )

@@ -186,7 +186,8 @@ class Config:
         """Takes what was given for its options out of `values`, and returns the configuration."""
         from demagnify.core import settings
 
-        overrides, preset = values.pop(_SET, ()), values.pop(_PRESET, None)
+        overrides = values.pop(_SET, ())
+        preset = values.pop(_PRESET) if self.presets else None
         given = {key: values.pop(_parameter_name(key)) for key, _ in self._fields()}
         given = {key: one for key, one in given.items() if one is not None and one != ()}
         given = {key: None if one is _NOTHING else one for key, one in given.items()}

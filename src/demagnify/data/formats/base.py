@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from demagnify.core.errors import BadConfigError, BadManifestError, first_finding
 from demagnify.core.registry import Registry
+from demagnify.data.splits import is_usual, parse_split
+from demagnify.data.subsample import choose_groups
 
 if TYPE_CHECKING:
     from demagnify.data.manifest import Manifest
@@ -20,6 +22,46 @@ class FormatOptions(BaseModel):
     """What can be set on reading a format; a format with settings derives its own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FractionOptions(FormatOptions):
+    """Options of a format whose groups are many: a share of them can be taken."""
+
+    fraction: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Share of the groups to take, photographs of a file or videos of the same "
+        "people; the paper's: 0.25.",
+    )
+    whole: tuple[str, ...] = Field(
+        (),
+        description="Splits of which everything is taken whatever the fraction, such as val,test.",
+    )
+    seed: int = Field(0, ge=0, description="Which groups a fraction takes.")
+
+    @field_validator("whole", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        """Lets a command line say "val,test"."""
+        texts = (value,) if isinstance(value, str) else value
+        if not isinstance(texts, (tuple, list)):
+            return value
+        return tuple(name for text in texts for name in str(text).split(","))
+
+    @field_validator("whole")
+    @classmethod
+    def _usual(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in value if not is_usual(name)]
+        if unknown:
+            raise ValueError(f"there are the splits train, val and test, not {unknown[0]!r}")
+        return tuple(parse_split(name) for name in value)
+
+    def choose(self, groups: Iterable[tuple[str, str]]) -> set[str]:
+        """Returns the groups to take of pairs of split and group."""
+        pairs = set(groups)
+        chosen = choose_groups((group for _split, group in pairs), self.fraction, self.seed)
+        return chosen | {group for split, group in pairs if split in self.whole}
 
 
 OptionsT = TypeVar("OptionsT", bound=FormatOptions)

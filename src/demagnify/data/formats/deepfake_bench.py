@@ -48,12 +48,11 @@ from demagnify.data.formats.annotation_files import (
     read_json,
     shown,
 )
-from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
+from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions, FractionOptions
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8
 from demagnify.data.splits import Together
-from demagnify.data.subsample import choose_groups
 
 PRECEDENCE: Final = ("test", "val", "train")
 """Where a video goes that is listed in several splits: best not to be trained on."""
@@ -63,7 +62,7 @@ _PAIR: Final = re.compile(r"(\d{3})_(\d{3})")
 _LEAST_PARTS: Final = 3
 
 
-class DeepfakeBenchOptions(FormatOptions):
+class DeepfakeBenchOptions(FractionOptions):
     """What can be set on reading a file of DeepfakeBench."""
 
     frames: int | None = Field(
@@ -75,8 +74,6 @@ class DeepfakeBenchOptions(FormatOptions):
     compression: str | None = Field(
         None, description="Compression to read where there are several; c23 if not set."
     )
-    fraction: float = Field(1.0, gt=0, le=1, description="Share of the groups of videos to take.")
-    seed: int = Field(0, ge=0, description="Which groups a fraction takes.")
 
 
 @FORMATS.register("deepfakebench")
@@ -115,7 +112,7 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
         found = _one_split(path, _one_compression(path, listed, options.compression))
         together = _joined(found)
         groups = [_group(video, together) for video in found]
-        chosen = choose_groups(groups, options.fraction, options.seed)
+        chosen = options.choose(zip((video.split for video in found), groups, strict=True))
         locator = Locator(_bases(path, options.images), least_parts=_LEAST_PARTS)
         rows = [
             (video, group, frame)

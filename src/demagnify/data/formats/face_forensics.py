@@ -37,13 +37,12 @@ from demagnify.core.errors import BadConfigError, BadImageError, BadManifestErro
 from demagnify.core.parallel import in_threads
 from demagnify.data import videos
 from demagnify.data.formats.annotation_files import Skip, absolute, natural_key
-from demagnify.data.formats.base import FORMATS, Format, FormatOptions
+from demagnify.data.formats.base import FORMATS, Format, FractionOptions
 from demagnify.data.formats.official_splits import OfficialSplits
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8, reason_of
 from demagnify.data.splits import Together, split_of
-from demagnify.data.subsample import choose_groups
 
 ORIGINALS: Final = "original_sequences"
 FAKES: Final = "manipulated_sequences"
@@ -68,7 +67,7 @@ _TARGET_SOURCE: Final = re.compile(r"(\d+)_(\d+)(?:__.*)?")
 _ORIGINAL: Final = re.compile(r"(\d+)(?:__.*)?")
 
 
-class FaceForensicsOptions(FormatOptions):
+class FaceForensicsOptions(FractionOptions):
     """What can be set on reading FaceForensics++."""
 
     frames: int = Field(32, ge=1, description="Frames per video, spread evenly over all of it.")
@@ -81,8 +80,6 @@ class FaceForensicsOptions(FormatOptions):
     splits: Path | None = Field(
         None, description="Folder of train.json, val.json and test.json, lists of pairs."
     )
-    fraction: float = Field(1.0, gt=0, le=1, description="Share of the groups of videos to take.")
-    seed: int = Field(0, ge=0, description="Which groups a fraction takes.")
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -125,7 +122,7 @@ class FaceForensics(Format[FaceForensicsOptions]):
         found = list_videos(home, options.methods, options.compression, builder.skip)
         official = OfficialSplits.find(home, options.splits)
         placed = _place(found, official, builder)
-        chosen = choose_groups((group for _, group, _ in placed), options.fraction, options.seed)
+        chosen = options.choose((split, group) for _, group, split in placed)
         kept = [entry for entry in placed if entry[1] in chosen]
         sampled = in_threads(
             lambda entry: _sample(entry[0], options.frames), kept, "opening videos"

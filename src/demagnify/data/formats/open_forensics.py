@@ -40,11 +40,10 @@ from demagnify.data.formats.annotation_files import (
     shown,
     starts_with_keys,
 )
-from demagnify.data.formats.base import FORMATS, Format, FormatOptions
+from demagnify.data.formats.base import FORMATS, Format, FractionOptions
 from demagnify.data.formats.coco import Annotation, CocoFile, Id, Photo
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import PHOTO_SIZE, is_utf8
-from demagnify.data.subsample import choose_groups
 
 SUFFIX: Final = "_poly.json"
 
@@ -53,7 +52,7 @@ _FOLDERS: Final = (".", "Annotations", "annotations", "Jsons", "json")
 _COCO_KEYS: Final = ("images", "annotations", "categories", "info", "licenses", "type")
 
 
-class OpenForensicsOptions(FormatOptions):
+class OpenForensicsOptions(FractionOptions):
     """What can be set on reading OpenForensics."""
 
     view: Literal["face", "scene"] = Field(
@@ -70,10 +69,6 @@ class OpenForensicsOptions(FormatOptions):
         description="What boxes were drawn on: the photograph upright by its EXIF orientation, or "
         "as stored. auto goes by the size that the file states, and refuses where that is open.",
     )
-    fraction: float = Field(
-        1.0, gt=0, le=1, description="Share of each file's photographs to take; the paper's: 0.25."
-    )
-    seed: int = Field(0, ge=0, description="Which photographs a fraction takes.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +180,8 @@ def _split_name(path: Path) -> str:
 def _read_part(path: Path, locator: Locator, options: OpenForensicsOptions, skip: Skip) -> _Part:
     file = CocoFile.read(path)
     photos = file.photos(skip)
-    chosen = choose_groups((p.file_name for p in photos.values()), options.fraction, options.seed)
+    split = _split_name(path)
+    chosen = options.choose((split, photo.file_name) for photo in photos.values())
     faces = [face for face in file.faces(photos, skip) if photos[face.photo].file_name in chosen]
     paths: dict[Id, Path] = {}
     lost: dict[Id, str] = {}
@@ -204,7 +200,7 @@ def _read_part(path: Path, locator: Locator, options: OpenForensicsOptions, skip
     for key, reason in lost.items():
         skip(f"{path.name}, image {shown(key)}", f"{reason} (faces: {counts[key]})")
     kept = [face for face in faces if face.photo in paths]
-    return _Part(_split_name(path), photos, paths, kept)
+    return _Part(split, photos, paths, kept)
 
 
 def _locate(name: str, locator: Locator) -> Path:

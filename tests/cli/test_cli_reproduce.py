@@ -1,0 +1,40 @@
+"""`demagnify reproduce`: the paper's experiment from an unpacked data set to its three tables."""
+
+import json
+
+from demagnify.evaluation import load_result
+from demagnify.evaluation.reproduce import METHOD
+from field_sets import open_forensics
+
+
+def test_the_papers_tables_come_from_an_unpacked_data_set(run, tmp_path):
+    source = open_forensics(tmp_path / "set", ("Train", "Val", "Test-Dev"), photos=6)
+    output = tmp_path / "paper"
+    command = ("reproduce", source, output, "--fraction", "0.34", "--whole", "val,test")
+    small = ("--weights", "none", "--epochs", 1, "--episodes", 40, "--device", "cpu")
+    ended = run(*command, *small)
+    assert ended.code == 0, ended.err
+    result = load_result(output)
+    assert {split.name: split.n for split in result.splits} == {"val": 18, "test": 18}
+    card = json.loads((output / "detector" / "card.json").read_text())
+    assert card["data"]["train"]["real"] == 4  # 2 of 6 photographs, 2 real faces each
+    assert card["training"]["backbone"] == "resnet50"
+    test = result.cell("test", "none", METHOD).metrics
+    table = (output / "comparison.md").read_text()
+    assert "| TPR | 68.09 |" in table
+    assert "| FPR | 35.52 |" in table
+    assert f"{100 * test['tpr'].value:.1f}" in table
+    assert "87.00" in ended.out
+    assert (output / "report.html").exists()
+
+    again = run(*command, *small)
+    assert again.code == 0, again.err
+    assert (output / "comparison.md").read_text() == table
+
+
+def test_a_misspelt_split_is_refused(run, tmp_path):
+    source = open_forensics(tmp_path / "set", ("Train", "Val", "Test-Dev"), photos=2)
+    ended = run("reproduce", source, tmp_path / "out", "--whole", "tset")
+    assert ended.code == 1
+    assert "train, val and test, not 'tset'" in ended.err
+    assert not (tmp_path / "out").exists()
