@@ -17,14 +17,15 @@ SIGNATURES = {
     "create_transform": "spec, settings, *, device, precision",
     "describe": "manifest, config, *, workers",
     "detect": "photos, config, *, defense, finder, on_skip",
-    "evaluate": "data, output, config, *, methods, base, command, about, on_skip",
+    "evaluate": "data, output, config, *, methods, base, command, about, tracker, on_skip",
     "from_callable": "function, scale, name, *, device, precision",
-    "harden": "data, output, config, *, detector, attacks, about, log, on_skip",
+    "harden": "data, output, config, *, detector, attacks, about, tracker, log, on_skip",
     "load_defense": "source, *, device, precision",
     "load_detector": "source, *, device, precision, **options",
     "prepare": "manifest, output, config, *, finder, strict, workers",
-    "train_defense": "data, output, config, *, detector, conditions, log, on_skip",
-    "train_detector": "data, output, config, *, detector, transform, targets, about, log, on_skip",
+    "train_defense": "data, output, config, *, detector, conditions, tracker, log, on_skip",
+    "train_detector": "data, output, config, *, detector, transform, targets, about, "
+    "tracker, log, on_skip",
     "wrap": "function, *, name, threshold, head, fake_index, labels, preprocessing, output",
 }
 CLASSES = {

@@ -320,3 +320,18 @@ def test_the_record_of_the_shipped_detector_has_the_present_words():
         for one in (*record["rounds"], *record["averages"]):
             Round.model_validate(one)
         record = record.get("earlier")
+
+
+def test_rounds_and_their_epochs_are_tracked_once(trained, faces, tmp_path):
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="needs the extra tensorboard",
+    )
+    data = faces(160, 1), faces(60, 2)
+    for _ in range(2):
+        result = harden(data, tmp_path / "hard", QUICK, detector=trained, tracker="tensorboard")
+    (run,) = (tmp_path / "tensorboard").iterdir()
+    events = reader.EventAccumulator(str(run), size_guidance={"scalars": 0}).Reload()
+    clean = [(one.step, pytest.approx(one.value)) for one in events.Scalars("clean")]
+    assert [(one.number, one.clean) for one in result.rounds] == clean
+    assert [one.step for one in events.Scalars("round-1/val_auc")] == [1, 2]

@@ -25,6 +25,7 @@ from demagnify.core.artifacts import check_same
 from demagnify.core.errors import BadConfigError
 from demagnify.core.runs import check_free, claim
 from demagnify.core.settings import DetectorOptions
+from demagnify.core.trackers import Tracking, track
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare import open_splits
@@ -134,6 +135,7 @@ def train_defense(
     *,
     detector: Detector | None = None,
     conditions: Sequence[str] | None = None,
+    tracker: str | Tracking | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> list[TrainedDefense]:
@@ -150,6 +152,8 @@ def train_defense(
         config: The settings.
         detector: The detector, which is not changed; the one that `config` names if None.
         conditions: Of faces that are attacked already: the attack on each, "none" for clean ones.
+        tracker: Where the figures of every log point go as they come: "tensorboard", "mlflow", with
+            ":" a folder or address, or `package.module:Class`; see `demagnify.core.trackers`.
         log: Gets a line about the data.
         on_skip: Gets each file or line that is left out.
 
@@ -208,19 +212,28 @@ def train_defense(
         conditions = [name for name, part in attacked.items() for _ in range(len(part))]
         card = {"seen_attacks": [attack.name for attack in chosen], **card}
     known = None if conditions is None else np.asarray(conditions)
-    if config.seeds == 1:
-        return [_Training(config.agent(), detector, output, None).run(faces, known, card)]
-    logits, first = output / "logits", config.seed
-    trained = [
-        _Training(
+    many = config.seeds > 1
+    seeds = range(config.seed, config.seed + config.seeds)
+    logits = output / "logits" if many else None
+    trainings = {
+        seed: _Training(
             config.agent(seed),
             detector,
-            output / SEED_FOLDER.format(seed),
+            output / SEED_FOLDER.format(seed) if many else output,
             logits,
-        ).run(faces, known, card)
-        for seed in range(first, first + config.seeds)
-    ]
-    shutil.rmtree(logits, ignore_errors=True)
+        )
+        for seed in seeds
+    }
+    identity = [one.identity(faces, known) for one in trainings.values()]
+    with track(tracker, output, identity, config, log=log) as tracking:
+        trained = [
+            one.run(
+                faces, known, card, tracking.under(SEED_FOLDER.format(seed)) if many else tracking
+            )
+            for seed, one in trainings.items()
+        ]
+    if logits is not None:
+        shutil.rmtree(logits, ignore_errors=True)
     return trained
 
 
@@ -248,22 +261,32 @@ class _Training:
     logits: Path | None
 
     def run(
-        self, faces: FaceDataset, conditions: NDArray[np.str_] | None, card: Mapping[str, Any]
+        self,
+        faces: FaceDataset,
+        conditions: NDArray[np.str_] | None,
+        card: Mapping[str, Any],
+        tracking: Tracking,
     ) -> TrainedDefense:
         """Trains, or continues, or returns what is finished."""
         encoder = self._encoder()
         transforms = TransformSet.create(self.config.actions)
-        identity = self._identity(faces, conditions)
+
+        def tell(history: Sequence[CurvePoint]) -> None:
+            tracking.points(point.point(transforms.names) for point in history)
+
+        identity = self.identity(faces, conditions)
         if (self.output / artifacts.CARD).exists():
             card = artifacts.load(self.output, KIND).card
             check_same(card.get("identity"), identity, self.output)
             defended = DefendedDetector.load(self.output, detector=self.detector)
             history = [CurvePoint.from_json(point) for point in card["history"]]
             shutil.rmtree(self._unfinished, ignore_errors=True)
+            tell(history)
             return TrainedDefense(defended=defended, history=history)
         check_free(self.output, "defence")
         with claim(self._unfinished, identity, what="a training"):
-            trained = self._train(faces, conditions, transforms, encoder)
+            trained = self._train(faces, conditions, transforms, encoder, tell)
+        tell(trained.history)
         defended = DefendedDetector(
             self.detector, transforms, encoder, trained.policy, input_size=faces.size
         ).eval()
@@ -301,16 +324,17 @@ class _Training:
         conditions: NDArray[np.str_] | None,
         transforms: TransformSet,
         encoder: StateEncoder | None,
+        tell: Callable[[Sequence[CurvePoint]], None],
     ) -> TrainedPolicy:
         """Trains the policy, and calibrates its abstentions on held-out faces if asked for."""
         abstain = self.config.abstain
         if abstain is None:
-            return self._learn(self._table(faces, transforms), conditions, encoder)
+            return self._learn(self._table(faces, transforms), conditions, encoder, tell)
         train, held = hold_out(
             faces.groups, abstain.held_out, seed=self.config.seed, purpose="abstain"
         )
         known = None if conditions is None else conditions[train]
-        trained = self._learn(self._table(faces.subset(train), transforms), known, encoder)
+        trained = self._learn(self._table(faces.subset(train), transforms), known, encoder, tell)
         table = self._table(faces.subset(held), transforms)
         table.fill(self._unfinished / "held-out.safetensors")
         policy = with_abstention(trained.policy, table, encoder, abstain)
@@ -321,6 +345,7 @@ class _Training:
         table: LogitTable,
         conditions: NDArray[np.str_] | None,
         encoder: StateEncoder | None,
+        tell: Callable[[Sequence[CurvePoint]], None],
     ) -> TrainedPolicy:
         learner = LEARNERS.get(self.config.learner.name)(self.config.learner)
         if learner.uses_state and (self.config.fill_table or learner.fills_table):
@@ -335,12 +360,13 @@ class _Training:
             seed=self.config.seed,
             checkpoint=self._unfinished / "state.safetensors",
             conditions=conditions,
+            on_history=tell,
         )
 
     def _table(self, faces: FaceDataset, transforms: TransformSet) -> LogitTable:
         return LogitTable(faces, self.detector, transforms, batch_size=self.config.batch_size)
 
-    def _identity(self, faces: FaceDataset, conditions: NDArray[np.str_] | None) -> dict[str, Any]:
+    def identity(self, faces: FaceDataset, conditions: NDArray[np.str_] | None) -> dict[str, Any]:
         """Returns everything on which the result depends; the keys are the words of messages."""
         labels = faces.labels.astype("<i8").tobytes()
         known = "" if conditions is None else "\n".join(conditions)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say, show_evaluation
-from demagnify.cli.generate import PATH, Argument, Config, data, output, verb
+from demagnify.cli.generate import PATH, Argument, Config, data, output, tracker, verb
 
 if TYPE_CHECKING:
     from demagnify.evaluation import EvaluationConfig
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     "evaluate",
     output("runs/evaluation"),
     data("Labelled faces with the splits val and test."),
+    tracker("Where the figures go as well"),
     Config(
         "demagnify.evaluation:EvaluationConfig",
         flags={
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
         usual={"title": "the folder's name"},
     ),
 )
-def evaluate(data: tuple[Path, ...], output: Path, config: EvaluationConfig) -> None:
+def evaluate(
+    data: tuple[Path, ...], output: Path, config: EvaluationConfig, tracker: str | None
+) -> None:
     """Evaluate defences beside all baselines, clean and under each --attack.
 
     Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines are
@@ -41,7 +44,9 @@ def evaluate(data: tuple[Path, ...], output: Path, config: EvaluationConfig) -> 
     config = config if config.title else config.model_copy(update={"title": output.name})
     skips = Skips()
     command = shlex.join(["demagnify", *sys.argv[1:]])
-    evaluation = evaluate_methods(data, output, config, command=command, on_skip=skips)
+    evaluation = evaluate_methods(
+        data, output, config, command=command, tracker=tracker, on_skip=skips
+    )
     show_evaluation(evaluation.result)
     say(f"look at {output / 'report.html'}")
     skips.end()

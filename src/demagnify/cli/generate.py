@@ -119,6 +119,12 @@ def data(text: str) -> Option:
     return Option("--data", "data", text, "required; repeatable", **how)
 
 
+def tracker(text: str) -> Option:
+    """Returns the option for an experiment tracker."""
+    where = "tensorboard[:FOLDER], mlflow[:FOLDER or address], package.module:Class"
+    return Option("--tracker", "tracker", f"{text}: {where}.", "default: none", default=None)
+
+
 class Option(click.Option):
     """An option that tells of its default and its bounds in words.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say
-from demagnify.cli.generate import Config, data, output, verb
+from demagnify.cli.generate import Config, data, output, tracker, verb
 
 if TYPE_CHECKING:
     from demagnify.hardening.config import HardeningConfig
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     "harden",
     output("runs/hardened"),
     data("Labelled faces with the splits train and val, as in train-detector."),
+    tracker("Where the figures of each round and epoch go as well"),
     Config(
         "demagnify.hardening.config:HardeningConfig",
         flags={
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
         },
     ),
 )
-def harden(data: tuple[Path, ...], output: Path, config: HardeningConfig) -> None:
+def harden(
+    data: tuple[Path, ...], output: Path, config: HardeningConfig, tracker: str | None
+) -> None:
     """Harden a detector: an agent finds its weak spots, and it is trained on them.
 
     In each round the agent learns which degradations (filters, and small super-resolution
@@ -41,7 +44,7 @@ def harden(data: tuple[Path, ...], output: Path, config: HardeningConfig) -> Non
     from demagnify.hardening.harden import harden as harden_detector
 
     skips = Skips()
-    hardened = harden_detector(data, output, config, log=say, on_skip=skips)
+    hardened = harden_detector(data, output, config, tracker=tracker, log=say, on_skip=skips)
     best = hardened.best
     share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
     say(

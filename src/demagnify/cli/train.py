@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say
-from demagnify.cli.generate import Config, data, output, verb
+from demagnify.cli.generate import Config, data, output, tracker, verb
 
 if TYPE_CHECKING:
     from demagnify.agents.presets import Preset
@@ -23,9 +23,12 @@ _PRESET = "demagnify.agents.presets:Preset"
         "(file_name,label,split,group), that file itself, or a folder with train/real, train/fake, "
         "val/real, val/fake."
     ),
+    tracker("Where the figures of each epoch go as well"),
     Config(_PRESET, section="detector", flags={"detector.attacks": "--attack"}, presets=True),
 )
-def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None:
+def train_detector(
+    data: tuple[Path, ...], output: Path, config: Preset, tracker: str | None
+) -> None:
     """Train a detector: real or fake, one logit per face.
 
     With --attack the detector is trained and validated on every face clean and under each attack.
@@ -36,7 +39,7 @@ def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None
     from demagnify.detectors import train_detector as train
 
     skips = Skips()
-    trained = train(data, output, config.detector, log=say, on_skip=skips)
+    trained = train(data, output, config.detector, tracker=tracker, log=say, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
     say(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "
@@ -50,6 +53,7 @@ def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None
     "train-defense",
     output("runs/defense"),
     data("Labelled faces with the split to learn from."),
+    tracker("Where the learning curve goes as well"),
     Config(
         _PRESET,
         section="defense",
@@ -57,7 +61,9 @@ def train_detector(data: tuple[Path, ...], output: Path, config: Preset) -> None
         presets=True,
     ),
 )
-def train_defense(data: tuple[Path, ...], output: Path, config: Preset) -> None:
+def train_defense(
+    data: tuple[Path, ...], output: Path, config: Preset, tracker: str | None
+) -> None:
     """Train an agent that picks a corrective transform for each face before the detector.
 
     It learns from every face of the split clean, and under each --attack. A killed training goes
@@ -66,7 +72,7 @@ def train_defense(data: tuple[Path, ...], output: Path, config: Preset) -> None:
     from demagnify.agents.training import train_defense as train
 
     skips = Skips()
-    trained = train(data, output, config.defense, log=say, on_skip=skips)
+    trained = train(data, output, config.defense, tracker=tracker, log=say, on_skip=skips)
     for one in trained:
         if not one.history:
             continue

@@ -22,6 +22,7 @@ from demagnify.core import progress as progress_bar
 from demagnify.core.errors import BadConfigError
 from demagnify.core.parallel import prefetch
 from demagnify.core.rng import derived_seed, generator
+from demagnify.core.trackers import Point
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.augment import Augmentation, Indices, TrainingTransform
 from demagnify.detectors.config import Optimization
@@ -50,6 +51,10 @@ class Epoch(BaseModel):
     def rank(self) -> tuple[float, float]:
         """Returns the key that is larger for a better epoch: its AUC, then its loss."""
         return self.val_auc, -self.val_loss
+
+    def point(self) -> Point:
+        """Returns its figures for a tracker."""
+        return self.epoch, self.model_dump(exclude={"epoch"})
 
 
 @dataclass

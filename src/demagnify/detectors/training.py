@@ -19,6 +19,7 @@ from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.core.runs import check_free, claim
 from demagnify.core.settings import RunOptions
+from demagnify.core.trackers import Tracking, track
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import RECORDED, provenance_of
@@ -62,6 +63,7 @@ def train_detector(
     transform: TrainingTransform | None = None,
     targets: Targets | None = None,
     about: Mapping[str, Any] | None = None,
+    tracker: str | Tracking | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> TrainedDetector:
@@ -86,6 +88,8 @@ def train_detector(
         targets: float32 (N,) in [0, 1], in place of the labels of the N training faces in the
             loss, such as another detector's verdicts.
         about: Further entries of the card.
+        tracker: Where the figures of every epoch go as they come: "tensorboard", "mlflow", with
+            ":" a folder or address, or `package.module:Class`; see `demagnify.core.trackers`.
         log: Gets a line about the data, and one about every epoch.
         on_skip: Gets each file or line that is left out.
 
@@ -144,12 +148,23 @@ def train_detector(
     if (output / artifacts.CARD).exists():
         finished = _load_finished(output, identity, detector)
         shutil.rmtree(folder, ignore_errors=True)
+        with track(tracker, output, identity, config, log=log) as tracking:
+            tracking.points(map(Epoch.point, finished.history))
         return finished
     check_free(output, "detector")
     say(_about_data(train, val))
     loop = TrainingLoop(detector, train, val, config, transform, targets)
-    with claim(folder, identity, what="a training") as held:
-        best = loop.run(held / "state.safetensors", say)
+    with (
+        claim(folder, identity, what="a training") as held,
+        track(tracker, output, identity, config, log=log) as tracking,
+    ):
+
+        def tell(line: str) -> None:
+            say(line)
+            tracking.points(map(Epoch.point, loop.progress.history))
+
+        best = loop.run(held / "state.safetensors", tell)
+        tracking.points(map(Epoch.point, loop.progress.history))
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})
     card = {
         "training": config.model_dump(mode="json"),

@@ -24,6 +24,7 @@ from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.core.runs import claim
 from demagnify.core.settings import DetectorOptions
+from demagnify.core.trackers import check_tracker, track
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.data.provenance import compare_provenance
@@ -152,6 +153,7 @@ def evaluate(
     base: Detector | None = None,
     command: str = "",
     about: Mapping[str, Any] | None = None,
+    tracker: str | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Evaluation:
     """Evaluates every method under every attack on val and test, and writes the run to `output`.
@@ -171,6 +173,8 @@ def evaluate(
         base: The detector that all are compared with; the one that `config` describes if None.
         command: The command line that started it, for the record.
         about: The resolved configuration of the run, for the record.
+        tracker: Where the final figures go: "tensorboard", "mlflow", with ":" a folder or address,
+            or `package.module:Class`; see `demagnify.core.trackers`.
         on_skip: Gets each file or line that is left out.
 
     Returns:
@@ -188,6 +192,8 @@ def evaluate(
         >>> run.result.cell("test", "bicubic-x2", "default")  # doctest: +SKIP
     """
     config = config or EvaluationConfig()
+    if tracker is not None:
+        check_tracker(tracker)
     device, precision = config.device, config.precision
     if methods is None:
         methods = load_methods(config.defenses, device=device, precision=precision)
@@ -241,6 +247,10 @@ def evaluate(
         )
         evaluation.save(output)
         write_report(output)
+        # Other figures, as those of a defence that was trained again, are another run.
+        figures = evaluation.result.figures()
+        with track(tracker, output, figures, config) as tracking:
+            tracking.points([(0, figures)])
         return evaluation
 
 

@@ -326,6 +326,14 @@ class EvaluationResult(Record):
         """Returns one cell of the grid; KeyError if it was not evaluated."""
         return _find(self.cells, split=split, condition=condition, method=method)
 
+    def figures(self) -> dict[str, float | None]:
+        """Returns every figure by name: "test/none/default/auc"."""
+        return {
+            f"{cell.split}/{cell.condition}/{cell.method}/{name}": found.value
+            for cell in self.cells
+            for name, found in cell.metrics.items()
+        }
+
     def comparison(self, split: str, condition: str, method: str, reference: str) -> Comparison:
         """Returns a method minus a reference; KeyError if they were not compared."""
         return _find(

@@ -25,6 +25,7 @@ from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError
 from demagnify.core.rng import generator
 from demagnify.core.runs import check_free
+from demagnify.core.trackers import SILENT, Tracking, track
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.provenance import RECORDED, provenance_of
@@ -82,6 +83,7 @@ def harden(
     detector: Detector | None = None,
     attacks: Sequence[Transform] = (),
     about: Mapping[str, Any] | None = None,
+    tracker: str | Tracking | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Hardened:
@@ -102,6 +104,9 @@ def harden(
         attacks: Attacks that the agent may choose beside those that `config` names; they count as
             seen afterwards.
         about: Further entries of the card.
+        tracker: Where the figures of every round and epoch go as they come: "tensorboard",
+            "mlflow", with ":" a folder or address, or `package.module:Class`; see
+            `demagnify.core.trackers`.
         log: Gets a line about every round and epoch.
         on_skip: Gets each file or line that is left out.
 
@@ -131,7 +136,11 @@ def harden(
     say = log or (lambda _line: None)
     gathered = gather(train, config, sources=len(sources), log=say)
     loop = _Loop(gathered, train, val, config, start, output, pool, card, say)
-    hardened = loop.finished() or loop.run()
+    with track(tracker, output, loop.identity(), config, log=log) as loop.tracking:
+        hardened = loop.finished() or loop.run()
+        loop.tracking.points(map(Round.point, hardened.rounds))
+        for mean in hardened.averages:
+            loop.tracking.under(f"mean-{mean.share:g}").points([mean.point()])
     figure = output.with_name(output.name + FIGURE)
     draw_rounds(hardened.rounds, figure, averages=hardened.averages)
     return hardened
@@ -162,6 +171,7 @@ class _Loop:
     attacks: tuple[Transform, ...]
     card: Mapping[str, Any]
     log: Callable[[str], None]
+    tracking: Tracking = SILENT
 
     def __post_init__(self) -> None:
         if not self.detector.trainable:
@@ -189,6 +199,7 @@ class _Loop:
                 best = current
             rounds.append(record)
             self.log(_line(record))
+            self.tracking.points(map(Round.point, rounds))
             if number - _best(rounds).number >= self.config.patience:
                 break
         hardened = self._average(best, rounds)
@@ -278,6 +289,7 @@ class _Loop:
             detector=deepcopy(detector),  # training changes a detector in place
             transform=Mixture(chosen, self.config, self.pool, number),
             targets=self.targets,
+            tracker=self.tracking.under(f"round-{number}"),
             log=self.log,
         ).detector
 
@@ -298,7 +310,7 @@ class _Loop:
         if not (self.output / artifacts.CARD).exists():
             return None
         card = artifacts.load_card(self.output)
-        check_same(card.get("hardening", {}).get("identity"), self._identity(), self.output)
+        check_same(card.get("hardening", {}).get("identity"), self.identity(), self.output)
         rounds, averages = (
             tuple(Round.model_validate(one) for one in card["hardening"][part])
             for part in ("rounds", "averages")
@@ -308,7 +320,7 @@ class _Loop:
     def _save(self, hardened: Hardened) -> None:
         detector, best = hardened.detector, hardened.best
         record = {
-            "identity": self._identity(),
+            "identity": self.identity(),
             "settings": self.config.identity(),
             "best": best.number,
             "share": best.share,
@@ -321,7 +333,7 @@ class _Loop:
         detector.save(self.output, card)
         detector.card = card
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """Returns everything on which the result depends; messages name the keys that differ."""
         return {
             "settings": self.config.identity(),

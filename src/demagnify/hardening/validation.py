@@ -16,6 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.rewards import verdict_rewards
+from demagnify.core.trackers import Point
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.threshold import choose_threshold
@@ -59,6 +60,11 @@ class Round(BaseModel):
     def score(self) -> float:
         """The criterion of the best round: clean and degraded faces count alike."""
         return (self.clean + self.degraded) / 2
+
+    def point(self) -> Point:
+        """Returns its figures for a tracker."""
+        names = ("clean", "degraded", "worst", "agent", "score", "threshold")
+        return self.number, {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
@@ -20,6 +20,7 @@ from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
+from demagnify.core.trackers import Point
 from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 
@@ -27,6 +28,7 @@ Strings = NDArray[np.str_]
 P = TypeVar("P", bound=Policy)
 
 _LOGITS: Final = "logit-table"
+_FIGURES: Final = ("reward", "loss", "epsilon", "learning_rate")
 
 LEARNERS: Final[Registry[type[Learner]]] = Registry(
     "learner", package="demagnify.agents.learners", group="demagnify.learners"
@@ -74,6 +76,12 @@ class CurvePoint:
     def to_json(self) -> dict[str, Any]:
         """Returns the point as JSON can hold it."""
         return asdict(self)
+
+    def point(self, names: Sequence[str]) -> Point:
+        """Returns its figures for a tracker; `names` are those of the actions."""
+        shares = {f"actions/{name}": x for name, x in zip(names, self.actions, strict=True)}
+        figures = {name: getattr(self, name) for name in _FIGURES}
+        return self.episode, {**figures, **shares}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> CurvePoint:
@@ -148,6 +156,7 @@ class Learner(ABC):
         seed: int = 0,
         checkpoint: Path | None = None,
         conditions: Strings | None = None,
+        on_history: Callable[[Sequence[CurvePoint]], None] | None = None,
     ) -> TrainedPolicy:
         """Learns from the faces of `table`, which computes the logits that it does not know.
 
@@ -162,6 +171,7 @@ class Learner(ABC):
                 that had ended is returned at once.
             conditions: str (N,), the attack on each face, "none" for clean ones; None if unknown.
                 Some settings need it.
+            on_history: Gets the learning curve so far at each checkpoint.
 
         Raises:
             BadArtifactError: If the checkpoint is damaged, or of another configuration or data.
@@ -172,7 +182,7 @@ class Learner(ABC):
             seed=seed,
             conditions=conditions,
         )
-        return self.train(data, Checkpoint(checkpoint, data, self.config))
+        return self.train(data, Checkpoint(checkpoint, data, self.config, on_history))
 
     @abstractmethod
     def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:
@@ -231,9 +241,17 @@ class Checkpoint:
         path: The file; None saves and finds nothing.
         data: The data of the training.
         config: The settings of the learner.
+        on_history: Gets the learning curve at each save.
     """
 
-    def __init__(self, path: Path | None, data: TrainingData, config: BaseModel) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        data: TrainingData,
+        config: BaseModel,
+        on_history: Callable[[Sequence[CurvePoint]], None] | None = None,
+    ) -> None:
+        self._on_history = on_history
         self._path = path
         self._data = data
         self._config = config
@@ -250,6 +268,8 @@ class Checkpoint:
         self, tensors: Mapping[str, torch.Tensor], episode: int, history: Sequence[CurvePoint]
     ) -> None:
         """Writes the state after `episode` episodes, in one step."""
+        if self._on_history is not None:
+            self._on_history(history)
         if self._path is None:
             return
         state = {
