@@ -18,6 +18,7 @@ SIGNATURES = {
     "describe": "manifest, config, *, workers",
     "detect": "photos, config, *, defense, finder, on_skip",
     "evaluate": "data, output, config, *, methods, base, command, about, tracker, on_skip",
+    "explain": "faces, defense, *, toward",
     "from_callable": "function, scale, name, *, device, precision",
     "harden": "data, output, config, *, detector, attacks, about, tracker, log, on_skip",
     "load_defense": "source, *, device, precision",

@@ -10,6 +10,7 @@ The public API. Each command of the command line is one function, with its confi
     evaluate(data, EvaluationConfig(), output)          methods beside all baselines
     calibrate(data, output, CalibrationConfig())        limits, likelihood ratios, error rates
     detect(photos, DetectionConfig())                   verdicts on photographs
+    explain(faces)                                      heat maps of verdicts, checked
     describe(data), prepare(data, output)               data sets, seen and cut out
 
 Images between stages are uint8 RGB tensors (N, 3, H, W), 0-255; labels are 0 for real, 1 for fake.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from demagnify.hardening.laundering import Laundering
     from demagnify.inference.calibrate import CalibrationConfig, calibrate
     from demagnify.inference.detect import DetectionConfig, detect
+    from demagnify.inference.explanation import explain
     from demagnify.laundering.attack import attack
     from demagnify.laundering.config import AttackConfig
     from demagnify.scores import LogitTable
@@ -79,6 +81,7 @@ _MODULES: Final = {
     "describe": "data.describe",
     "detect": "inference.detect",
     "evaluate": "evaluation.evaluating",
+    "explain": "inference.explanation",
     "from_callable": "transforms.super_resolution.attack",
     "harden": "hardening.harden",
     "load_defense": "agents.loading",
@@ -119,6 +122,7 @@ __all__ = [
     "describe",
     "detect",
     "evaluate",
+    "explain",
     "from_callable",
     "harden",
     "load_defense",

@@ -74,9 +74,8 @@ def detect(
     A second answer says whether a super-resolution network enhanced the face: captured, enhanced,
     or cannot tell. It has no part in the verdict: real faces are enhanced too.
     """
+    _check_doors(config, output, drawn=bool(as_json or report or config.save))
     if output is not None:
-        if as_json or report is not None or config.save is not None:
-            raise click.UsageError("--output goes with none of --json, --report and --save")
         _detect_shards(photos, output, config, engine)
         return
     if engine.given:
@@ -116,6 +115,14 @@ def detect(
         say(f"scope: {SCOPE}", err=True)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
+
+
+def _check_doors(config: DetectionConfig, output: Path | None, *, drawn: bool) -> None:
+    """Refuses options that do not go together; `drawn`: with --json, --report or --save."""
+    if output is not None and (drawn or config.explain):
+        raise click.UsageError("--output goes with none of --json, --report, --save and --explain")
+    if config.explain and not drawn:
+        raise click.UsageError("--explain goes with --save, --report or --json")
 
 
 def _detect_shards(
@@ -158,6 +165,7 @@ def _print_photo(verdict: PhotoVerdict) -> None:
             f"({width:.0f}x{height:.0f}): {face.verdict}, "
             f"score {face.score:.3f}, action {face.action}; {face.enhancement}; "
             f"{face.meaning or NO_MEANING}"
+            f"{f'; {face.explanation}' if face.explanation else ''}"
         )
 
 

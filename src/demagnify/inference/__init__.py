@@ -9,6 +9,7 @@ from demagnify.inference.enhancement import (
     EnhancementRecognizer,
     recognize_enhancement,
 )
+from demagnify.inference.explanation import Explanation, draw_heat, explain
 from demagnify.inference.export import export
 from demagnify.inference.pipeline import FaceVerdict, Photograph, PhotoVerdict, Pipeline
 from demagnify.inference.runtime import (
@@ -32,6 +33,7 @@ __all__ = [
     "DetectionConfig",
     "Enhancement",
     "EnhancementRecognizer",
+    "Explanation",
     "FaceVerdict",
     "FrameVerdict",
     "OnnxRuntime",
@@ -43,8 +45,10 @@ __all__ = [
     "TorchRuntime",
     "TrackVerdict",
     "detect",
+    "draw_heat",
     "draw_timeline",
     "draw_verdict",
+    "explain",
     "export",
     "load_runtime",
     "recognize_enhancement",

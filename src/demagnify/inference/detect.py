@@ -58,6 +58,11 @@ class DetectionConfig(ClipOptions):
         description="What computes: onnx (ONNX Runtime), torch, or auto: ONNX Runtime for what "
         "ships with demagnify and what export wrote, else torch.",
     )
+    explain: bool = Field(
+        default=False,
+        description="Draw a heat map of the pixels that the verdict on a face depends on, where "
+        "the map passes its check; for photographs, with --save, --report or --json.",
+    )
     calibration: Path | None = Field(
         default=None,
         description="A folder that calibrate wrote; that of the defence itself if not set.",

@@ -1,4 +1,4 @@
-"""Photographs with faces framed and verdicts written beside them."""
+"""Photographs with faces framed, verdicts written beside them, and heat maps over them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
+from demagnify.data.face_finding import crop, paste, square
+from demagnify.inference.explanation import draw_heat
 
 if TYPE_CHECKING:
     from demagnify.inference.pipeline import FaceVerdict, PhotoVerdict
@@ -25,8 +27,13 @@ def draw_verdict(verdict: PhotoVerdict) -> Pixels:
     """
     if verdict.pixels is None:
         raise BadImageError(f"{verdict.path}: {verdict.problem}")
-    drawing = Image.fromarray(verdict.pixels)
+    pixels = verdict.pixels
     for face in reversed(verdict.faces):  # the largest on top
+        if face.explanation is not None and face.explanation.heat is not None:
+            heated = draw_heat(crop(pixels, face.face), face.explanation.heat)
+            pixels = paste(pixels, heated, square(face.face, pixels.shape))
+    drawing = Image.fromarray(pixels)
+    for face in reversed(verdict.faces):
         _draw_face(drawing, face)
     return np.array(drawing, dtype=np.uint8)
 

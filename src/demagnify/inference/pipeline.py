@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
@@ -17,6 +17,7 @@ from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.inference.answers import SCOPE, Interpreter, Meaning
 from demagnify.inference.calibrated import calibrated
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
+from demagnify.inference.explanation import Explanation, explain
 from demagnify.inference.runtime import Runtime, as_runtime, load_runtime
 from demagnify.inference.video import ClipVerdict, classify_clip
 
@@ -47,6 +48,8 @@ class FaceVerdict:
         enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
             which has no part in the verdict.
         meaning: Likelihood ratio and measured error rates; None without a calibration.
+        explanation: The part of the face that "real" or "fake" depends on; None if nobody asked,
+            or the verdict is "unsure".
     """
 
     face: Face
@@ -58,10 +61,11 @@ class FaceVerdict:
     enhancement: Enhancement
     uncertainty: float | None = None
     meaning: Meaning | None = None
+    explanation: Explanation | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the verdict in words and numbers that JSON can hold."""
-        found = {
+        found: dict[str, Any] = {
             "box": [round(value, 1) for value in self.box],
             "found_with": round(self.face.score, 4),
             "verdict": self.verdict,
@@ -71,7 +75,11 @@ class FaceVerdict:
             "enhancement": self.enhancement.to_json(),
             **(self.meaning or Meaning(verdict=self.verdict)).to_json(),
         }
-        return found if self.uncertainty is None else {**found, "uncertainty": self.uncertainty}
+        if self.uncertainty is not None:
+            found["uncertainty"] = self.uncertainty
+        if self.explanation is not None:
+            found["explanation"] = self.explanation.to_json()
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,11 +179,24 @@ class Pipeline:
     def photographs(self, photos: Sequence[Photograph]) -> Iterator[PhotoVerdict]:
         """Yields the verdicts on photographs, in order."""
         verdicts = self._classified(photos)
-        if self.interpreter is None:
-            return verdicts
-        files = [photo.path if photo.content is None else photo.content for photo in photos]
-        check = self.config.delivery_check
-        return calibrated(verdicts, files, self.interpreter, self.runtime, check=check)
+        if self.interpreter is not None:
+            files = [photo.path if photo.content is None else photo.content for photo in photos]
+            check = self.config.delivery_check
+            verdicts = calibrated(verdicts, files, self.interpreter, self.runtime, check=check)
+        return map(self._explained, verdicts) if self.config.explain else verdicts
+
+    def _explained(self, photo: PhotoVerdict) -> PhotoVerdict:
+        """Adds to each face what its verdict depends on."""
+        if photo.pixels is None:
+            return photo
+        faces = []
+        for one in photo.faces:
+            if one.verdict != "unsure":
+                cut = crop(photo.pixels, one.face)
+                (found,) = explain([cut], self.runtime, toward=[one.verdict])
+                one = replace(one, explanation=found)  # noqa: PLW2901
+            faces.append(one)
+        return replace(photo, faces=tuple(faces))
 
     def clip(
         self, path: Path, *, on_frame: Callable[[videos.Frame], None] | None = None

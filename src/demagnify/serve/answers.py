@@ -27,7 +27,7 @@ from demagnify.inference import (
 from demagnify.inference.answers import SCOPE
 from demagnify.inference.case import record_input
 from demagnify.inference.case.document import PROPOSITIONS
-from demagnify.inference.case.page import ratio_in_words
+from demagnify.inference.case.page import explanation_in_words, ratio_in_words
 from demagnify.inference.video import is_clip
 from demagnify.serve.pictures import SIDE, Picture, of_face, spectrum
 from demagnify.serve.work import Limits
@@ -69,6 +69,7 @@ class Answers:
         environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
         environment.filters["plain"] = printable
         environment.filters["ratio"] = ratio_in_words
+        environment.filters["explained"] = explanation_in_words
         environment.filters["percent"] = lambda share: f"{share:.1%}"
         environment.globals |= {"enhancement": _enhancement, "propositions": PROPOSITIONS}
         text = resources.files("demagnify.serve") / "answers.html.j2"

@@ -77,6 +77,11 @@ class FaceRecord(_Document):
     logit: float = Field(description="The detector's logit")
     action: str = Field(description="The correction before the detector")
     uncertainty: float | None = Field(default=None, description="Of the defence, if it gives one")
+    explanation: dict[str, Any] | None = Field(
+        default=None,
+        description="The part of the face that the verdict depends on: toward, change, elsewhere, "
+        "heat; heat is null where the map failed its check; null: not asked, or unsure",
+    )
     enhancement: dict[str, Any] = Field(
         description="Whether the face was enhanced: answer, probability, family, factor"
     )

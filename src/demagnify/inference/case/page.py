@@ -5,11 +5,17 @@ from __future__ import annotations
 import base64
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
+import numpy as np
 from jinja2 import Environment, StrictUndefined
 
+from demagnify.core import images
 from demagnify.core.printing import printable
 from demagnify.inference.case.document import CaseDocument, FaceRecord
+from demagnify.inference.explanation import draw_heat, in_words
+
+_SIDE: Final = 224
 
 
 def render(document: CaseDocument, folder: Path) -> str:
@@ -22,12 +28,33 @@ def render(document: CaseDocument, folder: Path) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     template = resources.files("demagnify.inference.case") / "page.html.j2"
     environment.filters["plain"] = printable
+    environment.filters["explained"] = explanation_in_words
     environment.filters["ratio"] = ratio_in_words
     environment.filters["percent"] = lambda share: f"{share:.1%}"
     return environment.from_string(template.read_text(encoding="utf-8")).render(
         case=document,
-        picture=lambda name: base64.b64encode((folder / name).read_bytes()).decode("ascii"),
+        picture=lambda name: _base64((folder / name).read_bytes()),
+        heat_map=lambda face: _base64(_heat_map(face, folder)),
     )
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _heat_map(face: FaceRecord, folder: Path) -> bytes:
+    assert face.explanation is not None  # noqa: S101  for the type checker
+    cut = images.fit(images.load(folder / face.crop), _SIDE)
+    return images.encode_png(draw_heat(cut, np.array(face.explanation["heat"], np.float32)))
+
+
+def explanation_in_words(face: FaceRecord) -> str:
+    """Returns what the check of the heat map found."""
+    found = face.explanation
+    if found is None:
+        return ""
+    shown = found["heat"] is not None
+    return in_words(found["toward"], found["change"], found["elsewhere"], shown=shown)
 
 
 def ratio_in_words(face: FaceRecord) -> str:
