@@ -154,5 +154,5 @@ def test_a_case_shows_the_map_or_says_why_there_is_none(photo, tmp_path, monkeyp
     images.save_png(photo, np.full((160, 160, 3), 90, np.uint8))
     write_case([photo], case, config, finder=MiddleFinder())
     page = (case / "index.html").read_text("utf-8")
-    assert "No heat map, because it failed its check" in page
+    assert "No heat map, as it failed its check" in page
     assert "orange marks" not in page

@@ -79,10 +79,10 @@ class Explanation:
 
 def in_words(toward: Toward, change: float, elsewhere: float, *, shown: bool) -> str:
     """Returns the result of the check in words; the arguments are those of `Explanation`."""
-    most = f"covering them changes the logit by {change:.2f}, other places by {elsewhere:.2f}"
+    moves = f"moves the logit away from {toward} by {change:.2f}, as much elsewhere by"
     if shown:
-        return f"heat map of the pixels that speak for {toward}: {most} at most"
-    return f"no heat map, because it failed its check: {most}"
+        return f"heat map of what speaks for {toward}: covering it {moves} at most {elsewhere:.2f}"
+    return f"no heat map, as it failed its check: covering it {moves} up to {elsewhere:.2f}"
 
 
 def explain(
