@@ -180,3 +180,17 @@ def test_output_writes_shards_and_a_summary(detect, photos, tmp_path):
 @pytest.mark.parametrize("more", [("--json", "--output", "x"), ("--engine", "ray")])
 def test_what_does_not_go_together_is_a_usage_error(detect, photos, more):
     assert detect(photos("a.png"), *more).code == 2
+
+
+def test_a_heat_map_is_checked_and_asked_for_with_a_place_to_show_it(detect, photos, tmp_path):
+    folder = photos("a.png")
+    ended = detect("--explain", "--save", tmp_path / "drawn", folder)
+    assert ended.code == 0
+    for line in ended.lines:
+        assert "heat map of what speaks for" in line or "no heat map, as it failed" in line
+    assert (tmp_path / "drawn" / "a.png.png").is_file()
+    refused = detect("--explain", folder)
+    assert refused.code == 2
+    assert "--explain goes with --save, --report or --json" in refused.complaints[-1]
+    refused = detect("--explain", "--output", tmp_path / "rows", folder)
+    assert refused.code == 2

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from demagnify.serve.config import PageConfig, ServiceConfig
 
 _DETECTION: Final = (
-    *("defense", "device", "precision", "runtime", "calibration", "enhancement"),
+    *("defense", "device", "precision", "runtime", "calibration", "enhancement", "explain"),
     *("delivery_check", "frames_per_second", "frames_per_face", "agreement"),
 )
 _FLAGS: Final = {f"detection.{name}": f"--{name.replace('_', '-')}" for name in _DETECTION}
