@@ -109,7 +109,7 @@ def offline(monkeypatch, tmp_path):
     def fail(*_args, **_kwargs):
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(pretrained.urllib.request, "urlopen", fail)
+    monkeypatch.setattr("urllib.request.urlopen", fail)
     monkeypatch.setattr(
         pretrained.huggingface_hub, "try_to_load_from_cache", lambda *_args, **_kwargs: None
     )

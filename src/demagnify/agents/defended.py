@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -21,10 +21,12 @@ from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision, pick_device
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
-from demagnify.core.files import atomic_folder
+from demagnify.core.files import atomic_folder, write_text
 from demagnify.core.images import check_batch
 from demagnify.data.dataset import FaceDataset
+from demagnify.detectors.backbones import CONFIG
 from demagnify.detectors.detector import Detector, batched_logits, check_finite
+from demagnify.detectors.hub import HubMixin
 from demagnify.detectors.preprocessing import Resizing
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.wrapped import WrappedDetector
@@ -40,7 +42,7 @@ SHIPPED_DETECTOR: Final = "shipped_detector"
 """Key in the card of a shipped defence: the name of its shipped detector."""
 
 
-class DefendedDetector(nn.Module):
+class DefendedDetector(nn.Module, HubMixin):
     """A detector behind an agent that corrects each image first.
 
     Most policies run the detector once per image; `Decisions.calls` counts it.
@@ -73,6 +75,8 @@ class DefendedDetector(nn.Module):
         Jaswanth, Goud: Defense against Adversarial Magnification to Deceive Deepfake Detection
         through Super Resolution; `TrainDefenseConfig` has its values.
     """
+
+    task: ClassVar[str] = "learned"
 
     def __init__(
         self,
@@ -222,6 +226,27 @@ class DefendedDetector(nn.Module):
             artifacts.save(temporary, KIND, self.policy.state_dict(), content)
             if not (self.detector.source or isinstance(self.detector, WrappedDetector)):
                 self.detector.save(temporary / DETECTOR, self.detector.card, half=half)
+
+    def publish(self, folder: Path) -> None:
+        """Writes a folder for the Hugging Face hub, complete; see `demagnify.detectors.hub`.
+
+        Raises:
+            BadConfigError: If the detector is a file or code of the user's own.
+        """
+        card = {key: one for key, one in self.card.items() if key != SHIPPED_DETECTOR}
+        content = {**card, "defense": self.description().model_dump()}
+        tensors = self.policy.state_dict()
+        with atomic_folder(folder) as temporary:
+            name = artifacts.HUB_WEIGHTS
+            artifacts.save(temporary, KIND, tensors, content, weights_name=name)
+            self.detector.publish(temporary / DETECTOR)
+            described = self.description().model_dump_json(indent=2)
+            write_text(temporary / CONFIG, described + "\n")
+
+    @classmethod
+    def read_published(cls, folder: Path, *, device: str, precision: Precision) -> DefendedDetector:
+        """Reads what `publish` or `save` wrote."""
+        return cls.load(folder, device=device, precision=precision)
 
     @classmethod
     def load(

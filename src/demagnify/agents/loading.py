@@ -11,6 +11,7 @@ from demagnify.agents.defended import KIND, DefendedDetector, undefended
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadArtifactError
+from demagnify.detectors.hub import fetch, repository_of
 
 
 def shipped() -> list[str]:
@@ -26,7 +27,7 @@ def load_defense(
     Args:
         source: A folder with a defence, the name of a shipped defence, or any detector that
             `load_detector` takes. A shipped name wins over a folder of that name: write
-            "./default" for the folder.
+            "./default" for the folder; "hub:owner/name" is a repository of the Hugging Face hub.
         device: "auto", "cpu", "cuda".
         precision: In what the detector computes; see `demagnify.core.devices`.
 
@@ -41,6 +42,9 @@ def load_defense(
         >>> load_defense("default", device="cpu").detector.name
         'hardened'
     """
+    repository = repository_of(source)
+    if repository is not None:
+        return load_defense(fetch(repository), device=device, precision=precision)
     if isinstance(source, str) and source in shipped():
         with resources.as_file(_shelf() / source) as folder:
             return DefendedDetector.load(folder, device=device, precision=precision)

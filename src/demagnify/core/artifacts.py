@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # torch is imported where tensors are read or written: cards 
 
 SCHEMA_VERSION: Final = 1
 WEIGHTS: Final = "weights.safetensors"
+HUB_WEIGHTS: Final = "model.safetensors"
+"""What the weights are called in a folder for the Hugging Face hub."""
 CARD: Final = "card.json"
 _HEADER: Final = "demagnify"
 HEAD: Final = frozenset({"kind", "schema_version", "weights_sha256"})
@@ -52,7 +54,12 @@ class Artifact:
 
 
 def save(
-    folder: Path, kind: str, tensors: Mapping[str, torch.Tensor], card: Mapping[str, Any]
+    folder: Path,
+    kind: str,
+    tensors: Mapping[str, torch.Tensor],
+    card: Mapping[str, Any],
+    *,
+    weights_name: str = WEIGHTS,
 ) -> None:
     """Writes an artifact; what stood at `folder` is replaced in one step.
 
@@ -61,6 +68,7 @@ def save(
         kind: What it is, checked again by `load`.
         tensors: The weights by name.
         card: What JSON can hold: configuration, metrics, training data, limits.
+        weights_name: The file of the weights, or `HUB_WEIGHTS`.
 
     Raises:
         BadOutputError: If the place cannot be written to.
@@ -68,7 +76,7 @@ def save(
     from safetensors.torch import save_file
 
     with atomic_folder(folder) as temporary:
-        weights = temporary / WEIGHTS
+        weights = temporary / weights_name
         with atomic_path(weights) as unfinished:
             save_file(_contiguous(tensors), unfinished)
         head = {
@@ -90,7 +98,7 @@ def load(folder: Path, kind: str) -> Artifact:
     card = load_card(folder)
     if card["kind"] != kind:
         raise BadArtifactError(f"{folder} holds a {card['kind']}, not a {kind}")
-    weights = folder / WEIGHTS
+    weights = weights_of(folder)
     if not weights.is_file():
         raise BadArtifactError(f"{weights}: there is no such file")
     tensors, _ = _read_safetensors(weights)
@@ -100,6 +108,13 @@ def load(folder: Path, kind: str) -> Artifact:
             hint="copy the whole folder again",
         )
     return Artifact(kind=kind, tensors=tensors, card=card)
+
+
+def weights_of(folder: Path) -> Path:
+    """Returns the file of an artifact's weights, which the hub calls otherwise."""
+    other = folder / HUB_WEIGHTS
+    usual = folder / WEIGHTS
+    return other if other.is_file() and not usual.is_file() else usual
 
 
 def kind_of(folder: Path) -> str:

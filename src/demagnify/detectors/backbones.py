@@ -24,6 +24,9 @@ ALIASES: Final = {
 network, with the ImageNet weights (torchvision's second version) that the attack's authors used.
 """
 
+CONFIG: Final = "config.json"
+"""The file by which timm makes a published network."""
+
 Triple = tuple[float, float, float]
 """One number per channel."""
 
@@ -75,3 +78,32 @@ def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.
                 f"{name} cannot be built for {input_size}x{input_size} pixels: {error}"
             ) from error
     return network
+
+
+def published_config(
+    name: str, network: nn.Module, *, input_size: int, **preprocessing: object
+) -> dict[str, Any]:
+    """Returns the content of config.json by which timm makes a network, "hf-hub:owner/name".
+
+    Args:
+        name: timm's name of the network.
+        network: The network.
+        input_size: Side of its input in pixels.
+        preprocessing: mean, std, interpolation, crop_pct and crop_mode.
+    """
+    usual = pretrained_config(name)
+    outputs = int(network.num_classes)  # type: ignore[arg-type]
+    fixed = bool(usual.get("fixed_input_size"))
+    return {
+        "architecture": name.partition(".")[0],
+        "num_classes": outputs,
+        "num_features": network.num_features,
+        **({"model_args": {"img_size": input_size}} if fixed else {}),
+        "pretrained_cfg": {
+            "num_classes": outputs,
+            "input_size": [3, input_size, input_size],
+            "fixed_input_size": fixed,
+            **{key: usual.get(key) for key in ("first_conv", "classifier")},
+            **preprocessing,
+        },
+    }

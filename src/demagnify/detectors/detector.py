@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,13 @@ from torch import nn
 from demagnify.core import artifacts, progress
 from demagnify.core.devices import Precision, autocast, computes_in_bfloat16, pick_device
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
+from demagnify.core.files import write_text
 from demagnify.core.images import check_batch
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import backbones
 from demagnify.detectors.depthwise import fast_gradients
 from demagnify.detectors.heads import Head
+from demagnify.detectors.hub import HubMixin
 from demagnify.detectors.preprocessing import MOST_PIXELS, CropMode, Interpolation, Resizing
 from demagnify.detectors.pretrained import check_fit
 from demagnify.detectors.source import Source
@@ -44,7 +47,7 @@ class About(BaseModel):
     head: Head = Field(default=Head(), description="The meaning of the network's outputs")
 
 
-class Detector(nn.Module):
+class Detector(nn.Module, HubMixin):
     """A network with everything that belongs to it: size, scaling, precision and threshold.
 
     Args:
@@ -220,6 +223,43 @@ class Detector(nn.Module):
         if half:
             tensors = {k: v.half() if v.ndim > 1 else v for k, v in tensors.items()}
         artifacts.save(folder, KIND, tensors, {**card, "detector": self.about().model_dump()})
+
+    def published_card(self) -> dict[str, Any]:
+        """Returns the card with what `load` needs."""
+        return {**self.card, "detector": self.about().model_dump()}
+
+    def publish(self, folder: Path) -> None:
+        """Writes a folder for the Hugging Face hub; see `demagnify.detectors.hub`.
+
+        Raises:
+            BadConfigError: If the network is none of timm's, so that nobody could make it again.
+        """
+        if not self.backbone:
+            raise BadConfigError(
+                f"the detector {self.name!r} is a network or code of your own",
+                hint="the hub gets detectors that train-detector or harden made of timm's networks",
+            )
+        artifacts.save(
+            folder,
+            KIND,
+            self.network.state_dict(),
+            self.published_card(),
+            weights_name=artifacts.HUB_WEIGHTS,
+        )
+        config = backbones.published_config(
+            self.backbone,
+            self.network,
+            input_size=self.input_size,
+            mean=self.mean.flatten().tolist(),
+            std=self.std.flatten().tolist(),
+            **self.resizing.model_dump(exclude={"size"}),
+        )
+        write_text(folder / backbones.CONFIG, json.dumps(config, indent=2) + "\n")
+
+    @classmethod
+    def read_published(cls, folder: Path, *, device: str, precision: Precision) -> Detector:
+        """Reads what `publish` or `save` wrote."""
+        return cls.load(folder, device=device, precision=precision)
 
     def about(self) -> About:
         """Returns everything but the weights that `load` needs to build the detector again."""

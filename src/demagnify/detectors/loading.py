@@ -5,6 +5,7 @@
     nets/mine.onnx                  an ONNX file
     nets/classifier                 a folder of Hugging Face's transformers, with config.json
     timm:xception@weights=mine.pth  a timm network with a checkpoint
+    hub:owner/name                  a repository of the Hugging Face hub that `push_to_hub` wrote
     package.module:function         a Python function, module or class
     nets/mine.json                  a JSON file with any of these and its options
 
@@ -50,10 +51,10 @@ class Loader(ABC):
             card then says where. Otherwise its weights are saved with the defence.
 
     Example:
-        A module, installed with the entry point `hub = my_package.hub:HubLoader` in the group
-        `demagnify.detectors`, makes `hub:owner/name` a detector:
+        A module, installed with the entry point `shelf = my_package.shelf:ShelfLoader` in the
+        group `demagnify.detectors`, makes `shelf:name` a detector:
 
-        >>> class HubLoader(Loader):
+        >>> class ShelfLoader(Loader):
         ...     def load(self, source, options, *, device, precision):
         ...         network = download(source)
         ...         return wrap(network, name=source, threshold=options.threshold)

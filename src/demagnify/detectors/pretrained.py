@@ -17,8 +17,6 @@ MobileSAM does not. Both expect ImageNet's mean and spread.
 from __future__ import annotations
 
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -32,12 +30,12 @@ from torch import nn
 from demagnify.core import assets, weights
 from demagnify.core.errors import AssetError, BadArtifactError
 from demagnify.detectors.backbones import pretrained_config
+from demagnify.detectors.hub import check_within_reach
 
 Tensors = dict[str, torch.Tensor]
 
 LITE: Final = "tf_efficientnet_lite0"
 TINY_VIT: Final = "tiny_vit_5m_224"
-_PROBE_SECONDS: Final = 5.0
 
 
 def imagenet_file(name: str) -> Path:
@@ -59,22 +57,13 @@ def imagenet_file(name: str) -> Path:
 
 def _download(name: str, repository: str) -> Path:
     try:
-        _probe()
+        check_within_reach()
         return Path(huggingface_hub.hf_hub_download(repository, hub.SAFETENSORS_SINGLE_FILE))
     except (OSError, HfHubHTTPError) as error:
         raise AssetError(
             f"the ImageNet weights of {name} cannot be downloaded from {hub.ENDPOINT}",
             hint="go online once, or give a local file with --weights FILE",
         ) from error
-
-
-def _probe() -> None:
-    """Asks the hub for a sign of life: its client would retry for a minute and write a page."""
-    request = urllib.request.Request(hub.ENDPOINT, method="HEAD")  # noqa: S310
-    try:
-        urllib.request.urlopen(request, timeout=_PROBE_SECONDS).close()  # noqa: S310
-    except urllib.error.HTTPError:
-        return  # an answer, though not a kind one: the hub is within reach
 
 
 def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
