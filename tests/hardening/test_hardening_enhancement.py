@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadOutputError
 from demagnify.hardening.config import SurrogateConfig
 from demagnify.hardening.enhancement import EnhancementConfig, train_enhancement
@@ -53,7 +54,8 @@ def trained(tmp_path_factory):
 
 def test_a_written_network_answers_for_faces_of_any_size(trained):
     recognizer = EnhancementRecognizer.load(trained[0].output)
-    answers = recognizer([noise(64), noise(200)[:90], noise(20)])
+    face = images.load(trained[1] / "train" / "real" / "00.png")
+    answers = recognizer([face, np.tile(face, (2, 2, 1))[:90], noise(20)])
     assert [one.probability is None for one in answers] == [False, False, True]
     assert answers[2].answer == "cannot tell"
 

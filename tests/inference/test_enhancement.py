@@ -2,13 +2,20 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
+from demagnify.core import images
 from demagnify.core.errors import BadArtifactError
 from demagnify.inference import EnhancementRecognizer, recognize_enhancement
 from demagnify.inference.enhancement import WEIGHTS
+
+
+SCAN = Path(__file__).with_name("astronaut.png")
+"""The face of NASA's portrait of Eileen Collins (public domain), scanned and never JPEG."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +57,25 @@ def test_family_and_factor_are_told_where_they_are_likely(recognizer):
 
 def test_faces_beyond_the_measured_sizes_get_no_answer():
     small, large = (np.zeros((side, side, 3), dtype=np.uint8) for side in (47, 513))
-    assert [one.answer for one in recognize_enhancement([small, large])] == ["cannot tell"] * 2
+    found = recognize_enhancement([small, large])
+    assert [one.answer for one in found] == ["cannot tell"] * 2
+    assert "not measured below 48" in str(found[0])
+
+
+@pytest.mark.parametrize("share", [1, 0.8, 0.6, 0.5])
+@pytest.mark.parametrize("quality", [None, 95])
+def test_a_scanned_photograph_is_not_called_enhanced(share, quality):
+    scan = cv2.resize(images.load(SCAN), None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    if quality:
+        scan = images.decode(images.encode_jpeg(scan, quality=quality))
+    assert recognize_enhancement([scan])[0].answer != "enhanced"
+
+
+def test_a_face_unlike_the_training_faces_gets_no_answer():
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    found = recognize_enhancement([noise])[0]
+    assert (found.answer, found.probability) == ("cannot tell", None)
+    assert found.reason == "unlike the training faces"
 
 
 def test_a_face_gets_the_same_answer_beside_others(recognizer):

@@ -38,7 +38,13 @@ from demagnify.hardening.enhancement_examples import (
     joined,
 )
 from demagnify.hardening.enhancement_features import VERSION, count
-from demagnify.hardening.enhancement_network import EnhancementNetwork, export, fit, logits_of
+from demagnify.hardening.enhancement_network import (
+    EnhancementNetwork,
+    distances_of,
+    export,
+    fit,
+    logits_of,
+)
 from demagnify.hardening.surrogate_training import train_surrogates
 from demagnify.hardening.surrogates import Surrogate
 from demagnify.laundering.attacked_faces import attacked_faces
@@ -66,6 +72,8 @@ _LARGEST: Final = 256
 """Longest side at which training faces are read; larger ones are resized."""
 _PRECISION: Final = 0.8
 """How often a family or factor that is told must be right on the validation faces."""
+_INSIDE: Final = 0.99
+"""Share of the validation faces near enough to the training faces for an answer."""
 
 
 class EnhancementConfig(RunOptions):
@@ -125,6 +133,7 @@ class Decision:
         enhanced: Above this probability means "enhanced"; in between nobody can tell.
         family: Least confidence at which a family is told.
         factor: Least confidence at which a factor is told.
+        farthest: Greatest distance from the training features at which there is an answer.
     """
 
     slope: float
@@ -133,6 +142,7 @@ class Decision:
     enhanced: float
     family: float
     factor: float
+    farthest: float
 
 
 @dataclass(frozen=True)
@@ -336,9 +346,9 @@ def decide(network: EnhancementNetwork, examples: Described, config: Enhancement
         captured = enhanced = (captured + enhanced) / 2
     end = 1 + len(FAMILIES)
     family = _least(logits[:, 1:end], examples.families)
-    return Decision(
-        slope, intercept, captured, enhanced, family, _least(logits[:, end:], examples.factors)
-    )
+    factor = _least(logits[:, end:], examples.factors)
+    farthest = float(np.quantile(distances_of(network, examples.features), _INSIDE))
+    return Decision(slope, intercept, captured, enhanced, family, factor, farthest)
 
 
 def _least(logits: np.ndarray, truth: np.ndarray) -> float:
@@ -383,7 +393,7 @@ def save(
         export(network, temporary / NETWORK)
         card = {
             "kind": KIND,
-            "schema_version": 1,
+            "schema_version": 2,
             "weights_sha256": sha256(temporary / NETWORK),
             "features": {"version": VERSION, "count": count()},
             "families": list(FAMILIES),

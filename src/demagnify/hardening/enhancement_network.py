@@ -19,9 +19,11 @@ from demagnify.hardening.enhancement_examples import FACTORS, FAMILIES, Describe
 Floats = NDArray[np.float32]
 
 INPUT: Final = "features"
-OUTPUT: Final = "logits"
+OUTPUTS: Final = ("logits", "distance")
 _RATE: Final = 1e-3
 _BATCH: Final = 256
+_FARTHEST: Final = 10.0
+"""Standard deviations beyond which a feature counts as no farther."""
 _SIDE_TASKS: Final = 0.2
 """Weight of family and factor in the loss."""
 
@@ -63,6 +65,23 @@ class EnhancementNetwork(nn.Module):
         """Returns the logits."""
         logits: torch.Tensor = self.body(((features - self.mean) / self.scale).clamp(-5, 5))
         return logits
+
+    def distance(self, features: torch.Tensor) -> torch.Tensor:
+        """Returns how far features (N, F) are from those of the training: (N,), about 1 there."""
+        far = ((features - self.mean) / self.scale).clamp(-_FARTHEST, _FARTHEST)
+        return far.square().mean(1).sqrt()
+
+
+class _Exported(nn.Module):
+    """What is written as ONNX: logits and distance."""
+
+    def __init__(self, network: EnhancementNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns logits and distance."""
+        return self.network(features), self.network.distance(features)
 
 
 def fit(
@@ -116,16 +135,23 @@ def logits_of(network: nn.Module, features: Floats) -> Floats:
     return logits
 
 
+def distances_of(network: EnhancementNetwork, features: Floats) -> Floats:
+    """Returns how far features (N, F) are from those that the network was trained on."""
+    with torch.inference_mode():
+        distances: Floats = network.distance(torch.from_numpy(features)).numpy()
+    return distances
+
+
 def export(network: EnhancementNetwork, path: Path) -> None:
     """Writes the network as ONNX, with its standardization inside and any number of rows."""
     example = torch.zeros(2, len(network.mean))
     with atomic_path(path) as temporary:
         torch.onnx.export(
-            network,
+            _Exported(network),
             (example,),
             str(temporary),
             input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_axes={INPUT: {0: "n"}, OUTPUT: {0: "n"}},
+            output_names=list(OUTPUTS),
+            dynamic_axes={name: {0: "n"} for name in (INPUT, *OUTPUTS)},
             dynamo=False,
         )

@@ -35,17 +35,19 @@ class Enhancement:
     Attributes:
         answer: "captured" (plain resizing, sharpening and re-encoding included), "enhanced" by a
             super-resolution network, or "cannot tell".
-        probability: Of "enhanced", if both were equally likely before; None for a face whose size
-            is outside the measured range.
+        probability: Of "enhanced", if both were equally likely before; None for a face outside of
+            what was measured.
         family: The likely kind of network, where it can be told: "least-error", "adversarial",
             "real-world" or "transformer".
         factor: The likely factor, 2 to 4, where it can be told.
+        reason: Why a face is outside of what was measured; None if it is inside.
     """
 
     answer: Answer
     probability: float | None = None
     family: str | None = None
     factor: int | None = None
+    reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Returns the answer as JSON holds it."""
@@ -56,6 +58,7 @@ class Enhancement:
         details = [] if self.probability is None else [f"{self.probability:.2f}"]
         details += [self.family] if self.family else []
         details += [f"x{self.factor}"] if self.factor else []
+        details += [self.reason] if self.reason else []
         return f"{self.answer} ({', '.join(details)})" if details else self.answer
 
 
@@ -119,9 +122,12 @@ class EnhancementRecognizer:
 
     def _answer(self, face: Pixels) -> Enhancement:
         if min(face.shape[:2]) < SMALLEST or max(face.shape[:2]) > LARGEST:
-            return Enhancement(answer="cannot tell")
+            reason = f"not measured below {SMALLEST} and above {LARGEST} pixels"
+            return Enhancement(answer="cannot tell", reason=reason)
         features = np.stack([describe(tile) for tile in tiles(face)])
-        (logits,) = self.session.run(None, {"features": features})
+        logits, distance = self.session.run(["logits", "distance"], {"features": features})
+        if np.mean(distance) > self.card["decision"]["farthest"]:
+            return Enhancement(answer="cannot tell", reason="unlike the training faces")
         return self.decide(np.asarray(logits).mean(0))
 
     def decide(self, logits: NDArray[np.float32]) -> Enhancement:
@@ -167,7 +173,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
         raise BadArtifactError(
             f"{folder} holds no {_KIND}", hint="give a folder that train-enhancement wrote"
         ) from error
-    if not isinstance(card, dict) or card.get("kind") != _KIND or card.get("schema_version") != 1:
+    if not isinstance(card, dict) or card.get("kind") != _KIND or card.get("schema_version") != 2:
         raise BadArtifactError(
             f"{folder} holds no {_KIND} of this version of demagnify",
             hint="give a folder that train-enhancement wrote",

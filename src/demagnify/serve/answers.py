@@ -206,6 +206,7 @@ def _enhancement(answer: Mapping[str, Any]) -> str:
     details = [] if answer["probability"] is None else [f"probability {answer['probability']:.2f}"]
     details += [f"{answer['family']} network"] if answer["family"] else []
     details += [f"factor {answer['factor']}"] if answer["factor"] else []
+    details += [answer["reason"]] if answer["reason"] else []
     return f"{answer['answer']} ({', '.join(details)})" if details else str(answer["answer"])
 
 
