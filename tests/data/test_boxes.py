@@ -4,7 +4,6 @@ import csv
 
 import numpy as np
 import pytest
-from field_sets import coco, write_json
 from PIL import ExifTags, Image
 
 from demagnify.core import images
@@ -14,6 +13,7 @@ from demagnify.data.boxes import upright_box
 from demagnify.data.prepare import PrepareConfig, prepare
 from demagnify.laundering.attack import attack
 from demagnify.laundering.config import AttackConfig
+from field_sets import coco, write_json
 
 BACK = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
 """Pillow's turns that undo each orientation."""

@@ -4,12 +4,12 @@ import json
 import warnings
 
 import pytest
-from field_sets import FF_SPLITS, coco, deepfake_bench, face_forensics, open_forensics, write_json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from demagnify.core.errors import DemagnifyError
 from demagnify.data import Manifest
+from field_sets import FF_SPLITS, coco, deepfake_bench, face_forensics, open_forensics, write_json
 
 LEAVES = st.one_of(
     st.none(),

@@ -4,12 +4,12 @@ import json
 import shutil
 
 import pytest
-from field_sets import deepfake_bench, picture, write_json
 
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
 from demagnify.data import FAKE, REAL, Manifest
 from demagnify.data.formats.deepfake_bench import label_of
+from field_sets import deepfake_bench, picture, write_json
 
 
 @pytest.fixture

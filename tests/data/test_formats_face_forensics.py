@@ -7,11 +7,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from field_sets import FF_SPLITS, face_forensics, grey, picture, video, write_json
 
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, DemagnifyWarning
 from demagnify.data import FAKE, REAL, Manifest, videos
+from field_sets import FF_SPLITS, face_forensics, grey, picture, video, write_json
 
 
 @pytest.fixture(scope="module")

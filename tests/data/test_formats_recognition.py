@@ -3,13 +3,13 @@
 from importlib.metadata import EntryPoint
 
 import pytest
-from field_sets import coco, deepfake_bench, face_forensics, open_forensics, picture, write_json
 
 from demagnify.core import images, registry
 from demagnify.core.errors import BadConfigError, BadManifestError, UnknownNameError
 from demagnify.data import FAKE, REAL, Manifest
 from demagnify.data.formats import FORMATS, Format, FormatOptions, recognise
 from demagnify.data.manifest import ManifestBuilder
+from field_sets import coco, deepfake_bench, face_forensics, open_forensics, picture, write_json
 
 
 def kaggle(root, inside="Dataset"):

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from field_sets import face_forensics, open_forensics, picture
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.data import FaceDataset, Manifest
 from demagnify.data.face_finding import square_around
 from demagnify.data.prepare import PrepareConfig, open_splits, prepared
+from field_sets import face_forensics, open_forensics, picture
 
 
 @pytest.fixture(autouse=True)

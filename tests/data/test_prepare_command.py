@@ -2,13 +2,13 @@
 
 import pytest
 from click.testing import CliRunner
-from field_sets import deepfake_bench, face_forensics, open_forensics, picture
 
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.app import app
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyError
 from demagnify.data import Manifest
+from field_sets import deepfake_bench, face_forensics, open_forensics, picture
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from field_sets import coco, face_forensics, grey, open_forensics, picture, write_json
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError, DemagnifyWarning
@@ -16,6 +15,7 @@ from demagnify.data.face_finding import Face, square_around
 from demagnify.data.manifest import ManifestBuilder
 from demagnify.data.prepare import PrepareConfig, prepare
 from demagnify.data.records import Box
+from field_sets import coco, face_forensics, grey, open_forensics, picture, write_json
 
 
 class NumberedFinder:

@@ -13,7 +13,6 @@ from demagnify.core.errors import BadArtifactError
 from demagnify.inference import EnhancementRecognizer, recognize_enhancement
 from demagnify.inference.enhancement import WEIGHTS
 
-
 SCAN = Path(__file__).with_name("astronaut.png")
 """The face of NASA's portrait of Eileen Collins (public domain), scanned and never JPEG."""
 
