@@ -15,6 +15,7 @@ from demagnify import DefendedDetector, Detector
 from demagnify.core.errors import AssetError, BadArtifactError, BadConfigError, BadOutputError
 from demagnify.detectors import create, load_detector, wrap
 from demagnify.detectors.hub import README
+from demagnify.inference.answers import Interpreter
 
 SHIPPED = ("light", "hardened", "tinyvit")
 
@@ -191,6 +192,17 @@ def test_offline_the_cache_is_taken(light, images, offline, tmp_path):
     assert torch.equal(again.logits(images), light.logits(images))
     defence = demagnify.load_defense("hub:me/mine", device="cpu", precision="float32")
     assert torch.equal(defence.logits(images), light.logits(images))
+
+
+def test_a_published_defence_keeps_its_calibration(offline, tmp_path):
+    default = demagnify.load_defense("default", device="cpu", precision="float32")
+    default.save_pretrained(tmp_path / "mine")
+    cached(offline, "me/mine", tmp_path / "mine")
+    usual, found = (
+        Interpreter.load(source, default.fingerprint()) for source in ("default", "hub:me/mine")
+    )
+    assert found == usual
+    assert found is not None
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ DETECTOR_SOURCE: Final = "detector_source"
 """Key in the card: the place of a detector that is a file or code of the user's own."""
 FACE_SIZE: Final = 224
 """Side of the faces for a detector that takes any size."""
+_BESIDE: Final = ("calibration.json", "conditions.json")
+"""What `demagnify calibrate` writes beside a defence, for the same weights only."""
 SHIPPED_DETECTOR: Final = "shipped_detector"
 """Key in the card of a shipped defence: the name of its shipped detector."""
 
@@ -57,6 +59,7 @@ class DefendedDetector(nn.Module, HubMixin):
 
     Attributes:
         card: How it was made and how well it does; empty until it was trained or loaded.
+        beside: The calibration files of the folder that it was loaded from, by name.
 
     Shape:
         uint8 RGB (N, 3, H, W), 0-255, or float RGB in [0, 1], of any size and on any device, to
@@ -96,6 +99,7 @@ class DefendedDetector(nn.Module, HubMixin):
         self.policy = policy
         self.input_size = input_size
         self.card: dict[str, Any] = {}
+        self.beside: dict[str, bytes] = {}
 
     @property
     def name(self) -> str:
@@ -234,14 +238,16 @@ class DefendedDetector(nn.Module, HubMixin):
             BadConfigError: If the detector is a file or code of the user's own.
         """
         card = {key: one for key, one in self.card.items() if key != SHIPPED_DETECTOR}
-        content = {**card, "defense": self.description().model_dump()}
+        card["defense"] = self.description().model_dump()
         tensors = self.policy.state_dict()
         with atomic_folder(folder) as temporary:
             name = artifacts.HUB_WEIGHTS
-            artifacts.save(temporary, KIND, tensors, content, weights_name=name)
+            artifacts.save(temporary, KIND, tensors, card, weights_name=name)
             self.detector.publish(temporary / DETECTOR)
             described = self.description().model_dump_json(indent=2)
             write_text(temporary / CONFIG, described + "\n")
+            for file, content in self.beside.items():
+                (temporary / file).write_bytes(content)
 
     @classmethod
     def read_published(cls, folder: Path, *, device: str, precision: Precision) -> DefendedDetector:
@@ -287,6 +293,8 @@ class DefendedDetector(nn.Module, HubMixin):
             input_size=described.input_size,
         )
         defended.card = {k: v for k, v in artifact.card.items() if k not in artifacts.HEAD}
+        files = (folder / name for name in _BESIDE)
+        defended.beside = {one.name: one.read_bytes() for one in files if one.is_file()}
         return defended.eval()
 
 

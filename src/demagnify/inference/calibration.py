@@ -203,7 +203,11 @@ def verdict_of(logit: float, part: Part) -> Verdict:
 
 
 def folder_of(defense: str | Path) -> resources.abc.Traversable | Path:
-    """Returns the folder of a shipped defence, or `defense` as a folder."""
+    """Returns the folder of a shipped defence, of "hub:owner/name", or `defense` as a folder."""
+    if isinstance(defense, str) and defense.startswith("hub:"):
+        from demagnify.detectors.hub import fetch  # needs torch
+
+        return fetch(defense.removeprefix("hub:"))
     shelf = resources.files("demagnify") / "weights" / "defenses"
     if isinstance(defense, str) and (shelf / defense).is_dir():
         return shelf / defense
