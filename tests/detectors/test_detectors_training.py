@@ -190,10 +190,10 @@ def killed_at(train, monkeypatch, step: int, config: TrainDetectorConfig, **chan
     original = loop.TrainingLoop._step
     count = iter(range(step))
 
-    def dying(self, indices, images):
+    def dying(self, parts):
         if next(count, None) is None:
             raise Killed
-        return original(self, indices, images)
+        return original(self, parts)
 
     with monkeypatch.context() as patch:
         patch.setattr(loop.TrainingLoop, "_step", dying)
@@ -220,9 +220,9 @@ def test_continuing_does_no_step_twice(train, monkeypatch):
     steps = []
     original = loop.TrainingLoop._step
 
-    def count(self, indices, images):
+    def count(self, parts):
         steps.append(self.progress.step)
-        return original(self, indices, images)
+        return original(self, parts)
 
     monkeypatch.setattr(loop.TrainingLoop, "_step", count)
     train(config)

@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader
 
 from demagnify import detectors
 from demagnify.agents.learners import FullInformationConfig
+from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, UnknownNameError
 from demagnify.detectors import Detector, Optimization, TrainDetectorConfig, train_detector
 from demagnify.detectors.preprocessing import Preprocessing
@@ -139,6 +140,29 @@ def test_a_killed_loop_continues_to_the_same_bits(trained, faces, tmp_path, monk
     resumed = harden(data, tmp_path / "killed", QUICK, detector=trained)
     assert resumed.rounds == whole.rounds
     assert resumed.detector.fingerprint() == whole.detector.fingerprint()
+
+
+@pytest.mark.slow
+def test_two_processes_harden_as_one_does(trained, faces, tmp_path):
+    surrogates = SurrogateConfig(count=1, steps=2, faces=8)
+    changes = {"rounds": 1, "surrogates": surrogates, "consistency": 0.5}
+    data = faces(32, 1), faces(16, 2)
+    alone = QUICK.model_copy(update={**changes, "agent_faces": 16, "validation_faces": 16})
+    shared = alone.model_copy(
+        update={"training": alone.training.model_copy(update={"processes": 2})}
+    )
+    one, two = (
+        harden(data, tmp_path / f"{number}", config, detector=trained)
+        for number, config in enumerate((alone, shared))
+    )
+    assert two.rounds[0] == one.rounds[0]
+    assert two.rounds[1].choices == one.rounds[1].choices
+    assert two.rounds[1].clean == pytest.approx(one.rounds[1].clean, abs=0.15)
+    cards = [
+        artifacts.load_card(tmp_path / f"{number}.rounds" / "1" / "detector") for number in (0, 1)
+    ]
+    losses = [[epoch["loss"] for epoch in card["history"]] for card in cards]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_a_killed_loop_continues_where_networks_compute_a_level_apart(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
             "surrogates.steps": "--surrogate-steps",
             "training.epochs": "--epochs",
             "training.learning_rate": "--learning-rate",
+            "training.accumulate": "--accumulate",
+            "training.processes": "--processes",
         },
     ),
 )
@@ -40,11 +42,15 @@ def harden(
     it, so all of them stay unseen. The round that is best on the split val wins; the split test
     is not read. A killed run continues.
     """
+    from demagnify.core.process_group import leading
     from demagnify.hardening.harden import FIGURE
     from demagnify.hardening.harden import harden as harden_detector
 
     skips = Skips()
-    hardened = harden_detector(data, output, config, tracker=tracker, log=say, on_skip=skips)
+    with leading() as leads:
+        if not leads:
+            return
+        hardened = harden_detector(data, output, config, tracker=tracker, log=say, on_skip=skips)
     best = hardened.best
     share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
     say(

@@ -34,12 +34,16 @@ def train_detector(
     With --attack the detector is trained and validated on every face clean and under each attack.
     Early stop and threshold are chosen on the split val; the split test is not read. A killed
     training goes on where it was when the same command is given again, and on a CPU ends in the
-    same bits.
+    same bits. `torchrun -m demagnify train-detector ...` trains on several machines.
     """
+    from demagnify.core.process_group import leading
     from demagnify.detectors import train_detector as train
 
     skips = Skips()
-    trained = train(data, output, config.detector, tracker=tracker, log=say, on_skip=skips)
+    with leading() as leads:
+        if not leads:
+            return
+        trained = train(data, output, config.detector, tracker=tracker, log=say, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
     say(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "

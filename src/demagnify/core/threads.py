@@ -58,3 +58,9 @@ def use(count: int) -> None:
     os.environ["OMP_NUM_THREADS"] = str(count)
     if torch := sys.modules.get("torch"):  # it reads the variable where it is loaded later
         torch.set_num_threads(count)
+
+
+def used() -> int:
+    """Returns how many threads compute at present."""
+    torch = sys.modules.get("torch")
+    return torch.get_num_threads() if torch else int(os.environ.get("OMP_NUM_THREADS", available()))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core.devices import Precision
 from demagnify.core.settings import RunOptions
 
-_NO_EFFECT: Final = frozenset({"save_seconds"})
+_NO_EFFECT: Final = frozenset({"save_seconds", "processes"})
+_LATER: Final = ("accumulate", "batch_norm")
 
 
 class Optimization(BaseModel):
@@ -47,10 +48,34 @@ class Optimization(BaseModel):
     save_seconds: float = Field(
         default=60.0, ge=0, description="Seconds between two checkpoints; no effect on the result."
     )
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="Parts into which each step's faces are cut to save memory; their gradients "
+        "are added up.",
+    )
+    batch_norm: Literal["batch", "frozen"] = Field(
+        default="batch",
+        description="Statistics of BatchNorm in training: those of the faces that are computed "
+        "together (batch), or those that the start weights bring (frozen).",
+    )
+    processes: int = Field(
+        default=1,
+        ge=1,
+        description="Processes on this machine that share each step, on processors or with a GPU "
+        "each; weights change by rounding only.",
+    )
 
     def identity(self) -> dict[str, object]:
         """Returns the settings on which the result depends, beside start weights and faces."""
-        return self.model_dump(mode="json", include=set(Optimization.model_fields) - _NO_EFFECT)
+        fields = set(Optimization.model_fields) - self.unmarked()
+        return self.model_dump(mode="json", include=fields)
+
+    def unmarked(self) -> set[str]:
+        """Returns the settings that do not tell this training from others."""
+        # Left at their defaults, settings that came later change nothing for older trainings.
+        usual = {name: Optimization.model_fields[name].default for name in _LATER}
+        return {*_NO_EFFECT, *(name for name in _LATER if getattr(self, name) == usual[name])}
 
 
 class TrainDetectorConfig(Optimization, RunOptions):

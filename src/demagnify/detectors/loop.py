@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -16,15 +18,18 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from sklearn.metrics import roc_auc_score
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from demagnify.core import artifacts
 from demagnify.core import progress as progress_bar
 from demagnify.core.errors import BadConfigError
 from demagnify.core.parallel import prefetch
+from demagnify.core.process_group import ProcessGroup
 from demagnify.core.rng import derived_seed, generator
 from demagnify.core.trackers import Point
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.augment import Augmentation, Indices, TrainingTransform
+from demagnify.detectors.batch_statistics import shared_statistics
 from demagnify.detectors.config import Optimization
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.threshold import choose_threshold
@@ -79,7 +84,8 @@ class TrainingLoop:
     """Trains a detector in place, epoch by epoch; see `train_detector`.
 
     Every random choice comes from (seed, purpose, epoch, step or face), so that weights,
-    optimizer and position are all that continuing takes.
+    optimizer and position are all that continuing takes. Several processes do the same steps, each
+    with its part of the faces: they add up gradients, and BatchNorm's statistics.
 
     Args:
         detector: On the device that trains.
@@ -88,6 +94,7 @@ class TrainingLoop:
         config: The settings.
         transform: Applied to training faces before the augmentation.
         targets: float32 (N,) in [0, 1], in place of the training faces' labels in the loss.
+        group: The processes that train together; each makes a loop of the same arguments.
     """
 
     def __init__(
@@ -98,7 +105,9 @@ class TrainingLoop:
         config: Optimization,
         transform: TrainingTransform | None = None,
         targets: Targets | None = None,
+        group: ProcessGroup | None = None,
     ) -> None:
+        self.group = group or ProcessGroup()
         self.detector = detector
         self.train = train
         self.val = val
@@ -113,15 +122,31 @@ class TrainingLoop:
         self._transform = transform
         self._augmentation = Augmentation(config.augmentation, seed=config.seed, count=len(train))
         # A short last batch would unsettle BatchNorm; the next epoch's order has it elsewhere.
+        self._size = min(config.batch_size, len(train))
+        if self._size < config.accumulate * self.group.size:
+            raise BadConfigError(
+                f"a step has {self._size} faces, fewer than accumulate={config.accumulate} x "
+                f"{self.group.size} processes",
+                hint="raise batch_size, or lower accumulate or processes",
+            )
         self._steps = max(1, len(train) // config.batch_size)
         self._saved_at = time.monotonic()
 
-    def run(self, state: Path, log: Callable[[str], None]) -> Epoch:
+    def run(self, state: Path | None, log: Callable[[str], None]) -> Epoch:
         """Trains to the end, or continues from the file `state`; returns the best epoch.
 
         The detector is left with the weights and the threshold of that epoch.
+
+        Args:
+            state: The file of rank 0; None for the other processes, which go on where it does.
+            log: Gets a line about every epoch.
         """
-        self._restore(state)
+        if state is not None and state.exists():
+            self._take(*artifacts.load_state(state))
+        if self.group.size > 1:
+            sent = self.group.send(self._content() if self.group.leads else None)
+            if not self.group.leads:
+                self._take(*sent)
         faces = DeviceFaces(self.train, self.device)
         cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
@@ -140,16 +165,18 @@ class TrainingLoop:
         stale = at.epoch - 1 - at.best if at.history else 0
         return at.epoch >= self.config.epochs or stale >= self.config.patience
 
-    def _train_epoch(self, faces: DeviceFaces, state: Path) -> None:
+    def _train_epoch(self, faces: DeviceFaces, state: Path | None) -> None:
         at = self.progress
         title = f"training, epoch {at.epoch + 1} of {self.config.epochs}"
         loss_sum = torch.tensor(at.loss_sum, dtype=torch.float64, device=self.device)
-        self.detector.train()
+        self._set_mode()
         started = time.monotonic() - at.seconds
-        with progress_bar.bar(title, self._steps) as advance:
+        parts = faces.batches([part for step in self._orders()[at.step :] for part in step])
+        bar = progress_bar.bar(title, self._steps) if self.group.leads else nullcontext(_no_bar)
+        with bar as advance, closing(parts):
             advance(at.step)
-            for indices, images in faces.batches(self._orders()[at.step :]):
-                loss_sum += self._step(indices, images)
+            while at.step < self._steps:
+                loss_sum += self._step(islice(parts, self.config.accumulate))
                 at.step += 1
                 advance(1)
                 if time.monotonic() - self._saved_at >= self.config.save_seconds:
@@ -157,18 +184,30 @@ class TrainingLoop:
                     self._save(state)
         at.loss_sum, at.seconds = float(loss_sum), time.monotonic() - started
 
-    def _orders(self) -> list[Indices]:
-        """Returns the faces of each step of this epoch."""
+    def _set_mode(self) -> None:
+        self.detector.train()
+        if self.config.batch_norm == "frozen":
+            for module in self.detector.modules():
+                if isinstance(module, _BatchNorm):
+                    module.eval()
+
+    def _orders(self) -> list[list[Indices]]:
+        """Returns the faces of each step of this epoch, in the parts that this process computes."""
         rng = generator(self.config.seed, "order", self.progress.epoch)
         order = rng.permutation(len(self.train))
-        size = min(self.config.batch_size, len(order))
-        return [order[step * size : (step + 1) * size] for step in range(self._steps)]
+        steps = (order[step * self._size : (step + 1) * self._size] for step in range(self._steps))
+        return [
+            [
+                np.array_split(part, self.group.size)[self.group.rank]
+                for part in np.array_split(step, self.config.accumulate)
+            ]
+            for step in steps
+        ]
 
-    def _step(self, indices: Indices, images: torch.Tensor) -> torch.Tensor:
-        config, epoch = self.config, self.progress.epoch
-        step = epoch * self._steps + self.progress.step
-        # For dropout and the like, which take from torch's global generator.
-        torch.manual_seed(derived_seed(config.seed, "step", step))
+    def _step(self, parts: Iterable[tuple[Indices, torch.Tensor]]) -> torch.Tensor:
+        """Moves the weights once; returns the loss."""
+        config = self.config
+        step = self.progress.epoch * self._steps + self.progress.step
         rate = learning_rate(
             step,
             steps=config.epochs * self._steps,
@@ -177,17 +216,31 @@ class TrainingLoop:
         )
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        self._optimizer.zero_grad()
+        loss = torch.zeros((), device=self.device)
+        for number, (indices, images) in enumerate(parts):
+            # For dropout and the like, which take from torch's global generator.
+            place = number * self.group.size + self.group.rank
+            torch.manual_seed(derived_seed(config.seed, "step", step, *[place][: place > 0]))
+            part = self._part_loss(indices, images)
+            torch.autograd.backward(part)
+            loss += part.detach()
+        gradients = [p.grad for p in self.detector.parameters() if p.grad is not None]
+        self.group.add_up([*gradients, loss])
+        self._optimizer.step()
+        return loss
+
+    def _part_loss(self, indices: Indices, images: torch.Tensor) -> torch.Tensor:
+        """Returns the loss of a part of a step's faces; the parts' add up to the step's."""
+        epoch = self.progress.epoch
         labels = self._labels[torch.from_numpy(indices).to(self.device)]
         if self._transform is not None:
             images = self._transform(images, indices, epoch=epoch)
-        loss = self._loss(
-            self.detector(self._augmentation(images, indices, epoch=epoch)),
-            labels + config.label_smoothing * (0.5 - labels),
-        )
-        self._optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        self._optimizer.step()
-        return loss.detach()
+        images = self._augmentation(images, indices, epoch=epoch)
+        with shared_statistics(self.group):
+            logits = self.detector(images)
+        loss = self._loss(logits, labels + self.config.label_smoothing * (0.5 - labels))
+        return loss if len(indices) == self._size else loss * (len(indices) / self._size)
 
     def _loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return F.binary_cross_entropy_with_logits(logits, labels, pos_weight=self._pos_weight)
@@ -201,7 +254,7 @@ class TrainingLoop:
                 f"the training loss of epoch {at.epoch + 1} is {loss}",
                 hint="lower learning_rate, or compute in float32",
             )
-        logits = self.detector.logits(self.val, batch_size=2 * self.config.batch_size)
+        logits = self._logits()
         labels = torch.from_numpy(self.val.labels)
         choice = choose_threshold((self.val.labels, logits))
         epoch = Epoch(
@@ -212,7 +265,7 @@ class TrainingLoop:
             val_balanced_accuracy=choice.balanced_accuracy,
             threshold=choice.threshold,
             learning_rate=float(self._optimizer.param_groups[0]["lr"]),
-            images_per_second=at.step * len(self._orders()[0]) / max(at.seconds, 1e-9),
+            images_per_second=at.step * self._size / max(at.seconds, 1e-9),
         )
         at.history.append(epoch)
         if at.best < 0 or epoch.rank() > at.history[at.best].rank():
@@ -222,7 +275,25 @@ class TrainingLoop:
         at.epoch, at.step, at.loss_sum, at.seconds = at.epoch + 1, 0, 0.0, 0.0
         return _line(epoch, best=at.best == len(at.history) - 1)
 
-    def _save(self, state: Path) -> None:
+    def _logits(self) -> torch.Tensor:
+        """Returns the logits of the validation faces; each process classifies some batches."""
+        size = 2 * self.config.batch_size
+        if self.group.size == 1:
+            return self.detector.logits(self.val, batch_size=size)
+        mine = np.flatnonzero(np.arange(len(self.val)) // size % self.group.size == self.group.rank)
+        logits = torch.zeros(len(self.val), device=self.device)
+        found = self.detector.logits(self.val.subset(mine, copy=False), batch_size=size)
+        logits[torch.from_numpy(mine).to(self.device)] = found.to(self.device)
+        self.group.add_up([logits])
+        return logits.cpu()
+
+    def _save(self, state: Path | None) -> None:
+        if state is not None:
+            artifacts.save_state(state, *self._content())
+        self._saved_at = time.monotonic()
+
+    def _content(self) -> tuple[artifacts.Tensors, dict[str, Any]]:
+        """Returns all that continuing takes: tensors, and the rest as JSON can hold it."""
         parts = {
             "weights": self.detector.network.state_dict(),
             "optimizer": artifacts.optimizer_tensors(self._optimizer),
@@ -230,13 +301,10 @@ class TrainingLoop:
         }
         tensors = {f"{part}/{key}": v for part, named in parts.items() for key, v in named.items()}
         history = [epoch.model_dump() for epoch in self.progress.history]
-        artifacts.save_state(state, tensors, {**vars(self.progress), "history": history})
-        self._saved_at = time.monotonic()
+        return tensors, {**vars(self.progress), "history": history}
 
-    def _restore(self, state: Path) -> None:
-        if not state.exists():
-            return
-        tensors, progress = artifacts.load_state(state)
+    def _take(self, tensors: artifacts.Tensors, progress: dict[str, Any]) -> None:
+        """Goes on where `_content` was taken."""
         parts: dict[str, artifacts.Tensors] = defaultdict(dict)
         for name, tensor in tensors.items():
             part, _, key = name.partition("/")
@@ -257,6 +325,10 @@ def _optimizer(detector: Detector, config: Optimization, *, fused: bool) -> torc
         {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=fused)
+
+
+def _no_bar(_count: int) -> None:
+    """Advances no bar: rank 0 has one."""
 
 
 def _line(epoch: Epoch, *, best: bool) -> str:
@@ -298,7 +370,7 @@ class DeviceFaces:
         self._device = device
         self._resident = self._move_all() if self._has_room() else None
 
-    def batches(self, orders: Sequence[Indices]) -> Iterator[tuple[Indices, torch.Tensor]]:
+    def batches(self, orders: Sequence[Indices]) -> Generator[tuple[Indices, torch.Tensor]]:
         """Yields (indices, images uint8 (n, 3, S, S) on the device) for each set of indices."""
         if self._resident is not None:
             for indices in orders:

@@ -17,6 +17,7 @@ import demagnify
 from demagnify.core import artifacts
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.process_group import ProcessGroup, together
 from demagnify.core.runs import check_free, claim
 from demagnify.core.settings import RunOptions
 from demagnify.core.trackers import Tracking, track
@@ -153,11 +154,14 @@ def train_detector(
         return finished
     check_free(output, "detector")
     say(_about_data(train, val))
-    loop = TrainingLoop(detector, train, val, config, transform, targets)
+    part = _Part(detector, train, val, config, transform, targets)
     with (
         claim(folder, identity, what="a training") as held,
         track(tracker, output, identity, config, log=log) as tracking,
+        together(config.processes) as group,
     ):
+        group.send(part)
+        loop = part.loop(group)
 
         def tell(line: str) -> None:
             say(line)
@@ -185,6 +189,35 @@ def train_detector(
     detector.card = card
     shutil.rmtree(folder, ignore_errors=True)
     return TrainedDetector(detector=detector, history=tuple(loop.progress.history), metrics=metrics)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The arguments of a `TrainingLoop`, as other processes get them."""
+
+    detector: Detector
+    train: FaceDataset
+    val: FaceDataset
+    config: TrainDetectorConfig
+    transform: TrainingTransform | None
+    targets: Targets | None
+
+    def loop(self, group: ProcessGroup) -> TrainingLoop:
+        """Returns the loop of one process."""
+        self.detector.to(group.device(self.config.device))
+        return TrainingLoop(
+            self.detector,
+            self.train,
+            self.val,
+            self.config,
+            self.transform,
+            self.targets,
+            group,
+        )
+
+    def __call__(self, group: ProcessGroup) -> None:
+        """Trains with rank 0."""
+        self.loop(group).run(None, lambda _line: None)
 
 
 def open_training(

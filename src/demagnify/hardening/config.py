@@ -107,4 +107,10 @@ class HardeningConfig(RunOptions):
         """Returns the settings on which the result depends, apart from detector and faces."""
         # Left at their defaults, settings that came later change nothing for older loops.
         later = {name for name in _LATER if not getattr(self, name)}
-        return self.model_dump(mode="json", exclude=set(_OF_THE_RUN) | {"attacks"} | later)
+        of_training = self.training.unmarked() - {
+            "save_seconds"
+        }  # it was among them from the start
+        whole = {*_OF_THE_RUN, "attacks", *later}
+        return self.model_dump(
+            mode="json", exclude={**dict.fromkeys(whole, True), "training": of_training}
+        )
