@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demagnify.core import images
+from demagnify.core import image_files, images
 from demagnify.core.errors import BadImageError
 
 PIXELS = np.full((16, 16, 3), 90, dtype=np.uint8)
@@ -93,8 +93,8 @@ def test_heic_is_read_with_its_extra_or_the_extra_is_named(tmp_path, monkeypatch
     (tmp_path / "a.HEIC").write_bytes(head)
     (tmp_path / "b").write_bytes(head)
     assert listed(tmp_path) == (["a.HEIC", "b"], {})
-    monkeypatch.setattr(images, "register_heif", lambda: None)
-    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    monkeypatch.setattr(images, "readable_formats", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(image_files, "readable_formats", lambda: ("JPEG", "PNG"))
     with pytest.raises(BadImageError, match=r"a\.HEIC: HEIC .*demagnify\[heif\]"):
         images.load(tmp_path / "a.HEIC")
 

@@ -14,12 +14,14 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +48,87 @@ def photographs(folder: Path) -> None:
     (folder / "metadata.csv").write_text("file_name,label,split\n" + "".join(rows))
 
 
-VERBS = {
-    "attack": lambda data, out: ("attack", data, out, "--model", "jpeg-75", "--crops"),
-    "train-detector": lambda data, out: (
-        *("train-detector", "--data", data, out, "--backbone", "test_efficientnet"),
-        *("--weights", "none", "--size", "32", "--epochs", "3", "--device", "cpu"),
+def with_boxes(data: Path, folder: Path) -> None:
+    """The same pictures as photographs with a box each, for `data prepare`."""
+    shutil.copytree(data, folder)
+    head, *rows = (data / "metadata.csv").read_text().splitlines()
+    boxed = [f"{row},8,8,40,40" for row in rows]
+    (folder / "metadata.csv").write_text("\n".join([f"{head},x,y,width,height", *boxed, ""]))
+
+
+PRESET = """
+defense:
+  actions: [identity, median]
+  state: thumbnail
+  seed: 7
+  learner: {episodes: 64, environments: 8, hidden: 8}
+"""
+EXACT = ("--device", "cpu")
+SMALL = ("--backbone", "test_efficientnet", "--weights", "none", "--size", "32")
+QUICK = ("--attack", "bicubic-x2", "--resamples", "20", "--precision", "float32")
+
+Command = Callable[[Path, Path], tuple[object, ...]]
+VERBS: dict[str, Command] = {
+    "attack": lambda base, out: ("attack", base / "data", out, "--model", "jpeg-75", "--crops"),
+    "describe": lambda base, out: ("data", "describe", base / "data", "--out", out),
+    "prepare": lambda base, out: ("data", "prepare", base / "photos", out),
+    "sample": lambda base, out: ("sample", out, "--limit", 6),
+    "train-detector": lambda base, out: (
+        *("train-detector", "--data", base / "data", out, *SMALL, "--epochs", 3, *EXACT),
     ),
-    "describe": lambda data, out: ("data", "describe", data, "--out", out),
+    "train-defense": lambda base, out: (
+        *("train-defense", out, "--data", base / "data", "--detector", base / "detector"),
+        *("--preset", base / "tiny.yaml", "--attack", "bicubic-x2", *EXACT),
+    ),
+    "harden": lambda base, out: (
+        *("harden", out, "--data", base / "data", "--detector", base / "detector"),
+        *("--rounds", 1, "--epochs", 1, "--surrogates", 0, "--agent-faces", 8),
+        *("--attack", "bicubic-x2", *EXACT),
+    ),
+    "evaluate": lambda base, out: (
+        *("evaluate", out, "--data", base / "data", "--defense", base / "defense"),
+        *("--title", "kills", *QUICK, *EXACT),
+    ),
+    "adaptive-attack": lambda base, out: (
+        *("adaptive-attack", base / "data", out, "--against", base / "defense"),
+        *("--split", "test", "--budget", 2, *QUICK, *EXACT),
+    ),
+    "calibrate": lambda base, out: (
+        *("calibrate", out, "--data", base / "data", "--defense", base / "defense"),
+        *("--attack", "bicubic-x2", "--precision", "float32", *EXACT),
+    ),
+    "detect-output": lambda base, out: (
+        *("detect", base / "faces", "--output", out, "--workers", 1, "--unit", 2, *EXACT),
+    ),
+    "detect-report": lambda base, out: ("detect", base / "faces", "--report", out, *EXACT),
+    "export": lambda base, out: ("export", base / "detector", out / "net.onnx"),
 }
+NEEDS = {
+    "train-defense": ("detector",),
+    "harden": ("detector",),
+    "evaluate": ("detector", "defense"),
+    "adaptive-attack": ("detector", "defense"),
+    "calibrate": ("detector", "defense"),
+    "export": ("detector",),
+    "detect-output": ("faces",),
+    "detect-report": ("faces",),
+}
+MADE: dict[str, Command] = {
+    "detector": VERBS["train-detector"],
+    "defense": VERBS["train-defense"],
+    "faces": VERBS["sample"],
+}
+"""What commands need, and the command that makes it."""
+
+
+def make(name: str, base: Path) -> None:
+    """Makes what a command needs, once."""
+    out = base / name
+    if out.exists():
+        return
+    wrong = finish(start(MADE[name](base, out), base / "cache"))
+    if wrong:
+        sys.exit(f"{name}: {wrong}")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -68,9 +143,13 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def start(verb: str, data: Path, out: Path, cache: Path) -> subprocess.Popen[str]:
-    """Starts a command."""
-    command = [sys.executable, "-m", "demagnify", *map(str, VERBS[verb](data, out))]
+def start(arguments: tuple[object, ...], cache: Path) -> subprocess.Popen[str]:
+    """Starts a command, with a cache of its own but for the assets."""
+    assets = Path(os.environ.get("DEMAGNIFY_CACHE", Path.home() / ".cache/demagnify")) / "assets"
+    if assets.is_dir() and not cache.exists():
+        cache.mkdir(parents=True)
+        (cache / "assets").symlink_to(assets)
+    command = [sys.executable, "-m", "demagnify", *map(str, arguments)]
     return subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
@@ -92,23 +171,23 @@ def finish(process: subprocess.Popen[str]) -> str:
     return "" if process.returncode == 0 else f"exit {process.returncode}: {said.strip()[-200:]}"
 
 
-def killed(verb: str, rng: random.Random, data: Path, folder: Path, seconds: float) -> str:
+def killed(verb: str, rng: random.Random, base: Path, folder: Path, seconds: float) -> str:
     """Kills a command at random times until it gets through."""
     out, cache = folder / "out", folder / "cache"
     for _ in range(rng.randint(1, 3)):
-        process = start(verb, data, out, cache)
+        process = start(VERBS[verb](base, out), cache)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(rng.uniform(0.1, 1.1) * seconds)
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()
         if "Traceback" in said:
             return "traceback: " + said.strip().splitlines()[-1][:200]
-    return finish(start(verb, data, out, cache))
+    return finish(start(VERBS[verb](base, out), cache))
 
 
-def at_once(verb: str, data: Path, folder: Path) -> str:
+def at_once(verb: str, base: Path, folder: Path) -> str:
     """Starts two commands in one folder; one of them may be refused in one line."""
-    both = [start(verb, data, folder / "out", folder / "cache") for _ in range(2)]
+    both = [start(VERBS[verb](base, folder / "out"), folder / "cache") for _ in range(2)]
     ends = [finish(one) for one in both]
     bad = [end for end in ends if end.startswith(("traceback", "hung")) or end.count("\n")]
     if bad:
@@ -135,10 +214,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         photographs(base / "data")
+        with_boxes(base / "data", base / "photos")
+        (base / "tiny.yaml").write_text(PRESET)
         for verb in given.verbs:
+            for name in NEEDS.get(verb, ()):
+                make(name, base)
             begun = time.monotonic()
-            whole = base / verb / "whole"
-            wrong = finish(start(verb, base / "data", whole / "out", whole / "cache"))
+            whole = base / "runs" / verb / "whole"
+            wrong = finish(start(VERBS[verb](base, whole / "out"), whole / "cache"))
             seconds = time.monotonic() - begun
             if wrong:
                 sys.exit(f"{verb}: {wrong}")
@@ -148,12 +231,12 @@ def main() -> None:
             for how, number in cases:
                 if (given.seed, verb, how, number) in done or time.monotonic() > until:
                     continue
-                folder = base / verb / f"{how}{number}"
+                folder = base / "runs" / verb / f"{how}{number}"
                 rng = random.Random(f"{given.seed} {verb} {how} {number}")
                 if how == "kill":
-                    wrong = killed(verb, rng, base / "data", folder, seconds)
+                    wrong = killed(verb, rng, base, folder, seconds)
                 else:
-                    wrong = at_once(verb, base / "data", folder)
+                    wrong = at_once(verb, base, folder)
                 found = digests(folder / "out")
                 odd = sorted(
                     one for one in {*found, *expected} if found.get(one) != expected.get(one)

@@ -45,8 +45,9 @@ def main() -> None:
     keep_freed_memory()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file's name may be any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
-    # Pillow warns where `images` refuses in words of its own.
+    # Pillow warns where `images` refuses in words of its own, and of tags that nobody reads.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
+    warnings.filterwarnings("ignore", module=r"PIL\.")
     # Figures show a box for a letter that their font lacks.
     warnings.filterwarnings("ignore", message="Glyph .* missing from")
     warnings.showwarning = _show_warning

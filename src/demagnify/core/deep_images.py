@@ -6,7 +6,8 @@ They are scaled to 8 bits a stripe at a time, so that large ones take few bytes 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import cv2
@@ -20,13 +21,20 @@ _LEVELS: Final = np.rint(np.arange(_DEEP + 1) * (255.0 / _DEEP)).astype(np.uint8
 """The 8 bits of each of 16."""
 _WIDTH, _HEIGHT, _SAMPLES, _FORMAT, _ORIENTATION, _PROFILE = 256, 257, 277, 339, 274, 34675
 _FLOAT: Final = 3
+_OVER: Final = 0.1
+_LEAST_BYTE: Final = 16.0
+_LEAST_DEEP: Final = 8192.0
+"""The least brightest value of float images from 0 to 255, and from 0 to 65535."""
 
 
 def deep_grey(image: Image.Image) -> Image.Image:
     """Returns greyscale of more than 8 bits as 8; plain `convert` would clip it to white.
 
-    Formats with 32-bit or float samples do not say which value is white: it is 1 for floats unless
-    there is a larger one, then 255, then 65535.
+    Formats with 32-bit or float samples do not say which value is white: it is 1 for floats, or
+    255, or 65535, by the values that are there; what fits none of them is refused.
+
+    Raises:
+        OSError: If which value is white is not known.
     """
     width, height = image.size
     rows = max(1, _STRIPE // width)
@@ -34,8 +42,7 @@ def deep_grey(image: Image.Image) -> Image.Image:
     whole = image.mode.startswith("I;16")
     white = _DEEP
     if not (whole or image.format == "PNG"):
-        highest = max(float(_values(image, stripe).max(initial=0.0)) for stripe in stripes)
-        white = _white(highest, floats=image.mode == "F")
+        white = _white(map(partial(_values, image), stripes), floats=image.mode == "F")
     grey = np.empty((height, width), dtype=np.uint8)
     for stripe in stripes:
         part = grey[stripe[1] : stripe[3]]
@@ -47,13 +54,31 @@ def deep_grey(image: Image.Image) -> Image.Image:
 
 
 def _values(image: Image.Image, stripe: tuple[int, int, int, int]) -> NDArray[np.float64]:
-    return np.nan_to_num(np.asarray(image.crop(stripe), dtype=np.float64))
+    return _filled(np.asarray(image.crop(stripe), dtype=np.float64))
 
 
-def _white(highest: float, *, floats: bool) -> float:
-    if floats and highest <= 1.0:
-        return 1.0
-    return 255.0 if highest <= 255.0 else _DEEP
+def _filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns values with 0 in place of NaN, which marks holes."""
+    return np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)
+
+
+def _white(stripes: Iterable[NDArray[np.float64]], *, floats: bool) -> float:
+    """Returns the value that is white, by the lowest and the highest that are there.
+
+    Raises:
+        OSError: If they fit no usual range; any guess could turn the picture black or white.
+    """
+    ends = [(float(part.min(initial=0.0)), float(part.max(initial=0.0))) for part in stripes]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    for white, least in ((1.0, 0.0), (255.0, _LEAST_BYTE), (_DEEP, _LEAST_DEEP)):
+        over = _OVER * white if floats else 0.0  # resampling overshoots
+        fits = high >= least if floats else white > 1.0
+        if fits and -over <= low and high <= white + over:
+            return white
+    raise OSError(
+        f"its values reach from {low:g} to {high:g}, and which of them is white is not known; "
+        "save it as 8 or 16 bits, or as floats from 0 to 1"
+    )
 
 
 def float_size(data: bytes) -> tuple[int, int] | None:
@@ -91,7 +116,7 @@ def read_float(data: bytes) -> Image.Image:
     colours = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if colours is None or colours.ndim != 3 or colours.shape[2] not in (3, 4):
         raise OSError("floating-point colours in a coding that cannot be read")
-    white = _white(max(float(part.max(initial=0)) for part in _stripes(colours)), floats=True)
+    white = _white(_stripes(colours), floats=True)
     channels = colours.shape[-1]
     levels: NDArray[np.uint8] = np.empty(colours.shape, dtype=np.uint8)
     for found, part in zip(_stripes(colours), _stripes(levels), strict=True):
@@ -112,4 +137,4 @@ def _stripes(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
     rows = max(1, _STRIPE // array.shape[1])
     for top in range(0, len(array), rows):
         part = array[top : top + rows]
-        yield part if part.dtype == np.uint8 else np.nan_to_num(part.astype(np.float64))
+        yield part if part.dtype == np.uint8 else _filled(part.astype(np.float64))

@@ -8,9 +8,12 @@ import os
 import re
 import stat
 import warnings
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePath
 from typing import Final
+
+from PIL import features
 
 from demagnify.core.errors import BadImageError, DemagnifyWarning
 
@@ -18,6 +21,7 @@ SUFFIXES: Final = frozenset(
     {
         *(".jpg", ".jpeg", ".jfif", ".jpe", ".jif", ".mpo", ".png", ".webp", ".bmp", ".dib"),
         *(".tif", ".tiff", ".gif", ".avif", ".avifs", ".heic", ".heif", ".hif", ".jp2"),
+        *(".ppm", ".pgm", ".pbm", ".pnm"),
     }
 )
 """Names that promise an image; a file with one is taken for an image whatever it holds."""
@@ -83,20 +87,53 @@ def read_file(path: Path) -> bytes:
         raise BadImageError(f"{path}: cannot be read: {error}") from error
 
 
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "JPEG2000")
+"""What Pillow calls the formats that are read; it knows others, some of which run programs."""
+
+
 @functools.cache
-def register_heif() -> None:
-    """Lets Pillow read HEIC, where the extra `heif` is installed."""
+def readable_formats() -> tuple[str, ...]:
+    """Returns Pillow's names of the formats that are read, AVIF and HEIC where they are there."""
+    found = [*_FORMATS, *(["AVIF"] if features.check("avif") else [])]
     with contextlib.suppress(ImportError):
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+        found.append("HEIF")
+    return tuple(found)
 
 
 def extra_format(data: bytes) -> str:
-    """Returns "AVIF" or "HEIC" for the content of such a file; empty for any other."""
+    """Returns "AVIF" or "HEIC" if the content is such a file that needs an extra; else empty."""
     if _HEADS.match(data) is None or data[4:8] != b"ftyp":
         return ""
-    return "AVIF" if data[8:11] == b"avi" else "HEIC"
+    kind, reader = ("AVIF", "AVIF") if data[8:11] == b"avi" else ("HEIC", "HEIF")
+    return "" if reader in readable_formats() else kind
+
+
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+
+
+def check_png(data: bytes) -> None:
+    """Makes sure that a PNG file is whole: Pillow does not look at the checksums of its pixels.
+
+    Raises:
+        OSError: If a checksum is wrong, or the file is cut.
+    """
+    place = len(_PNG) if data.startswith(_PNG) else len(data)
+    view = memoryview(data)
+    while place < len(data):
+        length = int.from_bytes(view[place : place + 4], "big")
+        end = place + 8 + length
+        if end + 4 > len(data):
+            raise OSError("the file is cut")
+        if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise OSError(f"a checksum is wrong, near byte {place}")
+        if view[place + 4 : place + 8] == b"IEND":
+            return
+        place = end + 4
+    if data.startswith(_PNG):
+        raise OSError("the file is cut")
 
 
 def list_files(

@@ -19,17 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from demagnify.core import jpeg2000
 from demagnify.core.colour import to_srgb
 from demagnify.core.deep_images import deep_grey, float_size, read_float
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.files import write_bytes
 from demagnify.core.image_files import (
     SUFFIXES,
+    check_png,
     extra_format,
     is_image,
     list_files,
     read_file,
-    register_heif,
+    readable_formats,
 )
 
 if TYPE_CHECKING:  # torch is imported where a tensor is made: reading a photograph needs none
@@ -213,7 +215,7 @@ def opened(
     if not data:
         raise BadImageError(f"{name}: the file is empty")
     try:
-        register_heif()
+        check_png(data)
         with _from_decoder(lambda: _open(data, name, max_pixels)) as image:
             _check_size(image.size, name, max_pixels)
             _from_decoder(image.load)
@@ -236,15 +238,26 @@ def opened(
 
 
 def _open(data: bytes, name: str, max_pixels: int | None) -> Image.Image:
-    """Opens a file with Pillow; colours as floating-point numbers, which it lacks, with OpenCV."""
+    """Opens a file with Pillow, and with OpenCV the colours that Pillow lacks or gets wrong."""
+    deep = jpeg2000.deep_size(data)
+    if deep is not None:
+        _check_size(deep, name, max_pixels)
+        return _with_profile(jpeg2000.read_deep(data), data)
     try:
-        return Image.open(io.BytesIO(data))
+        return _with_profile(Image.open(io.BytesIO(data), formats=readable_formats()), data)
     except UnidentifiedImageError:
         size = float_size(data)
         if size is None:
             raise
         _check_size(size, name, max_pixels)
         return read_float(data)
+
+
+def _with_profile(image: Image.Image, data: bytes) -> Image.Image:
+    """Returns an image with the colour profile of its file, where Pillow does not read it."""
+    if image.format == "JPEG2000" and (found := jpeg2000.profile(data)):
+        image.info["icc_profile"] = found
+    return image
 
 
 def _from_decoder(work: Callable[[], T]) -> T:
@@ -309,7 +322,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     """Returns an image in sRGB; a deep grey one without a profile stays grey, to save memory."""
     profile = image.info.get("icc_profile") or b""
     if image.mode.startswith("I") or image.mode == "F":
-        return to_srgb(deep_grey(image), profile)
+        return _clear(image, to_srgb(deep_grey(image), profile))
     if is_transparent(image):
         rgba = image.convert("RGBA")
         opaque = _srgb(rgba.convert("RGB"), profile)
@@ -317,6 +330,15 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, opaque).convert("RGB")
     return _srgb(image if image.mode in ("L", "CMYK") else image.convert("RGB"), profile)
+
+
+def _clear(deep: Image.Image, shown: Image.Image) -> Image.Image:
+    """Returns deep grey as it is shown, with white where it has the value that is transparent."""
+    value = deep.info.get("transparency")
+    if isinstance(value, int):
+        seen = np.asarray(deep) != value
+        shown.paste((255,) * len(shown.getbands()), mask=Image.fromarray(~seen))
+    return shown
 
 
 def _srgb(image: Image.Image, profile: bytes) -> Image.Image:
