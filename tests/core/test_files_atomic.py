@@ -138,3 +138,21 @@ def test_sha256_is_the_known_one(tmp_path):
     (tmp_path / "a").write_bytes(b"abc")
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert files.sha256(tmp_path / "a") == expected
+
+
+def test_what_a_killed_run_left_is_swept_and_what_is_being_written_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_swept", set())
+    left = [tmp_path / ".a.txt.tmp-abcd1234", tmp_path / ".new\nline.tmp-abcd1234"]
+    folder = tmp_path / ".run.tmp-abcd1234"
+    own = tmp_path / ".a.txt.tmp"
+    for path in (*left, own):
+        path.write_text("half")
+    folder.mkdir()
+    with files.atomic_path(tmp_path / "b.txt") as written:
+        written.write_text("b")
+        for path in (*left, folder, written, own):
+            os.utime(path, (0, 0))
+        files._swept.clear()
+        files.write_text(tmp_path / "a.txt", "whole")
+        assert written.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.txt.tmp", "a.txt", "b.txt"]

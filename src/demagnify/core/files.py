@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +31,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     with _refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_dead(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
-    os.close(handle)
     temporary = Path(name)
     try:
+        _hold(handle)
         with _full_disk(path):
             yield temporary
         _adopt_permissions(temporary)
@@ -41,6 +44,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 os.fsync(written.fileno())
             temporary.replace(path)
     finally:
+        os.close(handle)
         temporary.unlink(missing_ok=True)
 
 
@@ -67,9 +71,12 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     with _refusals(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _sweep_dead(folder.parent)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
-    old = temporary.with_name(temporary.name + ".old")
+    old = temporary.with_name(temporary.name + _OLD)
+    handle = os.open(temporary, os.O_RDONLY)
     try:
+        _hold(handle)
         with _full_disk(folder):
             yield temporary
         temporary.chmod(0o777 & ~_UMASK)
@@ -78,6 +85,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
                 folder.replace(old)
             temporary.replace(folder)
     finally:
+        os.close(handle)
         if old.exists() and not folder.exists():
             old.replace(folder)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -95,10 +103,47 @@ def sweep_temporaries(folder: Path) -> None:
     Call it only while no other process writes there.
     """
     for path in filter(is_temporary, folder.glob(".*.*")):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _hold(handle: int) -> None:
+    """Marks a temporary file or folder as one that is being written, until `handle` is closed."""
+    with suppress(OSError):  # some disks have no locks
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sweep_dead(folder: Path) -> None:
+    """Removes the temporary files that killed runs left in a folder, once in each process.
+
+    Those that another process holds stay, and so do those that are seconds old.
+    """
+    if folder in _swept:
+        return
+    _swept.add(folder)
+    with suppress(OSError), os.scandir(folder) as entries:
+        found = [Path(one) for one in entries if _TEMPORARY.fullmatch(one.name)]
+        for path in (one for one in found if not one.name.endswith(_OLD)):
+            with suppress(OSError):
+                if time.time() - path.lstat().st_mtime > _YOUNG and _is_dead(path):
+                    _remove(path)
+
+
+def _is_dead(path: Path) -> bool:
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
+    return True
 
 
 def check_regular(path: Path, *, most: int | None = None) -> None:
@@ -219,6 +264,9 @@ def short_name(name: str, most: int, *, of: str = "") -> str:
 
 
 _MARK: Final = "tmp-"
-_TEMPORARY: Final = re.compile(r"\..*\." + _MARK + r"[a-z0-9_]{8}(\.old)?")
+_OLD: Final = ".old"
+_YOUNG: Final = 1.0
+_TEMPORARY: Final = re.compile(r"\..*\." + _MARK + r"[a-z0-9_]{8}(\.old)?", re.DOTALL)
+_swept: Final[set[Path]] = set()
 _UNSAFE: Final = re.compile(r"[^\w.+@-]+")
 _LONGEST: Final = 100

@@ -56,20 +56,12 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's decoders raise on damaged files.
 T = TypeVar("T")
-
 _DAMAGE: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    EOFError,
-    LookupError,
-    OverflowError,
-    struct.error,
-    zlib.error,
+    *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, OverflowError),
+    *(struct.error, zlib.error),
 )
+"""What Pillow's decoders raise on damaged files."""
 
 
 def check_batch(images: object, *, name: str = "images", floats: bool = False) -> torch.Tensor:
@@ -336,8 +328,8 @@ def _clear(deep: Image.Image, shown: Image.Image) -> Image.Image:
     """Returns deep grey as it is shown, with white where it has the value that is transparent."""
     value = deep.info.get("transparency")
     if isinstance(value, int):
-        seen = np.asarray(deep) != value
-        shown.paste((255,) * len(shown.getbands()), mask=Image.fromarray(~seen))
+        clear = Image.fromarray(np.asarray(deep) == value)
+        shown.paste((255,) * len(shown.getbands()), mask=clear)
     return shown
 
 

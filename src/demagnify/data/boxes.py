@@ -24,6 +24,9 @@ _FROM_RIGHT: Final = (2, 3, 6, 7)
 _FROM_BELOW: Final = (3, 4, 7, 8)
 LEAST_INSIDE: Final = 0.25
 """Share of a box; one that overhangs more is for another photograph."""
+LEAST_SIDE: Final = 2.0
+"""Pixels; a smaller box is written in shares of the photograph's sides."""
+TOO_SMALL: Final = f"the box is smaller than {LEAST_SIDE:g} pixels; boxes are in pixels, not shares"
 _HINT: Final = f"name it in the column {ORIENTATION} (upright or stored), or the option boxes"
 
 

@@ -43,6 +43,7 @@ _PART: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[^\W\d_]+")
 
 # Tables write whole numbers with a point where a value is missing elsewhere in the column.
 _NUMBERS: Final = {"0": REAL, "1": FAKE, "0.0": REAL, "1.0": FAKE}
+_ANY_NUMBER: Final = re.compile(r"\s*[+-]?\d+([.,]\d*)?\s*")
 _TRUTHS: Final = {"false": REAL, "true": FAKE, **_NUMBERS}
 
 
@@ -76,6 +77,21 @@ def parse_truth(text: str) -> int:
     raise BadManifestError(f"is_fake is true or false, not {text!r}")
 
 
+def is_number(text: str) -> bool:
+    """Returns whether a label is 0 or 1, written as a number."""
+    return text.strip() in _NUMBERS
+
+
+def is_other_number(text: str) -> bool:
+    """Returns whether a label is a number, but neither 0 nor 1: then 0 and 1 are in doubt too.
+
+    Example:
+        >>> is_other_number("2"), is_other_number("1.0"), is_other_number("fake")
+        (True, False, False)
+    """
+    return not is_number(text) and _ANY_NUMBER.fullmatch(text) is not None
+
+
 def label_name(label: int) -> str:
     """Returns "real" for 0 and "fake" for 1.
 
@@ -100,6 +116,18 @@ def named_label(name: str) -> int | None:
     joined = "".join(parts)
     words = [joined] if _singular(joined) in _WORDS else [_singular(part) for part in parts]
     labels = {_WORDS.get(_singular(word)) for word in words if word not in _NEUTRAL}
+    return labels.pop() if len(labels) == 1 else None
+
+
+def mentioned_label(name: str) -> int | None:
+    """Returns the label that a name has a word for, whatever else is in it; None without one.
+
+    Example:
+        >>> mentioned_label("img_0012_real"), mentioned_label("real_and_fake_0012")
+        (0, None)
+    """
+    parts = (_singular(part.lower()) for part in _PART.findall(_PAIRS.sub(r"\1", name)))
+    labels = {_WORDS[part] for part in parts if part in _WORDS}
     return labels.pop() if len(labels) == 1 else None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demagnify.core.errors import BadManifestError
-from demagnify.data.boxes import LEAST_INSIDE
+from demagnify.data.boxes import LEAST_INSIDE, LEAST_SIDE, TOO_SMALL
 from demagnify.data.formats.annotation_files import Skip, identifier, number, read_json, shown
 from demagnify.data.labels import FAKE, REAL, named_label
 from demagnify.data.records import Box
@@ -22,6 +22,9 @@ Id = int | str
 
 DEFAULT_CATEGORIES: Final[Mapping[Id, int]] = {0: REAL, 1: FAKE}
 """What OpenForensics' numbers mean, for files that do not say."""
+
+_XYWH: Final = 1
+"""What detectron2 calls boxes of x, y, width and height."""
 
 UNUSED: Final = ("segmentation", "area", "landmark", "landmarks", "keypoints", "contour")
 
@@ -74,6 +77,8 @@ class CocoFile:
             if not isinstance(content.get(key), list):
                 raise BadManifestError(f"{path}: is not a COCO file: there is no list {key!r}")
         labels = _categories(path, content.get("categories"))
+        if labels is DEFAULT_CATEGORIES:
+            _check_numbers(path, content["annotations"])
         return cls(path.name, content["images"], content["annotations"], labels)
 
     def photos(self, skip: Skip) -> dict[Id, Photo]:
@@ -95,6 +100,7 @@ class CocoFile:
     def faces(self, photos: Mapping[Id, Photo], skip: Skip) -> Iterator[Annotation]:
         """Yields the good annotations of `photos`; what is wrong with the others goes to `skip`."""
         seen: set[Id] = set()
+        known: dict[tuple[Id, Box], int] = {}
         for place, item in enumerate(self.annotations):
             title = _title(item, place)
             try:
@@ -102,6 +108,8 @@ class CocoFile:
                 if key is not None and key in seen:
                     raise BadManifestError("its id was given before")
                 face = self._face(title, item, photos)
+                if known.setdefault((face.photo, face.box), face.label) != face.label:
+                    raise BadManifestError("its box was given before, under the other label")
             except BadManifestError as error:
                 skip(f"{self.name}, annotation {title}", error.message)
             else:
@@ -115,6 +123,9 @@ class CocoFile:
         photo = identifier(item.get("image_id"))
         if photo is None or photo not in photos:
             raise BadManifestError(f"there is no image with the id {shown(item.get('image_id'))}")
+        mode = item.get("bbox_mode", _XYWH)
+        if mode not in (_XYWH, "XYWH_ABS"):
+            raise BadManifestError(f"its bbox_mode is {shown(mode)}, not {_XYWH} (XYWH_ABS)")
         box = _clipped(_box(item.get("bbox")), photos[photo])
         return Annotation(name, photo, self._label(item.get("category_id")), box)
 
@@ -126,6 +137,18 @@ class CocoFile:
         if label is None:
             raise BadManifestError(f"the category {shown(category)} is neither real nor fake")
         return label
+
+
+def _check_numbers(path: Path, annotations: list[Any]) -> None:
+    """Makes sure that categories without names are 0 and 1, as in OpenForensics."""
+    for item in annotations:
+        category = item.get("category_id") if isinstance(item, dict) else None
+        key = identifier(category)
+        if key is not None and key not in DEFAULT_CATEGORIES:
+            raise BadManifestError(
+                f"{path}: has the category {shown(category)}, and names no categories",
+                hint="add them: which number is fake differs from data set to data set",
+            )
 
 
 def _title(item: object, place: int) -> str:
@@ -164,6 +187,8 @@ def _box(value: object) -> Box:
         raise BadManifestError(f"its bbox {shown(value)} has a value that is no sensible number")
     if width <= 0 or height <= 0:
         raise BadManifestError(f"its bbox {shown(value)} has no size")
+    if min(width, height) < LEAST_SIDE:
+        raise BadManifestError(f"its bbox is {shown(value)}: {TOO_SMALL}")
     return Box(x, y, width, height)
 
 

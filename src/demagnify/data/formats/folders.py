@@ -11,6 +11,7 @@ group of its own, and faces of one photograph may be on both sides of a split.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import ClassVar, Final
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError
+from demagnify.core.image_files import is_companion
 from demagnify.data import splits
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import FAKE, NAMES, REAL, named_label
@@ -78,11 +80,19 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
     for folder, label, split in found:
         for path in images.list_files(folder, on_skip=skip, also=VIDEO_SUFFIXES):
             name = path.relative_to(root).as_posix()
-            if is_utf8(name):
+            other = _contradicting(path.relative_to(folder), label)
+            if other:
+                _skip(builder, path, f"the folder {other} contradicts {folder.name} around it")
+            elif is_utf8(name):
                 builder.add_row(name, label, split, group=name)
             else:
                 _skip(builder, path, "the file's name is not UTF-8")
     return builder.build()
+
+
+def _contradicting(path: Path, label: int) -> str:
+    """Returns the first folder of a path that is called like the other label; empty if none is."""
+    return next((part for part in path.parent.parts if named_label(part) == 1 - label), "")
 
 
 def _left_out(root: Path, known: Sequence[Path]) -> list[tuple[Path, str]]:
@@ -138,8 +148,24 @@ def _places(root: Path) -> list[tuple[Path, int, str]]:
 def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:
     for folder in _subfolders(root):
         label = named_label(folder.name)
-        if label is not None:
+        if label is None:
+            continue
+        inside = _split_folders(folder) if split == splits.WHOLE else []
+        if inside:
+            yield from ((place, label, splits.parse_split(place.name)) for place in inside)
+        else:
             yield folder, label, split
+
+
+def _split_folders(folder: Path) -> list[Path]:
+    """Returns the folders of splits inside of a folder of one label, if it holds nothing else."""
+    with contextlib.suppress(BadManifestError):
+        places = [path for path in _subfolders(folder) if not path.name.startswith(".")]
+        if all(splits.is_usual(path.name) for path in places) and not any(
+            path.is_file() and not is_companion(path) for path in folder.iterdir()
+        ):
+            return places
+    return []
 
 
 def _subfolders(root: Path) -> list[Path]:

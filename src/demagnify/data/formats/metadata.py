@@ -1,14 +1,15 @@
-"""A table of images and labels: `metadata.csv`, `.tsv`, `.jsonl` or `.parquet`.
+"""A table of images and labels: `metadata.csv`, `.tsv`, `.jsonl`, `.json` or `.parquet`.
 
 This is the convention of Hugging Face image folders, with splits as a column, as folders
 (`train/metadata.csv`, `test/metadata.csv`) that hold a table each, or as tables called like splits
-(`train.csv`, `data/test-00000-of-00002.parquet`). Parquet may have the pictures inside.
+(`train.csv`, `data/test-00000-of-00002.parquet`). Parquet may have the pictures inside, and so may
+the Arrow files that `datasets` writes with `save_to_disk`. JSON is lines, or one list of objects.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import ClassVar, Final
 
 import pyarrow as pa
@@ -17,14 +18,18 @@ from pydantic import Field
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
+from demagnify.data.formats.annotation_files import read_json
 from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
 from demagnify.data.manifest import Manifest
 from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
+from demagnify.data.tables.columnar import ARROW, PARQUET
 from demagnify.data.tables.pictures import picture_column
+from demagnify.data.tables.readers import JSON, is_json_list
 
 _STEM: Final = "metadata"
 _SUFFIXES: Final = (*READERS, ".txt")
-_PARQUET: Final = ".parquet"
+_SAVED: Final = "state.json"
+_SAVED_SPLITS: Final = "dataset_dict.json"
 _DATA: Final = "data"
 _SHARD: Final = re.compile(r"(.*?)([-_.]?\d+(-of-\d+.*)?)?")
 
@@ -46,7 +51,8 @@ class Metadata(Format[MetadataOptions]):
     name: ClassVar[str] = "metadata"
     order: ClassVar[int] = 10
     summary: ClassVar[str] = (
-        "a CSV, JSONL or Parquet table, or a folder with metadata.csv, train.csv, data/*.parquet"
+        "a CSV, JSON, Parquet or Arrow table, or a folder with metadata.csv, train.csv, "
+        "data/*.parquet, or of datasets.save_to_disk"
     )
     refused: ClassVar[str] = (
         "tables without a column of files or of labels (see Tables), rows whose file is "
@@ -58,8 +64,13 @@ class Metadata(Format[MetadataOptions]):
     def recognises(self, source: Path) -> bool:
         """Whether it is such a file, or a folder with `metadata.*`."""
         if source.is_file():
-            return source.suffix.lower() in _SUFFIXES
-        return bool(_tables_in(source) or _tables_in_splits(source) or _split_tables(source))
+            return source.suffix.lower() in _SUFFIXES or _is_list(source)
+        return bool(
+            _tables_in(source)
+            or _saved_tables(source)
+            or _tables_in_splits(source)
+            or _split_tables(source)
+        )
 
     def read(self, source: Path, options: MetadataOptions, *, strict: bool) -> Manifest:
         """Reads the tables; see `demagnify.data.manifest` for the columns."""
@@ -68,6 +79,7 @@ class Metadata(Format[MetadataOptions]):
         else:
             root = source
             files = [TableFile(path) for path in _only_one(_tables_in(source))]
+            files = files or _saved_tables(source)
             files = files or _tables_in_splits(source) or _split_tables(source)
         if not files:
             raise BadManifestError(f"{source}: there is no metadata.csv, .jsonl or .parquet")
@@ -81,8 +93,40 @@ class Metadata(Format[MetadataOptions]):
 
 
 def _tables_in(folder: Path) -> list[Path]:
-    paths = (folder / f"{_STEM}{suffix}" for suffix in READERS)
-    return [path for path in paths if path.is_file()]
+    paths = (folder / f"{_STEM}{suffix}" for suffix in (*READERS, JSON))
+    return [path for path in paths if path.is_file() and (path.suffix != JSON or _is_list(path))]
+
+
+def _is_list(path: Path) -> bool:
+    return path.suffix.lower() == JSON and is_json_list(path)
+
+
+def _saved_tables(folder: Path) -> list[TableFile]:
+    """Returns the Arrow files of a data set, or of its splits, that `save_to_disk` wrote.
+
+    Raises:
+        BadManifestError: If its list of files cannot be read, or rows are chosen by an index.
+    """
+    if (folder / _SAVED).is_file():
+        return _saved_files(folder, splits.WHOLE)
+    if not (folder / _SAVED_SPLITS).is_file():
+        return []
+    inside = sorted(path for path in folder.iterdir() if (path / _SAVED).is_file())
+    return [file for path in inside for file in _saved_files(path, splits.parse_split(path.name))]
+
+
+def _saved_files(folder: Path, split: str) -> list[TableFile]:
+    state = read_json(folder / _SAVED)
+    listed = state.get("_data_files") if isinstance(state, dict) else None
+    names = [item.get("filename") for item in listed or () if isinstance(item, dict)]
+    plain = [name for name in names if isinstance(name, str) and PurePath(name).name == name]
+    if not names or plain != names:
+        raise BadManifestError(f"{folder / _SAVED}: lists no Arrow files")
+    if isinstance(state, dict) and state.get("_indices_data_files"):
+        raise BadManifestError(
+            f"{folder}: rows are chosen by an index", hint="call flatten_indices() before saving"
+        )
+    return [TableFile(folder / name, split) for name in plain]
 
 
 def _only_one(paths: list[Path]) -> list[Path]:
@@ -119,7 +163,7 @@ def _split_tables(folder: Path) -> list[TableFile]:
         TableFile(path, splits.parse_split(place.name))
         for place in inside
         if splits.is_usual(place.name)
-        for path in sorted(place.glob(f"*{_PARQUET}"))
+        for path in sorted(place.glob(f"*{PARQUET}"))
     ]
     for place in (folder, folder / _DATA) if not found else ():
         for path in sorted(place.iterdir()) if place.is_dir() else ():
@@ -131,7 +175,9 @@ def _split_tables(folder: Path) -> list[TableFile]:
 
 def _lists_images(path: Path) -> bool:
     try:
-        if path.suffix.lower() != _PARQUET:
+        if path.suffix.lower() == ARROW:
+            return False  # `_saved_tables` reads them
+        if path.suffix.lower() != PARQUET:
             return not path.suffix.lower().endswith("sv") or is_complete(read_columns(path))
         with pq.ParquetFile(path) as file:
             names = known(file.schema_arrow.names)

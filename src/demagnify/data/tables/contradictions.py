@@ -17,7 +17,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demagnify.core.errors import BadManifestError
-from demagnify.data.labels import FAKE, REAL, label_name, named_label, parse_truth
+from demagnify.data.labels import (
+    FAKE,
+    REAL,
+    label_name,
+    mentioned_label,
+    named_label,
+    parse_truth,
+)
 from demagnify.data.tables.blocks import Block
 
 _ABOUT_LABELS: Final = re.compile(r"label|class|target|truth|categor|verdict")
@@ -44,13 +51,18 @@ def check_labels(block: Block, given: str, labels: pa.Array) -> None:
         if name != given and name not in _NO_LABELS:
             meaning = _meaning(name)
             sure = meaning is not named_label or _ABOUT_LABELS.search(name) is not None
-            meant = _meant(texts, meaning, sure=sure)
-            _refuse(block, given, found, meant, name)
+            meant, whole = _meant(texts, meaning)
+            if sure or whole or _opposite(found, meant):
+                _refuse(block, given, found, meant, name)
     if given in block.columns and "file_name" in block.columns:
-        meant = _meant(block.columns["file_name"], _in_folders, sure=True)
         numbers = pc.match_substring_regex(block.columns[given], _NUMBER)
         numeric = pc.fill_null(numbers, False).to_numpy(zero_copy_only=False)
-        _refuse(block, given, np.where(numeric, found, _UNKNOWN), meant, "file_name")
+        found = np.where(numeric, found, _UNKNOWN)
+        meant, _ = _meant(block.columns["file_name"], _in_folders)
+        _refuse(block, given, found, meant, "file_name")
+        meant, _ = _meant(block.columns["file_name"], _in_stem)
+        if _opposite(found, meant):
+            _refuse(block, given, found, meant, "file_name")
 
 
 def _meaning(column: str) -> Meaning:
@@ -74,20 +86,33 @@ def _in_folders(name: str) -> int | None:
     return labels.pop() if len(labels) == 1 else None
 
 
-def _meant(texts: pa.Array, meaning: Meaning, *, sure: bool) -> NDArray[np.int8]:
-    """Returns the label in each text, -1 without one.
+def _in_stem(name: str) -> int | None:
+    return mentioned_label(PurePosixPath(name.replace("\\", "/")).stem)
 
-    A column counts whose heading is about labels, or whose texts all are labels, of both kinds.
-    """
+
+def _meant(texts: pa.Array, meaning: Meaning) -> tuple[NDArray[np.int8], bool]:
+    """Returns the label in each text, -1 without one; and whether all are labels, of both kinds."""
     codes = pc.dictionary_encode(texts)
     known = [meaning(text) for text in codes.dictionary.to_pylist()]
-    if not sure and set(known) != {REAL, FAKE}:
-        return np.full(len(texts), _UNKNOWN, dtype=np.int8)
     labels = pa.array([_UNKNOWN if label is None else label for label in known], pa.int8())
     meant: NDArray[np.int8] = pc.fill_null(labels.take(codes.indices), _UNKNOWN).to_numpy(
         zero_copy_only=False
     )
-    return meant
+    return meant, set(known) == {REAL, FAKE}
+
+
+def _opposite(found: NDArray[np.int8], meant: NDArray[np.int8]) -> bool:
+    """Whether texts, few of which may be labels, say the contrary of the labels.
+
+    None agrees, and all rows of one label have the word for the other.
+    """
+    told = (found != _UNKNOWN) & (meant != _UNKNOWN)
+    if not told.any() or (found == meant)[told].any():
+        return False
+    return any(
+        (meant[found == label] == 1 - label).all() and (found == label).any()
+        for label in (REAL, FAKE)
+    )
 
 
 def _refuse(

@@ -1,4 +1,4 @@
-"""Pictures inside of Parquet files, as Hugging Face keeps them: unpacked once, as they are.
+"""Pictures inside of Parquet and Arrow files, as Hugging Face keeps them, unpacked as they are.
 
 A picture is a column of bytes, or of structures {bytes, path}. Its file in the cache is called
 after its row and its path, and holds its very bytes, so that all else reads it as any other file.
@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from demagnify.core.assets import kept_folder
 from demagnify.core.errors import BadManifestError
 from demagnify.core.files import write_bytes
 from demagnify.data.records import is_utf8
 from demagnify.data.tables.blocks import FILE, known
+from demagnify.data.tables.columnar import Columns, open_columns
 
 _USUAL: Final = ("image", "img", "picture", "photo", "face", "jpg", "png", "webp", "video")
 _LOOKED: Final = 16
@@ -52,15 +52,15 @@ def unpacked_folder(root: Path) -> Path:
 
 
 def picture_column(path: Path) -> str | None:
-    """Returns the column of a Parquet file whose pictures are its files; None if it has none.
+    """Returns the column whose pictures are the files of a Parquet or Arrow file; None without.
 
     None, too, where a column `file_name` names files that lie beside the table.
 
     Raises:
-        BadManifestError: If there are several such columns, or it is no Parquet file.
+        BadManifestError: If there are several such columns, or it is no such file.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        with open_columns(path) as file:
             schema = file.schema_arrow
             found: list[str] = [one.name for one in schema if is_binary(one.type)]
             others = [one.name for one in schema if one.name not in found]
@@ -79,7 +79,7 @@ def picture_column(path: Path) -> str | None:
     return usual or found[0]
 
 
-def _lie_beside(file: pq.ParquetFile, column: str, folder: Path) -> bool:
+def _lie_beside(file: Columns, column: str, folder: Path) -> bool:
     first = next(file.iter_batches(batch_size=_LOOKED, columns=[column]), None)
     names = [] if first is None else first.column(0).to_pylist()
     return any(

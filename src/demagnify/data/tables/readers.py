@@ -1,4 +1,4 @@
-"""Readers of CSV, JSON lines and Parquet: each yields blocks of rows as plain texts.
+"""Readers of CSV, JSON, Parquet and Arrow: each yields blocks of rows as plain texts.
 
 JSON lines are one object a line, its keys the columns. In Parquet, whole numbers as labels mean
 what the file's own Hugging Face schema says, and pictures may be inside. A broken line costs no
@@ -8,12 +8,13 @@ more than itself.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +23,18 @@ from demagnify.core.errors import BadManifestError
 from demagnify.data.records import is_utf8
 from demagnify.data.tables.blocks import FILE, LABEL, Block, known, open_text
 from demagnify.data.tables.class_names import Names, by_name, names_in
+from demagnify.data.tables.columnar import ARROW, PARQUET, open_columns
 from demagnify.data.tables.delimited import read_csv
 from demagnify.data.tables.pictures import is_binary, unpack
 
 ROWS: Final = 65_536
 PICTURES: Final = 64
 """Rows that are read at once where pictures are in them."""
+
+JSON: Final = ".json"
+_HEAD: Final = 4096
+_LIST: Final = re.compile(rb"\s*\[\s*\{")
+T = TypeVar("T")
 
 Reader = Callable[[Path], Iterator[Block]]
 Row = dict[str, str | None]
@@ -41,12 +48,44 @@ def read_jsonl(path: Path) -> Iterator[Block]:
             yield _jsonl_block(block)
 
 
+def read_json_list(path: Path) -> Iterator[Block]:
+    """Yields the rows of a JSON file that is one list of objects, numbered from 1.
+
+    Raises:
+        BadManifestError: If it is not.
+    """
+    with open_text(path) as file:
+        try:
+            content = json.loads(file.read(), object_pairs_hook=_object)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", "it cannot be read")
+            raise BadManifestError(f"{path}: is not JSON: {reason}") from error
+    if not isinstance(content, list):
+        raise BadManifestError(f"{path}: is no list of objects")
+    items = enumerate(content, start=1)
+    while part := list(islice(items, ROWS)):
+        yield _json_block(part, _of_object)
+
+
+def is_json_list(path: Path) -> bool:
+    """Whether a file begins as a JSON list of objects."""
+    try:
+        with open_text(path) as file:
+            return _LIST.match(file.read(_HEAD)) is not None
+    except (BadManifestError, OSError):
+        return False
+
+
 def _jsonl_block(lines: list[tuple[int, bytes]]) -> Block:
+    return _json_block(lines, _row)
+
+
+def _json_block(items: list[tuple[int, T]], read: Callable[[T], Row]) -> Block:
     rows: dict[int, Row] = {}
     broken: dict[int, str] = {}
-    for number, line in lines:
+    for number, item in items:
         try:
-            rows[number] = _row(line)
+            rows[number] = read(item)
         except BadManifestError as error:
             broken[number] = error.message
     names = dict.fromkeys(name for row in rows.values() for name in row)
@@ -69,6 +108,10 @@ def _row(line: bytes) -> Row:
         raise BadManifestError(f"is not JSON: {error.msg} at column {error.colno}") from error
     except (ValueError, RecursionError) as error:  # numbers and nesting without end
         raise BadManifestError("is not JSON that can be read: a value is too large") from error
+    return _of_object(content, escapes=b"\\u" in line)
+
+
+def _of_object(content: object, *, escapes: bool = True) -> Row:
     if not isinstance(content, dict):
         raise BadManifestError("is not a JSON object")
     row = {
@@ -77,7 +120,7 @@ def _row(line: bytes) -> Row:
     }
     if len(row) < len(content):
         raise BadManifestError("names a key twice")
-    if b"\\u" in line and not is_utf8("".join(text for text in (*row, *row.values()) if text)):
+    if escapes and not is_utf8("".join(text for text in (*row, *row.values()) if text)):
         raise BadManifestError("holds half a character (a lone surrogate)")
     return row
 
@@ -106,7 +149,7 @@ def as_text(value: object) -> str | None:
 def read_parquet(
     path: Path, *, pictures: str | None = None, folder: Path | None = None
 ) -> Iterator[Block]:
-    """Yields the rows of a Parquet file, numbered from 1.
+    """Yields the rows of a Parquet or Arrow file, numbered from 1.
 
     Args:
         path: The file.
@@ -114,12 +157,10 @@ def read_parquet(
         folder: Where pictures are unpacked.
 
     Raises:
-        BadManifestError: If it is no Parquet file, or damaged.
+        BadManifestError: If it is no such file, or damaged.
     """
-    import pyarrow.parquet as pq
-
     try:
-        with pq.ParquetFile(path) as file:
+        with open_columns(path) as file:
             schema = file.schema_arrow
             wanted = [one.name for one in schema if one.name == pictures or not is_binary(one.type)]
             start = 1
@@ -134,8 +175,9 @@ def read_parquet(
                 yield _parquet_block(path, batch, start, schema, names, broken)
                 start += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError) as error:
+        kind = path.suffix.lower().removeprefix(".").capitalize()
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadManifestError(f"{path}: is not Parquet that can be read: {reason}") from error
+        raise BadManifestError(f"{path}: is not {kind} that can be read: {reason}") from error
 
 
 def _parquet_block(
@@ -180,6 +222,7 @@ READERS: Final[Mapping[str, Reader]] = MappingProxyType(
         ".tsv": read_csv,
         ".jsonl": read_jsonl,
         ".ndjson": read_jsonl,
-        ".parquet": read_parquet,
+        PARQUET: read_parquet,
+        ARROW: read_parquet,
     }
 )

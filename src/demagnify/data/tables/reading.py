@@ -23,9 +23,17 @@ from demagnify.data.records import Skipped, is_utf8
 from demagnify.data.tables import values
 from demagnify.data.tables.blocks import FILE, LABEL, Block
 from demagnify.data.tables.class_names import ClassNames
+from demagnify.data.tables.columnar import COLUMNAR
 from demagnify.data.tables.delimited import read_csv
 from demagnify.data.tables.pictures import picture_column, unpacked_folder
-from demagnify.data.tables.readers import READERS, ROWS, Reader, read_parquet
+from demagnify.data.tables.readers import (
+    JSON,
+    READERS,
+    ROWS,
+    Reader,
+    read_json_list,
+    read_parquet,
+)
 
 Faults = dict[int, str]
 _LOOKED: Final = 20
@@ -53,7 +61,7 @@ def read_tables(
 ) -> Manifest:
     """Reads one table or several as one manifest.
 
-    Pictures inside of Parquet files are unpacked into the cache, which becomes the root then.
+    Pictures inside of tables are unpacked into the cache, which becomes the root then.
 
     Args:
         files: The tables, all of them below `root`.
@@ -78,11 +86,12 @@ def read_tables(
             )
         column = inside[file.path]
         place = home / (name.with_suffix("") if column else name.parent)
-        read = READERS.get(file.path.suffix.lower(), read_csv)
+        suffix = file.path.suffix.lower()
+        read = read_json_list if suffix == JSON else READERS.get(suffix, read_csv)
         if column:
             read = partial(read_parquet, pictures=column, folder=place)
         table, faults, torn = _read(file, read, place, home, check_files=check_files)
-        unit = "row" if file.path.suffix.lower() == ".parquet" else "line"
+        unit = "row" if suffix in (*COLUMNAR, JSON) else "line"
         lines = [
             Skipped(f"{name.as_posix()}, {unit} {number}", faults[number], torn.get(number, ""))
             for number in sorted(faults)
@@ -95,7 +104,7 @@ def read_tables(
 
 
 def _pictures(path: Path) -> str | None:
-    return picture_column(path) if path.suffix.lower() == ".parquet" else None
+    return picture_column(path) if path.suffix.lower() in COLUMNAR else None
 
 
 def _read(

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from demagnify.core.errors import BadManifestError
 from demagnify.core.images import SUFFIXES
 from demagnify.data import splits
+from demagnify.data.boxes import LEAST_SIDE, TOO_SMALL
 from demagnify.data.columns import EXTRA
-from demagnify.data.labels import parse_label, parse_truth
+from demagnify.data.labels import is_number, is_other_number, parse_label, parse_truth
 from demagnify.data.records import BOX, COLUMNS, Box
 from demagnify.data.tables.blocks import TRUTH, Block
 from demagnify.data.tables.contradictions import check_labels
@@ -109,6 +110,15 @@ def _labels(texts: dict[str, pa.Array], none: pa.Array, block: Block, faults: Fa
     else:
         column, parse_one = texts.pop(TRUTH), parse_truth
     _note(faults, block, pc.is_null(column), "there is no label")
+    distinct = [text for text in pc.unique(column).to_pylist() if text]
+    odd = next((text for text in distinct if is_other_number(text)), "")
+    if odd and any(map(is_number, distinct)):
+        line = block.numbers[pc.index(column, odd).as_py()]
+        raise BadManifestError(
+            f"line {line}: the label is {odd!r}; numbers are 0 for real and 1 for fake, so none of "
+            "this column can be trusted",
+            hint="write real and fake into the column label",
+        )
     return _each(column, parse_one, block, faults, pa.uint8())
 
 
@@ -119,24 +129,52 @@ def _groups(texts: pa.Array, block: Block, faults: Faults) -> pa.Array:
     return groups
 
 
+CORNERS: Final = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("left", "top", "right", "bottom"),
+)
+_SHORT: Final = ("x", "y", "w", "h")
+UNCLEAR: Final = ("bbox", "bounding_box", "face_box", "facebox")
+
+
 def _boxes(texts: dict[str, pa.Array], block: Block, faults: Faults) -> dict[str, pa.Array]:
-    """Takes `x`, `y`, `width`, `height`, or a list in `box`; columns that are none stay extras."""
+    """Takes `x`, `y`, `width`, `height`, two corners, or a list in `box`.
+
+    Raises:
+        BadManifestError: If boxes are in a column that does not say what its numbers are.
+    """
+    four = next(
+        (names for names in (tuple(BOX), _SHORT, *CORNERS) if texts.keys() >= set(names)), ()
+    )
     if "box" in texts:
         boxes = _each(texts.pop("box"), _parse_box, block, faults, pa.list_(pa.float64(), 4))
         sides = [pc.list_element(boxes, place) for place in range(len(BOX))]
-    elif texts.keys() >= set(BOX):
+    elif four:
         sides = [
-            _each(_said(texts.pop(name)), _parse_side, block, faults, pa.float64()) for name in BOX
+            _each(_said(texts.pop(name)), _parse_side, block, faults, pa.float64()) for name in four
         ]
+        if four in CORNERS:
+            sides[2:] = [
+                pc.subtract(end, start) for start, end in zip(sides, sides[2:], strict=False)
+            ]
         missing = [pc.is_null(side) for side in sides]
         some, everything = pc.or_(missing[0], missing[1]), pc.and_(missing[0], missing[1])
         for side in missing[2:]:
             some, everything = pc.or_(some, side), pc.and_(everything, side)
         _note(faults, block, pc.and_not(some, everything), "the box is not complete")
     else:
+        for name in UNCLEAR:
+            if name in texts and not pc.all(pc.is_null(_said(texts[name]))).as_py():
+                raise BadManifestError(
+                    f"line {block.numbers[0]}: the column {name} does not say what its numbers are",
+                    hint="call it box if they are x, y, width, height; leave it out for face crops",
+                )
         return {}
     x, y, width, height = (np.asarray(side.to_numpy(zero_copy_only=False)) for side in sides)
     _note(faults, block, (width <= 0) | (height <= 0), "the box has no area")
+    _note(faults, block, (width < LEAST_SIDE) | (height < LEAST_SIDE), TOO_SMALL)
     _note(faults, block, (x + width <= 0) | (y + height <= 0), "the box lies outside of the photo")
     return dict(zip(BOX, sides, strict=True))
 
