@@ -45,7 +45,8 @@ with its reason, and gives exit code 3; with `--strict` it stops the work.
 
 Read by content, whatever the name: JPEG (MPO too), PNG, WebP, BMP, TIFF (integers and floats, grey
 and colours), GIF (first frame), JPEG 2000, PPM and its kin, and AVIF and HEIC
-(`pip install 'demagnify[heif]'` where Pillow lacks them). Names that promise an image: {_list(SUFFIXES)}.
+(`pip install 'demagnify[heif]'` where Pillow lacks them). Names that promise an image:
+{_list(SUFFIXES)}.
 
 Refused: files over {MAX_BYTES // 2**30} GiB; more than {MAX_PIXELS:,} pixels (Pillow's limit;
 `--max-pixels` lowers it); sides below {MIN_SIDE} pixels; damaged or cut files, in PNG by the
@@ -61,12 +62,14 @@ picture is refused. Videos need `pip install 'demagnify[video]'`.
 ## Tables
 
 Kinds: {_list([*READERS, JSON])} (one list of objects). CSV is separated by
-{", ".join(f"`{one!r}`" for one in DELIMITERS)}, as its first line says (or a line `sep=;` before it), in UTF-8, UTF-16 or UTF-32; values in quotation marks
+{", ".join(f"`{one!r}`" for one in DELIMITERS)}, as its first line says (or a line `sep=;` before
+it), in UTF-8, UTF-16 or UTF-32; values in quotation marks
 may hold line breaks. The file's column is `file_name`, or else the first of
 {_list(HEADINGS["file_name"], keep=True)}; the label's is `label`, `is_fake`, or else the first of
 {_list(HEADINGS["label"], keep=True)}. File names are relative to the table's folder, or to the one
 folder in it (up to two deep) that has them. `split`, `group`, `frame` and boxes in pixels are
-read as well: `x`, `y`, `width`, `height` (or `x`, `y`, `w`, `h`, or a list of them in `box`), or two
+read as well: `x`, `y`, `width`, `height` (or `x`, `y`, `w`, `h`, or a list of them in `box`), or
+two
 corners ({"; ".join(_list(names, keep=True) for names in CORNERS)}). All else is kept.
 
 Labels are words (real, fake and their usual synonyms), or 0 for real and 1 for fake, or what a
@@ -76,7 +79,8 @@ bytes and path) are unpacked into the cache, as they are.
 Refused: a table without a file or label column; labels that contradict a word in another column or
 in the file's path; numbers beside 0 and 1, since then nothing says what 1 is; boxes smaller than
 {LEAST_SIDE:g} pixels, which are shares of the sides, and lists in
-{_list(UNCLEAR, keep=True)}, which could be corners or sizes; a file that is listed twice under both labels (the first counts); names that
+{_list(UNCLEAR, keep=True)}, which could be corners or sizes; a file that is listed twice under
+both labels (the first counts); names that
 leave the table's folder; file names that several folders could be meant by; lines that end in a
 lone carriage return. A broken line costs no more than itself.
 
