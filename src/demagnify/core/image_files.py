@@ -129,7 +129,7 @@ def check_png(data: bytes) -> None:
             raise OSError("the file is cut")
         if zlib.crc32(view[place + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
             raise OSError(f"a checksum is wrong, near byte {place}")
-        if view[place + 4 : place + 8] == b"IEND":
+        if data[place + 4 : place + 8] == b"IEND":
             return
         place = end + 4
     if data.startswith(_PNG):
