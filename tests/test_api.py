@@ -23,7 +23,7 @@ SIGNATURES = {
     "harden": "data, output, config, *, detector, attacks, about, tracker, log, on_skip",
     "load_defense": "source, *, device, precision",
     "load_detector": "source, *, device, precision, **options",
-    "prepare": "manifest, output, config, *, finder, strict, workers",
+    "prepare": "manifest, output, config, *, finder, strict, workers, options",
     "train_defense": "data, output, config, *, detector, conditions, tracker, log, on_skip",
     "train_detector": "data, output, config, *, detector, transform, targets, about, "
     "tracker, log, on_skip",

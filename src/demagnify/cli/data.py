@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from rich.console import Console
 
+    from demagnify.core.engine import EngineOptions
     from demagnify.data.describe import DescribeConfig, Description
     from demagnify.data.describe.description import Crossing
     from demagnify.data.prepare import PrepareConfig, PrepareSummary
@@ -232,12 +233,14 @@ def _crossings(crossings: Sequence[Crossing], words: str) -> Iterator[str]:
     ),
     STRICT,
     Config("demagnify.data.prepare:PrepareConfig"),
+    Config("demagnify.core.engine:EngineOptions", into="engine"),
     FormatOptions(),
 )
 def prepare(
     source: Path,
     output: Path,
     config: PrepareConfig,
+    engine: EngineOptions,
     settings: dict[str, Any],
     *,
     format_name: str | None,
@@ -251,6 +254,8 @@ def prepare(
     are found with YuNet. The crops of DeepfakeBench and Kaggle are kept. Writes PNG files,
     metadata.csv with label, split, group and where each face comes from, and skipped.csv. What is
     done is not done again.
+
+    With --engine, --workers or --unit, worker processes cut, and this one only checks and lists.
     """
     from demagnify.data import Manifest, formats
     from demagnify.data.describe import count_repeats
@@ -266,7 +271,8 @@ def prepare(
         say(f"note: {repeats}")
     if kind.crops or settings.get("view") == "scene":
         config = config.model_copy(update={"crops": True})
-    summary = prepare_faces(manifest, output, config, strict=strict, workers=jobs)
+    options = engine if engine.given else None
+    summary = prepare_faces(manifest, output, config, strict=strict, workers=jobs, options=options)
     _show_summary(summary, output)
 
 

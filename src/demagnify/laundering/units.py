@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from pyarrow import parquet
-
 from demagnify.core import engine
 from demagnify.core.engine import ConfiguredTask, EngineOptions, Item, Result, Work
 from demagnify.core.engine.inputs import absolute
@@ -99,13 +97,11 @@ def attack_in_units(
     task = AttackTask(Path(absolute(str(source))), Path(absolute(str(output))), config)
     summary = engine.run(task, (one.name for one in sources), output / FOLDER, options)
     problems: dict[str, str] = {}
-    for unit in range(summary.units):
-        table = parquet.read_table(engine.shard_path(summary.output, unit))
-        for row in table.select(["input", "record", "problem"]).to_pylist():
-            if row["record"] is not None:
-                journal.add(PhotoRecord.model_validate_json(row["record"]))
-            if row["problem"] is not None:
-                problems[row["input"]] = row["problem"]
+    for row in engine.rows(summary.output, summary.units, ["input", "record", "problem"]):
+        if row["record"] is not None:
+            journal.add(PhotoRecord.model_validate_json(row["record"]))
+        if row["problem"] is not None:
+            problems[row["input"]] = row["problem"]
     return problems
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from demagnify.core.engine.inputs import Item, fetched, is_uri, list_inputs
     from demagnify.core.engine.options import EngineOptions
     from demagnify.core.engine.runner import Summary, run
-    from demagnify.core.engine.shards import shard_path
+    from demagnify.core.engine.shards import rows
     from demagnify.core.engine.work import ConfiguredTask, Result, Task, Work
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
     "fetched",
     "is_uri",
     "list_inputs",
+    "rows",
     "run",
-    "shard_path",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -40,7 +40,7 @@ __getattr__, __dir__ = lazy(
         "inputs": ("Item", "fetched", "is_uri", "list_inputs"),
         "options": ("EngineOptions",),
         "runner": ("Summary", "run"),
-        "shards": ("shard_path",),
+        "shards": ("rows",),
         "work": ("ConfiguredTask", "Result", "Task", "Work"),
     },
 )

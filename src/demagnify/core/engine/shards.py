@@ -111,6 +111,20 @@ def receipt_of(folder: Path, unit: int, span: range) -> Receipt | None:
     return None
 
 
+def rows(folder: Path, units: int, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yields some columns of all rows of a finished run, in the order of its inputs.
+
+    Args:
+        folder: The run's folder.
+        units: How many units it has.
+        columns: Their names.
+    """
+    from pyarrow import parquet
+
+    for unit in range(units):
+        yield from parquet.read_table(shard_path(folder, unit), columns=list(columns)).to_pylist()
+
+
 def write_skipped(folder: Path, units: Sequence[int], more: Sequence[tuple[str, str]]) -> Path:
     """Writes `skipped.csv`: what was left out, and why.
 

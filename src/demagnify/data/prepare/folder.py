@@ -9,12 +9,13 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
+from demagnify.core.engine import EngineOptions
 from demagnify.core.errors import BadManifestError, BadOutputError, DemagnifyWarning
 from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
@@ -32,6 +33,7 @@ from demagnify.data.prepare.cutting import (
     PrepareConfig,
 )
 from demagnify.data.prepare.sources import Source, Sources
+from demagnify.data.prepare.units import finished_item, prepare_in_units
 from demagnify.data.records import Skipped
 from demagnify.data.writer import write_rows
 
@@ -70,6 +72,7 @@ def prepare(
     finder: Finder | None = None,
     strict: bool = False,
     workers: int | None = None,
+    options: EngineOptions | None = None,
 ) -> PrepareSummary:
     """Cuts out every face of a manifest and writes the crops as PNG with a `metadata.csv`.
 
@@ -88,6 +91,8 @@ def prepare(
         finder: Finds faces; YuNet by default, fetched only if it is needed.
         strict: Whether a bad file or box stops the work instead of being listed.
         workers: Threads; a few more than there are processors by default.
+        options: Share the work among many processes or machines, which see data set and output
+            at the same place.
 
     Returns:
         The crops, how they were made, and what was left out.
@@ -117,20 +122,28 @@ def prepare(
     origin = os.path.abspath(manifest.root)  # noqa: PTH100  without following links
     identity = {"root": origin, **config.model_dump()}
     _announce_frames(manifest, config)
-    cutter = Cutter(output, config, finder or _LazyFinder(), strict=strict)
+    finder = finder or _LazyFinder()
+    cutter = Cutter(output, config, finder, strict=strict)
     crops: dict[int, list[tuple[str, Cut]]] = {}
     problems: list[Skipped] = list(manifest.skipped)
     with (
         claim(output, identity, what="demagnify data prepare"),
         Journal(output / JOURNAL) as journal,
     ):
+        lost: dict[str, str] = {}
+        if options is not None:
+            lost = prepare_in_units(
+                manifest, output, config, finder, options, journal, strict=strict
+            )
 
         def work(source: Source) -> tuple[Source, Outcome]:
             known = _finished(journal, source, output)
             if known is not None and not (strict and known.problems):
                 return source, known
+            if source.name in lost:
+                return source, Outcome(problems=[(source.name, lost[source.name])])
             outcome = cutter.cut(source)
-            journal.add(source.name, {"digest": source.digest(), **asdict(outcome)})
+            journal.add(source.name, finished_item(source, outcome))
             return source, outcome
 
         for source, outcome in in_threads(
