@@ -2,6 +2,7 @@
 
 import argparse
 import types
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +124,29 @@ def test_settings_and_numbers_beside_weights_are_no_code(tmp_path):
 def test_two_networks_of_which_none_is_named_are_refused(tmp_path):
     with pytest.raises(BadArtifactError, match="without tensors by name"):
         weights.read(written(tmp_path, {"first": raw(), "second": averaged()}))
+
+
+def test_a_flipped_byte_of_the_numbers_is_noticed(tmp_path):
+    path = tmp_path / "a.pth"
+    torch.save({"a": torch.arange(64.0)}, path)
+    data = bytearray(path.read_bytes())
+    place = bytes(data).index(torch.arange(64.0).numpy().tobytes())
+    data[place + 90] ^= 64
+    path.write_bytes(data)
+    with pytest.raises(BadArtifactError, match=r"checksum of .*/data/0 is wrong"):
+        weights.read(path)
+
+
+def test_an_archive_that_unpacks_without_end_is_refused(tmp_path):
+    path = tmp_path / "a.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", bytes(10**7))
+    with pytest.raises(BadArtifactError, match="is packed, and would take 9 MiB"):
+        weights.read(path)
+
+
+def test_shadow_weights_are_averaged_ones(tmp_path):
+    torch.save(
+        {"params": {"a": torch.zeros(1)}, "shadow": {"a": torch.ones(1)}}, tmp_path / "a.pth"
+    )
+    assert weights.read(tmp_path / "a.pth") == {"a": torch.ones(1)}

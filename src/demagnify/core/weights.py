@@ -47,11 +47,15 @@ _UNREADABLE: Final = (
 """What torch and safetensors raise for damaged files."""
 _FORBIDDEN: Final = re.compile(r"GLOBAL (?P<what>[\w.]+)|[Uu]nsupported class (?P<kind>[\w.]+)")
 
-_EMA: Final = re.compile(r"(?i)(?:^|[._-]|(?<=[a-z])(?=EMA))ema(?:$|[._-])|^ema|averaged|^swa")
+_EMA: Final = re.compile(
+    r"(?i)(?:^|[._-]|(?<=[a-z])(?=EMA))ema(?:$|[._-])|^ema|averaged|^swa|^shadow"
+)
 _NOT_IT: Final = re.compile(
     r"(?i)^(?:optim|opt$|sched|lr_|scaler|amp|net_?d\b|net_?d_|d$|d_|disc|critic|loss|crit|metric)"
 )
 """Names under which training scripts keep other things than the network."""
+_UNPACKED, _SMALL = 4, 2**20
+"""How much larger than its file the content of an archive may be: torch does not compress."""
 _NETWORKS: Final = (
     *("net_g", "netG", "generator", "G", "g", "params", "state_dict", "model_state_dict"),
     *("model", "network", "net", "module", "weights", "sd", "shadow", "teacher"),
@@ -328,9 +332,20 @@ def _is_zip(path: Path) -> bool:
 def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            parts = archive.infolist()
+            whole = sum(part.file_size for part in parts)
+            if whole > _UNPACKED * path.stat().st_size + _SMALL:
+                raise BadArtifactError(
+                    f"{path} is packed, and would take {whole >> 20} MiB of memory"
+                )
+            broken = archive.testzip()
     except _UNREADABLE as error:
         raise BadArtifactError(f"{path} is damaged: {_first_sentence(error)}") from error
+    if broken:
+        raise BadArtifactError(
+            f"{path} is damaged: the checksum of {broken} is wrong", hint="copy it again"
+        )
+    names = [part.filename for part in parts]
     if any(name.endswith(_CODE_IN_ZIP) for name in names):
         raise BadArtifactError(
             f"{path} is a TorchScript program, which is not run from a file",

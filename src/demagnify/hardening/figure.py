@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from demagnify.core.figures import savefig
 from demagnify.core.files import atomic_path
 from demagnify.hardening.validation import Round
 
@@ -53,7 +54,7 @@ def draw_rounds(rounds: Sequence[Round], path: Path, *, averages: Sequence[Round
     right.set(xlabel="round", ylabel="% of the training faces", xticks=at[1:], ylim=(0, 100))
     right.set_title("The agent's choices", loc="left", fontsize=10)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        savefig(figure, temporary, format="png", dpi=120)
 
 
 def _draw_choices(axes: Axes, rounds: Sequence[Round]) -> None:

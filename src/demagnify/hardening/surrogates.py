@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from demagnify.core.figures import savefig
 from demagnify.core.files import atomic_path
 from demagnify.core.images import Pixels
 from demagnify.core.rng import generator
@@ -239,7 +240,7 @@ def draw_surrogates(faces: FaceDataset, surrogates: Sequence[Surrogate], path: P
             title = name if not number else f"{name}\n{image_quality(face, pixels)[0]:.1f} dB"
             axis.set_title(title, fontsize=8)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+        savefig(figure, temporary, format="png", dpi=110)
 
 
 def _rebuilt(face: Pixels, surrogate: Surrogate) -> Pixels:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from demagnify.core import images
 from demagnify.core.errors import ImageContractError
+from demagnify.core.figures import savefig
 from demagnify.core.files import write_bytes
 from demagnify.core.images import Pixels, check_pixels
 from demagnify.laundering.journal import FaceRecord, FinishedPhotographs, Region
@@ -120,7 +121,7 @@ def attack_figure(faces: Sequence[Comparison], *, amplify: int = 8) -> bytes:
     ):
         axis.set_xlabel(text, fontsize=9)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, pil_kwargs={"compress_level": 1})
+    savefig(figure, buffer, format="png", dpi=110, pil_kwargs={"compress_level": 1})
     return buffer.getvalue()
 
 

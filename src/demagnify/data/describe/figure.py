@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from demagnify.core.figures import savefig
 from demagnify.core.files import atomic_path
 from demagnify.data.describe.description import SIZE_EDGES, Crossing, Description
 
@@ -39,7 +40,7 @@ def save_figure(description: Description, path: Path) -> None:
     )
     _draw_crossings(near, names, description.near, title)
     with atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
+        savefig(figure, temporary, format="png", dpi=120)
 
 
 def _draw_labels(axes: Axes, description: Description) -> None:

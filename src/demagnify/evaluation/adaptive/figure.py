@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from demagnify.core.figures import savefig
 from demagnify.core.images import from_batch
 from demagnify.data.labels import label_name
 from demagnify.evaluation.adaptive.attack import Adapted, Candidates
@@ -36,7 +37,7 @@ def draw(candidates: Candidates, adapted: Adapted, result: AdaptiveResult) -> by
         _draw_face(places, candidates, adapted, row)
     _draw_curve(figure.add_subplot(grid[-1, :]), result)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    savefig(figure, buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
 
 

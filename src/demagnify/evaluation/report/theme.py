@@ -13,6 +13,8 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
+from demagnify.core.figures import savefig
+
 INK: Final = "#1b1f24"
 MUTED: Final = "#5b6570"
 RULE: Final = "#d9dee3"
@@ -96,7 +98,7 @@ def new_figure(height: float) -> Figure:
 def to_svg(figure: Figure) -> str:
     """Returns a figure as SVG whose colours follow the reader's light or dark setting."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    savefig(figure, buffer, format="svg", metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     for light in DARK:
