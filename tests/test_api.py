@@ -17,7 +17,7 @@ SIGNATURES = {
     "create_transform": "spec, settings, *, device, precision",
     "describe": "manifest, config, *, workers",
     "detect": "photos, config, *, defense, finder, on_skip",
-    "evaluate": "data, output, config, *, methods, base, command, about, tracker, on_skip",
+    "evaluate": "data, output, config, *, methods, base, command, about, tracker, options, on_skip",
     "explain": "faces, defense, *, toward",
     "from_callable": "function, scale, name, *, device, precision",
     "harden": "data, output, config, *, detector, attacks, about, tracker, log, on_skip",

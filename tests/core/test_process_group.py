@@ -1,11 +1,9 @@
 """Processes that are started, joined, sent work, and lost."""
 
 import os
-import pickle
 import signal
 import sys
 
-import numpy as np
 import pytest
 import torch
 
@@ -71,22 +69,6 @@ def test_every_process_has_a_gpu_of_its_own(monkeypatch):
     with pytest.raises(BadConfigError, match="3 processes need a GPU each, and here are 2"):
         ProcessGroup(2, 3, place=2).device("cuda")
     assert ProcessGroup(2, 3, place=2).device("cpu") == torch.device("cpu")
-
-
-def test_mapped_files_are_sent_by_name(tmp_path):
-    mapped = np.memmap(tmp_path / "faces", np.uint8, "w+", shape=(2**20,))
-    mapped[:3] = 1, 2, 3
-    mapped.flush()
-    content = process_group._pickled({"faces": mapped, "some": mapped[:2]})
-    assert len(content) < 2000
-    found = pickle.loads(content)
-    assert found["faces"][:3].tolist() == [1, 2, 3]
-    assert found["some"].tolist() == [1, 2]
-
-
-def test_what_cannot_be_sent_is_told_in_one_line():
-    with pytest.raises(BadConfigError, match=r"cannot be sent to other processes.*lambda"):
-        process_group._pickled(lambda: None)
 
 
 @pytest.mark.slow

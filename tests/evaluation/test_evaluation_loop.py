@@ -15,6 +15,7 @@ from demagnify import detectors
 from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.policies import FixedPolicy
 from demagnify.core import images
+from demagnify.core.engine import EngineOptions
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.core.runs import claim
 from demagnify.data import FaceDataset, Manifest
@@ -164,6 +165,14 @@ def test_another_time_nobody_asks_the_detector(loop, monkeypatch):
     (loop.run / "tables" / "test-bicubic-x4.safetensors").unlink()
     loop.plan.evaluate(loop.run)
     assert sum(calls) == 12 * len(DEFENSE.actions)
+
+
+def test_units_of_work_give_the_same_evaluation(loop, tmp_path):
+    shared = loop.plan.evaluate(tmp_path, options=EngineOptions(workers=0, unit=8))
+    assert shared.result.cells == loop.evaluation.result.cells
+    one, other = ((folder / "predictions.csv").read_bytes() for folder in (loop.run, tmp_path))
+    assert one == other
+    assert not list((tmp_path / "tables").glob("*.units"))
 
 
 def test_two_runs_in_one_folder_are_refused(loop):

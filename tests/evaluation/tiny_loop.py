@@ -78,10 +78,10 @@ class Plan:
         own = {key: changes.pop(key) for key in ("data", "methods", "base") if key in changes}
         return replace(self, config=self.config.model_copy(update=changes), **own)
 
-    def evaluate(self, output):
+    def evaluate(self, output, **more):
         about = {"command": "demagnify evaluate", "about": {"face_size": SIZE}}
         return evaluate(
-            self.data, output, self.config, methods=self.methods, base=self.base, **about
+            self.data, output, self.config, methods=self.methods, base=self.base, **about, **more
         )
 
 

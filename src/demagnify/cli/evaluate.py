@@ -11,6 +11,7 @@ from demagnify.cli.console import Skips, say, show_evaluation
 from demagnify.cli.generate import PATH, Argument, Config, data, output, tracker, verb
 
 if TYPE_CHECKING:
+    from demagnify.core.engine import EngineOptions
     from demagnify.evaluation import EvaluationConfig
 
 
@@ -29,23 +30,29 @@ if TYPE_CHECKING:
         },
         usual={"title": "the folder's name"},
     ),
+    Config("demagnify.core.engine:EngineOptions", into="engine"),
 )
 def evaluate(
-    data: tuple[Path, ...], output: Path, config: EvaluationConfig, tracker: str | None
+    data: tuple[Path, ...],
+    output: Path,
+    config: EvaluationConfig,
+    engine: EngineOptions,
+    tracker: str | None,
 ) -> None:
     """Evaluate defences beside all baselines, clean and under each --attack.
 
     Writes results.json, predictions.csv, examples/, report.html and the tables. Baselines are
     chosen on the split val, under attacks that some defence has seen; the split test is only
-    evaluated.
+    evaluated. With --engine, --workers or --unit, worker processes run the detector.
     """
     from demagnify.evaluation import evaluate as evaluate_methods
 
     config = config if config.title else config.model_copy(update={"title": output.name})
     skips = Skips()
     command = shlex.join(["demagnify", *sys.argv[1:]])
+    options = engine if engine.given else None
     evaluation = evaluate_methods(
-        data, output, config, command=command, tracker=tracker, on_skip=skips
+        data, output, config, command=command, tracker=tracker, options=options, on_skip=skips
     )
     show_evaluation(evaluation.result)
     say(f"look at {output / 'report.html'}")

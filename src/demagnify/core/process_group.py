@@ -10,8 +10,6 @@ step, so that a resumed training would add in another order, and end in other bi
 
 from __future__ import annotations
 
-import io
-import mmap
 import os
 import pickle
 import signal
@@ -24,11 +22,10 @@ from datetime import timedelta
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from demagnify.core import threads
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, DemagnifyError
+from demagnify.core.pickling import pickled
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +107,7 @@ class ProcessGroup:
 
         if self.size == 1:
             return thing
-        content = bytearray(_pickled(thing) if self.leads else b"")
+        content = bytearray(pickled(thing) if self.leads else b"")
         size = torch.tensor([len(content)])
         with self._watched():
             distributed.broadcast(size, 0)
@@ -273,25 +270,3 @@ def _initialize(group: ProcessGroup, store: TCPStore | None = None) -> None:
         distributed.init_process_group(
             backend, store=store, rank=group.rank, world_size=group.size, timeout=_TIMEOUT
         )
-
-
-class _Pickler(pickle.Pickler):
-    """Pickles files that are mapped into memory by their names: they are larger than messages."""
-
-    def reducer_override(self, thing: Any) -> Any:  # noqa: ANN401  as pickle has it
-        base: object = getattr(thing, "base", None)  # a part of a map has the map
-        if not isinstance(thing, np.memmap) or not isinstance(base, mmap.mmap):
-            return NotImplemented
-        return np.memmap, (thing.filename, thing.dtype, "r", thing.offset, thing.shape)
-
-
-def _pickled(thing: object) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        _Pickler(buffer, pickle.HIGHEST_PROTOCOL).dump(thing)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise BadConfigError(
-            f"the training cannot be sent to other processes: {error}",
-            hint="define detector and transform at the top of a module, or train in one process",
-        ) from error
-    return buffer.getvalue()

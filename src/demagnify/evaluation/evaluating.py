@@ -21,6 +21,7 @@ from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.predictors import Predictor
 from demagnify.agents.states import StateEncoder
 from demagnify.core.devices import Precision
+from demagnify.core.engine import EngineOptions
 from demagnify.core.errors import BadConfigError
 from demagnify.core.runs import claim
 from demagnify.core.settings import DetectorOptions
@@ -154,6 +155,7 @@ def evaluate(
     command: str = "",
     about: Mapping[str, Any] | None = None,
     tracker: str | None = None,
+    options: EngineOptions | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Evaluation:
     """Evaluates every method under every attack on val and test, and writes the run to `output`.
@@ -175,6 +177,7 @@ def evaluate(
         about: The resolved configuration of the run, for the record.
         tracker: Where the final figures go: "tensorboard", "mlflow", with ":" a folder or address,
             or `package.module:Class`; see `demagnify.core.trackers`.
+        options: Share the filling of logit tables among many processes or machines.
         on_skip: Gets each file or line that is left out.
 
     Returns:
@@ -216,7 +219,7 @@ def evaluate(
                 conditions = at_size(under_attacks(faces, met), size)
             with _timed(timings, f"detector on {split}"):
                 mixed = attacked_only(conditions, config.faces)
-                tables.fill(split, mixed, folder, which=config.faces)
+                tables.fill(split, mixed, folder, which=config.faces, options=options)
         defended = next(
             (one for many in trainings.values() for one in many if not is_bare(one)), None
         )

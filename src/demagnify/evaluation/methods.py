@@ -22,12 +22,14 @@ from demagnify.agents.states import StateEncoder
 from demagnify.agents.training import SEED_FOLDER
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision
+from demagnify.core.engine import EngineOptions
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import file_name
 from demagnify.detectors import Detector
 from demagnify.evaluation.baselines.cached_state import CachedState
 from demagnify.evaluation.baselines.simple import FixedTransform
 from demagnify.evaluation.results import MethodEntry
+from demagnify.evaluation.table_units import fill_table
 from demagnify.laundering.conditions import CLEAN, Conditions, is_attacked
 from demagnify.laundering.config import Attacked
 from demagnify.scores import LogitTable
@@ -165,7 +167,14 @@ class _Source:
             mine.threshold == other.threshold and mine.fingerprint() == other.fingerprint()
         )
 
-    def fill(self, split: str, conditions: Conditions, folder: Path, which: Attacked) -> None:
+    def fill(
+        self,
+        split: str,
+        conditions: Conditions,
+        folder: Path,
+        which: Attacked,
+        options: EngineOptions | None,
+    ) -> None:
         filled = self.tables.setdefault(split, {})
         for name, faces in conditions.items():
             table = LogitTable(faces, self.defended.detector, self.defended.actions)
@@ -173,7 +182,8 @@ class _Source:
             if mark:  # the other faces are clean: their logits are known
                 attacked = is_attacked(faces.labels, which)[:, None]
                 table.update(np.where(attacked, np.float32(np.nan), filled[CLEAN].logits))
-            table.fill(folder / f"{split}-{file_name(name)}{mark}.safetensors")
+            path = folder / f"{split}-{file_name(name)}{mark}.safetensors"
+            fill_table(table, path, options)
             filled[name] = table
 
 
@@ -213,7 +223,13 @@ class MethodTables:
         return self._sources[0].tables
 
     def fill(
-        self, split: str, conditions: Conditions, folder: Path, *, which: Attacked = "all"
+        self,
+        split: str,
+        conditions: Conditions,
+        folder: Path,
+        *,
+        which: Attacked = "all",
+        options: EngineOptions | None = None,
     ) -> None:
         """Computes every logit of a split.
 
@@ -222,10 +238,11 @@ class MethodTables:
             conditions: Its faces clean and under each attack.
             folder: Where tables are kept; those of the base detector stand in it directly.
             which: Which faces are attacked; the others are clean under every attack.
+            options: Share the work among many processes or machines.
         """
         for source in self._sources:
             own = folder if source is self._sources[0] else folder / file_name(source.name)
-            source.fill(split, conditions, own, which)
+            source.fill(split, conditions, own, which, options)
 
     def rows(self) -> list[Method]:
         """Returns the methods with an agent, and detectors with several seeds."""
