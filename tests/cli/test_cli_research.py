@@ -108,6 +108,8 @@ def test_a_detector_is_trained_and_told_of(detector, faces):
     assert card["detector"]["backbone"] == "test_efficientnet"
     best = card["validation"]
     assert f"validation: AUC {best['val_auc']:.3f}" in ended.out
+    val = card["data"]["val"]
+    assert f"n = {val['real']} real and {val['fake']} fake faces)" in ended.out
     assert ended.lines[-1] == f"written to {output}"
 
 

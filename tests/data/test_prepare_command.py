@@ -90,8 +90,20 @@ def test_folders_without_splits_become_a_set_to_train_on(tmp_path):
         result = run(tmp_path / "mine", tmp_path / "out", "--crops", "--new-splits")
         assert result.exit_code == 0
         assert "60 crops: 60 taken as they are" in result.output
+        assert "note: no groups are known" in result.output
     made = Manifest.load(tmp_path / "out")
     made.check_groups()
     assert {counts.split for counts in made.describe()} == {"train", "val", "test"}
     assert set(made.split("train").labels) == {0, 1}
     assert len(made.split("train")) > 30
+
+
+def test_new_splits_by_known_groups_need_no_note(tmp_path):
+    lines = ["file_name,label,group"]
+    for number in range(12):
+        images.save_png(tmp_path / f"mine/{number}.png", picture(number, 16, 16))
+        lines.append(f"{number}.png,{('real', 'fake')[number % 2]},clip-{number // 2}")
+    (tmp_path / "mine/metadata.csv").write_text("\n".join(lines))
+    result = run(tmp_path / "mine", tmp_path / "out", "--crops", "--new-splits")
+    assert result.exit_code == 0
+    assert "no groups are known" not in result.output

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from drawn_faces import draw_face
 
+from demagnify.cli.app import app
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.data.dataset import FaceDataset
@@ -170,3 +172,10 @@ def test_swaps_of_photographs_still_are_faces(asset, tmp_path):
     finder = build.FaceFinder()
     found = [finder.find(pixels) for pixels in images.from_batch(faces.batch(range(len(faces))))]
     assert np.mean([bool(f) for f in found]) > 0.95
+
+
+def test_the_command_says_what_few_pairs_are_no_good_for(photos, finder, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "FaceFinder", lambda: finder)
+    result = CliRunner().invoke(app, ["sample", str(tmp_path / "out"), "--photos", str(photos)])
+    assert result.exit_code == 0
+    assert "pairs: training and calibrate need val" in result.output

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.inference.answers import Meaning
 from demagnify.inference.calibration import Calibration, LikelihoodRatio, Part, verdict_of
+from demagnify.inference.conditions import Condition, Rate
 from demagnify.inference.fitting import Rows, cllr, fit_likelihood_ratio, fit_parts, upper_limit
 
 REFERENCE = json.loads((Path(__file__).parent / "likelihood_ratio.json").read_text("utf-8"))
@@ -151,6 +153,29 @@ def test_limited_likelihood_ratios_are_marked():
     found = calibration.apply([0.5, 9.0])
     assert found.limited.tolist() == [False, True]
     assert found.log10_lr[1] == 1
+
+
+def test_limits_that_leave_everything_unsure_are_refused():
+    rows = rows_of(3, groups=2)
+    with pytest.raises(
+        BadConfigError, match="every verdict would be unsure; at least 99 real"
+    ) as e:
+        fit_parts(rows, target_fpr=0.01, target_fnr=0.05)
+    assert "2 real and 2 fake groups" in str(e.value)
+    assert "19 fake ones for 5.0%" in str(e.value)
+    enough = fit_parts(rows_of(3, groups=19), target_fpr=0.01, target_fnr=0.05)["any"]
+    assert enough.real_below is not None
+
+
+def test_error_rates_are_not_told_where_everything_was_unsure():
+    none = Rate(value=0, low=0, high=1, faces=10, groups=5)
+    known = {"face_size": (80, 160), "jpeg_quality": None, "enhancement": "any"}
+    for share, words in ((1, "JPEG: all 10 faces were unsure"), (0.5, "unsure 50.0%")):
+        unsure = Rate(value=share, low=0, high=1, faces=10, groups=5)
+        condition = Condition(**known, fpr=none, fnr=none, abstained=unsure)
+        told = str(Meaning(verdict="unsure", condition=condition))
+        assert told.endswith(words)
+        assert ("FPR 0.0%" in told) == (share < 1)
 
 
 def test_one_class_alone_cannot_be_calibrated():

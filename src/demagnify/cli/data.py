@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from demagnify.data.sample import SampleConfig
 
 _SHOWN: Final = 10
+_FEW_PAIRS: Final = 10
+"""Fewer pairs in a split of the sample set are told of."""
 FORMAT: Final = Option(
     "--format", "format_name", "The data set's format; recognised by its files if not given."
 )
@@ -265,6 +267,11 @@ def prepare(
     manifest = Manifest.load(source, format=kind, strict=strict, **settings)
     say(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
     if new_splits:
+        if manifest.ungrouped:
+            say(
+                "note: no groups are known, each file is its own: a face and its fake, or near "
+                "duplicates, may cross the new splits; `data describe` finds these"
+            )
         manifest = manifest.with_splits()
     repeats = count_repeats(manifest)
     if repeats.inputs < repeats.rows:
@@ -362,6 +369,14 @@ def sample(output: Path, config: SampleConfig) -> None:
     from demagnify.data.sample import build_sample
 
     manifest = build_sample(output, config)
+    pairs = dict.fromkeys(("val", "test"), 0)
     for counts in manifest.describe():
+        pairs[counts.split] = counts.real
         say(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
+    few = [f"{split} has {n} pairs" for split, n in pairs.items() if n < _FEW_PAIRS]
+    if few:
+        say(
+            f"note: {', '.join(few)}: training and calibrate need val, evaluate test, and figures "
+            f"from fewer than {_FEW_PAIRS} pairs mean little; --limit 150 or more fills both"
+        )
     say(f"written to {output}; look at {output / 'contact_sheet.png'}")

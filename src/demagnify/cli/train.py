@@ -45,9 +45,11 @@ def train_detector(
             return
         trained = train(data, output, config.detector, tracker=tracker, log=say, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
+    val = trained.detector.card["data"]["val"]
     say(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "
-        f"at threshold {best.threshold:+.3f} (epoch {best.epoch})"
+        f"at threshold {best.threshold:+.3f} (epoch {best.epoch}; n = {val['real']} real and "
+        f"{val['fake']} fake faces)"
     )
     say(f"written to {output}")
     skips.end()

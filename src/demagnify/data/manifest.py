@@ -208,6 +208,11 @@ class Manifest(Sequence[Record]):
         table = columns.with_split(self.table, placed)
         return Manifest.from_table(table, root=self.root, skipped=self.skipped)
 
+    @property
+    def ungrouped(self) -> bool:
+        """Whether no group is known: every file is a group of its own."""
+        return bool(pc.all(pc.equal(self.table["group"], self.table["file_name"])).as_py())
+
     def shared_groups(self) -> list[str]:
         """Returns the groups that are in more than one split, sorted."""
         pairs = self.table.select(["group", "split"]).group_by(["group", "split"]).aggregate([])

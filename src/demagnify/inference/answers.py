@@ -98,6 +98,11 @@ class Meaning:
             for name, one in (("FPR", self.condition.fpr), ("FNR", self.condition.fnr))
             if one is not None
         ]
+        unsure = self.condition.abstained
+        if unsure.value == 1:  # nobody was called anything: rates of 0 % would be praise for that
+            rates = [f"all {unsure.faces} faces were unsure"]
+        elif unsure.value:
+            rates.append(f"unsure {unsure.value:.1%}")
         return f"{words}; {self.condition.in_words()}: {', '.join(rates)}"
 
 

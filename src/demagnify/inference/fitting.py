@@ -78,18 +78,32 @@ def fit_parts(rows: Rows, *, target_fpr: float, target_fnr: float) -> dict[str, 
         target_fnr: Share of fake faces that may be called real.
 
     Raises:
-        BadConfigError: If there is no real or no fake face.
+        BadConfigError: If there is no real or no fake face, or every verdict would be unsure.
     """
     if len(set(rows.labels.tolist())) < 2:
         raise BadConfigError("calibration needs real and fake faces", hint="give labelled faces")
-    answers = [] if rows.enhancement is None else sorted(set(rows.enhancement.tolist()))
     parts = {ANY: _fit(rows, target_fpr, target_fnr)}
+    _check_coverage(parts[ANY], target_fpr, target_fnr)
+    answers = [] if rows.enhancement is None else sorted(set(rows.enhancement.tolist()))
     for answer in answers:
         assert rows.enhancement is not None  # noqa: S101  for the type checker
         part = _fit(rows.where(rows.enhancement == answer), target_fpr, target_fnr)
         if part.threshold is not None and part.real_below is not None:
             parts[answer] = part
     return parts
+
+
+def _check_coverage(part: Part, target_fpr: float, target_fnr: float) -> None:
+    if part.threshold is not None or part.real_below is not None:
+        return
+    # Above the highest of K groups lies a new one with probability 1 / (K + 1).
+    reals, fakes = (math.ceil(1 / one - 1e-9) - 1 for one in (target_fpr, target_fnr))
+    raise BadConfigError(
+        f"too few faces: with those of {part.real_groups} real and {part.fake_groups} fake groups "
+        f"every verdict would be unsure; at least {reals} real groups are needed for "
+        f"{target_fpr:.1%} wrong, or {fakes} fake ones for {target_fnr:.1%}",
+        hint="give more faces, or a higher --target-fpr or --target-fnr",
+    )
 
 
 def _fit(rows: Rows, target_fpr: float, target_fnr: float) -> Part:
