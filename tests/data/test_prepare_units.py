@@ -106,16 +106,3 @@ def test_strict_work_ends_at_the_first_bad_file(photos, tmp_path, config, strict
         images.save_png(tmp_path / "photos/2.png", picture(2))
     with pytest.raises(BadImageError, match=message):
         prepare(photos, tmp_path / "out", config, finder=finder, strict=strict, options=options)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_ray_cuts_the_same_faces(photos, tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'demagnify[ray]'")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, __import__("sys").path)))
-    finder = DyingFinder(tmp_path, os.getpid())
-    prepare(photos, tmp_path / "alone", finder=finder)
-    options = EngineOptions(engine="ray", workers=2, unit=2)
-    prepare(photos, tmp_path / "ray", finder=finder, options=options)
-    assert content(tmp_path / "ray") == content(tmp_path / "alone")

@@ -81,16 +81,3 @@ def test_no_face_is_left_out(table, tmp_path):
     options = EngineOptions(workers=0, unit=2)
     with pytest.raises(BadImageError, match=r"4\.png: left out: .*too bright"):
         fill_table(table(255), tmp_path / "bad.safetensors", options)
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_ray_gives_the_same_rows(table, tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'demagnify[ray]'")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, __import__("sys").path)))
-    alone, shared = table(), table()
-    alone.fill()
-    options = EngineOptions(engine="ray", workers=2, unit=2)
-    fill_table(shared, tmp_path / "shared.safetensors", options)
-    np.testing.assert_allclose(shared.logits, alone.logits, rtol=1e-5)
