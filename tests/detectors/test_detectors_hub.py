@@ -13,11 +13,11 @@ from huggingface_hub import constants as hub
 import demagnify
 from demagnify import DefendedDetector, Detector
 from demagnify.core.errors import AssetError, BadArtifactError, BadConfigError, BadOutputError
-from demagnify.detectors import create, load_detector, wrap
+from demagnify.detectors import create, load_detector, shipped, wrap
 from demagnify.detectors.hub import README
 from demagnify.inference.answers import Interpreter
 
-SHIPPED = ("light", "hardened", "tinyvit")
+SHIPPED = shipped()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def exported(tmp_path_factory):
     return defense, path
 
 
-@pytest.mark.parametrize("name", ["default", "hardened", "light", "tinyvit"])
+@pytest.mark.parametrize("name", ["default", *detectors.shipped()])
 def test_shipped_weights_give_the_same_logits_in_both_runtimes(name):
     fast, slow = load_runtime(name, threads=1), load_runtime(name, runtime="torch", device="cpu")
     assert isinstance(fast, OnnxRuntime)
@@ -73,7 +73,7 @@ def test_threads_and_batches_change_nothing():
     np.testing.assert_allclose(alone, expected[:3], rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["default", "hardened", "light", "tinyvit"])
+@pytest.mark.parametrize("name", ["default", *detectors.shipped()])
 def test_shipped_graphs_are_small_and_belong_to_their_weights(name):
     path, folder = find_onnx(name)
     assert path.stat().st_size < 6 * 2**20
