@@ -44,5 +44,5 @@ def test_the_default_defence_classifies_with_the_shipped_detector():
 
 
 def test_an_unknown_name_lists_what_is_shipped():
-    with pytest.raises(BadArtifactError, match="default, hardened, light"):
+    with pytest.raises(BadArtifactError, match="default, broad, hardened, light"):
         loading.load_defense("no-such-defence")
