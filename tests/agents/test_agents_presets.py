@@ -59,7 +59,10 @@ def test_an_empty_file_means_the_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("defense.learner.gama=0.5", r"gama is no known key; did you mean gamma\?"),
+        (
+            "defense.learner.gama=0.5",
+            r"^--set defense.learner.gama=0.5: .*gama is no known key; did you mean gamma\?",
+        ),
         ("defence.seed=1", r"defence is no known key; did you mean defense\?"),
         ("defense.learner.gamma=2", r"defense\.learner\.gamma: .* not 2"),
         ("defense.learner.episodes=many", r"defense\.learner\.episodes: .* not 'many'"),

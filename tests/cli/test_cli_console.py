@@ -2,7 +2,8 @@
 
 import pytest
 
-from demagnify.cli.console import plain_console, show_table
+from demagnify.cli.console import percent, plain_console, show_table
+from demagnify.evaluation.records import Estimate
 
 HEAD = ("attack", "no defence", "realesr-compact-x4 [best]")
 ROWS = [
@@ -29,3 +30,19 @@ def test_a_narrow_table_becomes_a_list_for_each_row(monkeypatch, capsys):
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert lines[0] == "attack: srgan-x4+jpeg-75+srgan-x4"
     assert lines[1].split() == ["no", "defence", "71.2", "68-74"]
+
+
+def test_no_word_is_broken_where_a_table_fits(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [("realesr-compact-x4", "-2.0 (-10.0 to +6.0)", "+1.2 (-3.4 to +5.5)", "3 / 4")]
+    head = ("condition", "balanced accuracy", "area under the curve", "first / second right")
+    show_table(plain_console(), head, rows)
+    shown = capsys.readouterr().out
+    for word in " ".join((*head, *rows[0])).split():
+        assert word in shown
+
+
+def test_differences_are_in_points_and_shares_in_per_cent():
+    one = Estimate(value=-0.02, low=-0.1, high=0.06)
+    assert percent(one, sign="+") == "-2.0 (-10.0 to +6.0)"
+    assert percent(Estimate(value=0.5, low=None, high=None)) == "50.0%"

@@ -26,7 +26,8 @@ def run(*arguments):
 def test_a_data_set_is_described(source, tmp_path):
     done = run(source, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert "1 images of train are in test too, pixel by pixel" in done.output
+    assert "1 image of test and 1 of train are the same pixel by pixel" in done.output
+    assert done.output.count("are near duplicates (perceptual hashes differ in at most 2") == 1
     assert "test/fake/[c].png" in done.output
     assert "both labels" in done.output
     written = json.loads((tmp_path / "out" / "description.json").read_text())

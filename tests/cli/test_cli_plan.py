@@ -4,9 +4,10 @@
 def test_a_plan_says_hours_memory_and_where_that_was_measured(run):
     ended = run("plan", "--images", "1e8", "--cores", "64")
     assert ended.code == 0
-    assert "1e+08 photographs on 64 cores" in ended.out
+    assert "100,000,000 photographs on 64 cores" in ended.out
     assert "detect" in ended.out
-    assert " h" in ended.out
+    assert " days)" in ended.out
+    assert run("plan", "--images", "10", "--max-pixels", "9999").code == 2
     assert "measured on" in ended.lines[-1] or "benchmarks/scale.py" in ended.out
 
 

@@ -78,3 +78,11 @@ def test_a_broken_plug_in_is_one_line(monkeypatch, point, said):
     if point.name != "one":
         with pytest.raises(BadConfigError, match=said):
             names.get(point.name)
+
+
+def test_of_many_names_the_three_nearest_are_told():
+    many = Registry[int]("number")
+    for number in range(30):
+        many.add(f"n{number:02d}", number)
+    with pytest.raises(UnknownNameError, match=r"\(known: \w+, \w+, \w+ and 27 more\)"):
+        many.get("zzzzzz")

@@ -66,7 +66,9 @@ def test_settings_reach_the_format(tmp_path):
 
 
 def test_a_setting_that_the_format_lacks_is_named(root, tmp_path):
-    with pytest.raises(BadConfigError, match="openforensics: frames is no known setting"):
+    with pytest.raises(
+        BadConfigError, match=r"^--frames or --set frames=.*frames is no known setting"
+    ):
         run(root, tmp_path / "out", "--frames", 3)
 
 

@@ -84,7 +84,7 @@ def test_names_are_texts_and_never_paths(service, tmp_path):
             assert one["bytes"] == len(content)
             assert len(one["faces"]) == 2
         else:
-            line(answer, 422)
+            line(answer, 400)
     assert str(secret) in line(client.post("/v1/detect", files=form((str(secret), b"x"))), 422)
 
 
@@ -98,8 +98,8 @@ def test_what_is_at_fault_is_one_line(service):
             "inputs"
         ][0]["problem"]
     )
-    assert "files: Field required" in line(client.post("/v1/detect"), 422)
-    assert "files" in line(client.post("/v1/detect", data={"files": "text"}), 422)
+    for no_file in ({}, {"data": {"files": "text"}}, {"files": {"other": ("a.png", b"x")}}):
+        assert "file in the field files: curl" in line(client.post("/v1/detect", **no_file), 400)
     assert "limit of 2" in line(client.post("/v1/detect", files=form(small, small, small)), 413)
     assert "limit of 30000" in line(
         client.post("/v1/detect", files=form(("a.jpg", photo(kind="JPEG")))), 422

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from demagnify.cli.console import plain_console, say_json, show_table
+from demagnify.cli.console import plain_console, say, say_json, show_table
 from demagnify.cli.generate import Option, verb
 
 
 @verb(
     "assets",
-    Option("--fetch", "fetch", "Fetch this asset.", "repeatable", multiple=True),
+    Option(
+        "--fetch", "fetch", "Fetch this asset and print where it is.", "repeatable", multiple=True
+    ),
     Option("--fetch-all", "fetch_all", "Fetch every asset.", is_flag=True),
     Option("--json", "as_json", "Print JSON.", is_flag=True),
 )
@@ -25,9 +27,13 @@ def assets(fetch: tuple[str, ...], *, fetch_all: bool, as_json: bool) -> None:
 
     for name in assets.names() if fetch_all else fetch:
         assets.fetch(name)
-    found = assets.describe()
+    found = [row for row in assets.describe() if not fetch or fetch_all or row.name in fetch]
     if as_json:
         say_json([asdict(row) for row in found], default=str, indent=2)
+        return
+    if fetch and not fetch_all:
+        for row in found:
+            say(f"{row.name}: {row.path} ({row.megabytes:.1f} MB, {row.licence})")
         return
     rows = [
         (

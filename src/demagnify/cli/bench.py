@@ -90,9 +90,11 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
         for one in found.conditions
     ]
     head = ("condition", "balanced accuracy", "AUC", "FPR", "only first / second right", "p (Holm)")
-    title = f"{found.first} minus {found.second}: {found.faces} faces in {found.groups} groups"
+    size = f"{found.faces} faces in {found.groups} groups"
+    title = f"{found.first} minus {found.second}, in points: {size}"
     show_table(plain_console(), head, rows, title=title)
-    say(f"mean gain in balanced accuracy under attack: {percent(found.mean_gain, sign='+')}")
+    gain = percent(found.mean_gain, sign="+")
+    say(f"mean gain in balanced accuracy under attack, in points: {gain}")
 
 
 @verb(

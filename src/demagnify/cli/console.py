@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -103,7 +103,9 @@ def show_table(
         table = Table(title=title or None, title_justify="left", show_lines=True)
         for name, cells in zip(head, columns, strict=True):
             numeric = all(cell[-1:].isdigit() or len(cell) < 2 for cell in cells[1:])
-            table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+            least = max(map(_longest_word, (name, *cells)))  # so that no word is broken
+            side: Literal["right", "left"] = "right" if numeric else "left"
+            table.add_column(name, justify=side, overflow="fold", min_width=least)
         for row in rows:
             table.add_row(*row)
         console.print(table)
@@ -150,9 +152,14 @@ def show_evaluation(result: EvaluationResult) -> None:
 
 
 def percent(one: Estimate, sign: str = "") -> str:
-    """Returns a figure with its interval in words; "+" as `sign` is for differences."""
+    """Returns a figure with its interval in per cent; with "+" as `sign` a difference in points."""
+    unit = "" if sign else "%"
+
+    def shown(value: float) -> str:
+        return f"{100 * value:{sign}.1f}{unit}"
+
     if one.value is None:
         return "-"
     if one.low is None or one.high is None:
-        return f"{one.value:{sign}.1%}"
-    return f"{one.value:{sign}.1%} ({one.low:{sign}.1%} to {one.high:{sign}.1%})"
+        return shown(one.value)
+    return f"{shown(one.value)} ({shown(one.low)} to {shown(one.high)})"

@@ -180,13 +180,13 @@ def _show_description(description: Description, console: Console) -> None:
     ]
     head = ("split", "real", "fake", "fakes per real", "groups", "shorter side (5-50-95 %)")
     show_table(console, head, rows, title=f"{description.source}: {description.images} images")
-    near = f"images of {{0}} have a near duplicate in {{1}} (within {description.distance} bits)"
+    bits = f"perceptual hashes differ in at most {description.distance} of 64 bits"
     for line in (
-        *_crossings(description.shared_groups, "groups of {0} are in {1} too"),
-        *_crossings(description.identical, "images of {0} are in {1} too, pixel by pixel"),
-        *_crossings(description.near, near),
+        *_crossings(description.shared_groups, "groups", "are in both"),
+        *_crossings(description.identical, "images", "are the same pixel by pixel"),
+        *_crossings(description.near, "images", f"are near duplicates ({bits})"),
     ):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     for conflict in description.conflicts:
         kind = {"name": "files", "pixels": "pictures"}[conflict.kind]
         console.print(
@@ -206,13 +206,24 @@ def _show_description(description: Description, console: Console) -> None:
         console.print(f"... and {len(description.left_out) - _SHOWN} more; --json lists them all")
 
 
-def _crossings(crossings: Sequence[Crossing], words: str) -> Iterator[str]:
+def _crossings(crossings: Sequence[Crossing], what: str, words: str) -> Iterator[str]:
+    """Yields a line for each two splits; both directions, where they are counted, in one."""
+    counts = {(one.split, one.other): one.count for one in crossings}
+    told: set[tuple[str, str]] = set()
     for crossing in crossings:
+        pair = (crossing.split, crossing.other)
+        if pair[::-1] in told:
+            continue
+        told.add(pair)
         examples = "; ".join(
             one if one == other else f"{one} = {other}" for one, other in crossing.examples
         )
-        line = words.format(crossing.split, crossing.other)
-        yield f"{crossing.count} {line}, such as {examples}"
+        back = counts.get(pair[::-1], crossing.count)
+        noun = what[:-1] if crossing.count == 1 else what
+        yield (
+            f"{crossing.count} {noun} of {pair[0]} and {back} of {pair[1]} {words}, "
+            f"such as {examples}"
+        )
 
 
 @verb(

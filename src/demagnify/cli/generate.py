@@ -45,7 +45,9 @@ _SET: Final = "overrides"
 _PRESET: Final = "preset"
 _THREADS: Final = "threads"
 _MAX_PIXELS: Final = "max_pixels"
-_WITHOUT_PICTURES: Final = ("assets", "export", "measure", "report", "verify")
+_WITHOUT_PICTURES: Final = (
+    *("assets", "compare", "export", "leaderboard", "measure", "plan", "report", "verify"),
+)
 
 
 def _threads() -> Option:

@@ -58,5 +58,7 @@ def harden(
         f"clean (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
         f"(it was {hardened.rounds[0].degraded:.3f})"
     )
+    if best.number == 0:
+        say("no round was better than the detector that came in: hardening changed nothing")
     say(f"written to {output}; look at {output}{FIGURE}")
     skips.end()

@@ -67,11 +67,14 @@ def plan(images: float, cores: int, gpus: int | None, costs: Path | None) -> Non
         for name, one in found.items()
     ]
     unit = "GPU" if gpus else "core"
-    title = f"{images:g} photographs on {gpus or cores} {unit}{'s' * ((gpus or cores) > 1)}"
+    title = f"{images:,.0f} photographs on {gpus or cores} {unit}{'s' * ((gpus or cores) > 1)}"
     head = ("verb", f"photographs/s per {unit}", "time", "95 % interval", "GiB memory")
     show_table(plain_console(), head, rows, title=title)
     say(f"measured on {measured.machine}, {measured.date}: {measured.command}")
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
+    if seconds < 600:
+        return f"{seconds:.0f} s"
+    hours = seconds / 3600
+    return f"{hours:,.1f} h" if hours < 48 else f"{hours:,.1f} h ({hours / 24:,.1f} days)"

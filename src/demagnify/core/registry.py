@@ -15,12 +15,14 @@ import pkgutil
 import warnings
 from collections.abc import Callable, Iterator
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from demagnify.core.errors import BadConfigError, DemagnifyWarning, UnknownNameError
 from demagnify.core.imports import PATTERN, brief, import_object
 
 T = TypeVar("T")
+_TOLD: Final = 12
+"""Up to so many names are listed where none is like the one that was asked for."""
 
 
 class Registry(Generic[T]):
@@ -84,9 +86,16 @@ class Registry(Generic[T]):
             return found
         if name not in self._entries:
             close = difflib.get_close_matches(name, list(self), n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(self)}"
+            hint = f"did you mean {' or '.join(close)}?" if close else f"known: {self._told(name)}"
             raise UnknownNameError(f"no {self.noun} is called {name!r}", hint=hint)
         return self._entries[name]
+
+    def _told(self, name: str) -> str:
+        """Returns all names, or of many the three that are least unlike `name`."""
+        if len(self) <= _TOLD:
+            return ", ".join(self)
+        close = difflib.get_close_matches(name, list(self), n=3, cutoff=0)
+        return f"{', '.join(close)} and {len(self) - len(close)} more"
 
     def _discover(self) -> None:
         """Imports the package's modules and the plug-ins, once."""

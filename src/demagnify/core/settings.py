@@ -84,12 +84,17 @@ def build(
         Training(learner=Learner(hidden=64))
     """
     result = dict(values or {})
-    pairs = [*map(parse_override, overrides), *(given or {}).items()]
+    parsed = [*map(parse_override, overrides)]
+    pairs = [*parsed, *(given or {}).items()]
     for key, value in sorted(pairs, key=lambda pair: pair[0].rpartition(".")[2] != _NAME):
         _set(result, model, key, value)
     try:
         return model.model_validate(result)
     except ValidationError as error:
+        place = ".".join(map(str, error.errors(include_url=False)[0]["loc"]))
+        for text, (key, _) in zip(overrides, parsed, strict=True):
+            if f"{place}.".startswith(f"{key}.") or f"{key}.".startswith(f"{place}."):
+                where = f"--set {text}"
         raise BadConfigError(f"{where}: ".lstrip(": ") + explain(error, model, result)) from error
 
 

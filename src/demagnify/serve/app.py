@@ -35,6 +35,10 @@ unsure; the same answers as `demagnify detect --report`.
 
 Scope: {SCOPE}. An answer is no proof."""
 
+_NO_FORM: Final = (
+    "the request is no multipart form with a file in the field files: curl -F files=@photo.jpg"
+)
+
 
 class ErrorLine(BaseModel):
     """Why a request was refused."""
@@ -195,9 +199,7 @@ async def _on_error(_request: Request, fault: Exception) -> Response:
     if isinstance(fault, HTTPException):
         return error(fault.status_code, str(fault.detail), fault.headers)
     if isinstance(fault, RequestValidationError):
-        first = fault.errors()[0]
-        place = ".".join(str(part) for part in first["loc"][1:])
-        return error(422, f"{place or 'the request'}: {first['msg']}")
+        return error(400, _NO_FORM)
     return error(503 if isinstance(fault, StoppingError) else 422, str(fault))
 
 

@@ -154,7 +154,7 @@ class Format(ABC, Generic[OptionsT]):
         Raises:
             BadConfigError: If there is no such setting, or a value is out of its range.
         """
-        return self._parse(self.options_type, settings)
+        return self._parse(self.options_type, settings, "--set")
 
     def parse_export(self, settings: Mapping[str, object]) -> FormatOptions:
         """Returns settings by name as this format's options of writing.
@@ -162,14 +162,18 @@ class Format(ABC, Generic[OptionsT]):
         Raises:
             BadConfigError: If there is no such setting, or a value is out of its range.
         """
-        return self._parse(self.export_type, settings)
+        return self._parse(self.export_type, settings, "--state")
 
-    def _parse(self, model: type[AnyOptions], settings: Mapping[str, object]) -> AnyOptions:
+    def _parse(
+        self, model: type[AnyOptions], settings: Mapping[str, object], option: str
+    ) -> AnyOptions:
         try:
             return model.model_validate(dict(settings))
         except ValidationError as error:
             finding = first_finding(error, known=model.model_fields)
-            raise BadConfigError(f"the format {self.name}: {finding}") from error
+            key = str(error.errors(include_url=False)[0]["loc"][0])
+            given = f"--{key.replace('_', '-')} or {option} {key}=..."
+            raise BadConfigError(f"{given}: the format {self.name}: {finding}") from error
 
 
 FORMATS: Final = Registry[type[Format[Any]]](
@@ -224,10 +228,9 @@ def recognise(source: Path) -> Format[Any]:
     found = find(source)
     if found is not None:
         return found
-    looked = "; ".join(f"{one.name}: {one.summary}" for one in _in_order())
     raise BadManifestError(
         f"{source}: {_what_is_wrong(source)}",
-        hint=f"looked for {looked}",
+        hint="labels are folders real/ and fake/, or a table; docs/formats.md shows all formats",
     )
 
 
@@ -243,8 +246,8 @@ def _what_is_wrong(source: Path) -> str:
     if meant:
         return f"give the file that is meant: {_names(meant)}"
     return (
-        "there is no metadata.csv, and no folders real and fake, nor another data set; it holds "
-        f"{_names(inside) or 'nothing'}"
+        "labels are missing: there are no folders real and fake, no table such as metadata.csv, "
+        f"nor another data set; it holds {_names(inside) or 'nothing'}"
     )
 
 

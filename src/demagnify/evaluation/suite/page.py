@@ -21,6 +21,7 @@ conditions with an attack. *Worst*: the worst of them. *Adaptive*: for each face
 hurts it most. *FPR*: real faces called fake, clean and at most under an attack. *Seen*: how many
 attacks of the suite took part in training, as the entry's card says; those do not count as unseen.
 Thresholds are the entries' own; nothing is chosen on these faces.
+The commands stand as they were given: `runs/sample` is the set that `demagnify sample` makes.
 """
 _COLUMNS: Final = (
     *("Row", "Method", "Attacked", "Clean", "Worst", "Under", "Adaptive"),
