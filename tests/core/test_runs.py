@@ -205,3 +205,18 @@ def test_a_note_that_is_written_by_itself_has_the_extra_of_its_time(tmp_path):
                 seen.append(ArrayFile(path, (1,), np.int64).extra)
         writer.finish({"done": 600})
     assert seen == [{"done": 512}]
+
+
+def test_every_flipped_byte_of_a_note_is_noticed(tmp_path):
+    path = tmp_path / "rows.npy"
+    with ArrayFile(path, (2,), np.int64).writing() as writer:
+        writer.append(np.arange(12).reshape(6, 2))
+        writer.finish({"left_out": [3], "names": "ab"})
+    note = path.with_suffix(".json")
+    good = note.read_bytes()
+    for place in range(len(good) - 1):
+        damaged = bytearray(good)
+        damaged[place] ^= 4
+        note.write_bytes(damaged)
+        found = ArrayFile(path, (2,), np.int64)
+        assert (found.count, found.extra) in ((0, None), (6, {"left_out": [3], "names": "ab"}))

@@ -359,8 +359,10 @@ class ArrayFile:
         try:
             content = read_json(path)
             size = self.path.stat().st_size
+            if content.pop("checksum") != _note_checksum(content):
+                raise ValueError
             note = _Note(**{key: content[key] for key in ("rows", "done", "extra", "checksums")})
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             self.damaged = path.exists()
             return _Note()  # the rows are made again
         if content.get("row") != self._describe() or size < _HEADER:
@@ -396,6 +398,7 @@ class ArrayFile:
             "extra": note.extra,
             "checksums": note.checksums,
         }
+        content["checksum"] = _note_checksum(content)
         write_text(self.path.with_suffix(".json"), json.dumps(content) + "\n")
 
     def header(self, rows: int) -> bytes:
@@ -463,6 +466,10 @@ class ArrayWriter:
         """Marks the array as complete."""
         self.state.done = True
         self.note(extra)
+
+
+def _note_checksum(content: Mapping[str, Json]) -> str:
+    return _checksum(json.dumps(content, sort_keys=True).encode()).decode()
 
 
 _MAGIC: Final = b"\x93NUMPY\x01\x00"
