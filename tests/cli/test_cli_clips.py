@@ -23,7 +23,7 @@ def test_clips_and_photographs_are_classified_alike(run, finder, defense, photos
             "shot 1",
             "shot 1",
             "shot 1",
-            "4 of 25 frames examined (4 per second)",
+            "4 of 25 frames examined (4 per second); not validated",
         )
     ]
     assert "4 frames, 100% agree" in ended.lines[3]

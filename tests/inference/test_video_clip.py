@@ -89,7 +89,9 @@ def test_every_face_is_followed_through_its_shot(tmp_path):
     assert not clip.uneven
     lefts = [one.box[0] for one in clip.tracks[0].frames]
     assert np.abs(np.array(lefts) - np.arange(0, 150, 15)).max() < 2
-    assert json.loads(json.dumps(clip.to_json()))["tracks"][1]["verdict"] == "fake"
+    said = json.loads(json.dumps(clip.to_json()))
+    assert said["tracks"][1]["verdict"] == "fake"
+    assert (said["condition"], said["likelihood_ratio"]) == ("not validated", None)
 
 
 def test_a_logit_is_the_mean_over_even_frames_each_as_a_photograph(tmp_path):

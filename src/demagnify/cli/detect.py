@@ -187,5 +187,6 @@ def _print_clip(verdict: ClipVerdict) -> None:
     rate = ", variable frame rate" if verdict.uneven else ""
     say(
         f"{path}: {verdict.examined} of {verdict.frames} frames examined "
-        f"({verdict.frames_per_second:g} per second){rate}"
+        f"({verdict.frames_per_second:g} per second){rate}; "
+        f"{verdict.condition}, no likelihood ratio"
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from demagnify.core.images import Pixels
+from demagnify.inference.conditions import NOT_VALIDATED
 
 Verdict = Literal["real", "fake", "unsure"]
 Box = tuple[float, float, float, float]
@@ -138,6 +139,9 @@ class ShotVerdict:
 class ClipVerdict:
     """The verdicts on one clip. There is none on the clip as a whole: count its faces.
 
+    The calibration is one of single photographs. Error rates of faces followed through a clip were
+    not measured: the condition is always "not validated", and there is no likelihood ratio.
+
     Attributes:
         path: The file.
         shots: A verdict for each shot, in order.
@@ -166,6 +170,11 @@ class ClipVerdict:
     frames_per_second: float = 0.0
     uneven: bool = False
 
+    @property
+    def condition(self) -> str:
+        """Under which condition error rates were measured: none."""
+        return NOT_VALIDATED
+
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the pixels."""
         return {
@@ -181,5 +190,7 @@ class ClipVerdict:
             "variable_frame_rate": self.uneven,
             "shots": [shot.to_json() for shot in self.shots],
             "tracks": [track.to_json() for track in self.tracks],
+            "likelihood_ratio": None,
+            "condition": self.condition,
             "problem": self.problem,
         }
