@@ -170,7 +170,7 @@ def _fresh(pixels: Pixels, least: int, rng: np.random.Generator) -> Pixels:
     share = rng.uniform(max(least / len(pixels), 0.4), 0.8)
     side = max(least, round(len(pixels) * share))
     face = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    if rng.random() < 0.5:  # the noise of a sensor, rarely after demosaicing
+    if rng.random() < 0.5:  # the noise of a sensor, half of it as smooth as after demosaicing
         noise = rng.normal(0, 1, face.shape).astype(np.float32)
         if rng.random() < 0.5:
             noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 0.9)) * 2
