@@ -86,7 +86,8 @@ def _called_fake(
     faces: FaceDataset, defense: DefendedDetector, calibration: Calibration
 ) -> NDArray[np.bool_]:
     logits = [one for part in _logits(faces, defense) for one in part]
-    return np.array(calibration.apply(logits).verdicts) == "fake"
+    verdicts = calibration.apply(logits).verdicts
+    return np.array([one == "fake" for one in verdicts], dtype=np.bool_)
 
 
 def _logits(faces: FaceDataset, defense: DefendedDetector) -> Iterator[list[float]]:

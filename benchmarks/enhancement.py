@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ from demagnify.hardening.enhancement import EnhancementConfig, decide, measure, 
 from demagnify.hardening.enhancement_features import SMALLEST, TILE, describe
 from demagnify.hardening.enhancement_network import fit, logits_of
 from demagnify.hardening.surrogate_training import read_surrogates
+from demagnify.hardening.surrogates import Surrogate
 from demagnify.inference.enhancement import WEIGHTS
 from demagnify.transforms import create_attack
 from demagnify.transforms.kernels import opencv_jpeg
@@ -91,50 +92,32 @@ def main() -> None:
 
 def rebuild(data: Path, folder: Path, name: str, split: str, surrogates: Path | None) -> None:
     """Writes the faces of a set as captured and as each network enhances them."""
-    sets = dict(_histories(data, name, split))
-    for history, faces in sets.items():
-        groups = np.array(faces.groups, dtype=str)
-        _once(
-            folder / f"{split}_{name}_{history}_captured.npz",
-            lambda faces=faces, groups=groups: {"x": np.asarray(faces.images[:]), "g": groups},
-        )
-    for network in NETWORKS:
-        attack = create_attack(network, device="cpu")
-        for history, faces in sets.items():
+    sparring = read_surrogates(surrogates) if surrogates and split == "train" else []
+    attacks = [create_attack(network, device="cpu") for network in NETWORKS]
+    for history, faces in _histories(data, name, split):
+        stem = f"{split}_{name}_{history}"
+        if not (path := folder / f"{stem}_captured.npz").is_file():
+            groups = np.array(faces.groups, dtype=str)
+            np.savez(path, x=np.asarray(faces.images[:]), g=groups)
+        for network, attack in zip(NETWORKS, attacks, strict=True):
+            if (path := folder / f"{stem}_{network}.npz").is_file():
+                continue
             count = len(faces) // 3 if network.startswith(SLOW) else len(faces)
             starts = range(0, count, 16)
-            _once(
-                folder / f"{split}_{name}_{history}_{network}.npz",
-                lambda faces=faces, count=count, starts=starts, attack=attack: {
-                    "x": np.concatenate(
-                        [attack(faces.batch(range(i, min(i + 16, count)))).numpy() for i in starts]
-                    )
-                },
-            )
-    for surrogate in read_surrogates(surrogates) if surrogates and split == "train" else []:
-        for history, faces in sets.items():
-            purpose = f"sur {name} {history} {surrogate.name}"
-            _once(
-                folder / f"{split}_{name}_{history}_{surrogate.name}.npz",
-                lambda faces=faces, purpose=purpose, surrogate=surrogate: {
-                    "x": np.stack(
-                        [
-                            rounded(
-                                surrogate.degrade(
-                                    face.transpose(1, 2, 0).astype(np.float32),
-                                    generator(0, purpose, row),
-                                )
-                            ).transpose(2, 0, 1)
-                            for row, face in enumerate(faces.images[:])
-                        ]
-                    )
-                },
-            )
+            parts = [attack(faces.batch(range(i, min(i + 16, count)))).numpy() for i in starts]
+            np.savez(path, x=np.concatenate(parts))
+        for surrogate in sparring:
+            if not (path := folder / f"{stem}_{surrogate.name}.npz").is_file():
+                np.savez(path, x=_rebuilt(faces, surrogate, f"sur {name} {history}"))
 
 
-def _once(path: Path, make: Callable[[], dict[str, Any]]) -> None:
-    if not path.is_file():
-        np.savez(path, **make())
+def _rebuilt(faces: FaceDataset, surrogate: Surrogate, purpose: str) -> Pixels:
+    rows = []
+    for row, face in enumerate(faces.images[:]):
+        rng = generator(0, f"{purpose} {surrogate.name}", row)
+        upright = examples.upright(face).astype(np.float32)
+        rows.append(rounded(surrogate.degrade(upright, rng)).transpose(2, 0, 1))
+    return np.stack(rows)
 
 
 def _histories(data: Path, name: str, split: str) -> Iterator[tuple[str, FaceDataset]]:
@@ -169,9 +152,10 @@ def _fresh(pixels: Pixels, least: int, rng: np.random.Generator) -> Pixels:
     """Shrinks a face, which wipes traces of JPEG out, and adds what cameras do."""
     share = rng.uniform(max(least / len(pixels), 0.4), 0.8)
     side = max(least, round(len(pixels) * share))
-    face = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
+    face: NDArray[Any] = small.astype(np.float32)
     if rng.random() < 0.5:  # the noise of a sensor, half of it as smooth as after demosaicing
-        noise = rng.normal(0, 1, face.shape).astype(np.float32)
+        noise: Any = np.asarray(rng.normal(0, 1, face.shape), dtype=np.float32)
         if rng.random() < 0.5:
             noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 0.9)) * 2
         face = face + noise * rng.uniform(0.5, 4) * np.sqrt(0.3 + face / 180)
