@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from contextlib import suppress
-from typing import Final, TextIO
+from typing import TextIO
 
 import click
 
@@ -21,15 +21,6 @@ from demagnify.core.printing import printable
 EXIT_FAULT_OF_INPUT = 1
 EXIT_SOME_SKIPPED = 3
 EXIT_INTERRUPTED = 130
-
-_RESEARCH: Final = frozenset(
-    {
-        *("gymnasium", "h5py", "huggingface_hub", "jinja2", "matplotlib", "onnx", "onnxscript"),
-        *("pyarrow", "safetensors", "scipy", "sklearn", "spandrel", "timm", "torch"),
-        "torchvision",
-    }
-)
-"""What `demagnify[research]` installs beside the rest."""
 
 
 def main() -> None:
@@ -72,15 +63,6 @@ def _run() -> int:
     except DemagnifyError as error:
         _tell(f"demagnify: {printable(error)}\n")
         return error.exit_code
-    except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name not in _RESEARCH:
-            raise
-        _tell(
-            f"demagnify: this command needs {name}, which is not installed "
-            "(pip install 'demagnify[research]')\n"
-        )
-        return EXIT_FAULT_OF_INPUT
     except Exception as error:
         _drop_output()
         if isinstance(error, OSError) and error.errno == errno.EPIPE:

@@ -128,6 +128,7 @@ def _parse_settings(_ctx: object, one: click.Parameter, settings: Sequence[str])
     STRICT,
     Config("demagnify.data.describe:DescribeConfig", flags={"hashes": "--hash/--no-hash"}),
     FormatOptions(),
+    extra="data",
 )
 def describe(
     source: Path,
@@ -248,6 +249,7 @@ def _crossings(crossings: Sequence[Crossing], what: str, words: str) -> Iterator
     Config("demagnify.data.prepare:PrepareConfig"),
     Config("demagnify.core.engine:EngineOptions", into="engine"),
     FormatOptions(),
+    extra="data",
 )
 def prepare(
     source: Path,
@@ -333,6 +335,7 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
     STRICT,
     FormatOptions(into="stated", of="export_type", other="--state"),
     FormatOptions(),
+    extra="data",
 )
 def export(
     source: Path,
@@ -369,6 +372,7 @@ def export(
     "sample",
     output("runs/sample"),
     Config("demagnify.data.sample:SampleConfig", flags={"count": "--limit"}),
+    extra="data",
 )
 def sample(output: Path, config: SampleConfig) -> None:
     """Make a labelled sample set: real faces, and face swaps made from them.

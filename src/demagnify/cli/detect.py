@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     ),
     Config("demagnify.inference:DetectionConfig"),
     Config("demagnify.core.engine:EngineOptions", into="engine"),
+    extra="data",
 )
 def detect(
     photos: tuple[str, ...],

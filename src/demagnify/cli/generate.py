@@ -29,7 +29,8 @@ from typing import (
 
 import click
 
-from demagnify.core import threads
+from demagnify.core import extras, threads
+from demagnify.core.errors import BadConfigError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -315,7 +316,10 @@ class Verb(click.Command):
         function: Callable[..., None],
         parameters: Sequence[click.Parameter],
         generated: Sequence[Generated],
+        extra: extras.Extra,
     ) -> None:
+        self._extra = extra
+        self._missing: BadConfigError | None = None
         self._own = list(parameters)
         self.generated = generated
         self._function = function
@@ -333,12 +337,32 @@ class Verb(click.Command):
 
     @cached_property
     def _params(self) -> list[click.Parameter]:
-        made = [*self._own, *(one for group in self.generated for one in group.options())]
+        made = [*self._own]
+        try:
+            made += [one for group in self.generated for one in group.options()]
+        except ModuleNotFoundError as error:
+            self._missing = extras.missing(error, self._extra)
+            if self._missing is None:
+                raise
         common = [_threads()]
         if self.name not in _WITHOUT_PICTURES:
             common.append(_max_pixels())
         own = {one.name for one in made}
         return [*made, *(one for one in common if one.name not in own)]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the command line; without the modules behind its options, help alone is given."""
+        self.get_params(ctx)
+        if self._missing and not {*args} & {*CONTEXT["help_option_names"]}:
+            raise self._missing
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
+        """Runs the command; where a module is not installed, says which extra brings it."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise extras.missing(error, self._extra) or error from error
 
     def _call(self, **values: Any) -> None:  # noqa: ANN401
         made = {one.into: one.take(values) for one in self.generated}
@@ -354,10 +378,12 @@ class Verb(click.Command):
             with formatter.section(title):
                 for one in chosen:
                     _write(one, ctx, formatter)
+        if self._missing:
+            formatter.write(f"\nThe other options are not shown: {self._missing}\n")
 
 
 def verb(
-    name: str, *parameters: click.Parameter | Generated
+    name: str, *parameters: click.Parameter | Generated, extra: extras.Extra = "research"
 ) -> Callable[[Callable[..., None]], Verb]:
     """Makes a command of a function; its docstring is the help text.
 
@@ -365,10 +391,11 @@ def verb(
         name: What the user types.
         parameters: Paths and whatever else is no setting, passed to the function by name; and
             generated options, passed as `config` or whatever they are made `into`.
+        extra: The smallest extra with all that the command needs.
     """
     own = [one for one in parameters if isinstance(one, click.Parameter)]
     generated = [one for one in parameters if not isinstance(one, click.Parameter)]
-    return lambda function: Verb(name, function, own, generated)
+    return lambda function: Verb(name, function, own, generated, extra)
 
 
 def _write(one: click.Parameter, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -31,6 +31,7 @@ _SPLIT = Option("--split", "split", "The split of an evaluation.", "default: tes
         required=True,
     ),
     _SPLIT,
+    extra="data",
 )
 def export(run: Path, output: Path, format_name: str, split: str) -> None:
     """Write the scores of a run in the format of another benchmark.
@@ -56,6 +57,7 @@ def export(run: Path, output: Path, format_name: str, split: str) -> None:
     _SPLIT,
     Option("--json", "as_json", "Print every metric as JSON.", is_flag=True),
     Config("demagnify.evaluation.suite.row:Statistics"),
+    extra="data",
 )
 def measure(sources: tuple[Path, ...], config: Statistics, *, split: str, as_json: bool) -> None:
     """Compute the figures of scores again: of a run, or of files that other tools wrote.

@@ -11,7 +11,6 @@ from typing import Final, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
 
 Floats = NDArray[np.float64]
 MetricName = Literal[
@@ -66,7 +65,7 @@ class Scores:
         ranked = self.logits[self._order]
         self._starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self._is_fake = self.labels[self._order] == 1
-        self._errors = np.square(expit(self.logits) - self.labels)
+        self._errors = np.square(sigmoid(self.logits) - self.labels)
         self._called_fake = int(np.count_nonzero(ranked[self._starts] > self.threshold))
 
     def __len__(self) -> int:
@@ -155,6 +154,17 @@ class Scores:
                     (weights * self._errors).sum(axis=1) / (reals + fakes),
                 )
             )
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Returns 1 / (1 + exp(-logit)) of each, without overflow.
+
+    Example:
+        >>> sigmoid(np.array([-np.inf, 0.0, 800.0])).tolist()
+        [0.0, 0.5, 1.0]
+    """
+    chances: Floats = np.exp(-np.logaddexp(0.0, -logits))
+    return chances
 
 
 def _check(labels: NDArray[np.int64], logits: Floats, threshold: float) -> None:

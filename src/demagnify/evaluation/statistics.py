@@ -15,7 +15,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
 
 from demagnify.core import rng as randomness
 from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
@@ -183,7 +182,14 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     only_first, only_second = int((one & ~two).sum()), int((~one & two).sum())
     if only_first + only_second == 0:
         return 1.0
-    return float(binomtest(only_first, only_first + only_second).pvalue)
+    return _binomial(min(only_first, only_second), only_first + only_second)
+
+
+def _binomial(low: int, count: int) -> float:
+    """Returns the two-sided p of at most `low` heads, or tails, in `count` tosses of a coin."""
+    drawn = np.arange(1, low + 1)
+    ways = np.concatenate([[0.0], np.cumsum(np.log((count - drawn + 1) / drawn))])
+    return min(1.0, 2.0 * float(np.exp(ways - count * math.log(2.0)).sum()))
 
 
 def holm(p_values: ArrayLike) -> Floats:

@@ -20,6 +20,7 @@ import numpy as np
 import demagnify
 from demagnify.core.artifacts import CARD, WEIGHTS
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.extras import need
 from demagnify.core.files import atomic_path, sha256
 from demagnify.core.imports import brief
 from demagnify.inference import runtime as runtimes
@@ -32,7 +33,6 @@ from demagnify.inference.runtime import (
     OnnxRuntime,
     TorchRuntime,
     digest_of,
-    need_torch,
 )
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def largest_difference(
 
 
 def _load(source: str | Path | DefendedDetector) -> DefendedDetector:
-    need_torch("export needs torch")
+    need("torch", "export needs", "research")
     from demagnify.agents.defended import DefendedDetector
     from demagnify.agents.loading import load_defense
 

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
+from demagnify.core.extras import need
 from demagnify.core.files import sha256
 from demagnify.core.images import Pixels
 from demagnify.core.onnx_session import OnnxSession
@@ -293,22 +294,21 @@ def load_runtime(
         raise BadConfigError(
             f"{source} has no ONNX file", hint="`demagnify export` writes one, or use torch"
         )
-    need_torch(f"{source} needs torch")
+    if not util.find_spec("torch") and not Path(source).exists() and str(source).isidentifier():
+        raise BadArtifactError(
+            f"there is no defence {str(source)!r}: neither a folder nor a shipped one",
+            hint=f"shipped: {', '.join(_shipped())}; one of a plug-in needs torch",
+        )
+    need("torch", f"{source} needs", "research")
     from demagnify.agents.loading import load_defense
 
     return TorchRuntime(load_defense(source, device=device, precision=precision))
 
 
-def need_torch(what: str) -> None:
-    """Refuses in one line where torch is not installed.
-
-    Raises:
-        BadConfigError: If it is not.
-    """
-    if not util.find_spec("torch"):
-        raise BadConfigError(
-            f"{what}, which is not installed", hint="pip install 'demagnify[research]'"
-        )
+def _shipped() -> list[str]:
+    """Returns the names of what ships as an ONNX file."""
+    found = (one for shelf in _SHELVES for one in shelf_folder(shelf).glob(f"*/{ONNX_FILE}"))
+    return sorted({one.parent.name for one in found})
 
 
 def find_onnx(source: str | Path) -> tuple[Path, Path | None] | None:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final
 
-from demagnify.core import progress, threads
+from demagnify.core import extras, progress, threads
 from demagnify.core.engine import local, shards
 from demagnify.core.engine.inputs import InputList
 from demagnify.core.engine.options import EngineOptions
@@ -75,6 +75,7 @@ def run(
         BadOutputError: If the folder holds another run, or the inputs have changed.
         DemagnifyError: Whatever a strict task raises.
     """
+    extras.need("pyarrow", "sharded output needs")  # before anything is written
     options = options or EngineOptions()
     output = output.resolve()
     identity = {"task": task.name, "unit": options.unit, **task.identity()}

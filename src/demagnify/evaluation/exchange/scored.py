@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
-from demagnify.evaluation.metrics import MetricName, Scores
+from demagnify.evaluation.metrics import MetricName, Scores, sigmoid
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.statistics import GroupResamples, Measured
 
@@ -68,7 +67,7 @@ class ScoreColumn:
             >>> column.probabilities.round(3).tolist()
             [0.5, 0.731]
         """
-        found = expit(self.logits - self.threshold)
+        found = sigmoid(self.logits - self.threshold)
         chosen: NDArray[np.float64] = np.where(
             self.verdicts, np.maximum(found, _HALF), np.minimum(found, _BELOW_HALF)
         )
@@ -89,7 +88,8 @@ def _weights(groups: tuple[str, ...], count: int, seed: int) -> NDArray[np.uint1
 def logits_of(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns the finite logits of P(fake), of which those of 0.5 and more are above 0."""
     tiny = np.finfo(np.float64).tiny
-    found = logit(np.clip(probabilities, tiny, _BELOW_ONE))
+    inside = np.clip(probabilities, tiny, _BELOW_ONE)
+    found = np.log(inside) - np.log1p(-inside)
     return np.where((probabilities >= _HALF) & (found <= 0), tiny, found)
 
 
