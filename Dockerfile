@@ -7,7 +7,7 @@ WORKDIR /source
 RUN python -m venv /opt/demagnify
 COPY . .
 # The face finder comes into the image, so that it runs without a network.
-RUN /opt/demagnify/bin/pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]" jinja2 \
+RUN /opt/demagnify/bin/pip install --no-cache-dir -c constraints.txt ".[${EXTRAS}]" \
     && DEMAGNIFY_CACHE=/opt/demagnify/cache /opt/demagnify/bin/demagnify assets --fetch yunet
 
 FROM python:3.11.14-slim-bookworm

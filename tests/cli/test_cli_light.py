@@ -61,9 +61,9 @@ def test_what_needs_the_rest_says_so_in_one_line(command):
     ("command", "extra"),
     [
         (("sample",), "data"),
-        (("calibrate",), "data"),
+        (("calibrate",), "research"),
         (("data", "describe"), "data"),
-        (("data", "prepare"), "data"),
+        (("data", "prepare"), "research"),
         (("detect",), None),
         (("bench", "run"), "research"),
         (("train-defense",), "research"),
@@ -82,7 +82,7 @@ def test_help_is_printed_without_the_extras(command, extra):
     ("command", "extra"),
     [
         (("sample", "there"), "data"),
-        (("calibrate", "there", "--data", "here"), "data"),
+        (("calibrate", "there", "--data", "here"), "research"),
         (("data", "describe", "here"), "data"),
         (("detect", "PHOTO", "--output", "there"), "data"),
         (("train-defense", "there", "--data", "here"), "research"),

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     output("runs/calibration"),
     data("Labelled faces with the splits val and, to measure error rates by condition, test."),
     Config("demagnify.inference.calibrate:CalibrationConfig", flags={"attacks": "--attack"}),
-    extra="data",
 )
 def calibrate(data: tuple[Path, ...], output: Path, config: CalibrationConfig) -> None:
     """Calibrate a defence on your own faces, clean and laundered.

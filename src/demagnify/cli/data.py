@@ -249,7 +249,6 @@ def _crossings(crossings: Sequence[Crossing], what: str, words: str) -> Iterator
     Config("demagnify.data.prepare:PrepareConfig"),
     Config("demagnify.core.engine:EngineOptions", into="engine"),
     FormatOptions(),
-    extra="data",
 )
 def prepare(
     source: Path,
