@@ -117,8 +117,11 @@ def test_faces_too_small_for_the_scale_are_skipped(attack, photos):
 def test_the_list_names_what_can_be_asked_for(run):
     ended = run("attack", "--list")
     assert ended.code == 0
-    assert ended.lines == list(ATTACKS)
-    assert {"srgan-x4", "bicubic-x2"} <= set(ended.lines)
+    told = {name: " ".join(what) for name, *what in map(str.split, ended.lines)}
+    assert list(told) == list(ATTACKS)
+    assert told["srgan-x4"] == "SRGAN super-resolution x4, trained against a discriminator"
+    assert told["edsr-liif-x3"].startswith("EDSR-baseline")
+    assert told["bicubic-x2"] == "no network, to compare with"
 
 
 def test_no_faces_are_told_with_a_hint(run):

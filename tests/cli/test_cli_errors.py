@@ -96,6 +96,8 @@ def test_a_reader_that_goes_away_gets_no_traceback():
     ("arguments", "told"),
     [
         (["train-defense", "--data", "{tmp}"], "no folders real and fake"),
+        (["bench", "run", "x", "--data", "{tmp}/none", "--suite", "sr-v0"], "no suite 'sr-v0'"),
+        (["train-detector", "--data", "{tmp}/none", "--attack", "srgan"], "did you mean srgan-x4"),
         (["train-defense", "--data", "{tmp}/none"], "there is no such file or folder"),
         (["train-defense", "--data", "{tmp}", "--preset", "papper"], "no configuration 'papper'"),
         (["train-defense", "--data", "{tmp}", "--set", "defense.learnr.hidden=2"], "learner"),
@@ -117,3 +119,13 @@ def test_what_cannot_work_is_told_before_the_work(run, tmp_path, arguments, told
     assert ended.err.startswith("demagnify: ")
     assert told in ended.err
     assert list(tmp_path.rglob("*")) == []
+
+
+def test_a_misspelt_suite_is_told_without_importing_torch():
+    code = (
+        "import sys\nfrom demagnify.cli.app import app\n"
+        "try:\n    app(['bench', 'run', 'x', '--data', 'x', '--suite', 'nosuch'])\n"
+        "except Exception as error:\n    print(type(error).__name__, 'torch' in sys.modules)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "BadConfigError False\n"

@@ -116,7 +116,9 @@ def test_a_learned_policy_is_exported_with_its_state(tmp_path):
     for parameter in policy.parameters():
         parameter.data.normal_()
     defense = defended(["identity", "flip", "mask-center"], policy, Thumbnail(side=4))
-    fast = export(defense, tmp_path / "learned.onnx", takes="float")
+    told = []
+    fast = export(defense, tmp_path / "learned.onnx", takes="float", log=told.append)
+    assert [line.split()[0] for line in told] == ["reading", "converting", "comparing"]
     colours = 255 * np.random.default_rng(0).integers(0, 2, (24, 1, 1, 3), dtype=np.uint8)
     faces = (colours // 4 * 3 + crops(24, SIDE, SIDE) // 4).astype(np.uint8)
     expected, found = TorchRuntime(defense).decide(faces), fast.decide(faces)

@@ -55,8 +55,13 @@ def attack(
     from demagnify.transforms import ATTACKS
 
     if list_names:
+        from demagnify.core import assets
+
+        networks = {row.name: row.purpose for row in assets.describe()}
+        networks |= {f"edsr-liif-x{factor}": networks["edsr-liif"] for factor in (2, 3, 4)}
         for name in ATTACKS:
-            say(name)
+            usual = "no attack" if name == "identity" else "no network, to compare with"
+            say(f"{name:<20} {networks.get(name, usual)}")
         return
     if source is None:
         raise BadConfigError("no photographs were given", hint="demagnify attack FOLDER OUTPUT")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "run",
     output("runs/row"),
     data("Labelled faces with the split of the suite (test)."),
-    Config("demagnify.evaluation.suite.running:SuiteConfig"),
+    Config("demagnify.evaluation.suite:SuiteConfig"),
 )
 def run(data: tuple[Path, ...], output: Path, config: SuiteConfig) -> None:
     """Evaluate a detector or defence under every condition of a suite, and write its row.
@@ -30,6 +30,9 @@ def run(data: tuple[Path, ...], output: Path, config: SuiteConfig) -> None:
     Writes row.json and scores.csv.gz, one line per face and condition, without pictures. Nothing
     is chosen on these faces. A killed run goes on where it was.
     """
+    from demagnify.evaluation.suite import load_suite
+
+    load_suite(config.suite)  # a misspelt name is told before torch is imported
     from demagnify.evaluation.suite import run_suite
 
     skips = Skips()

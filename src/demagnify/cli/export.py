@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from demagnify.cli.console import say
 from demagnify.cli.generate import PATH, Argument, Option, verb
 
 if TYPE_CHECKING:
@@ -35,5 +36,5 @@ def export(source: str, output: Path, takes: InputType) -> None:
     """
     from demagnify.inference.export import export as write
 
-    written = write(source, output, takes=takes)
-    click.echo(f"{output}: {written.name}, {output.stat().st_size / 2**20:.1f} MiB")
+    written = write(source, output, takes=takes, log=say)
+    say(f"{output}: {written.name}, {output.stat().st_size / 2**20:.1f} MiB")

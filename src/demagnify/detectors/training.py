@@ -250,11 +250,11 @@ def _open(
     on_skip: Callable[[Skipped], None] | None,
 ) -> tuple[FaceDataset, FaceDataset, dict[str, Any]]:
     """Returns training and validation faces, clean and attacked, and the card's entries on them."""
+    attacks = create_attacks(config.attacks, device=config.device)
     train, val, sources = open_training(data, config, config.size, on_skip)
     entries: dict[str, Any] = {RECORDED: provenance_of(sources)} if sources else {}
     for name, faces in (("training", train), ("validation", val)):
         _check_classes(faces, name)
-    attacks = create_attacks(config.attacks, device=config.device)
     if attacks:
         train, val = (pooled(under_attacks(faces, attacks)) for faces in (train, val))
         entries["seen_attacks"] = [attack.name for attack in attacks]

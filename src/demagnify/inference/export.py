@@ -51,7 +51,11 @@ _SIDES: Final = ((97, 83), (224, 224), (301, 260))
 
 
 def export(
-    source: str | Path | DefendedDetector, path: Path, *, takes: InputType = "uint8"
+    source: str | Path | DefendedDetector,
+    path: Path,
+    *,
+    takes: InputType = "uint8",
+    log: Callable[[str], None] = lambda _line: None,
 ) -> OnnxRuntime:
     """Writes a detector or a defence as an ONNX file, and checks it against torch.
 
@@ -60,6 +64,7 @@ def export(
         path: The file to write, `.onnx`; an old one is replaced.
         takes: Whether the file's input "images" is uint8 RGB (N, 3, H, W), 0-255, or float32 RGB
             in [0, 1]; of any size.
+        log: Gets a line before each stage.
 
     Returns:
         The file, opened.
@@ -75,9 +80,12 @@ def export(
     """
     if path.suffix != ".onnx":
         raise BadConfigError(f"{path} is no name of an ONNX file", hint="such as model.onnx")
+    log("reading the detector or defence")
     defended = _load(source)
+    log(f"converting {defended.name}, which takes up to a minute")
     model = _model(defended, takes)
     _write(model, path, _notes(defended, {}))
+    log(f"comparing {path} with torch")
     opened = OnnxRuntime(path, device="cpu")
     reference, crops = TorchRuntime(defended), _samples(defended.input_size)
     try:

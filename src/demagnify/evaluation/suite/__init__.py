@@ -8,9 +8,10 @@ from demagnify.core.imports import lazy
 
 if TYPE_CHECKING:
     from demagnify.evaluation.suite.comparison import RowComparison, compare_rows
+    from demagnify.evaluation.suite.config import SuiteConfig
     from demagnify.evaluation.suite.page import leaderboard
     from demagnify.evaluation.suite.row import Row, load_row, verify_row
-    from demagnify.evaluation.suite.running import SuiteConfig, run_suite
+    from demagnify.evaluation.suite.running import run_suite
     from demagnify.evaluation.suite.table import ScoreTable
     from demagnify.evaluation.suite.versions import Suite, load_suite
 
@@ -34,7 +35,8 @@ __getattr__, __dir__ = lazy(
         "comparison": ("RowComparison", "compare_rows"),
         "page": ("leaderboard",),
         "row": ("Row", "load_row", "verify_row"),
-        "running": ("SuiteConfig", "run_suite"),
+        "config": ("SuiteConfig",),
+        "running": ("run_suite",),
         "table": ("ScoreTable",),
         "versions": ("Suite", "load_suite"),
     },

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
 from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.loading import load_defense
@@ -17,13 +16,13 @@ from demagnify.agents.predictors import PolicyPredictor
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import file_name, sha256
 from demagnify.core.runs import claim
-from demagnify.core.settings import DetectorOptions
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.methods import is_bare
 from demagnify.evaluation.records import SkippedFile
 from demagnify.evaluation.results import UNDEFENDED
+from demagnify.evaluation.suite.config import SuiteConfig
 from demagnify.evaluation.suite.row import (
     DEFENDED,
     SCORES,
@@ -46,20 +45,6 @@ from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 
 _OF_THE_CARD: Final = ("kind", "preset", "training", "data", "detector", "hardening", "backbone")
-
-
-class SuiteConfig(DetectorOptions):
-    """What is entered, and in which suite."""
-
-    detector: str = Field(
-        default="default",
-        description="What is entered: a detector as in train-defense --detector, or a defence, a "
-        "folder or a shipped one. A defence's row holds its detector alone beside it.",
-    )
-    suite: str = Field(default="sr-v1", description="A published suite, or a YAML file.")
-    name: str = Field(default="", description="The row's name in tables.")
-    seed: int = Field(default=0, ge=0, description="Seed of the resamples.")
-    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups.")
 
 
 def run_suite(
