@@ -29,7 +29,7 @@ SLOW = ("yaml", "filelock", "multiprocessing")
 
 def run(*arguments, without=()):
     command = [sys.executable, "-c", f"SLOW = {without}{BLOCKED}", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.assets
@@ -47,6 +47,16 @@ def test_photographs_are_classified_without_torch(asset):
         logit = runtime.decide(cut[None]).logits[0]
         assert face["logit"] == pytest.approx(logit, abs=1e-3)
         assert (logit > runtime.threshold) == (face["verdict"] == "fake")
+
+
+@pytest.mark.assets
+def test_verdicts_are_explained_without_torch(asset):
+    asset("yunet")
+    photo = sorted(asset("celeba-999").glob("*.jpg"))[0]
+    ended = run("detect", photo, "--json", "--explain")
+    assert ended.returncode == 0, ended.stderr
+    for face in json.loads(ended.stdout)["faces"]:
+        assert (face["verdict"] == "unsure") != ("explanation" in face)
 
 
 @pytest.mark.parametrize("command", [("train-defense",), ("export", "light", "x.onnx")])
