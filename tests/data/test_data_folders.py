@@ -57,7 +57,7 @@ def test_a_manifest_wins_over_folders(tmp_path):
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     touch(tmp_path, "cats/a.png", "dogs/b.png")
-    with pytest.raises(BadManifestError, match=r"no metadata\.csv, and no folders real and fake"):
+    with pytest.raises(BadManifestError, match="there are no folders real and fake, no table"):
         Manifest.load(tmp_path)
 
 
