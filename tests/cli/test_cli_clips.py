@@ -27,7 +27,7 @@ def test_clips_and_photographs_are_classified_alike(run, finder, defense, photos
         )
     ]
     assert "4 frames, 100% agree" in ended.lines[3]
-    assert images.load(tmp_path / "out" / "b.mp4.png").shape[1] == 1600
+    assert images.load(tmp_path / "out" / "b.verdict.png").shape[1] == 1600
     clip = json.loads(run(*classify, path, "--json").lines[0])
     assert clip["kind"] == "clip"
     assert [len(track["frames"]) for track in clip["tracks"]] == [4, 4]

@@ -91,9 +91,10 @@ def test_saved_pictures_have_the_photographs_names(detect, photos, tmp_path):
     assert ended.code == 0
     drawn = [path for path in (tmp_path / "drawn").rglob("*") if path.is_file()]
     names = sorted(path.relative_to(tmp_path / "drawn").as_posix() for path in drawn)
-    assert names == ["a.png.png", "more/b.jpg.png"]
+    assert names == ["a.verdict.png", "more/b.verdict.png"]
     for name in ("a.png", "more/b.jpg"):
-        original, picture = images.load(folder / name), images.load(tmp_path / f"drawn/{name}.png")
+        drawing = (tmp_path / "drawn" / name).with_suffix(".verdict.png")
+        original, picture = images.load(folder / name), images.load(drawing)
         assert picture.shape == original.shape
         assert not np.array_equal(picture, original)
     assert [path.read_bytes() for path in sorted(folder.rglob("*.*"))] == before
@@ -102,31 +103,31 @@ def test_saved_pictures_have_the_photographs_names(detect, photos, tmp_path):
 def test_photographs_of_one_name_are_drawn_beside_each_other(detect, photos, tmp_path):
     one, other = photos("x.png", folder="one"), photos("y.png", "x.png", folder="other")
     detect(one, other, other / "x.png", "--save", tmp_path / "drawn")
-    names = ["x.png.2.png", "x.png.3.png", "x.png.png", "y.png.png"]
+    names = ["x.png.2.verdict.png", "x.png.verdict.png", "x.verdict.png", "y.verdict.png"]
     assert sorted(path.name for path in (tmp_path / "drawn").iterdir()) == names
-    first, second = (images.load(tmp_path / "drawn" / names[place]) for place in (2, 0))
+    first, second = (images.load(tmp_path / "drawn" / names[place]) for place in (2, 1))
     apart = np.abs(first.astype(int) - images.load(one / "x.png")).mean()
     assert apart < np.abs(first.astype(int) - images.load(other / "x.png")).mean()
     assert not np.array_equal(first, second)
 
 
 def test_a_picture_is_drawn_over_no_photograph(detect, photos):
-    folder = photos("x.png", "x.png.png")
-    before = (folder / "x.png.png").read_bytes()
+    folder = photos("x.png", "x.verdict.png")
+    before = (folder / "x.verdict.png").read_bytes()
     detect(folder, "--save", folder)
-    assert (folder / "x.png.png").read_bytes() == before
+    assert (folder / "x.verdict.png").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == [
         "x.png",
-        "x.png.2.png",
-        "x.png.png",
-        "x.png.png.png",
+        "x.png.verdict.png",
+        "x.verdict.png",
+        "x.verdict.verdict.png",
     ]
 
 
 def test_what_was_drawn_is_not_judged_the_next_time(detect, photos):
     folder = photos("a.png")
     first = detect(folder, "--save", folder / "drawn")
-    assert (folder / "drawn" / "a.png.png").is_file()
+    assert (folder / "drawn" / "a.verdict.png").is_file()
     assert detect(folder, "--save", folder / "drawn").out == first.out
     assert len(detect(folder).lines) == 4
 
@@ -188,7 +189,7 @@ def test_a_heat_map_is_checked_and_asked_for_with_a_place_to_show_it(detect, pho
     assert ended.code == 0
     for line in ended.lines:
         assert "heat map of what speaks for" in line or "no heat map, as it failed" in line
-    assert (tmp_path / "drawn" / "a.png.png").is_file()
+    assert (tmp_path / "drawn" / "a.verdict.png").is_file()
     refused = detect("--explain", folder)
     assert refused.code == 2
     assert "--explain goes with --save, --report or --json" in refused.complaints[-1]

@@ -262,7 +262,7 @@ def test_verdicts_are_drawn_without_overwriting_anything(tmp_path):
     paths = [photograph(tmp_path / name / "a.png", n, 1) for n, name in enumerate(("x", "y"))]
     config = DetectionConfig(save=tmp_path / "x" / "drawn")
     found = list(detect(paths, config, defense=defended(), finder=CountingFinder()))
-    for verdict, name in zip(found, ("a.png.png", "a.png.2.png"), strict=True):
+    for verdict, name in zip(found, ("a.verdict.png", "a.png.verdict.png"), strict=True):
         drawn = images.load(tmp_path / "x" / "drawn" / name)
         np.testing.assert_array_equal(drawn, draw_verdict(verdict))
     again = list(detect(tmp_path / "x", config, defense=defended(), finder=CountingFinder()))

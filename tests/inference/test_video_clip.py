@@ -190,7 +190,7 @@ def test_a_folder_may_hold_photographs_and_clips(tmp_path):
     assert [type(one) for one in found] == [PhotoVerdict, ClipVerdict, PhotoVerdict]
     assert found[0].faces[0].verdict == "real"
     assert found[1].tracks[0].verdict == found[2].faces[0].verdict == "fake"
-    timeline = images.load(tmp_path / "out" / "b.mp4.png")
+    timeline = images.load(tmp_path / "out" / "b.verdict.png")
     assert timeline.shape[1] == 1600
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from demagnify.detectors.detector import Detector
 
 _LONGEST_NAME: Final = 200
+_DRAWN: Final = ".verdict.png"
 """Bytes of a name that drawings keep: with number and suffix, 255 is the end of most systems."""
 PHOTOS_AT_ONCE: Final = 16
 
@@ -44,8 +46,8 @@ class DetectionConfig(ClipOptions):
     )
     save: Path | None = Field(
         default=None,
-        description="Write copies of the photographs here, with faces and verdicts drawn: PNG "
-        "files under the same names, numbered where two would have one name; of clips, a timeline.",
+        description="Write copies of the photographs here, with faces and verdicts drawn, as "
+        "NAME.verdict.png, with suffix and number where two would have one name; of clips, a timeline.",
     )
     precision: Precision = Field(
         default="float32",
@@ -233,10 +235,9 @@ def _name_drawings(
     drawings: list[Path | None] = []
     for _, _, name in found:
         name = name.with_name(short_name(name.name, _LONGEST_NAME))  # noqa: PLW2901
-        drawing, number = save / f"{name}.png", 1
-        while drawing.resolve() in taken:
-            number += 1
-            drawing = save / f"{name}.{number}.png"
+        numbered = (f"{name}.{number}{_DRAWN}" for number in count(2))
+        names = chain((f"{name.with_suffix('')}{_DRAWN}", f"{name}{_DRAWN}"), numbered)
+        drawing = next(path for one in names if (path := save / one).resolve() not in taken)
         taken.add(drawing.resolve())
         drawings.append(drawing)
     return drawings
