@@ -83,6 +83,8 @@ def test_a_detector_is_hardened_and_told_of(run, folder, faces, detector):
     ended = run("harden", *started, "--rounds", 1, "--device", "cpu")
     assert ended.code == 0, ended.err
     assert any(line.startswith("round 1: balanced accuracy ") for line in ended.lines)
+    (best,) = (line for line in ended.lines if line.startswith("best: "))
+    assert ("round 0: " in best) == ("hardening changed nothing" in ended.out)
     assert ended.lines[-1].startswith(f"written to {folder / 'hard'}")
     with Image.open(folder / "hard.rounds.png") as picture:
         assert picture.size[0] > 600

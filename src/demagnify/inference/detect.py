@@ -47,7 +47,7 @@ class DetectionConfig(ClipOptions):
     save: Path | None = Field(
         default=None,
         description="Write copies of the photographs here, with faces and verdicts drawn, as "
-        "NAME.verdict.png, with suffix and number where two would have one name; of clips, a timeline.",
+        "NAME.verdict.png, with suffix and number where two have one name; of clips, a timeline.",
     )
     precision: Precision = Field(
         default="float32",
