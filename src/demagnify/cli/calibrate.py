@@ -34,8 +34,15 @@ def calibrate(data: tuple[Path, ...], output: Path, config: CalibrationConfig) -
     command = shlex.join(["demagnify", *sys.argv[1:]])
     made = fit(data, output, config, command=command, log=say, on_skip=skips)
     for name, part in made.parts.items():
-        above = "no face" if part.threshold is None else f"logit above {part.threshold:.3f}"
-        below = "no face" if part.real_below is None else f"up to {part.real_below:.3f}"
+        above, below = (
+            f"never ({groups} {what} groups are too few for {share:.1%})"
+            if limit is None
+            else f"logit {words} {limit:.3f}"
+            for limit, words, groups, what, share in (
+                (part.threshold, "above", part.real_groups, "real", made.target_fpr),
+                (part.real_below, "up to", part.fake_groups, "fake", made.target_fnr),
+            )
+        )
         say(f"enhancement {name}: fake: {above}; real: {below}; between: unsure")
         ratio = part.likelihood_ratio
         if ratio is not None:
