@@ -132,6 +132,41 @@ def test_a_changed_answer_is_computed_again(kept):
     assert "logit: recorded 9.0, computed " in fault
 
 
+def test_the_changed_file_and_every_changed_answer_are_named(kept):
+    folder = kept / "case"
+    record = folder / "case.json"
+    document = json.loads(record.read_text("utf-8"))
+    (face,) = next(one["faces"] for one in document["inputs"] if one["faces"])
+    face["verdict"] = "real" if face["verdict"] == "fake" else "fake"
+    face["score"] = 0.25
+    record.write_text(json.dumps(document))
+    verdict, score = verify_case(folder, finder=MiddleFinder())  # the page is not blamed
+    assert verdict.startswith(f"{record}: {kept / 'in' / NAME}: faces[0].verdict: recorded ")
+    assert "faces[0].score: recorded 0.25, computed " in score
+    (kept / "in" / "broken.jpg").write_bytes(b"another")
+    faults = verify_case(folder, finder=MiddleFinder())
+    assert [one for one in faults if "broken.jpg: the file has changed" in one]
+    assert [one for one in faults if "faces[0].verdict" in one]
+
+
+def test_a_changed_date_names_both_files(kept):
+    folder = kept / "case"
+    text = (folder / "case.json").read_text("utf-8")
+    made = json.loads(text)["created"]
+    (folder / "case.json").write_text(text.replace(made, "1999-01-01T00:00:00+00:00"))
+    (fault,) = verify_case(folder, finder=MiddleFinder())
+    assert fault.startswith(f"{folder / 'index.html'}: line ")
+    assert made in fault
+    assert "after case.json '<p>Made 1999-01-01" in fault
+
+
+def test_a_case_is_not_replaced_unless_asked(case):
+    before = (case / "case" / "case.json").read_bytes()
+    with pytest.raises(BadOutputError, match="holds a case"):
+        write_case([case / "in"], case / "case", DetectionConfig(defense="light"))
+    assert (case / "case" / "case.json").read_bytes() == before
+
+
 def test_two_runs_differ_in_their_time_only(case, tmp_path):
     config = DetectionConfig(defense="light")
     how = {"command": "demagnify detect in", "finder": MiddleFinder()}

@@ -152,7 +152,7 @@ def test_a_case_shows_the_map_or_says_why_there_is_none(photo, tmp_path, monkeyp
     assert "not what was changed" in page
     assert verify_case(case, finder=MiddleFinder()) == []
     images.save_png(photo, np.full((160, 160, 3), 90, np.uint8))
-    write_case([photo], case, config, finder=MiddleFinder())
+    write_case([photo], case, config, finder=MiddleFinder(), overwrite=True)
     page = (case / "index.html").read_text("utf-8")
     assert "No heat map, as it failed its check" in page
     assert "orange marks" not in page

@@ -9,10 +9,13 @@ from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.policies import GreedyQPolicy, MeanOfViews
 from demagnify.agents.states import Thumbnail
 from demagnify.core import artifacts
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError, DemagnifyWarning
 from demagnify.core.images import fit
 from demagnify.detectors import wrap
+from demagnify.inference.answers import Interpreter
+from demagnify.inference.detect import DetectionConfig
 from demagnify.inference.export import export
+from demagnify.inference.pipeline import Pipeline
 from demagnify.inference.runtime import (
     OnnxRuntime,
     TorchRuntime,
@@ -139,3 +142,22 @@ def test_what_cannot_be_exported_is_named(tmp_path):
             ),
             tmp_path / "b.onnx",
         )
+
+
+def test_an_exported_file_keeps_the_calibration(tmp_path):
+    path = tmp_path / "model.onnx"
+    made = export("default", path)
+    shipped = Interpreter.load("default", made.fingerprint)
+    assert made.notes.calibration
+    assert Interpreter.inside(OnnxRuntime(path, device="cpu").notes) == shipped
+    config = DetectionConfig(defense=str(path))
+    assert Pipeline.load(config, finder=object()).interpreter == shipped
+    before = path.read_bytes()
+    with pytest.raises(BadOutputError, match="exists"):
+        export("default", path)
+    assert path.read_bytes() == before
+
+
+def test_bfloat16_says_that_verdicts_are_not_calibrated():
+    with pytest.warns(DemagnifyWarning, match="not calibrated"):
+        Pipeline.load(DetectionConfig(precision="bfloat16", device="cpu"), finder=object())

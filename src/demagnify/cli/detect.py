@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         "Write a case report here: case.json, index.html and the face crops.",
         type=PATH,
     ),
+    Option("--overwrite", "overwrite", "Replace a case that --report finds there.", is_flag=True),
     Option(
         "--output",
         "output",
@@ -59,6 +60,7 @@ def detect(
     *,
     as_json: bool,
     report: Path | None,
+    overwrite: bool,
     output: Path | None,
 ) -> None:
     """Classify photographs and clips: find every face, correct it, print real, fake or unsure.
@@ -76,6 +78,8 @@ def detect(
     or cannot tell. It has no part in the verdict: real faces are enhanced too.
     """
     _check_doors(config, output, drawn=bool(as_json or report or config.save))
+    if overwrite and report is None:
+        raise click.UsageError("--overwrite goes with --report")
     if output is not None:
         _detect_shards(photos, output, config, engine)
         return
@@ -108,6 +112,7 @@ def detect(
             report,
             config,
             command=command,
+            overwrite=overwrite,
             on_verdict=on_verdict,
             on_skip=on_skip,
         )

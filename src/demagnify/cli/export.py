@@ -26,15 +26,29 @@ if TYPE_CHECKING:
         type=click.Choice(["uint8", "float"]),
         default="uint8",
     ),
+    Option(
+        "--calibration",
+        "calibration",
+        "A folder that calibrate wrote.",
+        "default: that of the source",
+        type=PATH,
+    ),
+    Option("--overwrite", "overwrite", "Replace a file that is there.", is_flag=True),
 )
-def export(source: str, output: Path, takes: InputType) -> None:
+def export(
+    source: str, output: Path, takes: InputType, calibration: Path | None, *, overwrite: bool
+) -> None:
     """Write a detector or a defence as one ONNX file that runs without torch.
 
     Resizing, corrections and scaling are inside; name, threshold, corrections, fingerprint and a
-    SHA-256 over the file are in its metadata. The file is compared with torch before the command
-    ends. `demagnify detect --defense model.onnx` uses it.
+    SHA-256 over the file are in its metadata, and the calibration if there is one. The file is
+    compared with torch before the command ends. `demagnify detect --defense model.onnx` uses it.
     """
     from demagnify.inference.export import export as write
 
-    written = write(source, output, takes=takes, log=say)
-    say(f"{output}: {written.name}, {output.stat().st_size / 2**20:.1f} MiB")
+    written = write(
+        source, output, takes=takes, calibration=calibration, overwrite=overwrite, log=say
+    )
+    calibrated = "calibrated" if written.notes.calibration else "not calibrated"
+    size = output.stat().st_size / 2**20
+    say(f"{output}: {written.name}, {size:.1f} MiB, {calibrated}")

@@ -6,6 +6,7 @@ Needs numpy and Pillow, no torch.
 from __future__ import annotations
 
 import math
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -21,6 +22,7 @@ from demagnify.core.files import sha256
 from demagnify.core.images import Pixels
 from demagnify.data.face_finding import Face
 from demagnify.inference import calibration as calibrations
+from demagnify.inference import conditions
 from demagnify.inference.calibration import Calibration, Verdict, folder_of, has_calibration
 from demagnify.inference.conditions import (
     NOT_VALIDATED,
@@ -28,6 +30,7 @@ from demagnify.inference.conditions import (
     ConditionTable,
     jpeg_quality,
 )
+from demagnify.inference.runtime import ExportNotes
 
 SCOPE: Final = (
     "face swaps and video manipulations; not fully synthetic portraits, not local retouching"
@@ -145,6 +148,22 @@ class Interpreter:
             digest = sha256(path)
             table = ConditionTable.beside(Path(folder), fingerprint, digest)
         return cls(calibration, table, digest)
+
+    @classmethod
+    def inside(cls, notes: ExportNotes) -> Interpreter | None:
+        """Returns what an exported file holds of a calibration; None if it holds none.
+
+        Raises:
+            BadArtifactError: If it is damaged or belongs to other weights.
+        """
+        if not notes.calibration:
+            return None
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            (folder / calibrations.FILE).write_bytes(notes.calibration.encode())
+            if notes.conditions:
+                (folder / conditions.FILE).write_bytes(notes.conditions.encode())
+            return cls.load(folder, notes.fingerprint, required=True)
 
     def read(
         self, logit: float, seen: Seen, *, abstained: bool = False, delivered: float | None = None

@@ -19,11 +19,15 @@ import numpy as np
 
 import demagnify
 from demagnify.core.artifacts import CARD, WEIGHTS
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.core.extras import need
 from demagnify.core.files import atomic_path, sha256
 from demagnify.core.imports import brief
+from demagnify.inference import calibration as calibrations
+from demagnify.inference import conditions
 from demagnify.inference import runtime as runtimes
+from demagnify.inference.answers import Interpreter
+from demagnify.inference.calibration import folder_of
 from demagnify.inference.onnx_resize import resized
 from demagnify.inference.runtime import (
     DIGEST,
@@ -56,22 +60,28 @@ def export(
     *,
     takes: InputType = "uint8",
     log: Callable[[str], None] = lambda _line: None,
+    calibration: Path | None = None,
+    overwrite: bool = False,
 ) -> OnnxRuntime:
     """Writes a detector or a defence as an ONNX file, and checks it against torch.
 
     Args:
         source: A defended detector, or its name, folder or detector as `load_defense` takes it.
-        path: The file to write, `.onnx`; an old one is replaced.
+        path: The file to write, `.onnx`.
         takes: Whether the file's input "images" is uint8 RGB (N, 3, H, W), 0-255, or float32 RGB
             in [0, 1]; of any size.
         log: Gets a line before each stage.
+        calibration: A folder that calibrate wrote; that of the source itself if None. It becomes
+            a part of the file.
+        overwrite: Whether a file that is there is replaced.
 
     Returns:
         The file, opened.
 
     Raises:
         BadConfigError: If a part of it cannot be exported; the message names the part.
-        BadArtifactError: If there is no such defence.
+        BadArtifactError: If there is no such defence, or the calibration belongs to another.
+        BadOutputError: If the file is there.
 
     Example:
         >>> from demagnify.inference import export
@@ -80,11 +90,13 @@ def export(
     """
     if path.suffix != ".onnx":
         raise BadConfigError(f"{path} is no name of an ONNX file", hint="such as model.onnx")
+    if path.exists() and not overwrite:
+        raise BadOutputError(f"{path} exists", hint="choose another name, or --overwrite")
     log("reading the detector or defence")
     defended = _load(source)
+    notes = _notes(defended, {}).model_copy(update=_calibration(source, calibration, defended))
     log(f"converting {defended.name}, which takes up to a minute")
-    model = _model(defended, takes)
-    _write(model, path, _notes(defended, {}))
+    _write(_model(defended, takes), path, notes)
     log(f"comparing {path} with torch")
     opened = OnnxRuntime(path, device="cpu")
     reference, crops = TorchRuntime(defended), _samples(defended.input_size)
@@ -161,6 +173,21 @@ def _notes(defended: DefendedDetector, weights: dict[str, str]) -> ExportNotes:
         weights=weights,
         demagnify=demagnify.__version__,
     )
+
+
+def _calibration(
+    source: str | Path | DefendedDetector, given: Path | None, defended: DefendedDetector
+) -> dict[str, str]:
+    """Returns the texts of a calibration and its conditions, after a look whether they belong."""
+    place = given if given is not None or not isinstance(source, str | Path) else source
+    if place is None:
+        return {}
+    fingerprint = TorchRuntime(defended).fingerprint
+    if Interpreter.load(place, fingerprint, required=given is not None) is None:
+        return {}
+    folder = folder_of(place)
+    texts = {"calibration": folder / calibrations.FILE, "conditions": folder / conditions.FILE}
+    return {key: one.read_text("utf-8") for key, one in texts.items() if one.is_file()}
 
 
 def _model(defended: DefendedDetector, takes: InputType) -> Any:  # noqa: ANN401  onnx's own type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
 
 import numpy as np
 
-from demagnify.core.errors import BadImageError
+from demagnify.core.errors import BadImageError, DemagnifyWarning
 from demagnify.core.images import Pixels
 from demagnify.data import face_finding, videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.inference.answers import SCOPE, Interpreter, Meaning
 from demagnify.inference.calibrated import calibrated
+from demagnify.inference.calibration import has_calibration
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
 from demagnify.inference.explanation import Explanation, explain
-from demagnify.inference.runtime import Runtime, as_runtime, load_runtime
+from demagnify.inference.runtime import OnnxRuntime, Runtime, as_runtime, load_runtime
 from demagnify.inference.video import ClipVerdict, classify_clip
 
 if TYPE_CHECKING:
@@ -165,6 +167,14 @@ class Pipeline:
             )
             if config.precision != "bfloat16":
                 interpreter = Interpreter.load(config.defense, defense.fingerprint)
+            elif config.calibration is None and has_calibration(config.defense):
+                warnings.warn(
+                    "the calibration holds for float32: in bfloat16 verdicts are not calibrated",
+                    DemagnifyWarning,
+                    stacklevel=2,
+                )
+            if isinstance(defense, OnnxRuntime) and interpreter is None:
+                interpreter = Interpreter.inside(defense.notes)
         runtime = as_runtime(defense)
         if config.calibration is not None:
             interpreter = Interpreter.load(config.calibration, runtime.fingerprint, required=True)

@@ -109,6 +109,8 @@ class ExportNotes(BaseModel):
         default_factory=dict, description="Files beside it with further weights: name -> SHA-256"
     )
     demagnify: str = Field(description="The version that wrote it")
+    calibration: str = Field(default="", description="calibration.json; empty: not calibrated")
+    conditions: str = Field(default="", description="conditions.json; empty: not measured")
 
 
 class OnnxRuntime:

@@ -157,12 +157,13 @@ def write_case(
     *,
     command: str = "",
     finder: FaceFinder | None = None,
+    overwrite: bool = False,
     on_verdict: Callable[[PhotoVerdict | ClipVerdict], None] = lambda _verdict: None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> CaseDocument:
     """Examines photographs and clips, and writes case.json, index.html and the crops to a folder.
 
-    Inputs are only read. A folder that is there is replaced in one step.
+    Inputs are only read. The folder appears in one step.
 
     Args:
         photos: Files and folders.
@@ -170,6 +171,7 @@ def write_case(
         config: The settings; the defaults if None.
         command: The command line, for the record.
         finder: Finds the faces; YuNet if None.
+        overwrite: Whether a case that is there is replaced.
         on_verdict: Gets each verdict.
         on_skip: As in `detect`.
 
@@ -177,7 +179,8 @@ def write_case(
         What stands in case.json.
 
     Raises:
-        BadOutputError: If `output` lies among the inputs, or cannot be written to.
+        BadOutputError: If `output` lies among the inputs, holds a case or other files, or cannot
+            be written to.
         BadImageError: As `detect`.
         BadArtifactError: As `detect`.
     """
@@ -190,6 +193,10 @@ def write_case(
             )
     if output.is_dir() and any(output.iterdir()) and not (output / FILE).is_file():
         raise BadOutputError(f"{output} holds other files", hint="choose another folder")
+    if (output / FILE).is_file() and not overwrite:
+        raise BadOutputError(
+            f"{output} holds a case", hint="choose another folder, or replace it by --overwrite"
+        )
     with atomic_folder(output) as temporary:
         document = examine(
             photos,
@@ -234,6 +241,11 @@ def examine(
     return make_document(pipeline, inputs, command=command)
 
 
+def crop_name(number: int, place: int) -> str:
+    """Returns the name of a face crop: of which input, and which of its faces, from 1."""
+    return f"crops/{number:04}-{place}.png"
+
+
 def record_input(
     verdict: PhotoVerdict | ClipVerdict,
     number: int,
@@ -255,7 +267,7 @@ def record_input(
     photo = verdict if isinstance(verdict, PhotoVerdict) else PhotoVerdict(path=verdict.path)
     for place, one in enumerate(photo.faces, start=1):
         assert photo.pixels is not None  # noqa: S101  for the type checker
-        name = f"crops/{number:04}-{place}.png"
+        name = crop_name(number, place)
         content = images.encode_png(crop(photo.pixels, one.face))
         keep(name, content)
         digest = hashlib.sha256(content).hexdigest()
