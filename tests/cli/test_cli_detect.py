@@ -168,7 +168,7 @@ def test_output_writes_shards_and_a_summary(detect, photos, tmp_path):
     command = ("--output", tmp_path / "out", "--workers", "0", "--unit", "2", folder)
     ended = detect(*command)
     assert ended.code == 3
-    assert ended.lines[0].startswith("3 inputs, 4 rows in 2 shards in ")
+    assert ended.lines[0].startswith("3 inputs: 4 faces, 1 left out; 5 rows in 2 shards in ")
     assert any(line.startswith("skipped 1: not an image") for line in ended.complaints)
     rows = parquet.read_table(tmp_path / "out/shards").to_pylist()
     assert [row["input"] for row in rows] == [

@@ -48,7 +48,7 @@ def skipped(output):
 def test_each_input_has_its_rows_and_what_is_bad_is_listed(files, tmp_path):
     paths = files("a", "two 2", "empty", "fault", "abc", "d", "e")
     summary = engine.run(Measure(), paths, tmp_path / "out", HERE)
-    assert (summary.items, summary.rows, summary.skipped, summary.units) == (7, 6, 2, 3)
+    assert (summary.items, summary.results, summary.skipped, summary.units) == (7, 6, 2, 3)
     found = rows(tmp_path / "out")
     assert [row["item"] for row in found] == [0, 1, 1, 2, 3, 4, 5, 6]
     assert [row["size"] for row in found] == [1, 5, 5, None, None, 3, 1, 1]
@@ -101,7 +101,7 @@ def test_processes_that_die_lose_nothing(files, tmp_path):
     paths = files("a", "b", "die", "c", "die once", "d", "2", "e", "f")
     output = tmp_path / "out"
     summary = engine.run(Measure(), paths, output, EngineOptions(workers=2, unit=3))
-    assert (summary.items, summary.rows, summary.lost) == (9, 9, 4)
+    assert (summary.items, summary.results, summary.lost) == (9, 9, 4)
     assert [row["item"] for row in rows(output)] == [0, 1, 2, 3, 4, 5, 6, 6, 7, 8]
     assert skipped(output) == [("002.jpg", "left out: 2 worker processes died over it")]
     assert len(set((output / "opened.txt").read_text().split())) == 6
@@ -151,7 +151,7 @@ def test_ray_loses_nothing_where_a_worker_is_killed(files, tmp_path, monkeypatch
         Measure(), files(*texts), tmp_path / "ray", EngineOptions(engine="ray", workers=2, unit=2)
     )
     engine.run(Measure(), files(*texts), tmp_path / "here", HERE)
-    assert (summary.items, summary.rows, summary.skipped) == (9, 8, 2)
+    assert (summary.items, summary.results, summary.skipped) == (9, 8, 2)
     assert rows(tmp_path / "ray") == rows(tmp_path / "here")
     assert skipped(tmp_path / "ray") == skipped(tmp_path / "here")
     assert len((tmp_path / "ray/opened.txt").read_text().split()) >= 3

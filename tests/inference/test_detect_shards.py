@@ -58,7 +58,7 @@ def test_shards_hold_what_detect_says(asset, tmp_path):
     assert (summary.items, summary.skipped, summary.units) == (3, 0, 2)
     rows = parquet.read_table(tmp_path / "out/shards").to_pylist()
     faces = [face.to_json() for photo in detect(photos, config) for face in photo.faces]
-    assert len(rows) == len(faces) == summary.rows
+    assert len(rows) == len(faces) == summary.results
     for row, face in zip(rows, faces, strict=True):
         assert {name: row[name] for name in SAME[2:]} == {name: face[name] for name in SAME[2:]}
         assert json.loads(row["error_rates"] or "null") == face["error_rates"]

@@ -31,7 +31,8 @@ class Summary:
     Attributes:
         output: Its folder: `shards/`, `skipped.csv`, `summary.json`, `metrics.prom`.
         items: Inputs.
-        rows: Rows with a result.
+        rows: All rows.
+        results: Rows with a result, such as a face; an input without one has a row, too.
         skipped: Inputs with a problem, and files that were no inputs.
         reasons: The most frequent problems, with their counts.
         found: Units that were done before.
@@ -43,6 +44,7 @@ class Summary:
     output: Path
     items: int = 0
     rows: int = 0
+    results: int = 0
     skipped: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     found: int = 0
@@ -138,6 +140,7 @@ def _collect(
                 hint="run the same command again",
             )
         summary.rows += receipt.rows
+        summary.results += receipt.results
         reasons.update(receipt.problems)
         with_problems += [unit] if receipt.problems else []
     summary.skipped = reasons.total()

@@ -30,7 +30,8 @@ class Receipt:
     Attributes:
         unit: Its number.
         items: Inputs in it.
-        rows: Rows with a result.
+        rows: All rows.
+        results: Those with a result: an input without one has a row, too.
         problems: Inputs with a problem, by its text.
         seconds: How long it took.
     """
@@ -38,6 +39,7 @@ class Receipt:
     unit: int
     items: int
     rows: int
+    results: int
     problems: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -70,6 +72,7 @@ def write(
     receipt = Receipt(
         unit,
         len(items),
+        len(rows),
         sum(len(result.rows) for result in results),
         dict(Counter(_text(result.problem) for result in results if result.problem is not None)),
         round(seconds, 3),
