@@ -97,6 +97,8 @@ def test_a_reader_that_goes_away_gets_no_traceback():
     [
         (["train-defense", "--data", "{tmp}"], "no folders real and fake"),
         (["bench", "run", "x", "--data", "{tmp}/none", "--suite", "sr-v0"], "no suite 'sr-v0'"),
+        (["train-defense", "--data", "{tmp}/none", "--attack", "srgan"], "did you mean srgan-x4"),
+        (["evaluate", "x", "--data", "{tmp}", "--attack", "srgan"], "did you mean srgan-x4"),
         (["train-detector", "--data", "{tmp}/none", "--attack", "srgan"], "did you mean srgan-x4"),
         (["train-defense", "--data", "{tmp}/none"], "there is no such file or folder"),
         (["train-defense", "--data", "{tmp}", "--preset", "papper"], "no configuration 'papper'"),

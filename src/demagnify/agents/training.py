@@ -187,6 +187,7 @@ def train_defense(
         through Super Resolution; `TrainDefenseConfig` has its values.
     """
     config = config or TrainDefenseConfig()
+    chosen = create_attacks(config.attacks, device=config.device)
     if detector is None:
         detector = load_detector(config.detector, device=config.device, precision=config.precision)
     card: dict[str, Any] = {}
@@ -204,7 +205,6 @@ def train_defense(
         )[config.split]
         card = {"learned_from": config.split, RECORDED: provenance_of(sources)}
     if not isinstance(data, FaceDataset) or config.attacks:
-        chosen = create_attacks(config.attacks, device=config.device)
         if log:
             log(_summary(faces, [attack.name for attack in chosen]))
         attacked = under_attacks(faces, chosen)

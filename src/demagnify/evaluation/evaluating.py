@@ -198,6 +198,7 @@ def evaluate(
     if tracker is not None:
         check_tracker(tracker)
     device, precision = config.device, config.precision
+    attacks = create_attacks(config.attacks, device=device, precision=config.attack_precision)
     if methods is None:
         methods = load_methods(config.defenses, device=device, precision=precision)
     if base is None and config.base is not None:
@@ -207,7 +208,6 @@ def evaluate(
         for name, one in methods.items()
     }
     tables = MethodTables(trainings, base)
-    attacks = create_attacks(config.attacks, device=device, precision=config.attack_precision)
     size, sources = tables.input_size, () if isinstance(data, Mapping) else data
     opened = _open(data, config, size, on_skip)
     seen = _seen(trainings)
