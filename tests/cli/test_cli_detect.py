@@ -175,7 +175,7 @@ def test_output_writes_shards_and_a_summary(detect, photos, tmp_path):
         str(folder / name) for name in ("a.png", "a.png", "broken.png", "b/c.png", "b/c.png")
     ]
     again = detect(*command)
-    assert "2 shards were there" in again.out
+    assert "2 of the shards were there" in again.out
 
 
 @pytest.mark.parametrize("more", [("--json", "--output", "x"), ("--engine", "ray")])

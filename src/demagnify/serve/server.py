@@ -50,7 +50,8 @@ def serve(config: ServiceConfig, *, say: Callable[[str], None] = print) -> None:
     with listen(config.host, config.port) as listener:
         if config.token() is None and not is_loopback(config.host):
             say(f"no token: whoever reaches {config.host} may use it (set {TOKEN_VARIABLE})")
-        say(f"{pipeline.runtime.name} answers at {address(listener)}/v1/detect; Ctrl-C stops it")
+        name = f"{config.detection.defense} ({pipeline.runtime.name})"
+        say(f"{name} answers at {address(listener)}/v1/detect; Ctrl-C stops it")
         run(app, listener, grace=config.grace, access_log=config.access_log)
 
 
