@@ -469,7 +469,8 @@ class ArrayWriter:
 
 
 def _note_checksum(content: Mapping[str, Json]) -> str:
-    return _checksum(json.dumps(content, sort_keys=True).encode()).decode()
+    as_read = json.loads(json.dumps(content))  # where numbers as keys are texts, and sort otherwise
+    return _checksum(json.dumps(as_read, sort_keys=True).encode()).decode()
 
 
 _MAGIC: Final = b"\x93NUMPY\x01\x00"
