@@ -75,7 +75,7 @@ def test_what_needs_the_rest_says_so_in_one_line(command):
         (("data", "describe"), "data"),
         (("data", "prepare"), "research"),
         (("detect",), None),
-        (("bench", "run"), "research"),
+        (("bench", "run"), None),
         (("train-defense",), "research"),
     ],
 )
