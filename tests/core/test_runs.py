@@ -188,6 +188,16 @@ def test_a_damaged_note_makes_everything_again(tmp_path, note):
     np.testing.assert_array_equal(ArrayFile(path, (1,), np.int64).rows(), squares(5))
 
 
+def test_rows_of_an_older_version_are_made_again_without_an_alarm(tmp_path):
+    path = tmp_path / "a.npy"
+    write(path, squares(5))
+    note = json.loads(path.with_suffix(".json").read_text())
+    del note["checksum"]
+    path.with_suffix(".json").write_text(json.dumps(note))
+    array = ArrayFile(path, (1,), np.int64)
+    assert (array.count, array.damaged) == (0, False)
+
+
 def test_rows_of_another_shape_are_made_again(tmp_path):
     path = tmp_path / "a.npy"
     write(path, squares(5))

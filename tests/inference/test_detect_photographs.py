@@ -89,6 +89,8 @@ def test_the_command_classifies_draws_and_skips(photos, tmp_path, monkeypatch, c
     portrait, empty = map(json.loads, capsys.readouterr().out.splitlines())
     assert portrait["faces"][0]["verdict"] in ("real", "fake")
     assert empty["problem"] == "no face was found"
-    assert [path.name for path in (tmp_path / "drawn").iterdir()] == [f"{photos[0].name}.png"]
-    picture = images.load(tmp_path / "drawn" / f"{photos[0].name}.png")
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == [
+        f"{photos[0].stem}.verdict.png"
+    ]
+    picture = images.load(tmp_path / "drawn" / f"{photos[0].stem}.verdict.png")
     assert (picture != images.load(photos[0])).any()

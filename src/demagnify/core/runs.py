@@ -359,6 +359,10 @@ class ArrayFile:
         try:
             content = read_json(path)
             size = self.path.stat().st_size
+            if "checksum" not in content:
+                return (
+                    _Note()
+                )  # of an older version: nothing is damaged, but nothing can be checked
             if content.pop("checksum") != _note_checksum(content):
                 raise ValueError
             note = _Note(**{key: content[key] for key in ("rows", "done", "extra", "checksums")})
