@@ -19,6 +19,9 @@ _LARGE: Final = 2**30
 _PAD: Final = 2**26
 _GROWTH: Final = 2**29
 _PAUSE: Final = 0.2
+_SPACING: Final = 10.0
+"""Seconds between two trims: a training fills what was given back within a step or two, and waits
+for the pages each time."""
 _VARIABLES: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_")
 """Through which users tell glibc the same; what they say holds."""
 
@@ -30,7 +33,8 @@ def keep_freed_memory() -> bool:
     waits for fresh, zeroed pages: `benchmarks/training.py` measures what that costs. It holds for
     the whole process, so that only `demagnify`'s own command does it; call it at the start of your
     own program if you like. Batches of other sizes cut the kept memory into pieces, so a thread
-    gives all that is free back whenever the process has grown by half a gigabyte.
+    gives all that is free back when the process has grown by half a gigabyte, every ten seconds at
+    most.
 
     Returns:
         Whether it is so now: False without glibc, or where the environment says otherwise.
@@ -50,6 +54,7 @@ def _trim_where_it_grows() -> None:
         lowest = min(lowest, resident())
         if resident() > lowest + _GROWTH:
             trim(0)
+            time.sleep(_SPACING)
             lowest = resident()
 
 
