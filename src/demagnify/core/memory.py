@@ -54,8 +54,8 @@ def _trim_where_it_grows() -> None:
         lowest = min(lowest, resident())
         if resident() > lowest + _GROWTH:
             trim(0)
-            time.sleep(_SPACING)
             lowest = resident()
+            time.sleep(_SPACING)
 
 
 def resident() -> int:
