@@ -7,6 +7,8 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +22,7 @@ _PAD: Final = 2**26
 _GROWTH: Final = 2**29
 _PAUSE: Final = 0.2
 _SPACING: Final = 10.0
-"""Seconds between two trims: a training fills what was given back within a step or two, and waits
-for the pages each time."""
+_seldom: Final = threading.Event()
 _VARIABLES: Final = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TOP_PAD_")
 """Through which users tell glibc the same; what they say holds."""
 
@@ -33,8 +34,7 @@ def keep_freed_memory() -> bool:
     waits for fresh, zeroed pages: `benchmarks/training.py` measures what that costs. It holds for
     the whole process, so that only `demagnify`'s own command does it; call it at the start of your
     own program if you like. Batches of other sizes cut the kept memory into pieces, so a thread
-    gives all that is free back when the process has grown by half a gigabyte, every ten seconds at
-    most.
+    gives all that is free back whenever the process has grown by half a gigabyte.
 
     Returns:
         Whether it is so now: False without glibc, or where the environment says otherwise.
@@ -43,6 +43,19 @@ def keep_freed_memory() -> bool:
         return False
     threading.Thread(target=_trim_where_it_grows, name="memory", daemon=True).start()
     return True
+
+
+@contextmanager
+def given_back_seldom() -> Iterator[None]:
+    """While it lasts, freed memory is given back every ten seconds at most.
+
+    A training fills what was given back within a step or two, and waits for its pages each time.
+    """
+    _seldom.set()
+    try:
+        yield
+    finally:
+        _seldom.clear()
 
 
 def _trim_where_it_grows() -> None:
@@ -55,7 +68,7 @@ def _trim_where_it_grows() -> None:
         if resident() > lowest + _GROWTH:
             trim(0)
             lowest = resident()
-            time.sleep(_SPACING)
+            time.sleep(_SPACING if _seldom.is_set() else 0)
 
 
 def resident() -> int:

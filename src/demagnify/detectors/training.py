@@ -17,6 +17,7 @@ import demagnify
 from demagnify.core import artifacts
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.memory import given_back_seldom
 from demagnify.core.process_group import ProcessGroup, together
 from demagnify.core.runs import check_free, claim
 from demagnify.core.settings import RunOptions
@@ -167,7 +168,8 @@ def train_detector(
             say(line)
             tracking.points(map(Epoch.point, loop.progress.history))
 
-        best = loop.run(held / "state.safetensors", tell)
+        with given_back_seldom():
+            best = loop.run(held / "state.safetensors", tell)
         tracking.points(map(Epoch.point, loop.progress.history))
     metrics = best.model_dump(exclude={"loss", "learning_rate", "images_per_second"})
     card = {
