@@ -3,7 +3,7 @@
 import json
 
 from demagnify.evaluation import load_result
-from demagnify.evaluation.reproduce import METHOD
+from demagnify.evaluation.reproduce import METHOD, ReproduceConfig, _preset
 from field_sets import open_forensics
 
 
@@ -38,3 +38,22 @@ def test_a_misspelt_split_is_refused(run, tmp_path):
     assert ended.code == 1
     assert "train, val and test, not 'tset'" in ended.err
     assert not (tmp_path / "out").exists()
+
+
+def test_a_data_set_without_a_split_is_refused_before_the_work(run, tmp_path):
+    source = open_forensics(tmp_path / "set", ("Train", "Val"), photos=2)
+    ended = run("reproduce", source, tmp_path / "out")
+    assert ended.code == 1
+    assert "split 'test' (there are: train, val" in ended.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_not_set_stays_as_the_preset_has_it(tmp_path):
+    preset = tmp_path / "mine.yaml"
+    preset.write_text("detector: {epochs: 3, weights: none.pth}\ndefense: {learner: {episodes: 7}}")
+    keys = {"epochs": "epochs", "weights": "weights"}
+    config = ReproduceConfig(preset=str(preset), weights=None)
+    training = _preset(config, "detector", keys).detector
+    assert (training.epochs, training.weights) == (3, None)
+    agent = _preset(config, "defense", {"episodes": "learner.episodes"}).defense
+    assert agent.learner.episodes == 7

@@ -55,10 +55,17 @@ def test_another_name_drops_the_settings_of_the_old_one():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("sise=3", "sise is no known key; did you mean size?"),
-        ("learner.hiden=3", "learner.hiden is no known key; did you mean hidden?"),
-        ("learner.hidden=0", "learner.hidden: Input should be greater than or equal to 1, not 0"),
-        ("actions=[flip]", "actions: the first action is identity"),
+        ("sise=3", "--set sise=3: sise is no known key; did you mean size?"),
+        (
+            "learner.hiden=3",
+            "--set learner.hiden=3: learner.hiden is no known key; did you mean hidden?",
+        ),
+        (
+            "learner.hidden=0",
+            "--set learner.hidden=0: learner.hidden: Input should be greater than or equal to 1, "
+            "not 0",
+        ),
+        ("actions=[flip]", "--set actions=[flip]: actions: the first action is identity"),
         ("size.width=3", "size.width=3: size is a value, not a section"),
         ("size", "'size' is not key=value (such as learner.episodes=300)"),
     ],
@@ -66,8 +73,7 @@ def test_another_name_drops_the_settings_of_the_old_one():
 def test_a_fault_is_one_line(override, message):
     with pytest.raises(BadConfigError) as caught:
         settings.build(Training, overrides=[override])
-    assert str(caught.value) in (message, f"--set {override}: {message}")
-    assert "no known key" not in message or str(caught.value).startswith("--set ")
+    assert str(caught.value) == message
 
 
 def test_the_source_of_the_values_is_named():

@@ -6,13 +6,14 @@ Super Resolution". docs/paper.md lists where its text leaves a choice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents import presets
+from demagnify.agents.presets import Preset
 from demagnify.agents.training import train_defense
 from demagnify.core.files import write_text
 from demagnify.data.manifest import Manifest
@@ -60,10 +61,17 @@ class ReproduceConfig(BaseModel):
         description="The weights from which the ResNet-50 is trained: imagenet, a .safetensors or "
         ".pth file, or none for random ones.",
     )
-    epochs: int = Field(
-        default=12, ge=1, description="Most passes of the detector over the training faces."
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most passes of the detector over the training faces; as the preset has it if "
+        "not set.",
     )
-    episodes: int = Field(default=5000, ge=1, description="Training episodes of the agent.")
+    episodes: int | None = Field(
+        default=None,
+        ge=1,
+        description="Training episodes of the agent; as the preset has it if not set.",
+    )
     attacks: tuple[str, ...] = Field(
         default=(),
         description="An attack under which everything is evaluated beside clean faces. The paper's "
@@ -113,6 +121,8 @@ def reproduce(
         >>> reproduce(manifest, Path("runs/paper"))  # doctest: +SKIP
     """
     config = config or ReproduceConfig()
+    for split in ("train", "val", "test"):
+        manifest.split(split)  # said now, not after hours of training
     log("1/4 faces")
     faces = output / "faces"
     summary = prepare(manifest, faces, AS_IT_IS)
@@ -122,12 +132,8 @@ def reproduce(
     log("2/4 detector")
     detector = _detector(faces, output / "detector", config, log, on_skip)
     log(f"3/4 agent (preset {config.preset})")
-    given = {
-        "defense.seed": config.seed,
-        "defense.device": config.device,
-        "defense.learner.episodes": config.episodes,
-    }
-    settings = presets.load(config.preset, given=given).defense
+    keys = {"seed": "seed", "device": "device", "episodes": "learner.episodes"}
+    settings = _preset(config, "defense", keys).defense
     (trained,) = train_defense(
         faces, output / "defense", settings, detector=detector, log=log, on_skip=on_skip
     )
@@ -160,12 +166,19 @@ def _detector(
     on_skip: Callable[[Skipped], None] | None,
 ) -> Detector:
     if config.detector is None:
-        keys = ("weights", "epochs", "seed", "device")
-        given = {f"detector.{key}": getattr(config, key) for key in keys}
-        training = presets.load(config.preset, given=given).detector
+        keys = {key: key for key in ("weights", "epochs", "seed", "device")}
+        training = _preset(config, "detector", keys).detector
         train_detector([faces], folder, training, log=log, on_skip=on_skip)
     source = config.detector or str(folder)
     return load_detector(source, device=config.device, precision="float32")
+
+
+def _preset(config: ReproduceConfig, section: str, keys: Mapping[str, str]) -> Preset:
+    """Returns the preset with what was set; everything else stays as the preset has it."""
+    chosen = config.model_fields_set & keys.keys()
+    chosen = {key for key in chosen if key == "weights" or getattr(config, key) is not None}
+    given = {f"{section}.{keys[key]}": getattr(config, key) for key in chosen}
+    return presets.load(config.preset, given=given)
 
 
 def comparison(result: EvaluationResult) -> Table:
