@@ -51,8 +51,10 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run_all.py
 
 FUZZ_ARGS ?= --cases 10000
+MACHINE_ARGS ?= --kills 100
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_campaign.py --log runs/fuzz.jsonl $(FUZZ_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_machine.py --log runs/machine.jsonl $(MACHINE_ARGS)
 
 clean:
 	rm -rf $(VENV) runs site

@@ -156,3 +156,14 @@ def test_what_a_killed_run_left_is_swept_and_what_is_being_written_stays(tmp_pat
         files.write_text(tmp_path / "a.txt", "whole")
         assert written.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".a.txt.tmp", "a.txt", "b.txt"]
+
+
+def test_what_was_too_young_to_be_swept_is_swept_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_swept", set())
+    left = tmp_path / ".a.txt.tmp-abcd1234"
+    left.write_text("half")
+    files.write_text(tmp_path / "a.txt", "whole")
+    assert left.exists()
+    os.utime(left, (0, 0))
+    files.write_text(tmp_path / "b.txt", "whole")
+    assert not left.exists()

@@ -8,9 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from demagnify.core import files
+from demagnify.core.artifacts import load_state, save_state
 from demagnify.core.errors import BadOutputError
 from demagnify.core.runs import NOTE_EVERY, ArrayFile, Journal, claim
 
@@ -70,6 +73,21 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
         other.wait()
     with claim(place, {}, what="a test"):
         pass
+
+
+def test_reading_what_is_kept_sweeps_what_killed_runs_left_beside_it(tmp_path):
+    with ArrayFile(tmp_path / "a.npy", (2,), np.float32).writing() as array:
+        array.append(np.zeros((3, 2), np.float32))
+        array.finish()
+    for folder in (tmp_path, tmp_path / "states"):
+        save_state(folder / "b.safetensors", {"x": torch.zeros(2)}, {})
+        files._swept.clear()  # as in another process
+        left = folder / ".a.json.tmp-abcd1234"
+        left.write_text("half")
+        os.utime(left, (0, 0))
+    ArrayFile(tmp_path / "a.npy", (2,), np.float32).rows()
+    load_state(tmp_path / "states/b.safetensors")
+    assert not [path for path in tmp_path.rglob("*") if files.is_temporary(path)]
 
 
 def test_what_killed_runs_left_is_swept(tmp_path):

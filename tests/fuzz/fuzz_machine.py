@@ -1,204 +1,146 @@
 """Commands that are killed at random, or start at the same time in one folder, against the machine.
 
-    python tests/fuzz/fuzz_machine.py --kills 20 --log runs/machine.jsonl
+    python tests/fuzz/fuzz_machine.py --kills 100 --log runs/machine.jsonl
 
-A killed command is started again until it ends; then every file that it left, but for locks, must
-have the bytes of an undisturbed run. Two that start at once: one does the work, the other waits or
-is refused in one line. A second call with the same log goes on where the first was stopped.
+A killed command is started again until it ends; then everything that it left must have the bytes of
+an undisturbed run, and no temporary file may be left. `MEASURED` names all that may differ. Two
+that start at once: one does the work, the other waits or is refused in one line. A second call with
+the same log goes on where the first was stopped.
 """
 
 import argparse
-import contextlib
 import hashlib
 import json
-import os
 import random
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from PIL import Image
+import fuzz_commands as commands
+from fuzz_commands import VERBS
 
-HUNG_SECONDS = 600.0
-SPEED = re.compile(rb'"images_per_second": [0-9.e+-]+')
-
-
-def photographs(folder: Path) -> None:
-    """Two classes of smooth noise, with a table: no face needs to be found in crops."""
-    rng = np.random.default_rng(0)
-    for label in ("real", "fake"):
-        (folder / label).mkdir(parents=True)
-        for number in range(12):
-            coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-            image = Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC)
-            image.save(folder / label / f"{number:02d}.png")
-    names = [f"{label}/{number:02d}.png" for label in ("real", "fake") for number in range(12)]
-    rows = [
-        f"{name},{name.partition('/')[0]},{('train', 'train', 'val', 'test')[number % 4]}\n"
-        for number, name in enumerate(names)
-    ]
-    (folder / "metadata.csv").write_text("file_name,label,split\n" + "".join(rows))
-
-
-def with_boxes(data: Path, folder: Path) -> None:
-    """The same pictures as photographs with a box each, for `data prepare`."""
-    shutil.copytree(data, folder)
-    head, *rows = (data / "metadata.csv").read_text().splitlines()
-    boxed = [f"{row},8,8,40,40" for row in rows]
-    (folder / "metadata.csv").write_text("\n".join([f"{head},x,y,width,height", *boxed, ""]))
-
-
-PRESET = """
-defense:
-  actions: [identity, median]
-  state: thumbnail
-  seed: 7
-  learner: {episodes: 64, environments: 8, hidden: 8}
-"""
-EXACT = ("--device", "cpu")
-SMALL = ("--backbone", "test_efficientnet", "--weights", "none", "--size", "32")
-QUICK = ("--attack", "bicubic-x2", "--resamples", "20", "--precision", "float32")
-
-Command = Callable[[Path, Path], tuple[object, ...]]
-VERBS: dict[str, Command] = {
-    "attack": lambda base, out: ("attack", base / "data", out, "--model", "jpeg-75", "--crops"),
-    "describe": lambda base, out: ("data", "describe", base / "data", "--out", out),
-    "prepare": lambda base, out: ("data", "prepare", base / "photos", out),
-    "sample": lambda base, out: ("sample", out, "--limit", 6),
-    "train-detector": lambda base, out: (
-        *("train-detector", "--data", base / "data", out, *SMALL, "--epochs", 3, *EXACT),
-    ),
-    "train-defense": lambda base, out: (
-        *("train-defense", out, "--data", base / "data", "--detector", base / "detector"),
-        *("--preset", base / "tiny.yaml", "--attack", "bicubic-x2", *EXACT),
-    ),
-    "harden": lambda base, out: (
-        *("harden", out, "--data", base / "data", "--detector", base / "detector"),
-        *("--rounds", 1, "--epochs", 1, "--surrogates", 0, "--agent-faces", 8),
-        *("--attack", "bicubic-x2", *EXACT),
-    ),
-    "evaluate": lambda base, out: (
-        *("evaluate", out, "--data", base / "data", "--defense", base / "defense"),
-        *("--title", "kills", *QUICK, *EXACT),
-    ),
-    "adaptive-attack": lambda base, out: (
-        *("adaptive-attack", base / "data", out, "--against", base / "defense"),
-        *("--split", "test", "--budget", 2, *QUICK, *EXACT),
-    ),
-    "calibrate": lambda base, out: (
-        *("calibrate", out, "--data", base / "data", "--defense", base / "defense"),
-        *("--attack", "bicubic-x2", "--precision", "float32", *EXACT),
-    ),
-    "detect-output": lambda base, out: (
-        *("detect", base / "faces", "--output", out, "--workers", 1, "--unit", 2, *EXACT),
-    ),
-    "detect-report": lambda base, out: ("detect", base / "faces", "--report", out, *EXACT),
-    "export": lambda base, out: ("export", base / "detector", out / "net.onnx"),
-}
-NEEDS = {
-    "train-defense": ("detector",),
-    "harden": ("detector",),
-    "evaluate": ("detector", "defense"),
-    "adaptive-attack": ("detector", "defense"),
-    "calibrate": ("detector", "defense"),
-    "export": ("detector",),
-    "detect-output": ("faces",),
-    "detect-report": ("faces",),
-}
-MADE: dict[str, Command] = {
-    "detector": VERBS["train-detector"],
-    "defense": VERBS["train-defense"],
-    "faces": VERBS["sample"],
-}
-"""What commands need, and the command that makes it."""
-
-
-def make(name: str, base: Path) -> None:
-    """Makes what a command needs, once."""
-    out = base / name
-    if out.exists():
-        return
-    wrong = finish(start(MADE[name](base, out), base / "cache"))
-    if wrong:
-        sys.exit(f"{name}: {wrong}")
+MEASURED = {"costs", "timings", "images_per_second", "seconds"}
+"""Fields of JSON documents that hold measured times; they are compared without."""
+REPORTS = ("report.html", "report.md", "report.tex")
+YOUNG_SECONDS = 1.1
+"""Temporary files of this age are left alone by the next run: their writer may live."""
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file but locks and journals, without the speeds in cards."""
-    left_out = (".lock", ".jsonl")
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in left_out)
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(
-            SPEED.sub(b"", path.read_bytes()) if path.suffix == ".json" else path.read_bytes()
-        ).hexdigest()
-        for path in files
-    }
+    """The SHA-256 of every file that a command left in its folder, measured times taken out."""
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    found = {}
+    for path in files:
+        name = path.relative_to(folder).as_posix()
+        if not name.startswith(("cache/assets/", "said-")):
+            found[name] = hashlib.sha256(_content(path)).hexdigest()
+    return found
 
 
-def start(arguments: tuple[object, ...], cache: Path) -> subprocess.Popen[str]:
-    """Starts a command, with a cache of its own but for the assets."""
-    assets = Path(os.environ.get("DEMAGNIFY_CACHE", Path.home() / ".cache/demagnify")) / "assets"
-    if assets.is_dir() and not cache.exists():
-        cache.mkdir(parents=True)
-        (cache / "assets").symlink_to(assets)
-    command = [sys.executable, "-m", "demagnify", *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "DEMAGNIFY_CACHE": str(cache)},
-    )
+def _content(path: Path) -> bytes:
+    if path.name == "costs.json":
+        return b""
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        return json.dumps(_unmeasured(json.loads(data))).encode()
+    if path.suffix == ".jsonl":  # a journal: threads finish in any order, lines may be cut
+        return b"\n".join(sorted({line for line in data.splitlines() if _is_whole(line)}))
+    if path.name in REPORTS and (path.parent / "results.json").is_file():
+        return _report_of(path).encode()
+    return data
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    """Waits for a command and returns what is wrong with its end."""
-    try:
-        _, said = process.communicate(timeout=HUNG_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return "hung"
-    if "Traceback" in said:
-        return "traceback: " + said.strip().splitlines()[-1][:200]
-    return "" if process.returncode == 0 else f"exit {process.returncode}: {said.strip()[-200:]}"
+def _unmeasured(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _unmeasured(one) for key, one in value.items() if key not in MEASURED}
+    return [_unmeasured(one) for one in value] if isinstance(value, list) else value
 
 
-def killed(verb: str, rng: random.Random, base: Path, folder: Path, seconds: float) -> str:
-    """Kills a command at random times until it gets through."""
-    out, cache = folder / "out", folder / "cache"
+def _is_whole(line: bytes) -> bool:
+    checksum, _, content = line.partition(b" ")
+    return checksum == f"{zlib.crc32(content):08x}".encode()
+
+
+_rendered: dict[str, dict[str, bytes]] = {}
+
+
+def _report_of(path: Path) -> str:
+    """Says whether a report is what its results give, byte for byte; those are compared apart."""
+    from demagnify.evaluation.report import write_report
+
+    sources = [path.parent / "results.json", *sorted((path.parent / "examples").glob("*"))]
+    key = hashlib.sha256(b"".join(one.read_bytes() for one in sources)).hexdigest()
+    if key not in _rendered:
+        with tempfile.TemporaryDirectory() as name:
+            again = Path(name) / path.parent.name
+            shutil.copytree(path.parent, again)
+            write_report(again)
+            _rendered[key] = {one: (again / one).read_bytes() for one in REPORTS}
+    same = _rendered[key][path.name] == path.read_bytes()
+    return "as its results" if same else f"not as its results: {path.read_bytes()!r}"
+
+
+def left(folder: Path) -> list[str]:
+    """The temporary files in a folder."""
+    from demagnify.core.files import is_temporary
+
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if is_temporary(path)]
+
+
+def killed(verb: str, rng: random.Random, base: Path, folder: Path, seconds: float) -> Any:
+    """Kills a command at random times until it gets through; returns kills and what is wrong."""
+    line, kills = VERBS[verb](base, Path("out")), 0
     for _ in range(rng.randint(1, 3)):
-        process = start(VERBS[verb](base, out), cache)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(rng.uniform(0.1, 1.1) * seconds)
-        process.send_signal(signal.SIGKILL)
-        _, said = process.communicate()
-        if "Traceback" in said:
-            return "traceback: " + said.strip().splitlines()[-1][:200]
-    return finish(start(VERBS[verb](base, out), cache))
+        process = commands.start(line, folder)
+        if process.wait(rng.uniform(0.02, 1.0) * seconds):
+            if wrong := process.finish():
+                return kills, wrong
+            break
+        kills += 1
+        if wrong := process.kill():
+            return kills, wrong
+    time.sleep(YOUNG_SECONDS)
+    end = commands.start(line, folder).finish()
+    return kills, "" if end.startswith("exit 1") and " exists (" in end else end
 
 
 def at_once(verb: str, base: Path, folder: Path) -> str:
     """Starts two commands in one folder; one of them may be refused in one line."""
-    both = [start(VERBS[verb](base, folder / "out"), folder / "cache") for _ in range(2)]
-    ends = [finish(one) for one in both]
+    line = VERBS[verb](base, Path("out"))
+    both = [commands.start(line, folder) for _ in range(2)]
+    ends = [one.finish() for one in both]
     bad = [end for end in ends if end.startswith(("traceback", "hung")) or end.count("\n")]
     if bad:
         return bad[0]
     return "" if "" in ends else f"neither got through: {ends[0]}"
 
 
+def outcome(wrong: str, folder: Path, expected: dict[str, str]) -> str:
+    """Says in a line how a case ended."""
+    if wrong:
+        return wrong
+    if temporary := left(folder):
+        return f"left: {', '.join(temporary)}"
+    found = digests(folder)
+    odd = sorted(one for one in {*found, *expected} if found.get(one) != expected.get(one))
+    return f"differ: {', '.join(odd)}" if odd else "same bytes"
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The cases of earlier calls."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
 def main() -> None:
     """Runs the campaign and prints a table of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="Cases of each command.")
+    parser.add_argument("--kills", type=int, default=100, help="Kills of each command.")
     parser.add_argument("--pairs", type=int, default=3, help="Pairs of each command.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="Most minutes of all.")
@@ -206,51 +148,63 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path("runs/machine.jsonl"))
     given = parser.parse_args()
     until = time.monotonic() + 60 * given.minutes
-    rows = []
-    if given.log.exists():
-        rows = [json.loads(line) for line in given.log.read_text(encoding="utf-8").splitlines()]
+    rows = read_log(given.log)
     given.log.parent.mkdir(parents=True, exist_ok=True)
-    done = {(row["seed"], row["verb"], row["how"], row["case"]) for row in rows}
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
-        photographs(base / "data")
-        with_boxes(base / "data", base / "photos")
-        (base / "tiny.yaml").write_text(PRESET)
+        commands.prepare(base)
         for verb in given.verbs:
-            for name in NEEDS.get(verb, ()):
-                make(name, base)
-            begun = time.monotonic()
-            whole = base / "runs" / verb / "whole"
-            wrong = finish(start(VERBS[verb](base, whole / "out"), whole / "cache"))
-            seconds = time.monotonic() - begun
-            if wrong:
-                sys.exit(f"{verb}: {wrong}")
-            expected = digests(whole / "out")
-            cases = [("kill", number) for number in range(given.kills)]
-            cases += [("pair", number) for number in range(given.pairs)]
-            for how, number in cases:
-                if (given.seed, verb, how, number) in done or time.monotonic() > until:
-                    continue
-                folder = base / "runs" / verb / f"{how}{number}"
+            mine = [row for row in rows if (row["verb"], row["seed"]) == (verb, given.seed)]
+            _campaign(verb, base, mine, given, until)
+            for how in ("kill", "pair"):
+                some = [row for row in mine if row["how"] == how]
+                kills = sum(row.get("kills", 0) for row in some)
+                counts = dict(Counter(row["outcome"] for row in some))
+                sys.stdout.write(f"{verb:>17} {how}: {kills} kills, {counts}\n")
+                sys.stdout.flush()
+            rows += [row for row in mine if row not in rows]
+    sys.exit(any(row["outcome"] != "same bytes" for row in rows))
+
+
+def _campaign(
+    verb: str, base: Path, mine: list[dict[str, Any]], given: argparse.Namespace, until: float
+) -> None:
+    """Does the missing cases of a command, and adds them to `mine` and the log."""
+    done = {(row["how"], row["case"]) for row in mine}
+
+    def missing(how: str, most: int) -> bool:
+        some = [row for row in mine if row["how"] == how]
+        reached = sum(row["kills"] for row in some) if how == "kill" else len(some)
+        return reached < most and time.monotonic() < until
+
+    if not missing("kill", given.kills) and not missing("pair", given.pairs):
+        return
+    for name in commands.NEEDS.get(verb, ()):
+        commands.make(name, base)
+    runs = base / "runs" / verb
+    begun = time.monotonic()
+    wrong = commands.start(VERBS[verb](base, Path("out")), runs / "whole").finish()
+    seconds = time.monotonic() - begun
+    if wrong:
+        sys.exit(f"{verb}: {wrong}")
+    expected = digests(runs / "whole")
+    for how, most in (("kill", given.kills), ("pair", given.pairs)):
+        number = 0
+        while missing(how, most):
+            if (how, number) not in done:
+                folder = runs / f"{how}{number}"
                 rng = random.Random(f"{given.seed} {verb} {how} {number}")
                 if how == "kill":
-                    wrong = killed(verb, rng, base, folder, seconds)
+                    kills, wrong = killed(verb, rng, base, folder, seconds)
                 else:
-                    wrong = at_once(verb, base, folder)
-                found = digests(folder / "out")
-                odd = sorted(
-                    one for one in {*found, *expected} if found.get(one) != expected.get(one)
-                )
-                outcome = wrong or (f"differ: {', '.join(odd)}" if odd else "same bytes")
+                    kills, wrong = 0, at_once(verb, base, folder)
                 row = {"seed": given.seed, "verb": verb, "how": how, "case": number}
-                rows.append({**row, "outcome": outcome})
+                mine.append({**row, "kills": kills, "outcome": outcome(wrong, folder, expected)})
                 with given.log.open("a", encoding="utf-8") as log:
-                    log.write(json.dumps(rows[-1]) + "\n")
-            for how in ("kill", "pair"):
-                outcomes = [r["outcome"] for r in rows if (r["verb"], r["how"]) == (verb, how)]
-                sys.stdout.write(f"{verb:>15} {how}: {dict(Counter(outcomes))}\n")
-                sys.stdout.flush()
-    sys.exit(any(row["outcome"] != "same bytes" for row in rows))
+                    log.write(json.dumps(mine[-1]) + "\n")
+                if mine[-1]["outcome"] == "same bytes":
+                    shutil.rmtree(folder)
+            number += 1
 
 
 if __name__ == "__main__":

@@ -120,3 +120,12 @@ def test_a_full_disk_is_one_line(tmp_path):
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
     assert "File too large" in ended.stderr
+
+
+def test_a_killed_command_ends_with_the_bytes_of_an_undisturbed_one(tmp_path):
+    script = Path(__file__).with_name("fuzz_machine.py")
+    some = ("--kills", "1", "--pairs", "1", "--verbs", "describe", "--log", tmp_path / "log")
+    ended = subprocess.run(
+        [sys.executable, script, *map(str, some)], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from demagnify.core.documents import parse_json, read_json
 from demagnify.core.errors import BadArtifactError
-from demagnify.core.files import atomic_folder, atomic_path, sha256, write_text
+from demagnify.core.files import atomic_folder, atomic_path, sha256, sweep_dead, write_text
 
 if TYPE_CHECKING:  # torch is imported where tensors are read or written: cards need none
     import torch
@@ -173,6 +173,7 @@ def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
     """
     if not path.is_file():
         raise BadArtifactError(f"{path}: there is no such file")
+    sweep_dead(path.parent)
     tensors, metadata = _read_safetensors(path)
     try:
         header = parse_json(metadata[_HEADER]) if _HEADER in metadata else metadata

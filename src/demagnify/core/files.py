@@ -31,7 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     with _refusals(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep_dead(path.parent)
+        sweep_dead(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
     temporary = Path(name)
     try:
@@ -71,7 +71,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     """
     with _refusals(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep_dead(folder.parent)
+        sweep_dead(folder.parent)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
     old = temporary.with_name(temporary.name + _OLD)
     handle = os.open(temporary, os.O_RDONLY)
@@ -119,20 +119,24 @@ def _hold(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _sweep_dead(folder: Path) -> None:
+def sweep_dead(folder: Path) -> None:
     """Removes the temporary files that killed runs left in a folder, once in each process.
 
-    Those that another process holds stay, and so do those that are seconds old.
+    Those that another process holds stay. Those that are no second old are looked at the next time.
     """
     if folder in _swept:
         return
-    _swept.add(folder)
+    young = False
     with suppress(OSError), os.scandir(folder) as entries:
         found = [Path(one) for one in entries if _TEMPORARY.fullmatch(one.name)]
         for path in (one for one in found if not one.name.endswith(_OLD)):
             with suppress(OSError):
-                if time.time() - path.lstat().st_mtime > _YOUNG and _is_dead(path):
+                if time.time() - path.lstat().st_mtime <= _YOUNG:
+                    young = True
+                elif _is_dead(path):
                     _remove(path)
+    if not young:
+        _swept.add(folder)
 
 
 def _is_dead(path: Path) -> bool:

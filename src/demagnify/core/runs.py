@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from demagnify.core.documents import parse_json, read_json
 from demagnify.core.errors import BadOutputError
-from demagnify.core.files import is_temporary, sweep_temporaries, write_text
+from demagnify.core.files import is_temporary, sweep_dead, sweep_temporaries, write_text
 
 Json = Any
 Array = NDArray[Any]
@@ -280,6 +280,7 @@ class ArrayFile:
         self._batch = batch
         self._row_bytes = math.prod(shape) * self._dtype.itemsize
         self.damaged = False
+        sweep_dead(path.parent)
         self._note = self._verified()
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.core import documents
 from demagnify.core import rng as randomness
 from demagnify.evaluation.baselines.choose import Baselines, best_baseline
 from demagnify.evaluation.grid import EvaluatedSplit
@@ -75,7 +75,7 @@ def make_result(
     )
     selection = splits[settings.selection_split]
     return EvaluationResult(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=documents.created(),
         settings=settings,
         context=context,
         versions=describe_versions(),

@@ -21,14 +21,13 @@ import hashlib
 import io
 import json
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import numpy as np
 
 from demagnify import __version__
-from demagnify.core.documents import read_json, read_text
+from demagnify.core.documents import created, read_json, read_text
 from demagnify.core.files import file_name, write_text
 from demagnify.data.labels import NAMES
 from demagnify.evaluation.exchange.base import SCORE_FORMATS, ScoreFormat
@@ -153,7 +152,7 @@ def _meta(run: ScoredRun, column: ScoreColumn) -> dict[str, Any]:
         "env": {name: _portable(text) for name, text in {**run.versions, **run.about}.items()},
         "git": None,
         "command": _portable(run.command) or None,
-        "created": run.created or datetime.now(UTC).isoformat(timespec="seconds"),
+        "created": run.created or created(),
         "calibration": None,
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.loading import load_defense
 from demagnify.agents.predictors import PolicyPredictor
+from demagnify.core import documents
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import file_name, sha256
 from demagnify.core.runs import claim
@@ -114,7 +114,7 @@ def run_suite(
         name=config.name or Path(config.detector).name,
         suite=suite,
         suite_sha256=suite.digest(),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=documents.created(),
         command=command,
         entry=_entry(defended, config.detector),
         faces=Faces(

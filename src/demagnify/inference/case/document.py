@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import json
 import platform
@@ -15,7 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import demagnify
-from demagnify.core import images
+from demagnify.core import documents, images
 from demagnify.core.errors import BadArtifactError, BadOutputError, first_finding
 from demagnify.core.files import atomic_folder, sha256, write_bytes, write_text
 from demagnify.data import Skipped
@@ -288,7 +287,7 @@ def make_document(
     """Returns the document of a case with everything that its answers depend on."""
     config, reads = pipeline.config, pipeline.interpreter
     return CaseDocument(
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        created=documents.created(),
         command=command,
         machine=f"{platform.system()} {platform.release()}, {platform.machine()}",
         versions=_versions(),
