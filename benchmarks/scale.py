@@ -2,7 +2,7 @@
 
     python benchmarks/scale.py rates --photos DIR --json src/demagnify/core/engine/costs.json
     python benchmarks/scale.py memory --photos DIR --files 1000 10000
-    python benchmarks/scale.py check --photos DIR --files 240 --workers 1 2
+    python benchmarks/scale.py check --photos DIR --files 960 --workers 1 2 1 2 1 2
 
 Times are CPU times of one thread, so that other programs on the machine count little. Many files
 are made of few by links under other names.
@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +41,14 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True, help="a folder of photographs")
     parser.add_argument("--files", type=int, nargs="+", default=[1000, 10000])
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
-    parser.add_argument("--defense", default="light", help="what `memory` classifies with")
+    parser.add_argument(
+        "--defense", default="light", help="what `memory` and `check` classify with"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--chunks", type=int, default=12, help="of 16 photographs, for `rates`")
     parser.add_argument("--only", help="the one verb that `rates` measures, in this process")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--costs", type=Path, help="what `rates` measured on this machine")
     options = parser.parse_args()
     photos = sorted(one for one in options.photos.rglob("*") if one.suffix in (".jpg", ".png"))
     {"rates": rates, "memory": memory, "engine": memory, "check": check}[options.what](
@@ -258,33 +261,45 @@ def linked(photos: Sequence[Path], count: int, folder: Path) -> Path:
 
 
 def check(options: argparse.Namespace, photos: Sequence[Path]) -> None:
-    """Compares what `plan` predicts with a run of `detect --output`."""
-    count = options.files[0]
-    costs = Costs.load(None)
-    print(f"{'workers':>8}{'predicted':>11}{'CPU s':>9}{'CPU/pred':>9}{'wall s':>9}{'load':>7}")
+    """Compares what `plan` predicts with runs of `detect --output`, and one worker with many.
+
+    The efficiency is the throughput per worker over that of the last run of one worker.
+    """
+    count, costs, alone = options.files[0], Costs.load(options.costs), 0.0
+    verb = {"default": "detect", "light": "detect-light"}[options.defense]
+    heads = ("workers", "predicted", "wall s", "wall/pred", "CPU/pred", "photos/s", "efficiency")
+    print("".join(f"{head:>11}" for head in (*heads, "load")))
     for workers in options.workers:
-        with tempfile.TemporaryDirectory() as scratch:
-            place = linked(photos, count, Path(scratch) / "in")
-            arguments = (str(place), "--output", str(Path(scratch) / "out"), "--unit", "16")
-            command = [sys.executable, "-m", "demagnify", "detect", *arguments, "--device", "cpu"]
-            before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-            environment = os.environ | {"OMP_NUM_THREADS": "1"}
-            command += ["--workers", str(workers)]
-            done = subprocess.run(command, check=False, env=environment)
-            if done.returncode not in (0, 3):
-                raise SystemExit(done.returncode)
-            wall = time.monotonic() - begin
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        expected = plan(costs, images=count, cores=workers)["detect"]
+        expected = plan(costs, images=count, cores=workers)[verb].seconds
+        load = os.getloadavg()[0]
+        wall, spent = timed_detect(photos, count, workers, options.defense)
+        alone = wall if workers == 1 else alone
+        efficiency = f"{alone / wall / workers:11.2f}" if alone else f"{'':11}"
         print(
-            f"{workers:8}{expected.seconds:11.1f}{spent:9.1f}"
-            f"{spent / (expected.seconds * workers):9.2f}{wall:9.1f}{os.getloadavg()[0]:7.1f}",
+            f"{workers:11}{expected:11.1f}{wall:11.1f}{wall / expected:11.2f}"
+            f"{spent / expected / workers:11.2f}{count / wall:11.1f}{efficiency}{load:11.1f}",
             flush=True,
         )
-        if options.json:
-            with options.json.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({**asdict(expected), "cpu": spent, "wall": wall}) + "\n")
+
+
+def timed_detect(
+    photos: Sequence[Path], count: int, workers: int, defense: str
+) -> tuple[float, float]:
+    """Runs `detect --output` on as many processors as workers; returns wall and CPU seconds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = linked(photos, count, Path(scratch) / "in")
+        arguments = (str(place), "--output", str(Path(scratch) / "out"), "--unit", "16")
+        command = [sys.executable, "-m", "demagnify", "detect", *arguments, "--device", "cpu"]
+        command += ["--workers", str(workers), "--defense", defense, "--threads", "1"]
+        before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        everywhere = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, sorted(everywhere)[:workers])  # inherited by the run
+        done = subprocess.run(command, check=False, stderr=subprocess.DEVNULL)
+        os.sched_setaffinity(0, everywhere)
+        wall, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode not in (0, 3):
+        raise SystemExit(done.returncode)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _processor() -> str:
