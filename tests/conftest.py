@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -31,3 +33,57 @@ def asset() -> Callable[[str], Path]:
             pytest.skip(str(error))
 
     return get
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser without a window, or the reason why there is none."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    switches = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    switches += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=switches)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def looked_at(browser: Any) -> Iterator[Callable[[str], Iterator[tuple[str, Any]]]]:
+    """Opens an address bright and dark, as wide as a phone and a desk; yields where, and the page.
+
+    axe-core looks at each page where it is installed. Nothing may be wider than the window.
+    """
+    contexts = []
+
+    def look(address: str) -> Iterator[tuple[str, Any]]:
+        for scheme in ("light", "dark"):
+            for width in (390, 1280):
+                size = {"width": width, "height": 844}
+                contexts.append(
+                    browser.new_context(viewport=size, color_scheme=scheme, bypass_csp=True)
+                )
+                page = contexts[-1].new_page()
+                page.goto(address)
+                page.evaluate(
+                    "document.querySelectorAll('details').forEach(one => one.open = true)"
+                )
+                yield scheme, page
+                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert faults_for_axe(page) == []
+
+    yield look
+    for context in contexts:
+        context.close()
+
+
+def faults_for_axe(page: Any) -> list[str]:
+    """Returns what axe-core finds on a page; nothing where it is not installed."""
+    try:
+        from axe_playwright_python.sync_playwright import Axe
+    except ImportError:
+        return []
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]

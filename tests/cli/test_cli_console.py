@@ -46,3 +46,23 @@ def test_differences_are_in_points_and_shares_in_per_cent():
     one = Estimate(value=-0.02, low=-0.1, high=0.06)
     assert percent(one, sign="+") == "-2.0 (-10.0 to +6.0)"
     assert percent(Estimate(value=0.5, low=None, high=None)) == "50.0%"
+
+
+def test_a_comparison_of_rows_stays_within_eighty_columns(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    interval = "-14.0 (-24.0 to -10.0)"
+    rows = [("realesr-compact-x4+jpeg-75", *[interval] * 3, "14 / 15", "0.0017")]
+    head = ("condition", "balanced accuracy", "AUC", "FPR", "only first / second right", "p (Holm)")
+    show_table(plain_console(), head, rows)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "0.0017" in shown
+
+
+def test_cells_get_what_is_left_before_headings(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "60")
+    rows = [("a", "-14.0 (-24.0 to -10.0)", "1")]
+    show_table(plain_console(), ("condition", "accuracy", "a heading of many words here"), rows)
+    shown = capsys.readouterr().out
+    assert rows[0][1] in shown
+    assert "├" not in shown  # nothing is broken, so that no lines between rows are needed

@@ -83,6 +83,13 @@ def page(files):
     return Page(files.html.read_text(encoding="utf-8"))
 
 
+def test_the_page_is_dark_where_wanted_and_as_wide_as_a_phone(files, folder, looked_at):
+    seen = {}
+    for scheme, page in looked_at((folder / "report.html").as_uri()):
+        seen[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}
+
+
 def test_the_page_stands_by_itself(files, page):
     html = files.html.read_text(encoding="utf-8")
     assert "<script" not in html

@@ -88,6 +88,13 @@ def test_the_page_escapes_names_and_holds_no_script(case):
     assert set(re.findall(r'(?:src|href)="([a-z]+:)', page)) == {"data:"}
 
 
+def test_the_page_is_dark_where_wanted_and_as_wide_as_a_phone(case, looked_at):
+    seen = {}
+    for scheme, page in looked_at((case / "case" / "index.html").as_uri()):
+        seen[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}
+
+
 def test_an_unchanged_case_is_verified(case):
     assert verify_case(case / "case", finder=MiddleFinder()) == []
 

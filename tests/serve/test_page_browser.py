@@ -1,7 +1,6 @@
 """Every tab of the page, driven in a browser by mouse and by keyboard."""
 
 import re
-import shutil
 import threading
 
 import pytest
@@ -9,11 +8,6 @@ from toy_service import PairFinder, photo
 
 from demagnify.inference import DetectionConfig, Pipeline
 from demagnify.serve.config import PageConfig
-
-SWITCHES = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +32,6 @@ def address(tmp_path_factory):
     running.should_exit = True
     thread.join()
     listener.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no Chromium on this machine")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=[*SWITCHES])
-        yield started
-        started.close()
 
 
 def test_every_tab_answers_in_a_browser_that_asks_nobody_else(browser, address, tmp_path):

@@ -101,13 +101,19 @@ def show_table(
 
     rows = [list(row) for row in rows]
     columns = list(zip(head, *rows, strict=True))
-    if sum(max(map(_longest_word, column)) + 3 for column in columns) < console.width:
-        table = Table(title=title or None, title_justify="left", show_lines=True)
-        for name, cells in zip(head, columns, strict=True):
+    widths = _widths(columns, console.width)
+    if widths:
+        broken = any(
+            len(line) > width or "\n" in cell
+            for column, width in zip(columns, widths, strict=True)
+            for cell in column[1:]
+            for line in cell.splitlines()
+        )
+        table = Table(title=title or None, title_justify="left", show_lines=broken)
+        for name, cells, width in zip(head, columns, widths, strict=True):
             numeric = all(cell[-1:].isdigit() or len(cell) < 2 for cell in cells[1:])
-            least = max(map(_longest_word, (name, *cells)))  # so that no word is broken
             side: Literal["right", "left"] = "right" if numeric else "left"
-            table.add_column(name, justify=side, overflow="fold", min_width=least)
+            table.add_column(name, justify=side, overflow="fold", width=width)
         for row in rows:
             table.add_row(*row)
         console.print(table)
@@ -122,6 +128,29 @@ def show_table(
         for name, cell in zip(head[1:], rest, strict=True):
             block.add_row(f"  {name}", cell.replace("\n", " "))
         console.print(block)
+
+
+def _widths(columns: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Returns the widths of columns in which no word is broken; none if they are too wide.
+
+    What is left goes to cells whose lines would be broken, then to headings.
+    """
+    widths = [max(map(_longest_word, one)) for one in columns]
+    spare = width - sum(widths) - 3 * len(widths) - 1  # a border and two blanks for each
+    if spare < 0:
+        return []
+    for cells in ([one[1:] for one in columns], columns):
+        lacking = [max(0, _longest_line(one) - has) for one, has in zip(cells, widths, strict=True)]
+        order = sorted(range(len(widths)), key=lacking.__getitem__)
+        for done, column in enumerate(order):
+            more = min(lacking[column], spare // (len(order) - done))
+            widths[column] += more
+            spare -= more
+    return widths
+
+
+def _longest_line(cells: Sequence[str]) -> int:
+    return max((len(line) for cell in cells for line in cell.splitlines()), default=0)
 
 
 def _longest_word(text: str) -> int:
