@@ -4,6 +4,7 @@ A process is forked from one that has the libraries loaded: a command begins aft
 kills hit its work.
 """
 
+import contextlib
 import importlib
 import os
 import select
@@ -146,6 +147,8 @@ MADE: dict[str, Command] = {
     "faces": VERBS["sample"],
 }
 """What commands need, and the command that makes it."""
+UNDISTURBED: dict[str, float] = {}
+"""The seconds of a command that nothing hinders."""
 
 
 def prepare(base: Path) -> None:
@@ -214,6 +217,27 @@ class Process:
         return self.wrong() or (self.code and f"exit {self.code}: {text.strip()[-200:]}") or ""
 
 
+def open_streams() -> None:
+    """Makes Python's streams anew, as at the start of a process: those that are closed are None."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = None
+        with contextlib.suppress(OSError):
+            os.fstat(number)
+            stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+
+
+def cache_of(folder: Path) -> Path:
+    """The cache of a working folder; both are made if missing."""
+    assets = Path(os.environ.get("DEMAGNIFY_CACHE", Path.home() / ".cache/demagnify")) / "assets"
+    cache = folder / "cache"
+    folder.mkdir(parents=True, exist_ok=True)
+    if assets.is_dir() and not cache.exists() and os.access(folder, os.W_OK):
+        cache.mkdir()
+        (cache / "assets").symlink_to(assets)
+    return cache
+
+
 def start(
     arguments: tuple[object, ...],
     folder: Path,
@@ -229,13 +253,8 @@ def start(
         environment: Variables to set, or to unset where the value is None.
         before: Called in the new process, as to close streams.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    assets = Path(os.environ.get("DEMAGNIFY_CACHE", Path.home() / ".cache/demagnify")) / "assets"
-    cache = folder / "cache"
-    if assets.is_dir() and not cache.exists():
-        cache.mkdir()
-        (cache / "assets").symlink_to(assets)
-    handle, said = tempfile.mkstemp(dir=folder, prefix="said-")
+    cache = cache_of(folder)
+    handle, said = tempfile.mkstemp(dir=folder.parent, prefix="said-")
     number = os.fork()
     if number:
         os.close(handle)
@@ -254,6 +273,7 @@ def start(
                 os.environ[name] = value
         sys.argv = ["demagnify", *map(str, arguments)]
         before()
+        open_streams()
         from demagnify import cli
 
         cli.main()

@@ -37,7 +37,7 @@ def digests(folder: Path) -> dict[str, str]:
     found = {}
     for path in files:
         name = path.relative_to(folder).as_posix()
-        if not name.startswith(("cache/assets/", "said-")):
+        if not name.startswith("cache/assets/"):
             found[name] = hashlib.sha256(_content(path)).hexdigest()
     return found
 
@@ -90,6 +90,18 @@ def left(folder: Path) -> list[str]:
     from demagnify.core.files import is_temporary
 
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if is_temporary(path)]
+
+
+def undisturbed(verb: str, base: Path, folder: Path) -> tuple[dict[str, str], float]:
+    """Runs a command to its end; returns the digests of what it wrote, and its seconds."""
+    for name in commands.NEEDS.get(verb, ()):
+        commands.make(name, base)
+    begun = time.monotonic()
+    wrong = commands.start(VERBS[verb](base, Path("out")), folder).finish()
+    seconds = time.monotonic() - begun
+    if wrong:
+        sys.exit(f"{verb}: {wrong}")
+    return digests(folder), seconds
 
 
 def killed(verb: str, rng: random.Random, base: Path, folder: Path, seconds: float) -> Any:
@@ -179,15 +191,8 @@ def _campaign(
 
     if not missing("kill", given.kills) and not missing("pair", given.pairs):
         return
-    for name in commands.NEEDS.get(verb, ()):
-        commands.make(name, base)
     runs = base / "runs" / verb
-    begun = time.monotonic()
-    wrong = commands.start(VERBS[verb](base, Path("out")), runs / "whole").finish()
-    seconds = time.monotonic() - begun
-    if wrong:
-        sys.exit(f"{verb}: {wrong}")
-    expected = digests(runs / "whole")
+    expected, seconds = undisturbed(verb, base, runs / "whole")
     for how, most in (("kill", given.kills), ("pair", given.pairs)):
         number = 0
         while missing(how, most):
