@@ -54,6 +54,20 @@ def test_all_frames_are_read_with_labels_and_splits(path):
     }
 
 
+def test_new_splits_keep_celeb_dfs_fakes_with_their_source(tmp_path):
+    content = {}
+    for label, pair in (("CelebDFv2_real", ""), ("CelebDFv2_fake", "_id1")):
+        nodes = {}
+        for number in range(20):
+            name = f"id0{pair}_{number:04d}"
+            images.save_png(tmp_path / f"{label}/{name}/000.png", picture(number, 32, 32))
+            nodes[name] = {"label": label, "frames": [f"{label}/{name}/000.png"]}
+        content[label] = {"train" if pair else "test": nodes}
+    manifest = Manifest.load(write_json(tmp_path / "celeb.json", {"Celeb-DF-v2": content}))
+    assert len(set(manifest.groups)) == 40
+    assert len(set(manifest.with_splits().groups)) == 20
+
+
 def test_pairs_are_one_group(path):
     manifest = Manifest.load(path)
     manifest.check_groups()

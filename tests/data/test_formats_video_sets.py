@@ -65,6 +65,22 @@ def test_celeb_dfs_fakes_that_share_a_source_with_a_test_video_are_counted(tmp_p
     }
 
 
+def test_new_splits_keep_celeb_dfs_fakes_with_their_source(tmp_path):
+    for number in range(40):
+        for folder, pair in (("Celeb-real", ""), ("Celeb-synthesis", "_id1")):
+            touch(tmp_path / f"{folder}/id0{pair}_{number:04d}.mp4")
+    listed = [f"1 Celeb-real/id0_{number:04d}.mp4\n" for number in range(40)]
+    (tmp_path / "List_of_testing_videos.txt").write_text("".join(listed))
+    with pytest.warns(DemagnifyWarning, match="40 files of training share a source video"):
+        official = Manifest.load(tmp_path)
+    new = official.with_splits()
+    new.save(tmp_path / "new.csv")
+    for manifest in (new, Manifest.load(tmp_path / "new.csv")):
+        assert len(set(manifest.groups)) == 40
+        assert manifest.shared_groups() == []
+        assert len({(one.group, one.label) for one in manifest}) == 80
+
+
 @pytest.mark.parametrize(
     "line", ["0 Celeb-real/id0_0000.mp4", "1,Celeb-synthesis/id0_id1_0000.mp4"]
 )

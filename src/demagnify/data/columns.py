@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from demagnify.core.errors import BadManifestError
-from demagnify.data.records import BOX, Box, Record, relative_name
+from demagnify.data.records import BOX, SOURCE_GROUP, Box, Record, relative_name
 
 EXTRA: Final = "extra."
 CHUNK: Final = 65_536
@@ -188,6 +188,17 @@ def with_split(table: pa.Table, split: pa.Array | pa.ChunkedArray) -> pa.Table:
     """Returns the table with other splits, given as texts."""
     place = table.column_names.index("split")
     return table.set_column(place, "split", pc.dictionary_encode(split))
+
+
+def with_source_groups(table: pa.Table) -> pa.Table:
+    """Returns the table with the groups that its files have where no official split parts them."""
+    name = EXTRA + SOURCE_GROUP
+    if name not in table.column_names:
+        return table
+    place = table.column_names.index("group")
+    given = pc.not_equal(pc.coalesce(table[name], ""), "")
+    groups = pc.if_else(given, table[name], table["group"].cast(pa.string()))
+    return table.set_column(place, "group", groups).drop_columns([name])
 
 
 def names_below(table: pa.Table, root: Path, folder: Path) -> pa.ChunkedArray:

@@ -201,11 +201,15 @@ class Manifest(Sequence[Record]):
         return Manifest.from_table(chosen, root=self.root)
 
     def with_splits(self, fractions: Mapping[str, float] = splits.FRACTIONS) -> Manifest:
-        """Returns the same images in new splits, chosen by group; see `splits.split_of`."""
-        groups = columns.encoded(self.table["group"])
+        """Returns the same images in new splits, chosen by group; see `splits.split_of`.
+
+        Files with a `source_group`, which official splits part from it, return to that group.
+        """
+        table = columns.with_source_groups(self.table)
+        groups = columns.encoded(table["group"])
         homes = [splits.split_of(group, fractions) for group in groups.dictionary.to_pylist()]
         placed = pa.array(homes, pa.string()).take(groups.indices)
-        table = columns.with_split(self.table, placed)
+        table = columns.with_split(table, placed)
         return Manifest.from_table(table, root=self.root, skipped=self.skipped)
 
     @property

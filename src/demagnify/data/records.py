@@ -16,6 +16,8 @@ BOX: Final = ("x", "y", "width", "height")
 VIDEO_SUFFIXES: Final = frozenset({".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"})
 PHOTO_SIZE: Final = "photo_size"
 """The column with the size of the photograph that a box is meant for, as in "1024x683"."""
+SOURCE_GROUP: Final = "source_group"
+"""The column with the group for new splits, of files that an official split parts from it."""
 
 
 class Box(NamedTuple):

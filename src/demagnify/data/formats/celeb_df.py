@@ -12,7 +12,7 @@ What to know of it:
 * The list names the test videos. The rest is for training; a tenth of its groups is `val`.
 * Some fakes outside of the list are made from videos that are in it. They are kept for training,
   as everybody does, in a group of their own, and their number is said; `overlap=skip` leaves
-  them out.
+  them out. New splits (`data prepare --new-splits`) keep them with their source.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from demagnify.core.errors import BadManifestError, DemagnifyWarning
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions, create
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import Manifest, ManifestBuilder
-from demagnify.data.records import VIDEO_SUFFIXES, is_utf8
+from demagnify.data.records import SOURCE_GROUP, VIDEO_SUFFIXES, is_utf8
 from demagnify.data.splits import split_of
 
 LIST: Final = "List_of_testing_videos.txt"
@@ -103,6 +103,7 @@ class CelebDf(Format[CelebDfOptions]):
         overlapping = 0
         for one in found:
             split, group = _split(one.source, listed), one.source
+            extra = {"method": one.video.split("/")[0], "video": one.video}
             if one.video in listed:
                 split = "test"
             elif source.is_file():
@@ -110,10 +111,10 @@ class CelebDf(Format[CelebDfOptions]):
             elif one.source in sources:
                 overlapping += 1
                 group = f"{one.source} (training)"
+                extra[SOURCE_GROUP] = one.source
                 if options.overlap == "skip":
                     builder.skip(one.name, f"{one.source} is in the official list of test videos")
                     continue
-            extra = {"method": one.video.split("/")[0], "video": one.video}
             builder.add_row(one.name, one.label, split, group, extra=extra)
         if overlapping and options.overlap == "keep":
             _warn(
@@ -122,6 +123,17 @@ class CelebDf(Format[CelebDfOptions]):
                 "the official list; overlap=skip leaves them out",
             )
         return builder.build()
+
+
+def source_video(fake: str) -> str:
+    """Returns the name of the video that a fake of Celeb-DF is made from; "" of other names.
+
+    Example:
+        >>> source_video("id0_id1_0002")
+        'id0_0002'
+    """
+    pair = _FAKE_NAME.fullmatch(fake)
+    return f"{pair[1]}{pair[2]}" if pair else ""
 
 
 def _warn(home: Path, message: str) -> None:
@@ -165,8 +177,8 @@ def _files(home: Path, builder: ManifestBuilder) -> list[_File]:
                 continue
             video = path.suffix.lower() in VIDEO_SUFFIXES or path.parent == place
             name = path.stem if video else path.parent.name
-            pair = _FAKE_NAME.fullmatch(name) if label == FAKE else None
-            source = f"Celeb-real/{pair[1]}{pair[2]}" if pair else f"{folder}/{name}"
+            origin = source_video(name) if label == FAKE else ""
+            source = f"Celeb-real/{origin}" if origin else f"{folder}/{name}"
             below = path.relative_to(home).as_posix()
             found.append(_File(below, label, f"{folder}/{name}", source))
     return found

@@ -17,7 +17,8 @@ What to know of it:
   three. Such a video counts as test, else as val, and what was left out is said. A data set of
   which nothing is left for `train` or `val` is one to test on.
 * The group of a frame is its video; fakes of FaceForensics++ and the two videos that they are made
-  of are one group, as are the official pairs.
+  of are one group, as are the official pairs. New splits (`data prepare --new-splits`) keep the
+  fakes of Celeb-DF with the video that they are made from, too.
 * The crops are aligned faces already, 256x256 with a margin of 30 %; they are taken as they are.
 """
 
@@ -49,9 +50,10 @@ from demagnify.data.formats.annotation_files import (
     shown,
 )
 from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions, FractionOptions
+from demagnify.data.formats.celeb_df import source_video
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, ManifestBuilder
-from demagnify.data.records import is_utf8
+from demagnify.data.records import SOURCE_GROUP, is_utf8
 from demagnify.data.splits import Together
 
 PRECEDENCE: Final = ("test", "val", "train")
@@ -128,6 +130,8 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
         builder.root = locator.root
         for video, group, frame in rows:
             extra = {"method": video.label_name, "video": video.name}
+            if source := source_video(video.name):
+                extra[SOURCE_GROUP] = f"{_origin(video)}/{source}"
             name = stored_name(frame, builder.root)
             builder.add_row(name, video.label, video.split, group, extra=extra)
         return builder.build()
