@@ -111,7 +111,9 @@ def test_a_broken_line_is_left_out_with_number_and_reason(folder, line, reason):
 
 def test_a_line_that_is_not_utf8_is_left_out(folder):
     manifest = load(folder, b"file_name,label\ncaf\xe9.png,real\na.png,real\n")
-    assert [skipped.reason for skipped in manifest.skipped] == ["is not UTF-8"]
+    assert [skipped.reason for skipped in manifest.skipped] == [
+        "is not UTF-8 (byte 0xe9, 'é' if it is Windows-1252); save the table as UTF-8"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,23 @@ def is_complete(names: Collection[str]) -> bool:
     return FILE in names and bool({LABEL, TRUTH} & set(names))
 
 
+def decode(text: bytes) -> str:
+    """Returns a line of UTF-8 as text.
+
+    Raises:
+        BadManifestError: If it is not UTF-8. No other encoding is guessed: each gives other names.
+    """
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as error:
+        odd = text[error.start : error.start + 1]
+        letter = odd.decode("cp1252", "ignore")
+        meant = f", {letter!r} if it is Windows-1252" if letter.isprintable() and letter else ""
+        raise BadManifestError(
+            f"is not UTF-8 (byte 0x{odd.hex()}{meant}); save the table as UTF-8"
+        ) from error
+
+
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from demagnify.core.errors import BadManifestError
-from demagnify.data.tables.blocks import Block, is_complete, known, open_text
+from demagnify.data.tables.blocks import Block, decode, is_complete, known, open_text
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 _BYTES: Final = 2**22
@@ -188,9 +188,7 @@ def _record(lines: list[bytes], place: int, count: int, header: Header) -> list[
 
 def _cells(text: bytes, delimiter: str) -> list[str]:
     try:
-        lines = [text.decode("utf-8").rstrip("\r\n")]
+        lines = [decode(text).rstrip("\r\n")]
         return next(csv.reader(lines, delimiter=delimiter, strict=True), [])
-    except UnicodeDecodeError as error:
-        raise BadManifestError("is not UTF-8") from error
     except csv.Error as error:
         raise BadManifestError(f"is not CSV: {error}") from error

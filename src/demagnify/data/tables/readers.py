@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data.records import is_utf8
-from demagnify.data.tables.blocks import FILE, LABEL, Block, known, open_text
+from demagnify.data.tables.blocks import FILE, LABEL, Block, decode, known, open_text
 from demagnify.data.tables.class_names import Names, by_name, names_in
 from demagnify.data.tables.columnar import ARROW, PARQUET, open_columns
 from demagnify.data.tables.delimited import read_csv
@@ -101,9 +101,7 @@ def _json_block(items: list[tuple[int, T]], read: Callable[[T], Row]) -> Block:
 
 def _row(line: bytes) -> Row:
     try:
-        content = json.loads(line.decode("utf-8"), object_pairs_hook=_object)
-    except UnicodeDecodeError as error:
-        raise BadManifestError("is not UTF-8") from error
+        content = json.loads(decode(line), object_pairs_hook=_object)
     except json.JSONDecodeError as error:
         raise BadManifestError(f"is not JSON: {error.msg} at column {error.colno}") from error
     except (ValueError, RecursionError) as error:  # numbers and nesting without end
