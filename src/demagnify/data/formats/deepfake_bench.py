@@ -130,8 +130,8 @@ class DeepfakeBench(Format[DeepfakeBenchOptions]):
         builder.root = locator.root
         for video, group, frame in rows:
             extra = {"method": video.label_name, "video": video.name}
-            if source := source_video(video.name):
-                extra[SOURCE_GROUP] = f"{_origin(video)}/{source}"
+            if made_from := source_video(video.name):
+                extra[SOURCE_GROUP] = f"{_origin(video)}/{made_from}"
             name = stored_name(frame, builder.root)
             builder.add_row(name, video.label, video.split, group, extra=extra)
         return builder.build()
