@@ -103,6 +103,8 @@ class Manifest(Sequence[Record]):
         else:
             chosen = formats.create(format) if isinstance(format, str) else format
         manifest = chosen.read(source, chosen.parse_options(options), strict=strict)
+        packed = formats.packed_in(source) if source.is_dir() else []
+        manifest.skipped += tuple(Skipped(repr(path.name)[1:-1], formats.PACKED) for path in packed)
         if not manifest:
             skipped = manifest.skipped
             first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""

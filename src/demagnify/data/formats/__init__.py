@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from demagnify.data.formats.base import (
     FORMATS,
+    PACKED,
     Exported,
     Format,
     FormatOptions,
     create,
     find,
+    packed_in,
     recognise,
 )
 
-__all__ = ["FORMATS", "Exported", "Format", "FormatOptions", "create", "find", "recognise"]
+__all__ = [
+    "FORMATS",
+    "PACKED",
+    "Exported",
+    "Format",
+    "FormatOptions",
+    "create",
+    "find",
+    "packed_in",
+    "recognise",
+]

@@ -234,20 +234,43 @@ def recognise(source: Path) -> Format[Any]:
     )
 
 
+PACKED: Final = "is packed; unpack it to have it read"
+_PACKED: Final = frozenset(
+    {".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar"}
+)
+
+
+def is_packed(path: Path) -> bool:
+    """Whether a file is an archive or compressed, by its name."""
+    return path.suffix.lower() in _PACKED
+
+
+def packed_in(folder: Path) -> list[Path]:
+    """Returns the archives in a folder, but for those whose content lies beside them."""
+    paths = [path for path in folder.iterdir() if path.name[0] != "." and is_packed(path)]
+    plain = {path: path.with_suffix("") for path in paths if path.is_file()}
+    return sorted(
+        path
+        for path, name in plain.items()
+        if not name.exists() and not name.with_suffix("").exists()
+    )
+
+
 def _what_is_wrong(source: Path) -> str:
     """Returns why nothing is recognised: what is in a folder, and which of it could be meant."""
     if not source.is_dir():
-        return "is no file that demagnify knows"
+        return PACKED if is_packed(source) else "is no file that demagnify knows"
     try:
         inside = sorted(path for path in source.iterdir() if path.name[0] != ".")
     except OSError as error:
         raise BadManifestError(f"{source}: cannot be read: {error.strerror or error}") from error
-    meant = [path for path in inside[:_TRIED] if path.is_file() and find(path)]
-    if meant:
-        return f"give the file that is meant: {_names(meant)}"
+    for kind, there in (("file", Path.is_file), ("folder", Path.is_dir)):
+        if meant := [path for path in inside[:_TRIED] if there(path) and find(path)]:
+            return f"give the {kind} that is meant: {_names(meant)}"
     return (
         "labels are missing: there are no folders real and fake, no table such as metadata.csv, "
         f"nor another data set; it holds {_names(inside) or 'nothing'}"
+        + ("; archives have to be unpacked first" if any(map(is_packed, inside)) else "")
     )
 
 

@@ -6,13 +6,18 @@ They hold images, videos, or both; frames of videos are taken evenly when faces 
 `Dataset/{Train,Validation,Test}/{Fake,Real}/*.jpg`, perhaps with a folder or two around it. In the
 order of the folders' names fake comes first, the other way round than in OpenForensics' own files:
 labels come from the names. Nothing says which crops were cut from one photograph, so each is a
-group of its own, and faces of one photograph may be on both sides of a split.
+group of its own, and faces of one photograph may be on both sides of a split. Where numbered
+images start again in each folder below a label, as frames do, such a folder is one group
+(WildDeepfake). Splits may be in the names of the labels' folders too: `real_train`, `fake_test`.
+Of several folders with folders of labels each, such as GenImage's generators, one has to be given.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar, Final
@@ -58,7 +63,8 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
 
     Labels and splits come from the names of the folders (see `named_label`; `Validation` is val),
     never from their order. Without split folders everything is in the split "all". Each file is a
-    group of its own: which images belong together only a `metadata.csv` can say.
+    group of its own, but for numbered frames in folders: which images belong together only a
+    `metadata.csv` can say. A file that links put under both labels is left out.
 
     Raises:
         BadManifestError: If there are no such folders or, when strict, at a file whose name
@@ -77,17 +83,35 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
     def skip(path: Path, reason: str) -> None:
         _skip(builder, path, reason)
 
+    links = _Links(found)
     for folder, label, split in found:
-        for path in images.list_files(folder, on_skip=skip, also=VIDEO_SUFFIXES):
+        paths = images.list_files(folder, on_skip=skip, also=VIDEO_SUFFIXES)
+        frames = _hold_frames(folder, paths)
+        for path in paths:
             name = path.relative_to(root).as_posix()
             other = _contradicting(path.relative_to(folder), label)
             if other:
                 _skip(builder, path, f"the folder {other} contradicts {folder.name} around it")
+            elif other := links.contradicting(path, label):
+                _skip(builder, path, f"is the same file as one in {other}, by a link")
             elif is_utf8(name):
-                builder.add_row(name, label, split, group=name)
+                grouped = frames and path.suffix.lower() not in VIDEO_SUFFIXES
+                group = name.rpartition("/")[0] if grouped else name
+                builder.add_row(name, label, split, group=group)
             else:
                 _skip(builder, path, "the file's name is not UTF-8")
     return builder.build()
+
+
+_NUMBERED: Final = re.compile(r"[^\W\d_]*[\W_]*\d+")
+
+
+def _hold_frames(folder: Path, paths: Sequence[Path]) -> bool:
+    """Whether the images are numbered and start again in each folder, as frames of videos do."""
+    below = [path for path in paths if path.parent != folder]
+    if len(below) < len(paths) or not all(_NUMBERED.fullmatch(path.stem) for path in below):
+        return False
+    return len({path.name for path in below}) < len(below)
 
 
 def _contradicting(path: Path, label: int) -> str:
@@ -95,20 +119,61 @@ def _contradicting(path: Path, label: int) -> str:
     return next((part for part in path.parent.parts if named_label(part) == 1 - label), "")
 
 
+class _Links:
+    """Tells the files that links put under both labels.
+
+    Args:
+        places: The folders of labels.
+    """
+
+    def __init__(self, places: Sequence[tuple[Path, int, str]]) -> None:
+        self._places = [(os.path.realpath(folder), folder, label) for folder, label, _ in places]
+        self._parents: dict[Path, tuple[int, str]] = {}
+        self._hard: dict[tuple[int, int], tuple[int, str]] = {}
+
+    def contradicting(self, path: Path, label: int) -> str:
+        """Returns the folder of the other label that holds the same file; empty if none does."""
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            found = self._home(os.path.realpath(path))
+        elif status.st_nlink > 1:
+            folder = next(name for _, name, _ in self._places if path.is_relative_to(name))
+            found = self._hard.setdefault((status.st_dev, status.st_ino), (label, folder.name))
+        else:
+            if path.parent not in self._parents:
+                self._parents[path.parent] = self._home(os.path.realpath(path.parent))
+            found = self._parents[path.parent]
+        return found[1] if found[0] == 1 - label else ""
+
+    def _home(self, place: str) -> tuple[int, str]:
+        """Returns label and name of the folder that a place lies in; the innermost one counts."""
+        inside = [
+            (len(real), label, folder.name)
+            for real, folder, label in self._places
+            if place == real or place.startswith(real + os.sep)
+        ]
+        _, label, name = max(inside, default=(0, -1, ""))
+        return label, name
+
+
 def _left_out(root: Path, known: Sequence[Path]) -> list[tuple[Path, str]]:
     """Returns the images and folders with images beside the folders of labels, and why."""
-    splits_there = {folder.parent for folder in known if folder.parent != root}
+    around = {place for folder in known for place in folder.parents if root in place.parents}
     found: list[tuple[Path, str]] = []
-    for place in {root, *splits_there}:
+    for place in {root, *around}:
         for path in place.iterdir():
-            if path.name.startswith(".") or path in splits_there or path in known:
+            if path.name.startswith(".") or path in around or path in known:
                 continue
             if images.is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
                 reason = "the image lies beside the folders of the labels, in none of them"
                 found.append((path, reason))
             elif path.is_dir() and not (path / FILE_NAME).is_file():
                 count = _count(path)
-                reason = "the folder's name says neither real nor fake"
+                reason = (
+                    "its folders of labels lie deeper than the others, give it by itself"
+                    if _places(path)
+                    else "the folder's name says neither real nor fake"
+                )
                 if count:
                     found.append((path, f"{reason}; {count} files are left out"))
     return sorted(found)
@@ -136,13 +201,31 @@ def _places(root: Path) -> list[tuple[Path, int, str]]:
         BadManifestError: If `root` cannot be read.
     """
     direct = list(_label_folders(root, splits.WHOLE))
-    found = direct or [
+    found = _named_splits(direct) or [
         place
         for folder in _subfolders(root)
         for place in _label_folders(folder, splits.parse_split(folder.name))
     ]
     both = {label for _, label, _ in found} == {REAL, FAKE}
     return found if both or any(folder.name.lower() in NAMES for folder, _, _ in found) else []
+
+
+def _named_splits(places: list[tuple[Path, int, str]]) -> list[tuple[Path, int, str]]:
+    """Returns the folders with the splits that their names say, if they say several."""
+    said = [
+        {splits.parse_split(word) for word in _WORD.findall(folder.name) if splits.is_usual(word)}
+        for folder, _, _ in places
+    ]
+    if not all(len(one) == 1 for one in said) or len(set.union(set(), *said)) < 2:
+        return places
+    return [
+        (folder, label, name)
+        for (folder, label, _), one in zip(places, said, strict=True)
+        for name in one
+    ]
+
+
+_WORD: Final = re.compile(r"[^\W\d_]+")
 
 
 def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:

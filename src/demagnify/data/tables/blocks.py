@@ -95,17 +95,23 @@ _MARKS: Final = (
 )
 
 
+_GZIP: Final = b"\x1f\x8b"
+
+
 def open_text(path: Path) -> IO[bytes]:
     """Opens a text file as UTF-8 without a byte order mark, whichever Unicode it is written in.
 
     UTF-16 and UTF-32 are told by their mark, UTF-16 without one by its zero bytes.
 
     Raises:
-        BadManifestError: If a file with the mark of UTF-16 or UTF-32 is not in it.
+        BadManifestError: If it is compressed, or has the mark of UTF-16 or UTF-32 and is not in it.
         OSError: If it cannot be read.
     """
     file = path.open("rb")
     head = file.read(4)
+    if head.startswith(_GZIP):
+        file.close()
+        raise BadManifestError(f"{path}: is compressed with gzip", hint="unpack it: gunzip --keep")
     mark, encoding = next((one for one in _MARKS if head.startswith(one[0])), (b"", "utf-8"))
     if not mark and len(head) == 4 and 0 in head:
         guesses = {(True, False): "utf-16-le", (False, True): "utf-16-be"}

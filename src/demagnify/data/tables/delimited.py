@@ -86,10 +86,14 @@ def _header(path: Path, line: bytes, delimiters: tuple[str, ...]) -> Header:
             f"{path}: lines end in a lone carriage return, as on old Macs",
             hint="save it with line feeds",
         )
-    try:
-        headers = [Header(known(_cells(line, one)), one) for one in delimiters]
-    except BadManifestError as error:
-        raise BadManifestError(f"{path}: the first line: {error.message}") from error
+    headers: list[Header] = []
+    for delimiter in delimiters:  # quotation marks fit one of them
+        try:
+            headers.append(Header(known(_cells(line, delimiter)), delimiter))
+        except BadManifestError as error:
+            reason = error
+    if not headers:
+        raise BadManifestError(f"{path}: the first line: {reason.message}") from reason
     chosen = next((one for one in headers if is_complete(one.columns)), headers[0])
     named = [name for name in chosen.columns if name]
     if len(set(named)) < len(named):
