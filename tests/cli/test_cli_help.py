@@ -52,6 +52,7 @@ def test_every_verb_of_the_issue_is_there():
             "verify",
             "data",
             "harden",
+            "join",
             "demo",
             "detect",
             "export",

@@ -25,7 +25,7 @@ from demagnify.cli.harden import harden
 from demagnify.cli.plan import plan
 from demagnify.cli.reproduce import reproduce
 from demagnify.cli.serve import serve, ui
-from demagnify.cli.train import train_defense, train_detector, train_enhancement
+from demagnify.cli.train import join, train_defense, train_detector, train_enhancement
 from demagnify.cli.verify import verify
 
 
@@ -98,6 +98,7 @@ app = Group(
             sample,
             train_detector,
             harden,
+            join,
             attack,
             adaptive_attack,
             train_defense,

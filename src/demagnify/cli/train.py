@@ -1,4 +1,4 @@
-"""`demagnify train-detector` and `demagnify train-defense`: a detector, and an agent before it."""
+"""`demagnify train-detector`, `join`, `train-defense` ...: detectors, and an agent before them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from demagnify.cli.generate import Config, data, output, tracker, verb
 
 if TYPE_CHECKING:
     from demagnify.agents.presets import Preset
+    from demagnify.detectors.joining import JoinConfig
     from demagnify.hardening.enhancement import EnhancementConfig
 
 _PRESET = "demagnify.agents.presets:Preset"
@@ -52,6 +53,30 @@ def train_detector(
         f"{val['fake']} fake faces)"
     )
     say(f"written to {output}")
+    skips.end()
+
+
+@verb(
+    "join",
+    output("runs/joined"),
+    data("Labelled faces with the split to join on, which no detector was trained on."),
+    Config(
+        "demagnify.detectors.joining:JoinConfig",
+        flags={"detectors": "--detector", "attacks": "--attack"},
+    ),
+)
+def join(data: tuple[Path, ...], output: Path, config: JoinConfig) -> None:
+    """Join detectors for different kinds of fakes into one: fake if one of them finds it fake.
+
+    Scales and offsets of their logits, and the threshold, are fitted on the split val; every data
+    set counts alike, clean and under each --attack. The result is a detector as any other, and
+    costs as many calls as it has members. The split test is not read.
+    """
+    from demagnify.detectors.joining import join as join_detectors
+
+    skips = Skips()
+    joined = join_detectors(data, output, config, log=say, on_skip=skips)
+    say(f"threshold {joined.threshold:+.3f}; written to {output}")
     skips.end()
 
 

@@ -13,6 +13,7 @@ from timm.models import get_deprecated_models
 from torch import nn
 
 from demagnify.core.errors import BadConfigError, UnknownNameError
+from demagnify.detectors.joined import JoinedNetwork
 
 ALIASES: Final = {
     "light": "tf_efficientnet_lite0",
@@ -24,6 +25,9 @@ ALIASES: Final = {
 network, with the ImageNet weights (torchvision's second version) that the attack's authors used.
 """
 
+JOINED: Final = "+"
+"""Between the names of networks that are joined into one; see `JoinedNetwork`."""
+
 CONFIG: Final = "config.json"
 """The file by which timm makes a published network."""
 
@@ -32,7 +36,9 @@ Triple = tuple[float, float, float]
 
 
 def timm_name(backbone: str) -> str:
-    """Returns timm's name of a backbone, "architecture" or "architecture.tag"."""
+    """Returns timm's name of a backbone, "architecture" or "architecture.tag", or joined ones."""
+    if JOINED in backbone:
+        return JOINED.join(map(timm_name, backbone.split(JOINED)))
     name = ALIASES.get(backbone, backbone)
     name = get_deprecated_models().get(name) or name  # as create_model does
     architecture, _, tag = name.partition(".")
@@ -54,9 +60,13 @@ def pretrained_config(name: str) -> dict[str, Any]:
 
 
 def preprocessing(name: str) -> dict[str, Any]:
-    """Returns timm's preprocessing for a network, as settings of `Preprocessing`."""
+    """Returns timm's preprocessing for a network, as settings of `Preprocessing`.
+
+    Of joined networks the first one's counts.
+    """
+    first = name.partition(JOINED)[0]
     config: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
-        {}, pretrained_cfg=pretrained_config(name)
+        {}, pretrained_cfg=pretrained_config(first)
     )
     return {
         "size": tuple(config["input_size"][1:]),
@@ -65,7 +75,14 @@ def preprocessing(name: str) -> dict[str, Any]:
 
 
 def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.Module:
-    """Returns a timm network with random weights, the same for the same seed."""
+    """Returns a timm network, or joined ones, with random weights, the same for the same seed."""
+    if JOINED in name:
+        return JoinedNetwork(
+            [
+                build(one, input_size=input_size, outputs=outputs, seed=seed + number)
+                for number, one in enumerate(name.split(JOINED))
+            ]
+        )
     needs_size = pretrained_config(name).get("fixed_input_size")
     size: dict[str, Any] = {"img_size": input_size} if needs_size else {}
     with torch.random.fork_rng(devices=[]):

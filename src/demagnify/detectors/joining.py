@@ -1,0 +1,248 @@
+"""Joins detectors into one: `demagnify join`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.optimize import minimize
+from sklearn.metrics import roc_auc_score
+
+import demagnify
+from demagnify.core.devices import Precision
+from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.rng import generator
+from demagnify.core.runs import check_free
+from demagnify.core.settings import RunOptions
+from demagnify.data import FaceDataset, Skipped
+from demagnify.data.prepare import open_splits
+from demagnify.data.provenance import RECORDED, provenance_of
+from demagnify.detectors.backbones import JOINED
+from demagnify.detectors.detector import Detector
+from demagnify.detectors.heads import Head
+from demagnify.detectors.joined import JoinedNetwork, noisy_or
+from demagnify.detectors.loading import load_detector
+from demagnify.detectors.threshold import choose_threshold
+from demagnify.laundering.conditions import create_attacks, under_attacks
+
+FOLDS: Final = 5
+"""Parts of the groups for the cross-validated figures."""
+
+Floats = NDArray[np.float64]
+
+
+class JoinConfig(RunOptions):
+    """Which detectors are joined, and under what."""
+
+    detectors: tuple[str, ...] = Field(
+        default=(), description="The detectors, at least two, as in detect --defense."
+    )
+    attacks: tuple[str, ...] = Field(
+        default=(),
+        description="Attacks under which they are joined, beside the clean faces. They count as "
+        "seen afterwards.",
+    )
+    split: str = Field(default="val", description="The split to join on.")
+    seed: int = Field(default=0, ge=0, description="Of the groups of the cross-validation.")
+    precision: Precision = Field(
+        default="float32", description="Precision of the detectors: float32, bfloat16 or auto."
+    )
+
+
+def join(
+    data: Sequence[Path],
+    output: Path,
+    config: JoinConfig,
+    *,
+    log: Callable[[str], None] = lambda _line: None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> Detector:
+    """Joins detectors by a noisy or, and writes the result to `output` as any other detector.
+
+    Each detector's logits get a scale and an offset, fitted by logistic regression on validation
+    faces, and the joined one a threshold with the best balanced accuracy. Every data set counts
+    alike there, clean and under each attack, and so do both classes. The networks stay as they
+    are. The log tells the AUC of each data set, cross-validated over groups.
+
+    Args:
+        data: Labelled faces with the split; none that a detector was trained on.
+        output: The folder to write.
+        config: The settings.
+        log: Gets a line for each data set and condition.
+        on_skip: Gets each file or line that is left out.
+
+    Raises:
+        BadConfigError: If there are fewer than two detectors, or one is not a timm network with one
+            logit and the same input as the first.
+        BadManifestError: If a data set cannot be used, or lacks a class.
+        BadOutputError: If `output` holds anything.
+
+    Example:
+        >>> config = JoinConfig(detectors=("hardened", "runs/expert"))
+        >>> join([Path("faces")], Path("runs/joined"), config)  # doctest: +SKIP
+    """
+    check_free(output, "detector")
+    members = [
+        load_detector(one, device=config.device, precision=config.precision)
+        for one in config.detectors
+    ]
+    _check(members)
+    attacks = create_attacks(config.attacks, device=config.device)
+    parts: list[_Part] = []
+    for number, source in enumerate(data):
+        (faces,) = open_splits(
+            [source],
+            [config.split],
+            size=members[0].input_size,
+            subsample=config.subsample,
+            strict=config.strict,
+            on_skip=on_skip,
+        ).values()
+        if len(set(faces.labels.tolist())) < 2:
+            raise BadManifestError(
+                f"{source}: the split {config.split} lacks a class", hint="both are needed"
+            )
+        for name, seen in under_attacks(faces, attacks).items():
+            logits = torch.stack([one.logits(seen) for one in members], dim=1)
+            parts.append(_Part(f"{source.name}, {name}", number, seen, logits.double()))
+    found = _fit(parts)
+    validation = _cross_validated(parts, config.seed)
+    for line, aucs in validation.items():
+        told = ", ".join(f"{name} {auc:.3f}" for name, auc in aucs.items())
+        log(f"{line}: AUC {told}")
+    network = JoinedNetwork([one.network for one in members])
+    with torch.no_grad():
+        network.scale.copy_(found[0])
+        network.offset.copy_(found[1])
+    about = {
+        **dict(members[0].about()),
+        "name": output.name,
+        "backbone": JOINED.join(one.backbone for one in members),
+    }
+    joined = Detector(network, **about, precision=config.precision)
+    joined.to(members[0].mean.device).eval()
+    columns = [(part.labels, noisy_or(part.logits * found[0] + found[1])) for part in parts]
+    joined.threshold = choose_threshold(*columns).threshold
+    joined.card = {
+        "joining": config.model_dump(mode="json"),
+        "members": [{"name": one.name, "fingerprint": one.fingerprint()} for one in members],
+        "scale": found[0].tolist(),
+        "offset": found[1].tolist(),
+        "validation_auc": validation,
+        RECORDED: _sources(members, data),
+        "seen_attacks": _seen(members, [attack.name for attack in attacks]),
+        "demagnify": demagnify.__version__,
+    }
+    joined.save(output, joined.card)
+    return joined
+
+
+class _Part:
+    """The members' logits of one data set under one condition."""
+
+    def __init__(self, name: str, source: int, faces: FaceDataset, logits: torch.Tensor) -> None:
+        self.name = name
+        self.labels = faces.labels
+        self.groups = np.array([f"{source}:{group}" for group in faces.groups])
+        self.logits = logits
+
+    def weights(self, rows: NDArray[np.bool_]) -> Floats:
+        """Returns weights of the chosen rows: both classes count alike, and add up to 1."""
+        chosen = rows.astype(np.float64)
+        for label in (0, 1):
+            mine = rows & (self.labels == label)
+            chosen[mine] = 0.5 / max(1, mine.sum())
+        return chosen
+
+
+def _check(members: Sequence[Detector]) -> None:
+    if len(members) < 2:
+        raise BadConfigError("at least two detectors are joined", hint="--detector A --detector B")
+    first = members[0]
+    for one in members:
+        if not one.trainable or one.head != Head() or JOINED in one.backbone:
+            raise BadConfigError(
+                f"the detector {one.name!r} is not a single timm network with one logit",
+                hint="join detectors that train-detector or harden wrote, all at once",
+            )
+        same = one.resizing == first.resizing and all(
+            torch.equal(getattr(one, key), getattr(first, key)) for key in ("mean", "std")
+        )
+        if not same:
+            raise BadConfigError(
+                f"{first.name!r} and {one.name!r} take faces of different sizes or scales",
+                hint="train both at the same --size, from backbones of one family",
+            )
+
+
+def _fit(
+    parts: Sequence[_Part], rows: Sequence[NDArray[np.bool_]] | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns scales and offsets with the least log loss of the joined logit."""
+    chosen = rows or [np.ones(len(part.labels), dtype=np.bool_) for part in parts]
+    logits = torch.cat([part.logits for part in parts])
+    labels = torch.from_numpy(np.concatenate([part.labels for part in parts])).double()
+    pairs = zip(parts, chosen, strict=True)
+    weights = torch.from_numpy(np.concatenate([part.weights(mine) for part, mine in pairs]))
+    weights /= len(parts)
+    count = logits.shape[1]
+
+    def loss(values: Floats) -> tuple[float, Floats]:
+        given = torch.tensor(values, requires_grad=True)
+        joined = noisy_or(logits * given[:count].exp() + given[count:])
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            joined, labels, weight=weights, reduction="sum"
+        )
+        (gradient,) = torch.autograd.grad(losses, given)
+        return losses.item(), gradient.numpy()
+
+    start = np.r_[np.zeros(count), np.full(count, -1.0)]
+    best = torch.from_numpy(minimize(loss, start, jac=True, method="L-BFGS-B").x)
+    return best[:count].exp(), best[count:]
+
+
+def _cross_validated(parts: Sequence[_Part], seed: int) -> dict[str, dict[str, float]]:
+    """Returns the AUC of each member and of the joined one, which was fitted to other groups."""
+    groups = np.unique(np.concatenate([part.groups for part in parts]))
+    folds = dict(
+        zip(
+            groups.tolist(),
+            generator(seed, "joining").permutation(len(groups)) % FOLDS,
+            strict=True,
+        )
+    )
+    inside = [np.array([folds[group] for group in part.groups]) for part in parts]
+    joined = [np.empty(len(part.labels)) for part in parts]
+    for fold in range(FOLDS):
+        scale, offset = _fit(parts, [mine != fold for mine in inside])
+        for part, mine, place in zip(parts, inside, joined, strict=True):
+            left = part.logits[torch.from_numpy(mine == fold)]
+            place[mine == fold] = noisy_or(left * scale + offset).numpy()
+    found: dict[str, dict[str, float]] = {}
+    for part, own in zip(parts, joined, strict=True):
+        columns: dict[str, Any] = {
+            f"detector {number}": column
+            for number, column in enumerate(part.logits.numpy().T, start=1)
+        }
+        columns["joined"] = own
+        found[part.name] = {
+            name: float(roc_auc_score(part.labels, column)) for name, column in columns.items()
+        }
+    return found
+
+
+def _sources(members: Sequence[Detector], data: Sequence[Path]) -> list[Any]:
+    """Returns the data sets that took part in the members or here, each once."""
+    whole = [one for member in members for one in member.card.get(RECORDED, ())]
+    whole += provenance_of(data)
+    return [one for number, one in enumerate(whole) if one not in whole[:number]]
+
+
+def _seen(members: Sequence[Detector], attacks: Sequence[str]) -> list[str]:
+    recorded = [one for member in members for one in member.card.get("seen_attacks", ())]
+    return list(dict.fromkeys([*recorded, *attacks]))
