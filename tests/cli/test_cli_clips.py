@@ -15,18 +15,19 @@ def test_clips_and_photographs_are_classified_alike(run, finder, defense, photos
     classify = ("detect", "--defense", defense, "--device", "cpu", "--frames-per-second", "4")
     ended = run(*classify, folder, "--save", tmp_path / "out")
     assert ended.code == 0
-    assert ended.complaints == [f"scope: {SCOPE}"]
-    assert [line.split(": ")[1].split(",")[0] for line in ended.lines] == [
+    assert ended.complaints == [f"scope of the default: {SCOPE}"]
+    heads = [line for line in ended.lines if line[0] != " "]
+    assert [line.split(": ")[1].split(",")[0] for line in heads] == [
         *(
-            "face 1 at 0",
-            "face 2 at 44",
+            "face 1",
+            "face 2",
             "shot 1",
             "shot 1",
             "shot 1",
             "4 of 25 frames examined (4 per second); not validated",
         )
     ]
-    assert "4 frames, 100% agree" in ended.lines[3]
+    assert "4 frames, 100% agree" in heads[3]
     assert images.load(tmp_path / "out" / "b.verdict.png").shape[1] == 1600
     clip = json.loads(run(*classify, path, "--json").lines[0])
     assert clip["kind"] == "clip"

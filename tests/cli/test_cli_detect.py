@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from demagnify.core import images
 from demagnify.data.face_finding import crop
 from demagnify.inference.answers import SCOPE
 
+ASTRONAUT = Path(__file__).parents[1] / "inference" / "astronaut.png"
 EXACT = ("--device", "cpu", "--precision", "float32")
 
 
@@ -29,14 +31,29 @@ def test_every_face_gets_a_line(detect, photos):
     folder = photos("a.png", "b/c.png")
     ended = detect(folder)
     assert ended.code == 0
-    assert ended.complaints == [f"scope: {SCOPE}"]
-    assert [line.split(" at ")[0] for line in ended.lines] == [
+    assert ended.complaints == [f"scope of the default: {SCOPE}"]
+    heads = [line for line in ended.lines if line[0] != " "]
+    assert [line.split(",")[0] for line in heads] == [
         f"{folder / name}: face {number}" for name in ("a.png", "b/c.png") for number in (1, 2)
     ]
-    for line in ended.lines:
-        assert "score 0." in line
-        assert ": fake, " in line or ": real, " in line
-        assert line.split("action ")[1].split(";")[0] in ("identity", "mask-center", "median")
+    assert all(line.endswith((": fake", ": real")) for line in heads)
+    assert [len(line) for line in ended.lines if line[0] == " " and len(line) > 80] == []
+    scores = [line for line in ended.lines if line.startswith("  score 0.")]
+    assert len(scores) == len(heads)
+    actions = {line.partition(", corrected by ")[2] for line in scores}
+    assert "identity" not in actions
+    assert actions <= {"", "mask-center", "median"}
+
+
+def test_the_lines_of_the_default_tell_what_its_score_is(run, tmp_path):
+    images.save_png(tmp_path / "a.png", np.asarray(Image.open(ASTRONAUT).convert("RGB")))
+    ended = run("detect", tmp_path / "a.png")
+    assert ended.complaints == [f"scope: {SCOPE}"]
+    head, score, enhancement, *meaning = ended.lines
+    assert head.startswith(f"{tmp_path / 'a.png'}: face 1, crop of ")
+    assert score.endswith(", mean of 2 views")
+    assert enhancement.startswith(("  captured", "  cannot tell", "  enhanced"))
+    assert any("likelihood ratio" in line for line in meaning)
 
 
 def test_json_is_one_object_a_line_and_keeps_its_word(detect, photos):
@@ -129,7 +146,7 @@ def test_what_was_drawn_is_not_judged_the_next_time(detect, photos):
     first = detect(folder, "--save", folder / "drawn")
     assert (folder / "drawn" / "a.verdict.png").is_file()
     assert detect(folder, "--save", folder / "drawn").out == first.out
-    assert len(detect(folder).lines) == 4
+    assert sum(line[0] != " " for line in detect(folder).lines) == 4
 
 
 def test_a_photograph_without_verdict_is_not_drawn(detect, tmp_path):
@@ -187,8 +204,9 @@ def test_a_heat_map_is_checked_and_asked_for_with_a_place_to_show_it(detect, pho
     folder = photos("a.png")
     ended = detect("--explain", "--save", tmp_path / "drawn", folder)
     assert ended.code == 0
-    for line in ended.lines:
-        assert "heat map of what speaks for" in line or "no heat map, as it failed" in line
+    told = " ".join(" ".join(ended.lines).split())
+    found = told.count("heat map of what speaks for") + told.count("no heat map, as it failed")
+    assert found == 2
     assert (tmp_path / "drawn" / "a.verdict.png").is_file()
     refused = detect("--explain", folder)
     assert refused.code == 2

@@ -84,7 +84,7 @@ def test_a_face_gets_the_same_answer_beside_others(recognizer):
 
 def test_an_answer_has_words_and_json(recognizer):
     answer = recognizer.decide(logits(recognizer, 99))
-    assert str(answer).startswith("enhanced (1.00")
+    assert str(answer).startswith("enhanced (probability 1.00 of enhanced")
     assert json.loads(json.dumps(answer.to_json()))["answer"] == "enhanced"
 
 

@@ -13,6 +13,7 @@ class Mean:
     """A crop's logit is its mean; crops of 255 are refused."""
 
     name, fingerprint, input_size, threshold, actions = "mean", "", 2, 0.0, ("identity",)
+    views = 1
 
     def __init__(self):
         self.threads, self.started, self.go_on = set(), threading.Event(), threading.Event()

@@ -40,6 +40,8 @@ def test_the_corrected_face_is_that_of_the_action():
     assert np.array_equal(corrected(face, "flip"), face[:, ::-1])
     titles = [one.title for one in of_face(face, "flip", 1)]
     assert titles == ["As found", "Corrected (flip)", "Noise residual, 8 times", "Spectrum"]
+    titles = [one.title for one in of_face(face, "identity", 1)]
+    assert titles == ["As found", "Noise residual, 8 times", "Spectrum"]
 
 
 def test_only_reports_have_an_address(tmp_path):
@@ -84,7 +86,8 @@ def test_an_answer_names_verdicts_and_describes_every_picture(answers, tmp_path)
     said = answers.classify(tmp_path / "a.png")
     assert re.search(r"2 faces: (\d (real|fake|unsure)(, )?)+", said)
     pictures = re.findall(r"<img [^>]*>", said)
-    assert len(pictures) == 9
+    # Of each face: as found, residual and spectrum; corrected only where something was done.
+    assert len(pictures) == 7 + said.count("Corrected (")
     assert all('alt="' in one and 'alt=""' not in one for one in pictures)
     for part in ("Likelihood ratio", "Condition", "Enhanced?", "Uncertainty", "Score"):
         assert said.count(f"<dt>{part}</dt>") == 2

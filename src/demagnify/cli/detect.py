@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -118,7 +119,8 @@ def detect(
         )
         say(f"report: {printable(report / 'index.html')}", err=True)
     if classified and not as_json:
-        say(f"scope: {SCOPE}", err=True)
+        whose = "scope" if config.defense == "default" else "scope of the default"
+        say(f"{whose}: {SCOPE}", err=True)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
 
@@ -139,6 +141,7 @@ def _detect_shards(
     show_summary(detect_shards(photos, output, config, engine))
 
 
+WIDTH: Final = 80
 NO_MEANING: Final = "not calibrated: no likelihood ratio"
 
 
@@ -164,15 +167,26 @@ def _print(verdict: PhotoVerdict | ClipVerdict, *, as_json: bool) -> None:
 
 
 def _print_photo(verdict: PhotoVerdict) -> None:
+    """Prints a line for each face, and what there is to say about it in lines beneath."""
+    from demagnify.data.face_finding import square
+
     for number, face in enumerate(verdict.faces, start=1):
-        x, y, width, height = face.box
+        assert verdict.pixels is not None  # noqa: S101  for the type checker
+        x, y, side = square(face.face, verdict.pixels.shape)
         say(
-            f"{printable(verdict.path)}: face {number} at {x:.0f},{y:.0f} "
-            f"({width:.0f}x{height:.0f}): {face.verdict}, "
-            f"score {face.score:.3f}, action {face.action}; {face.enhancement}; "
-            f"{face.meaning or NO_MEANING}"
-            f"{f'; {face.explanation}' if face.explanation else ''}"
+            f"{printable(verdict.path)}: face {number}, crop of {side} pixels at {x},{y}: "
+            f"{face.verdict}"
         )
+        views = f", mean of {face.views} views" if face.views > 1 else ""
+        corrected = "" if face.action == "identity" else f", corrected by {face.action}"
+        lines = [
+            f"score {face.score:.3f}{views}{corrected}",
+            str(face.enhancement),
+            *([NO_MEANING] if face.meaning is None else face.meaning.in_words()),
+            *([] if face.explanation is None else [str(face.explanation)]),
+        ]
+        for line in lines:
+            say(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    "))
 
 
 def _print_clip(verdict: ClipVerdict) -> None:

@@ -30,7 +30,7 @@ from demagnify.inference.conditions import (
     ConditionTable,
     jpeg_quality,
 )
-from demagnify.inference.runtime import ExportNotes
+from demagnify.inference.exported import ExportNotes
 
 SCOPE: Final = (
     "face swaps and video manipulations; not fully synthetic portraits, not local retouching"
@@ -85,28 +85,19 @@ class Meaning:
             "delivered": self.delivered,
         }
 
-    def __str__(self) -> str:
-        """Returns likelihood ratio and condition in words."""
+    def in_words(self) -> list[str]:
+        """Returns likelihood ratio, condition with error rates, and delivery check, in lines."""
         if self.likelihood_ratio is None:
-            words = "no likelihood ratio"
+            lines = ["no likelihood ratio"]
         else:
             ratio, limit = self.likelihood_ratio, ""
             if self.limited:
                 limit = "at least " if ratio > 1 else "at most "
-            words = f"likelihood ratio {limit}{ratio:.3g}"
-        if self.condition is None:
-            return f"{words}; {NOT_VALIDATED}"
-        rates = [
-            f"{name} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}, n = {one.faces})"
-            for name, one in (("FPR", self.condition.fpr), ("FNR", self.condition.fnr))
-            if one is not None
-        ]
-        unsure = self.condition.abstained
-        if unsure.value == 1:  # nobody was called anything: rates of 0 % would be praise for that
-            rates = [f"all {unsure.faces} faces were unsure"]
-        elif unsure.value:
-            rates.append(f"unsure {unsure.value:.1%}")
-        return f"{words}; {self.condition.in_words()}: {', '.join(rates)}"
+            lines = [f"likelihood ratio, fake to real: {limit}{ratio:.3g}"]
+        lines.append(NOT_VALIDATED if self.condition is None else self.condition.told())
+        if self.delivered not in (None, self.verdict):
+            lines.append(f"at half the size, stored as JPEG {DELIVERY_QUALITY}: {self.delivered}")
+        return lines
 
 
 @dataclass(frozen=True)

@@ -75,13 +75,26 @@ class Condition(_Document):
 
     def in_words(self) -> str:
         """Returns the condition in one phrase."""
-        size = f"face of {self.face_size[0]} to {self.face_size[1] - 1} pixels"
+        size = f"face crop of {self.face_size[0]} to {self.face_size[1] - 1} pixels"
         quality = (
             "no trace of JPEG"
             if self.jpeg_quality is None
             else f"JPEG quality {self.jpeg_quality[0]} to {min(self.jpeg_quality[1] - 1, 100)}"
         )
         return ", ".join([size, quality, *([] if self.enhancement == ANY else [self.enhancement])])
+
+    def told(self) -> str:
+        """Returns condition and error rates in one phrase."""
+        rates = [
+            f"{name} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}, n = {one.faces})"
+            for name, one in (("real called fake", self.fpr), ("fake called real", self.fnr))
+            if one is not None
+        ]
+        if self.abstained.value == 1:  # rates of 0 % would be praise for answers never given
+            rates = [f"all {self.abstained.faces} faces were unsure"]
+        elif self.abstained.value:
+            rates.append(f"unsure {self.abstained.value:.1%} (n = {self.abstained.faces})")
+        return f"{self.in_words()}: {', '.join(rates)}"
 
 
 class ConditionTable(_Document):

@@ -45,7 +45,8 @@ def _draw_face(drawing: Image.Image, face: FaceVerdict) -> None:
     line = max(2, round(min(drawing.size) / 200))
     draw.rectangle((x, y, x + width, y + height), outline=colour, width=line)
     font = ImageFont.load_default(size=max(12.0, min(width / 8, 32.0)))
-    text = f"{face.verdict} {face.score:.2f} · {face.action}"
+    corrected = "" if face.action == "identity" else f" · {face.action}"
+    text = f"{face.verdict} {face.score:.2f}{corrected}"
     left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
     text_width, text_height = right - left + 2 * line, bottom - top + 2 * line
     text_x = min(max(x, 0.0), max(drawing.width - text_width, 0.0))

@@ -54,8 +54,9 @@ class Enhancement:
         return dict(vars(self))
 
     def __str__(self) -> str:
-        """Returns the answer in words: "enhanced (0.98, real-world, x4)"."""
-        details = [] if self.probability is None else [f"{self.probability:.2f}"]
+        """Returns the answer in words: "enhanced (probability 0.98 of enhanced, x4)"."""
+        chance = self.probability
+        details = [] if chance is None else [f"probability {chance:.2f} of enhanced"]
         details += [self.family] if self.family else []
         details += [f"x{self.factor}"] if self.factor else []
         details += [self.reason] if self.reason else []

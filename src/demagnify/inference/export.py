@@ -28,16 +28,9 @@ from demagnify.inference import conditions
 from demagnify.inference import runtime as runtimes
 from demagnify.inference.answers import Interpreter
 from demagnify.inference.calibration import folder_of
+from demagnify.inference.exported import DIGEST, NOTES, ExportNotes, digest_of
 from demagnify.inference.onnx_resize import resized
-from demagnify.inference.runtime import (
-    DIGEST,
-    INPUT,
-    NOTES,
-    ExportNotes,
-    OnnxRuntime,
-    TorchRuntime,
-    digest_of,
-)
+from demagnify.inference.runtime import INPUT, OnnxRuntime, TorchRuntime
 
 if TYPE_CHECKING:
     import torch
@@ -170,6 +163,7 @@ def _notes(defended: DefendedDetector, weights: dict[str, str]) -> ExportNotes:
         input_size=defended.input_size,
         threshold=defended.threshold,
         actions=tuple(defended.actions.names),
+        views=defended.policy.averaged,
         weights=weights,
         demagnify=demagnify.__version__,
     )

@@ -44,7 +44,8 @@ class FaceVerdict:
         score: 0-1; above 0.5 the verdict is "fake", or would be. A ranking, not a probability of
             guilt.
         logit: The detector's logit after the action.
-        action: The correction that the agent chose.
+        action: The correction that the agent chose; "identity" for none.
+        views: Of how many corrected images the logit is the mean.
         uncertainty: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the
             defence does not estimate it.
         enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
@@ -61,6 +62,7 @@ class FaceVerdict:
     logit: float
     action: str
     enhancement: Enhancement
+    views: int = 1
     uncertainty: float | None = None
     meaning: Meaning | None = None
     explanation: Explanation | None = None
@@ -264,6 +266,7 @@ def _classify(crops: Sequence[Pixels], runtime: Runtime) -> Iterator[dict[str, A
                 "score": (1 + math.tanh(surplus / 2)) / 2,  # the sigmoid, safe from overflow
                 "logit": logit,
                 "action": runtime.actions[int(found.actions[row])],
+                "views": runtime.views,
                 "uncertainty": None if found.uncertainty is None else found.uncertainty[row].item(),
             }
 

@@ -6,9 +6,7 @@ what `demagnify export` wrote, runs in ONNX Runtime and needs no torch; everythi
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources, util
@@ -17,14 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from demagnify.core.devices import Precision
-from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
+from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.extras import need
-from demagnify.core.files import sha256
 from demagnify.core.images import Pixels
 from demagnify.core.onnx_session import OnnxSession
+from demagnify.inference.exported import check_weights, is_exported, read_notes, read_verified
 
 if TYPE_CHECKING:
     from demagnify.agents.defended import DefendedDetector
@@ -34,16 +31,11 @@ RuntimeName = Literal["auto", "onnx", "torch"]
 
 ONNX_FILE: Final = "model.onnx"
 """The name of the file beside the card of a shipped detector or defence."""
-NOTES: Final = "demagnify"
-"""The key of its metadata that holds `ExportNotes` as JSON."""
-DIGEST: Final = "demagnify_sha256"
-"""The key of its metadata that holds the SHA-256 of the file, taken with 64 zeros in its place."""
 INPUT: Final = "images"
 LOGITS: Final = "logits"
 ACTIONS: Final = "actions"
 UNCERTAINTY: Final = "uncertainty"
 ABSTAINED: Final = "abstained"
-_DIGEST: Final = re.compile(DIGEST.encode() + rb"\x12\x40([0-9a-f]{64})")
 _SHELVES: Final = ("defenses", "detectors")
 
 
@@ -74,6 +66,7 @@ class Runtime(Protocol):
         input_size: The side S of the crops in pixels.
         threshold: A logit above it means fake; compared in float32.
         actions: The names of the corrections.
+        views: Of how many corrected images each logit is the mean; 1 where one is chosen.
     """
 
     @property
@@ -86,6 +79,8 @@ class Runtime(Protocol):
     def threshold(self) -> float: ...  # noqa: D102
     @property
     def actions(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def views(self) -> int: ...  # noqa: D102
 
     def decide(self, crops: Pixels) -> Decided:
         """Corrects and classifies face crops, uint8 RGB (N, S, S, 3), 0-255.
@@ -93,24 +88,6 @@ class Runtime(Protocol):
         Raises:
             BadConfigError: If a logit is not a finite number.
         """
-
-
-class ExportNotes(BaseModel):
-    """What an exported ONNX file says about itself, in its metadata."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str = Field(description="The name in tables")
-    fingerprint: str = Field(description="What the logits depend on, as of the exported defence")
-    input_size: int = Field(ge=1, description="Side of the crops in pixels")
-    threshold: float = Field(allow_inf_nan=False, description="A logit above it means fake")
-    actions: tuple[str, ...] = Field(min_length=1, description="The names of the corrections")
-    weights: dict[str, str] = Field(
-        default_factory=dict, description="Files beside it with further weights: name -> SHA-256"
-    )
-    demagnify: str = Field(description="The version that wrote it")
-    calibration: str = Field(default="", description="calibration.json; empty: not calibrated")
-    conditions: str = Field(default="", description="conditions.json; empty: not measured")
 
 
 class OnnxRuntime:
@@ -138,9 +115,9 @@ class OnnxRuntime:
         self._session = OnnxSession(
             path, device=device, threads=threads, content=content, weights=weights
         )
-        self.notes = _read_notes(self._session, path)
+        self.notes = read_notes(self._session, path)
         for file, digest in self.notes.weights.items():
-            _check_weights((weights or path.parent) / file, digest, path)
+            check_weights((weights or path.parent) / file, digest, path)
         (one,) = self._session.session.get_inputs()
         self._floats = one.type == "tensor(float)"
         self._outputs = [output.name for output in self._session.session.get_outputs()]
@@ -170,6 +147,11 @@ class OnnxRuntime:
     def actions(self) -> tuple[str, ...]:
         """The names of the corrections."""
         return self.notes.actions
+
+    @property
+    def views(self) -> int:
+        """Of how many views a logit is the mean."""
+        return self.notes.views
 
     def decide(self, crops: Pixels) -> Decided:
         """See `Runtime.decide`; crops of any other size are resized in the network."""
@@ -236,6 +218,11 @@ class TorchRuntime:
         """The names of the corrections."""
         return tuple(self.defended.actions.names)
 
+    @property
+    def views(self) -> int:
+        """Of how many views a logit is the mean."""
+        return self.defended.policy.averaged
+
     def decide(self, crops: Pixels) -> Decided:
         """See `Runtime.decide`."""
         import torch
@@ -248,6 +235,19 @@ class TorchRuntime:
             uncertainty=None if found.uncertainty is None else found.uncertainty.cpu().numpy(),
             abstained=None if found.abstained is None else found.abstained.cpu().numpy(),
         )
+
+
+def in_words(runtime: Runtime) -> str:
+    """Returns what gives the logits: the detector, and the views of which they are the mean.
+
+    Example:
+        >>> in_words(load_runtime("default"))
+        'hardened, mean of 2 views: identity, flip'
+    """
+    name = runtime.name.removeprefix("defended ")
+    if runtime.views == 1:
+        return name
+    return f"{name}, mean of {runtime.views} views: {', '.join(runtime.actions)}"
 
 
 def as_runtime(defense: Runtime | DefendedDetector | Detector) -> Runtime:
@@ -336,64 +336,6 @@ def weights_of(folder: Path) -> Path:
         "shipped_detector"
     )
     return shelf_folder("detectors") / detector if detector else folder
-
-
-def is_exported(path: Path) -> bool:
-    """Whether a file looks like one that `demagnify export` wrote."""
-    return path.is_file() and _DIGEST.search(path.read_bytes()) is not None
-
-
-def read_verified(path: Path) -> bytes:
-    """Reads a file that `demagnify export` wrote, and checks that nobody changed it.
-
-    Raises:
-        BadArtifactError: If it is missing, not such a file, or its SHA-256 is another.
-    """
-    if not path.is_file():
-        raise BadArtifactError(f"{path}: there is no such ONNX file")
-    content = path.read_bytes()
-    found = _DIGEST.search(content)
-    if not found:
-        raise BadArtifactError(
-            f"{path} is not an ONNX file that demagnify wrote",
-            hint="write it by `demagnify export`",
-        )
-    if digest_of(content) != found[1].decode():
-        raise BadArtifactError(
-            f"{path} was changed after it was written (SHA-256 differs)",
-            hint="copy it again, or write it again by `demagnify export`",
-        )
-    return content
-
-
-def digest_of(content: bytes) -> str:
-    """Returns the SHA-256 of a file with 64 zeros where its metadata holds it."""
-    found = _DIGEST.search(content)
-    if not found:
-        return hashlib.sha256(content).hexdigest()
-    digest = hashlib.sha256(memoryview(content)[: found.start(1)])
-    digest.update(b"0" * 64)
-    digest.update(memoryview(content)[found.end(1) :])
-    return digest.hexdigest()
-
-
-def _check_weights(path: Path, digest: str, model: Path) -> None:
-    if not path.is_file() or sha256(path) != digest:
-        raise BadArtifactError(
-            f"{path} is not the file that {model.name} was made for (SHA-256 differs)",
-            hint="install demagnify again",
-        )
-
-
-def _read_notes(session: OnnxSession, path: Path) -> ExportNotes:
-    written = session.session.get_modelmeta().custom_metadata_map.get(NOTES, "")
-    try:
-        return ExportNotes.model_validate_json(written)
-    except ValidationError as error:
-        raise BadArtifactError(
-            f"{path}: its metadata are not those of this demagnify: {first_finding(error)}",
-            hint="write it again by `demagnify export`",
-        ) from error
 
 
 def _finite(logits: NDArray[np.float32], name: str) -> NDArray[np.float32]:

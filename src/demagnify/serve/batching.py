@@ -51,7 +51,7 @@ class BatchingRuntime:
     ) -> None:
         self.name, self.fingerprint = runtime.name, runtime.fingerprint
         self.input_size, self.threshold = runtime.input_size, runtime.threshold
-        self.actions = runtime.actions
+        self.actions, self.views = runtime.actions, runtime.views
         self._runtime, self._most, self._on_batch = runtime, most, on_batch
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()

@@ -89,7 +89,7 @@ def corrected(face: Pixels, action: str) -> Pixels | None:
 
 
 def of_face(face: Pixels, action: str, number: int) -> list[Picture]:
-    """Returns the pictures of a face: as found, corrected, residual, spectrum.
+    """Returns the pictures of a face: as found, corrected if it was, residual, spectrum.
 
     Args:
         face: The crop, uint8 RGB (S, S, 3).
@@ -99,9 +99,8 @@ def of_face(face: Pixels, action: str, number: int) -> list[Picture]:
     found = images.fit(face, SIDE)
     after = corrected(found, action)
     shown = [Picture.of("As found", f"Face {number} as found", found)]
-    if after is not None:
-        same = "no change" if action == _IDENTITY else action
-        shown.append(Picture.of(f"Corrected ({same})", f"Face {number} after {action}", after))
+    if after is not None and action != _IDENTITY:
+        shown.append(Picture.of(f"Corrected ({action})", f"Face {number} after {action}", after))
     seen = found if after is None else after
     residual_, spectrum_ = residual(seen), spectrum(seen)
     return [

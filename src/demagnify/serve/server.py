@@ -43,6 +43,7 @@ def serve(config: ServiceConfig, *, say: Callable[[str], None] = print) -> None:
         BadConfigError: If it cannot listen there, or a setting is at fault.
     """
     from demagnify.inference import Pipeline
+    from demagnify.inference.runtime import in_words
     from demagnify.serve.app import create_app
 
     pipeline = Pipeline.load(config.detection)
@@ -50,7 +51,7 @@ def serve(config: ServiceConfig, *, say: Callable[[str], None] = print) -> None:
     with listen(config.host, config.port) as listener:
         if config.token() is None and not is_loopback(config.host):
             say(f"no token: whoever reaches {config.host} may use it (set {TOKEN_VARIABLE})")
-        name = f"{config.detection.defense} ({pipeline.runtime.name})"
+        name = f"{config.detection.defense} ({in_words(pipeline.runtime)})"
         say(f"{name} answers at {address(listener)}/v1/detect; Ctrl-C stops it")
         run(app, listener, grace=config.grace, access_log=config.access_log)
 

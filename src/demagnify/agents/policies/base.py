@@ -72,6 +72,11 @@ class Policy(nn.Module, ABC):
     name: ClassVar[str]
     uses_state: ClassVar[bool] = True
 
+    @property
+    def averaged(self) -> int:
+        """The logits of how many actions are averaged, where that is the same for every image."""
+        return 1
+
     @abstractmethod
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Returns the number of the first action for each state, int64 (N,) on their device."""

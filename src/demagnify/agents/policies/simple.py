@@ -87,6 +87,11 @@ class MeanOfViews(Policy):
         """Returns number 0 for every image."""
         return self.views(states)[:, 0]
 
+    @property
+    def averaged(self) -> int:
+        """Every action."""
+        return self.actions
+
     def views(self, states: torch.Tensor) -> torch.Tensor:
         """Returns every action for every image."""
         return torch.arange(self.actions, device=states.device).repeat(len(states), 1)

@@ -23,6 +23,7 @@ from demagnify.inference.answers import SCOPE
 from demagnify.inference.conditions import Condition
 from demagnify.inference.detect import DetectionConfig, detect_with
 from demagnify.inference.pipeline import PhotoVerdict, Pipeline
+from demagnify.inference.runtime import in_words
 from demagnify.inference.video import ClipVerdict
 
 FILE: Final = "case.json"
@@ -294,7 +295,7 @@ def make_document(
         configuration=config.model_dump(mode="json"),
         configuration_sha256=hashlib.sha256(config.model_dump_json().encode()).hexdigest(),
         weights=Weights(
-            name=pipeline.runtime.name,
+            name=f"{config.defense} ({in_words(pipeline.runtime)})",
             fingerprint=pipeline.runtime.fingerprint,
             calibration_sha256=None if reads is None else reads.sha256,
         ),

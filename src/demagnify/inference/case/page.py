@@ -34,6 +34,7 @@ def render(document: CaseDocument, folder: Path) -> str:
     return environment.from_string(template.read_text(encoding="utf-8")).render(
         case=document,
         picture=lambda name: _base64((folder / name).read_bytes()),
+        side=lambda name: min(images.load(folder / name).shape[:2]),
         heat_map=lambda face: _base64(_heat_map(face, folder)),
     )
 
