@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demagnify.core import images
+from demagnify.core import deep_images, images
 from demagnify.core.deep_images import deep_grey
 from demagnify.core.errors import BadImageError
 from demagnify.data.photographs import Photograph
@@ -79,3 +79,16 @@ def test_the_limit_is_pillows_own_and_can_be_lowered_for_all():
     images.limit_pixels(100)
     with pytest.raises(BadImageError, match=r"limit of 100 .*--max-pixels"):
         images.decode(float_tiff(RAMP))
+
+
+def test_float_colours_take_few_bytes_a_pixel(monkeypatch):
+    monkeypatch.setattr(deep_images, "_STRIPE", 2**16)
+    colours = np.linspace(0, 1, 1500 * 3, dtype=np.float32).reshape(1, 1500, 3).repeat(2000, 0)
+    settings = [cv2.IMWRITE_TIFF_COMPRESSION, 8, cv2.IMWRITE_TIFF_ROWSPERSTRIP, 16]
+    data = cv2.imencode(".tiff", colours, settings)[1].tobytes()
+    del colours
+    tracemalloc.start()
+    assert images.decode(data).shape == (2000, 1500, 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 9 * 2000 * 1500  # the floats alone are 12

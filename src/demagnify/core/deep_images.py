@@ -5,6 +5,7 @@ They are scaled to 8 bits a stripe at a time, so that large ones take few bytes 
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -14,6 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
+
+from demagnify.core import tiff_strips
 
 _STRIPE: Final = 2**20
 _DEEP: Final = 65535.0
@@ -113,28 +116,52 @@ def read_float(data: bytes) -> Image.Image:
     Raises:
         OSError: If it cannot be decoded.
     """
-    colours = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if colours is None or colours.ndim != 3 or colours.shape[2] not in (3, 4):
-        raise OSError("floating-point colours in a coding that cannot be read")
-    white = _white(_stripes(colours), floats=True)
-    channels = colours.shape[-1]
-    levels: NDArray[np.uint8] = np.empty(colours.shape, dtype=np.uint8)
-    for found, part in zip(_stripes(colours), _stripes(levels), strict=True):
-        part[:] = np.clip(np.rint(found * (255.0 / white)), 0, 255)
-    del colours
-    order = cv2.COLOR_BGRA2RGBA if channels == 4 else cv2.COLOR_BGR2RGB
-    image = Image.fromarray(cv2.cvtColor(levels, order))
+    tags, (width, height) = _tags(data), float_size(data) or (0, 0)
+    levels: NDArray[np.uint8] = np.empty((height, width, tags[_SAMPLES]), dtype=np.uint8)
+    ends: list[NDArray[np.float64]] = []
+    used: list[float] = []
+    for rows, found in _float_rows(data, tags, levels.shape):
+        ends.append(np.array([found.min(initial=0.0), found.max(initial=0.0)]))
+        with contextlib.suppress(OSError):  # what is white shows later
+            used.append(white := _white(ends, floats=True))
+            levels[rows] = _levels(found, white)
+    white = _white(ends, floats=True)
+    if used != [white] * len(ends):
+        for rows, found in _float_rows(data, tags, levels.shape):
+            levels[rows] = _levels(found, white)
+    image = Image.fromarray(levels)
     image.format = "TIFF"
-    tags = _tags(data)
     if isinstance(tags.get(_PROFILE), bytes):
         image.info["icc_profile"] = tags[_PROFILE]
     image.getexif()[_ORIENTATION] = tags.get(_ORIENTATION, 1)
     return image
 
 
-def _stripes(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """Yields an image a few rows at a time; of floats, with numbers in place of NaN."""
-    rows = max(1, _STRIPE // array.shape[1])
-    for top in range(0, len(array), rows):
-        part = array[top : top + rows]
-        yield part if part.dtype == np.uint8 else _filled(part.astype(np.float64))
+def _float_rows(
+    data: bytes, tags: dict[int, Any], shape: tuple[int, ...]
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yields a few rows at a time, (n, W, channels) in the order RGB or RGBA, 0 in place of NaN.
+
+    Raises:
+        OSError: If they cannot be decoded.
+    """
+    height, width, channels = shape
+    done = 0
+    for top, part in tiff_strips.parts(data, tags, max(1, _STRIPE // width)):
+        colours = cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_UNCHANGED)
+        if colours is None or colours.ndim != 3 or colours.shape[1:] != (width, channels):
+            raise OSError("floating-point colours in a coding that cannot be read")
+        order = [2, 1, 0, 3][:channels]
+        step = max(1, _STRIPE // width)
+        for row in range(0, len(colours), step):
+            with np.errstate(invalid="ignore"):  # some kinds of NaN
+                found = _filled(colours[row : row + step, :, order].astype(np.float64))
+            yield slice(top + row, top + row + len(found)), found
+        done += len(colours)
+    if done != height:
+        raise OSError("rows are missing")
+
+
+def _levels(values: NDArray[np.float64], white: float) -> NDArray[np.uint8]:
+    np.rint(np.multiply(values, 255.0 / white, out=values), out=values)
+    return np.clip(values, 0, 255, out=values).astype(np.uint8)

@@ -45,6 +45,8 @@ MAX_PIXELS: Final = 178_956_970
 """Of a photograph, by default: Pillow refuses more, whatever the limit is."""
 MIN_SIDE: Final = 8
 _ROUNDING: Final = 1e-6
+_STRIPE: Final = 2**20
+"""Pixels that are copied at once."""
 _TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 
 _TURNS: Final = {
@@ -262,11 +264,13 @@ def _from_decoder(work: Callable[[], T]) -> T:
 
 def upright_rgb(image: Image.Image) -> Pixels:
     """Returns what `opened` yields as uint8 RGB (H, W, 3), upright; see `load`."""
-    turned = np.asarray(upright(_to_rgb(image), image.getexif()))
-    if turned.ndim == 3:
-        return np.array(turned, dtype=np.uint8)
-    pixels = np.empty((*turned.shape, 3), dtype=np.uint8)
-    pixels[...] = turned[..., None]
+    turned = upright(_to_rgb(image), image.getexif())
+    width, height = turned.size
+    pixels = np.empty((height, width, 3), dtype=np.uint8)
+    rows = max(1, _STRIPE // width)
+    for top in range(0, height, rows):  # Pillow hands out pixels in copies
+        part = np.asarray(turned.crop((0, top, width, min(top + rows, height))))
+        pixels[top : top + rows] = part if part.ndim == 3 else part[..., None]
     return pixels
 
 
@@ -321,7 +325,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         opaque.putalpha(rgba.getchannel("A"))
         white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, opaque).convert("RGB")
-    return _srgb(image if image.mode in ("L", "CMYK") else image.convert("RGB"), profile)
+    plain = image.mode in ("RGB", "L", "CMYK")  # without a copy
+    return _srgb(image if plain else image.convert("RGB"), profile)
 
 
 def _clear(deep: Image.Image, shown: Image.Image) -> Image.Image:
