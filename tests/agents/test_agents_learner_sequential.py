@@ -219,4 +219,4 @@ def test_without_stable_baselines3_the_message_names_the_extra(monkeypatch, tabl
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)
     with pytest.raises(BadConfigError, match="stable_baselines3") as caught:
         Sequential().fit(table, encoder)
-    assert "demagnify[sb3]" in str(caught.value)
+    assert "[sb3]'" in str(caught.value)

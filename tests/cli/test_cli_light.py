@@ -64,7 +64,8 @@ def test_what_needs_the_rest_says_so_in_one_line(command):
     ended = run(*command)
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
-    assert "pip install 'demagnify[research]'" in ended.stderr
+    assert "(pip install" in ended.stderr
+    assert "[research]')" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_help_is_printed_without_the_extras(command, extra):
     assert "Usage:" in ended.stdout
     hints = [one for one in ended.stdout.splitlines() if "pip install" in one]
     assert len(hints) == bool(extra)
-    assert all(f"'demagnify[{extra}]'" in one for one in hints)
+    assert all(f"[{extra}]'" in one for one in hints)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_the_smallest_extra_is_named_and_nothing_is_written(command, extra, tmp_
     ended = run(*("photo.png" if one == "PHOTO" else one for one in command))
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1
-    assert f"pip install 'demagnify[{extra}]'" in ended.stderr
+    assert f"[{extra}]')" in ended.stderr
     assert [one.name for one in tmp_path.iterdir()] == ["photo.png"]
 
 

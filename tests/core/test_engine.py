@@ -143,7 +143,7 @@ def test_a_driver_that_is_killed_goes_on(files, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_ray_loses_nothing_where_a_worker_is_killed(files, tmp_path, monkeypatch):
-    pytest.importorskip("ray", reason="Ray is not installed: pip install 'demagnify[ray]'")
+    pytest.importorskip("ray", reason="Ray is not installed: the extra ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     texts = ["a", "b 2", "empty", "die once", "c", "fault", "d", "e", "f"]

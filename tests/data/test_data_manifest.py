@@ -201,7 +201,7 @@ def test_a_split_holds_its_images_only(folder):
 
 def test_groups_in_two_splits_are_found(folder):
     load(folder, GOOD).check_groups()
-    with pytest.raises(BadManifestError, match="1 groups are in more than one split, such as 'g1'"):
+    with pytest.raises(BadManifestError, match="1 group in more than one split, such as 'g1'"):
         load(folder, GOOD.replace("c.png,fake,test,g2", "c.png,fake,test,g1")).check_groups()
 
 
@@ -319,3 +319,13 @@ def test_a_header_that_lacks_a_column_is_shown(folder, header, told):
     ) as found:
         load(folder, f"{header}\na.png,real\n")
     assert told in str(found.value)
+
+
+def test_messages_name_the_table_that_was_read(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    lines = "file_name,label,split\na.png,real,train\nb.png,fake,train\n"
+    (folder / "mine.csv").write_text(lines, encoding="utf-8")
+    manifest = Manifest.load("mine.csv")
+    with pytest.raises(BadManifestError, match=r"^mine\.csv: no image is in the split 'val'"):
+        manifest.split("val")
+    assert str(manifest[:1].source) == str(manifest.with_splits().source) == "mine.csv"

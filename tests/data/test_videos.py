@@ -73,7 +73,7 @@ def test_damaged_frames_are_left_out_and_counted(tmp_path):
     with videos.opened(path) as video:
         numbers = [frame.number for frame in video.frames()]
         assert 0 < video.damaged < 30
-        assert "frames are damaged" in video.missing()
+        assert "frames damaged" in video.missing()
     assert numbers == sorted(set(numbers))
     assert len(numbers) >= 60 - video.damaged
 
@@ -99,7 +99,7 @@ def test_a_name_is_no_protocol(tmp_path, monkeypatch):
 def test_without_pyav_a_line_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     with (
-        pytest.raises(BadConfigError, match=r"pip install 'demagnify\[video\]'"),
+        pytest.raises(BadConfigError, match=r"pip install .*\[video\]'"),
         videos.opened(tmp_path / "a.mp4"),
     ):
         pass

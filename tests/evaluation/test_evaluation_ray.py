@@ -21,7 +21,7 @@ OPTIONS = EngineOptions(engine="ray", workers=2, unit=4)
 @pytest.fixture
 def ray(monkeypatch):
     """One cluster for all that a test does."""
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'demagnify[ray]'")
+    ray = pytest.importorskip("ray", reason="Ray is not installed: the extra ray")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say
 from demagnify.cli.generate import PATH, Argument, Config, Option, output, verb
+from demagnify.core.printing import count
 
 if TYPE_CHECKING:
     from demagnify.core.engine import EngineOptions
@@ -74,9 +75,9 @@ def attack(
         other = "--crops" if summary.content == "photos" else "--photos"
         say(f"taken for {_CONTENT[summary.content]}; {other} if they are not")
     quality, attacked = summary.quality, summary.photos - summary.unattacked
-    within = "" if summary.content == "crops" else f" in {attacked} photographs"
+    within = "" if summary.content == "crops" else f" in {count(attacked, 'photograph')}"
     say(
-        f"attacked {quality.count} faces{within}: PSNR {quality.psnr:.2f} dB, SSIM "
+        f"attacked {count(quality.count, 'face')}{within}: PSNR {quality.psnr:.2f} dB, SSIM "
         f"{quality.ssim:.4f} against the originals; written to {summary.output}"
     )
     if summary.unattacked:

@@ -12,7 +12,7 @@ import click
 from demagnify.cli import EXIT_FAULT_OF_INPUT
 from demagnify.cli.console import Skips, percent, plain_console, say, say_json, show_table
 from demagnify.cli.generate import PATH, Argument, Config, Option, data, output, verb
-from demagnify.core.printing import printable
+from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:
     from demagnify.evaluation.suite import SuiteConfig
@@ -83,7 +83,7 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
     if as_json:
         say_json(found.model_dump(mode="json"), indent=1)
         return
-    size = f"{found.faces} faces in {found.groups} groups"
+    size = f"{count(found.faces, 'face')} in {count(found.groups, 'group')}"
     say(f"{found.first} minus {found.second}, in points: {size}")
     tested = [
         (

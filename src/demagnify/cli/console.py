@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
-from demagnify.core.printing import printable
+from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,15 +58,15 @@ def show_summary(found: Summary) -> None:
     """Prints what an engine run came to; ends with its own exit code if inputs were skipped."""
     rate = found.items / found.seconds if found.seconds and not found.found else 0
     say(
-        f"{found.items} inputs: {found.results} faces, {found.skipped} left out; "
-        f"{found.rows} rows in {found.units} shard{'s' * (found.units != 1)} "
+        f"{count(found.items, 'input')}: {count(found.results, 'face')}, {found.skipped} left out; "
+        f"{count(found.rows, 'row')} in {count(found.units, 'shard')} "
         f"in {found.seconds:.1f} s"
         + (f" ({rate:.1f} inputs/s)" if rate else "")
         + (f"; {found.found} of the shards were there" if found.found else "")
         + (f"; {found.lost} worker processes died and were replaced" if found.lost else "")
     )
-    for reason, count in found.reasons.items():
-        say(f"skipped {count}: {printable(reason)}", err=True)
+    for reason, number in found.reasons.items():
+        say(f"skipped {number}: {printable(reason)}", err=True)
     say(f"{printable(found.output)}: shards/, skipped.csv, summary.json", err=True)
     if found.skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if found.results else EXIT_FAULT_OF_INPUT)

@@ -20,7 +20,7 @@ from demagnify.cli.generate import (
     output,
     verb,
 )
-from demagnify.core.printing import printable
+from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -180,26 +180,32 @@ def _show_description(description: Description, console: Console) -> None:
         for split in description.splits
     ]
     head = ("split", "real", "fake", "fakes per real", "groups", "shorter side (5-50-95 %)")
-    show_table(console, head, rows, title=f"{description.source}: {description.images} images")
+    show_table(
+        console, head, rows, title=f"{description.source}: {count(description.images, 'image')}"
+    )
     bits = f"perceptual hashes differ in at most {description.distance} of 64 bits"
     for line in (
-        *_crossings(description.shared_groups, "groups", "are in both"),
-        *_crossings(description.identical, "images", "are the same pixel by pixel"),
-        *_crossings(description.near, "images", f"are near duplicates ({bits})"),
+        *_crossings(description.shared_groups, "group", "are in both"),
+        *_crossings(description.identical, "image", "are the same pixel by pixel"),
+        *_crossings(description.near, "image", f"are near duplicates ({bits})"),
     ):
         console.print(line, soft_wrap=True)
     for conflict in description.conflicts:
-        kind = {"name": "files", "pixels": "pictures"}[conflict.kind]
+        kind = {"name": "file", "pixels": "image"}[conflict.kind]
         console.print(
-            f"{conflict.inputs} {kind} stand under both labels, in {conflict.images} records, "
-            f"such as {', '.join(conflict.examples)}"
+            f"{count(conflict.inputs, kind)} under both labels, "
+            f"in {count(conflict.images, 'record')}, such as {', '.join(conflict.examples)}"
         )
     if not (description.shared_groups or description.near or description.conflicts):
-        compared = f"{description.hashed} images compared" if description.hashed else "groups only"
+        compared = (
+            f"{count(description.hashed, 'image')} compared"
+            if description.hashed
+            else "groups only"
+        )
         console.print(f"nothing crosses the splits, and no label contradicts another ({compared})")
     if description.unprepared:
         console.print(
-            f"{description.unprepared} faces have yet to be cut out: demagnify data prepare"
+            f"still to be cut out: {count(description.unprepared, 'face')} (demagnify data prepare)"
         )
     for one in description.left_out[:_SHOWN]:
         console.print(f"skipped {one.where}: {one.reason}")
@@ -220,9 +226,8 @@ def _crossings(crossings: Sequence[Crossing], what: str, words: str) -> Iterator
             one if one == other else f"{one} = {other}" for one, other in crossing.examples
         )
         back = counts.get(pair[::-1], crossing.count)
-        noun = what[:-1] if crossing.count == 1 else what
         yield (
-            f"{crossing.count} {noun} of {pair[0]} and {back} of {pair[1]} {words}, "
+            f"{count(crossing.count, what)} of {pair[0]} and {back} of {pair[1]} {words}, "
             f"such as {examples}"
         )
 
@@ -307,7 +312,7 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
     ways = ", ".join(
         f"{summary.ways[way]} {text}" for way, text in words.items() if way in summary.ways
     )
-    say(f"{len(summary.manifest)} crops: {ways}")
+    say(f"{count(len(summary.manifest), 'crop')}: {ways}")
     if summary.without_face:
         say(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
     skips = Skips()
@@ -358,7 +363,7 @@ def export(
     options = kind.parse_export(stated)
     manifest = Manifest.load(source, format=format_name, strict=strict, **settings)
     files, notes = kind.write(manifest, output, options)
-    say(f"wrote {', '.join(map(printable, files))}: {len(manifest)} images")
+    say(f"wrote {', '.join(map(printable, files))}: {count(len(manifest), 'image')}")
     for note in notes:
         say(f"note: {printable(note)}")
     skips = Skips()

@@ -14,7 +14,7 @@ import click
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
 from demagnify.cli.console import say, say_json, show_summary
 from demagnify.cli.generate import PATH, Argument, Config, Option, verb
-from demagnify.core.printing import printable
+from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:
     from demagnify.core.engine import EngineOptions
@@ -202,7 +202,7 @@ def _print_clip(verdict: ClipVerdict) -> None:
             say(
                 f"{path}: shot {shot.number}, face {number}, {face.start:.3f} to "
                 f"{face.end:.3f} s: {face.verdict}{reason}, score {face.score:.3f}, "
-                f"{len(face.frames)} frames, {face.agreement:.0%} agree"
+                f"{count(len(face.frames), 'frame')}, {face.agreement:.0%} agree"
             )
     rate = ", variable frame rate" if verdict.uneven else ""
     say(

@@ -10,7 +10,7 @@ import click
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.console import percent, plain_console, say, say_json, show_table
 from demagnify.cli.generate import PATH, Argument, Config, Option, verb
-from demagnify.core.printing import printable
+from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:
     from demagnify.evaluation.metrics import MetricName
@@ -45,9 +45,15 @@ def export(run: Path, output: Path, format_name: str, split: str) -> None:
     kind, scores = create(format_name), load_run(run, split=split)
     written = kind.write(scores, output)
     faces = len({face for one in scores.columns for face in one.faces})
-    say(f"{printable(output)}: {len(written)} files, {len(scores.columns)} columns, {faces} faces")
+    say(
+        f"{printable(output)}: {count(len(written), 'file')}, "
+        f"{count(len(scores.columns), 'column')}, {count(faces, 'face')}"
+    )
     if scores.skipped:
-        say(f"left out: {scores.skipped} files that the run could not use, without label", err=True)
+        say(
+            f"left out: {count(scores.skipped, 'file')} that the run could not use, without label",
+            err=True,
+        )
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib import util
 from typing import TYPE_CHECKING, Final
 
 from demagnify.cli.console import say
 from demagnify.cli.generate import Config, verb
-from demagnify.core.errors import BadConfigError
+from demagnify.core.extras import need
 
 if TYPE_CHECKING:
     from demagnify.serve.config import PageConfig, ServiceConfig
@@ -28,7 +26,7 @@ def serve(config: ServiceConfig) -> None:
     run it, /openapi.json describes it. Requests that come at the same time are classified
     together. SIGTERM and Ctrl-C stop it when the requests in work are answered.
     """
-    need("serve", ("fastapi", "uvicorn", "multipart", "prometheus_client"))
+    need("serve", "fastapi", "uvicorn", "multipart", "prometheus_client")
     from demagnify.serve.server import serve as answer
 
     answer(config, say=lambda line: say(f"demagnify: {line}", err=True))
@@ -41,21 +39,7 @@ def ui(config: PageConfig) -> None:
     Needs the extra "ui", "video" for clips, and "research" for laundering. Nothing leaves this
     machine, and nothing comes from elsewhere; what is dropped is deleted when the page ends.
     """
-    need("ui", ("gradio",))
+    need("ui", "gradio")
     from demagnify.serve.page import run_page
 
     run_page(config, say=lambda line: say(f"demagnify: {line}", err=True))
-
-
-def need(extra: str, modules: Sequence[str]) -> None:
-    """Refuses in one line where an extra is not installed.
-
-    Raises:
-        BadConfigError: If it is not.
-    """
-    missing = next((name for name in modules if not util.find_spec(name)), None)
-    if missing:
-        raise BadConfigError(
-            f"this command needs {missing}, which is not installed",
-            hint=f"pip install 'demagnify[{extra}]'",
-        )

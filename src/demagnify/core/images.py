@@ -23,6 +23,7 @@ from demagnify.core import jpeg2000
 from demagnify.core.colour import to_srgb
 from demagnify.core.deep_images import deep_grey, float_size, read_float
 from demagnify.core.errors import BadImageError, ImageContractError
+from demagnify.core.extras import install
 from demagnify.core.files import write_bytes
 from demagnify.core.image_files import (
     SUFFIXES,
@@ -218,7 +219,7 @@ def opened(
         kind = extra_format(data)
         if kind:
             raise BadImageError(
-                f"{name}: {kind} files need an extra", hint="pip install 'demagnify[heif]'"
+                f"{name}: {kind} files need an extra", hint=install("heif")
             ) from error
         raise BadImageError(
             f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"

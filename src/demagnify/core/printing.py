@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 _HIDDEN: Final = (
@@ -35,6 +36,21 @@ def _escape(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # a byte of a file's name that is no UTF-8
         return f"\\x{code - 0xDC00:02x}"
     return match[0].encode("unicode_escape", "backslashreplace").decode()
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Returns a number with its noun.
+
+    Example:
+        >>> count(1, "face"), count(1200, "face"), count(2, "entry", "entries")
+        ('1 face', '1,200 faces', '2 entries')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Returns "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 def cell(value: object) -> object:

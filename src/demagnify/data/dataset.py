@@ -181,7 +181,7 @@ class FaceDataset(Dataset[tuple[torch.Tensor, int]]):
         stored = storage.filled(spec, files, len(manifest), decode)
         if not len(stored.kept):
             raise BadManifestError(
-                f"{manifest.root}: no image can be read; the first: {stored.skipped[0]}"
+                f"{manifest.source}: no image can be read; the first: {stored.skipped[0]}"
             )
         if len(stored.kept) < len(names):
             names = [names[index] for index in stored.kept]

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demagnify.core.errors import BadManifestError
+from demagnify.core.printing import count
 from demagnify.data import columns, formats, splits, writer
 from demagnify.data.records import BOX, VIDEO_SUFFIXES, Record, Skipped, SplitCounts
 
@@ -43,6 +44,7 @@ class Manifest(Sequence[Record]):
 
     Attributes:
         table: The columns, as an Arrow table; see `demagnify.data.columns`.
+        source: The file or folder that it was read from, for messages; `root` if none.
 
     Example:
         >>> from demagnify.data import Record
@@ -56,19 +58,29 @@ class Manifest(Sequence[Record]):
         self, records: Iterable[Record], *, root: Path, skipped: Iterable[Skipped] = ()
     ) -> None:
         self.table = columns.collect(records, root)
-        self.root = root
+        self.root = self.source = root
         self.skipped = tuple(skipped)
 
     @classmethod
     def from_table(
-        cls, table: pa.Table, *, root: Path, skipped: Iterable[Skipped] = ()
+        cls,
+        table: pa.Table,
+        *,
+        root: Path,
+        skipped: Iterable[Skipped] = (),
+        source: Path | None = None,
     ) -> Manifest:
         """Makes a manifest of columns; readers use `demagnify.data.manifest.ManifestBuilder`."""
         manifest = cls.__new__(cls)
         manifest.table = table
         manifest.root = root
+        manifest.source = source or root
         manifest.skipped = tuple(skipped)
         return manifest
+
+    def _with(self, table: pa.Table, skipped: Iterable[Skipped] = ()) -> Manifest:
+        """Returns a manifest of other columns that was read from the same source."""
+        return Manifest.from_table(table, root=self.root, skipped=skipped, source=self.source)
 
     @classmethod
     def load(
@@ -109,6 +121,7 @@ class Manifest(Sequence[Record]):
             skipped = manifest.skipped
             first = f"; the first of {len(skipped)}: {skipped[0]}" if skipped else ""
             raise BadManifestError(f"{source}: no image can be used{first}")
+        manifest.source = source
         return manifest
 
     @property
@@ -169,7 +182,7 @@ class Manifest(Sequence[Record]):
         """
         if not self.prepared:
             raise BadManifestError(
-                f"{self.root}: the faces have yet to be cut out of photographs or videos",
+                f"{self.source}: the faces have yet to be cut out of photographs or videos",
                 hint="demagnify data prepare does that",
             )
 
@@ -197,10 +210,10 @@ class Manifest(Sequence[Record]):
                 else ""
             )
             raise BadManifestError(
-                f"{self.root}: no image is in the split {name!r}",
+                f"{self.source}: no image is in the split {name!r}",
                 hint=f"there are: {', '.join(known)}{way}",
             )
-        return Manifest.from_table(chosen, root=self.root)
+        return self._with(chosen)
 
     def with_splits(self, fractions: Mapping[str, float] = splits.FRACTIONS) -> Manifest:
         """Returns the same images in new splits, chosen by group; see `splits.split_of`.
@@ -211,8 +224,7 @@ class Manifest(Sequence[Record]):
         groups = columns.encoded(table["group"])
         homes = [splits.split_of(group, fractions) for group in groups.dictionary.to_pylist()]
         placed = pa.array(homes, pa.string()).take(groups.indices)
-        table = columns.with_split(table, placed)
-        return Manifest.from_table(table, root=self.root, skipped=self.skipped)
+        return self._with(columns.with_split(table, placed), self.skipped)
 
     @property
     def ungrouped(self) -> bool:
@@ -235,7 +247,8 @@ class Manifest(Sequence[Record]):
         torn = self.shared_groups()
         if torn:
             raise BadManifestError(
-                f"{self.root}: {len(torn)} groups are in more than one split, such as {torn[0]!r}",
+                f"{self.source}: {count(len(torn), 'group')} in more than one split, "
+                f"such as {torn[0]!r}",
                 hint="give each group one split, or leave out the split column",
             )
 
@@ -258,10 +271,10 @@ class Manifest(Sequence[Record]):
         if isinstance(index, slice) and index.step in (None, 1):
             start, stop, _ = index.indices(len(self))
             part = self.table.slice(start, max(0, stop - start))  # without a copy
-            return Manifest.from_table(part, root=self.root)
+            return self._with(part)
         if isinstance(index, slice | np.ndarray):
             chosen = pa.array(np.arange(len(self))[index])
-            return Manifest.from_table(self.table.take(chosen), root=self.root)
+            return self._with(self.table.take(chosen))
         place = range(len(self))[index]  # negative numbers, and IndexError
         return columns.record(self.table, place, self.root)
 
@@ -269,7 +282,8 @@ class Manifest(Sequence[Record]):
         return int(self.table.num_rows)
 
     def __repr__(self) -> str:
-        return f"Manifest({str(self.root)!r}, {len(self)} images, {len(self.skipped)} skipped)"
+        images = count(len(self), "image")
+        return f"Manifest({str(self.root)!r}, {images}, {len(self.skipped)} skipped)"
 
 
 class ManifestBuilder(columns.RowCollector):

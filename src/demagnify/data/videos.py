@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 
-from demagnify.core.errors import BadConfigError, BadImageError
+from demagnify.core.errors import BadImageError
+from demagnify.core.extras import need
 from demagnify.core.images import Pixels, pixel_limit
+from demagnify.core.printing import count
 from demagnify.data.records import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -135,7 +137,7 @@ class Video:
             own = (stream.duration + (stream.start_time or 0)) * stream.time_base
             if own <= stated:  # that of the container is the longest of all its streams
                 stated, end, slack = own, self.end, Fraction(1, 10)
-        told = [f"{self.damaged} frames are damaged"] if self.damaged else []
+        told = [f"{count(self.damaged, 'frame')} damaged"] if self.damaged else []
         if end < stated - slack - 2 * self._step():
             told.append(f"the file ends at {float(end):.2f} s of {float(stated):.2f} s")
         return " and ".join(told)
@@ -179,13 +181,9 @@ def opened(path: Path) -> Iterator[Video]:
         BadImageError: If the file is missing, no video, or holds sound alone.
         BadConfigError: If PyAV is not installed.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise BadConfigError(
-            f"{path}: videos need PyAV, which is not installed",
-            hint="pip install 'demagnify[video]'",
-        ) from error
+    need("video", "av", what=f"{path}: videos need")
+    import av
+
     try:
         file = path.open("rb")
     except FileNotFoundError as error:

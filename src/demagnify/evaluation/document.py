@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from demagnify.core import documents
 from demagnify.core import rng as randomness
+from demagnify.core.printing import count
 from demagnify.evaluation.baselines.choose import Baselines, best_baseline
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
@@ -209,7 +210,7 @@ def _warnings(splits: Sequence[SplitEntry]) -> Iterator[str]:
     for split in splits:
         if split.groups < _FEW_GROUPS:
             yield (
-                f"The split {split.name} has only {split.groups} groups: "
+                f"The split {split.name} has only {count(split.groups, 'group')}: "
                 "intervals from so few are too narrow."
             )
         if not split.real or not split.fake:

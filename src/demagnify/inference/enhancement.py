@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError
 from demagnify.core.files import sha256
 from demagnify.core.images import Pixels, check_pixels
 from demagnify.hardening.enhancement_features import SMALLEST, VERSION, describe, tiles
@@ -95,13 +95,8 @@ class EnhancementRecognizer:
                 f"{path} is not the file that card.json describes (SHA-256 differs)",
                 hint="copy the whole folder again",
             )
-        try:
-            import onnxruntime
-        except ModuleNotFoundError as error:
-            raise BadConfigError(
-                "the recognition of enhanced faces needs onnxruntime, which is not installed",
-                hint="pip install onnxruntime",
-            ) from error
+        import onnxruntime
+
         settings = onnxruntime.SessionOptions()
         settings.log_severity_level = 3
         settings.intra_op_num_threads = 1  # two small matrices: more would only wait

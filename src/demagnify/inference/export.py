@@ -147,7 +147,7 @@ def largest_difference(
 
 
 def _load(source: str | Path | DefendedDetector) -> DefendedDetector:
-    need("torch", "export needs", "research")
+    need("research", "torch", "onnx", "onnxscript", what="export needs")
     from demagnify.agents.defended import DefendedDetector
     from demagnify.agents.loading import load_defense
 
@@ -186,12 +186,8 @@ def _calibration(
 
 def _model(defended: DefendedDetector, takes: InputType) -> Any:  # noqa: ANN401  onnx's own type
     """Returns the whole model: input, resizing, and what torch exports."""
-    try:
-        from onnx import TensorProto, helper
-    except ModuleNotFoundError as error:
-        raise BadConfigError(
-            "export needs onnx and onnxscript", hint="pip install 'demagnify[research]'"
-        ) from error
+    from onnx import TensorProto, helper
+
     from demagnify.inference.export_module import ExportModule, check_exportable
 
     check_exportable(defended)

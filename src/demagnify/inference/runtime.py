@@ -301,7 +301,7 @@ def load_runtime(
             f"there is no defence {str(source)!r}: neither a folder nor a shipped one",
             hint=f"shipped: {', '.join(_shipped())}; one of a plug-in needs torch",
         )
-    need("torch", f"{source} needs", "research")
+    need("research", "torch", what=f"{source} needs")
     from demagnify.agents.loading import load_defense
 
     return TorchRuntime(load_defense(source, device=device, precision=precision))

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, StrictUndefined
 
 from demagnify.core import images
-from demagnify.core.errors import BadConfigError, BadImageError, DemagnifyError
+from demagnify.core.errors import BadImageError, DemagnifyError
+from demagnify.core.extras import install, need
 from demagnify.core.printing import printable
 from demagnify.data.face_finding import crop
 from demagnify.inference import (
@@ -89,7 +90,7 @@ class Answers:
         if path is None:
             return self._problem("drop a photograph first")
         if not util.find_spec("torch"):
-            return self._problem("laundering needs torch (pip install 'demagnify[research]')")
+            return self._problem(f"laundering needs torch ({install('research')})")
         from demagnify.laundering.attack import attack as attack_files
         from demagnify.laundering.config import AttackConfig
 
@@ -166,8 +167,7 @@ class Answers:
         )
 
     def _clip(self, path: Path) -> str:
-        if not (util.find_spec("av") and util.find_spec("scenedetect")):
-            raise BadConfigError("clips need PyAV", hint="pip install 'demagnify[video]'")
+        need("video", "av", "scenedetect", what="clips need")
         verdict: ClipVerdict = self._pipeline.clip(path, on_frame=self._limits.check_frame)
         whole = None
         if verdict.shots:

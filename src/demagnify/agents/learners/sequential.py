@@ -22,7 +22,7 @@ from demagnify.agents.learners.base import (
 from demagnify.agents.policies.sequential import SequentialPolicy, Views
 from demagnify.agents.q_network import HIDDEN, QNetwork
 from demagnify.agents.states import FaceStates, StateEncoder
-from demagnify.core.errors import BadConfigError
+from demagnify.core.extras import need
 from demagnify.scores import Floats, Integers, LogitTable
 
 Bools = NDArray[np.bool_]
@@ -156,13 +156,9 @@ class Sequential(TableLearner[SequentialPolicy]):
         Raises:
             BadConfigError: If Stable-Baselines3 is not installed.
         """
-        try:
-            from demagnify.agents.learners import _ppo
-        except ModuleNotFoundError as error:
-            raise BadConfigError(
-                f"the sequential learner needs {error.name}, which is not installed",
-                hint="pip install 'demagnify[sb3]'",
-            ) from error
+        need("sb3", "stable_baselines3", what="the sequential learner needs")
+        from demagnify.agents.learners import _ppo
+
         table, network = data.table, policy.network
         states = FaceStates(table, data.encoder, table.device)
         mean, deviation = states.moments()

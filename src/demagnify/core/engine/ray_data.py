@@ -14,6 +14,7 @@ from demagnify.core.engine.local import attempt
 from demagnify.core.engine.shards import Receipt
 from demagnify.core.engine.work import Units
 from demagnify.core.errors import BadConfigError
+from demagnify.core.extras import need
 
 _BLOCKS: Final = 10_000
 
@@ -45,13 +46,9 @@ def run(units: Units, todo: Sequence[int], workers: int | None) -> Iterator[Rece
         BadConfigError: If Ray is not installed, or its cluster cannot be reached.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import_module("ray.data")
-        ray: Any = import_module("ray")
-    except ModuleNotFoundError as error:
-        raise BadConfigError(
-            "--engine ray needs Ray, which is not installed", hint="pip install 'demagnify[ray]'"
-        ) from error
+    need("ray", "ray", "pandas", what="--engine ray needs")
+    import_module("ray.data")
+    ray: Any = import_module("ray")
     ours = not ray.is_initialized()
     if ours:
         _start(ray, workers)

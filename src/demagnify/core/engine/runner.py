@@ -77,7 +77,7 @@ def run(
         BadOutputError: If the folder holds another run, or the inputs have changed.
         DemagnifyError: Whatever a strict task raises.
     """
-    extras.need("pyarrow", "sharded output needs")  # before anything is written
+    extras.need("data", "pyarrow", what="sharded output needs")  # before anything is written
     options = options or EngineOptions()
     output = output.resolve()
     identity = {"task": task.name, "unit": options.unit, **task.identity()}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
+from demagnify.core.extras import Extra
 from demagnify.core.registry import Registry
 
 Status = Literal["finished", "failed", "stopped"]
@@ -43,10 +44,12 @@ class Tracker(ABC):
         where: A folder or an address, as given after the tracker's name; empty for the usual one.
 
     Attributes:
-        needs: The package that it imports. Where it is missing, a line says so with the extra.
+        needs: The package that it imports. Where it is missing, a line says so.
+        extra: The extra of demagnify that installs it; None for a package of its own.
     """
 
     needs: ClassVar[str] = ""
+    extra: ClassVar[Extra | None] = None
 
     @abstractmethod
     def __init__(self, run: TrackedRun, where: str) -> None: ...

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from demagnify.core.errors import BadConfigError
+from demagnify.core.extras import install
 from demagnify.core.trackers.base import TRACKERS, Status, TrackedRun, Tracker
 
 EXPERIMENT: Final = "demagnify"
@@ -37,6 +38,7 @@ class MLflow(Tracker):
     """
 
     needs: ClassVar[str] = "mlflow"
+    extra = "mlflow"
 
     def __init__(self, run: TrackedRun, where: str) -> None:
         from mlflow.entities import Param
@@ -49,7 +51,7 @@ class MLflow(Tracker):
         if self._uri.startswith("sqlite:") and find_spec("sqlalchemy") is None:
             raise BadConfigError(
                 "a database file of MLflow needs sqlalchemy, which is not installed",
-                hint="pip install 'demagnify[mlflow]'",
+                hint=install("mlflow"),
             )
         self._client = MlflowClient(tracking_uri=self._uri)
         experiment = self._client.get_experiment_by_name(EXPERIMENT)

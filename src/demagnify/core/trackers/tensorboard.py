@@ -16,6 +16,7 @@ class TensorBoard(Tracker):
     """Writes scalars for `tensorboard --logdir FOLDER`; usually the folder "tensorboard"."""
 
     needs: ClassVar[str] = "tensorboard"
+    extra = "tensorboard"
 
     def __init__(self, run: TrackedRun, where: str) -> None:
         from torch.utils.tensorboard import SummaryWriter

@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from demagnify.core.errors import BadConfigError, DemagnifyError, DemagnifyWarning
+from demagnify.core.extras import install
 from demagnify.core.imports import brief
 from demagnify.core.trackers.base import TRACKERS, Status, TrackedRun, Tracker
 
@@ -159,10 +160,9 @@ def check_tracker(spec: str) -> tuple[type[Tracker], str]:
     if not (isinstance(kind, type) and issubclass(kind, Tracker)):
         raise BadConfigError(f"{name!r} is no tracker", hint="it must be a subclass of Tracker")
     if kind.needs and find_spec(kind.needs) is None:
-        package = f"'demagnify[{name}]'" if kind.__module__.startswith("demagnify.") else kind.needs
         raise BadConfigError(
             f"the tracker {name} needs {kind.needs}, which is not installed",
-            hint=f"pip install {package}",
+            hint=install(kind.extra) if kind.extra else f"pip install {kind.needs}",
         )
     return kind, where
 

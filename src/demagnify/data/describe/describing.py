@@ -94,7 +94,7 @@ def describe(
     alike = rows["appearance"] != 0
     faces = [name for name, has_one in zip(shown, alike, strict=True) if has_one]
     return Description(
-        source=str(manifest.root),
+        source=str(manifest.source),
         images=len(manifest),
         splits=_splits(manifest, seen, splits),
         hashed=len(rows),

@@ -71,7 +71,7 @@ def file_of(
     for record, frame in zip(manifest, frames, strict=True):
         if record.split not in _SPLITS:
             raise BadManifestError(
-                f"{manifest.root}: DeepfakeBench has train, val and test, not {record.split!r}",
+                f"{manifest.source}: DeepfakeBench has train, val and test, not {record.split!r}",
                 hint="demagnify data prepare --new-splits makes them",
             )
         label = record.extra.get("method", "")

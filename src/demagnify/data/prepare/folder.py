@@ -201,7 +201,7 @@ def _announce_frames(manifest: Manifest, config: PrepareConfig) -> None:
     whole = manifest.whole_videos
     if whole:
         warnings.warn(
-            f"{manifest.root}: {whole} videos name no frame: {config.video_frames} frames are "
+            f"{manifest.source}: {whole} videos name no frame: {config.video_frames} frames are "
             "taken of each, evenly (video_frames sets how many)",
             DemagnifyWarning,
             stacklevel=3,

@@ -62,9 +62,10 @@ def prepared(
     skipped = read_skipped(folder / SKIPPED_NAME)
     bad = [line for line in skipped if line.reason != NO_FACE]
     if strict and bad:
-        raise BadImageError(f"{manifest.root}: {bad[0]}")
+        raise BadImageError(f"{manifest.source}: {bad[0]}")
     crops = Manifest.load(folder / FILE_NAME)
-    return Manifest.from_table(crops.table, root=folder, skipped=(*manifest.skipped, *skipped))
+    skipped = [*manifest.skipped, *skipped]
+    return Manifest.from_table(crops.table, root=folder, skipped=skipped, source=manifest.source)
 
 
 def open_faces(manifest: Manifest, *, size: int, strict: bool = False) -> FaceDataset:

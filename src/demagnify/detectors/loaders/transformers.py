@@ -22,6 +22,7 @@ from demagnify.core.artifacts import CARD
 from demagnify.core.devices import Precision, pick_device
 from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.extras import install
 from demagnify.core.files import sha256
 from demagnify.core.imports import brief
 from demagnify.detectors.detector import Detector
@@ -199,7 +200,7 @@ def _ask(folder: Path) -> nn.Module:
     except ImportError as error:
         raise BadConfigError(
             f"{folder} holds a network of transformers that timm does not build",
-            hint="pip install 'demagnify[transformers]'",
+            hint=install("transformers"),
         ) from error
     try:
         network: nn.Module = package.AutoModelForImageClassification.from_pretrained(

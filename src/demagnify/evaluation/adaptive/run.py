@@ -15,6 +15,7 @@ from pydantic import Field
 from demagnify.agents.defended import DefendedDetector
 from demagnify.core import images, progress
 from demagnify.core.files import atomic_folder, write_bytes, write_text
+from demagnify.core.printing import count, listed
 from demagnify.core.runs import claim
 from demagnify.core.settings import DetectorOptions
 from demagnify.data import FaceDataset, Manifest, Skipped
@@ -44,13 +45,7 @@ from demagnify.evaluation.adaptive.results import (
 )
 from demagnify.evaluation.adaptive.search import Floats, SearchConfig
 from demagnify.evaluation.records import SkippedFile
-from demagnify.evaluation.report.words import (
-    NOTHING,
-    listed,
-    point_span,
-    with_point_span,
-    with_span,
-)
+from demagnify.evaluation.report.words import NOTHING, point_span, with_point_span, with_span
 from demagnify.evaluation.statistics import GroupResamples
 from demagnify.laundering.conditions import CLEAN, create_attacks, default_cache
 from demagnify.laundering.quality import quality_of_faces
@@ -303,8 +298,8 @@ def _rows(
 def summarize(result: AdaptiveResult) -> list[str]:
     """Returns the outcome in a few lines for a person."""
     lines = [
-        f"{result.real} real and {result.fake} fake faces in {result.groups} groups, split "
-        f"{result.split} of {result.data}, {result.size}x{result.size} pixels",
+        f"{result.real} real and {result.fake} fake faces in {count(result.groups, 'group')}, "
+        f"split {result.split} of {result.data}, {result.size}x{result.size} pixels",
         *_against(result.target),
     ]
     if result.undefended is not None and result.gain is not None:
@@ -331,7 +326,7 @@ def _against(against: Against) -> Iterator[str]:
     cost = against.cost
     if cost.psnr_mean is not None:
         yield (
-            f"  {cost.changed} faces changed: PSNR {cost.psnr_mean:.2f} dB, SSIM "
+            f"  {count(cost.changed, 'face')} changed: PSNR {cost.psnr_mean:.2f} dB, SSIM "
             f"{cost.ssim_mean:.4f} against the originals"
         )
     best = sorted(against.attacks, key=lambda tried: -tried.published_successes)[:_NAMED]

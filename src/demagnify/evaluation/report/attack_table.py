@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from demagnify.core.printing import cell as safe_cell
+from demagnify.core.printing import count, listed
 from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.evaluation.attack_table import AdaptiveFigures, AttackTable, TableCell, TableData
 from demagnify.evaluation.metrics import MetricName
@@ -18,8 +19,6 @@ from demagnify.evaluation.report.words import (
     NOTHING,
     SHORT,
     condition_name,
-    count,
-    listed,
     sign,
     with_point_span,
     with_span,
@@ -122,11 +121,11 @@ def _grid(table: AttackTable, data: TableData, detector: str) -> Table:
     cells = table.rows(data.name, detector)
     n = data.real + data.fake
     part = "" if table.subsample is None else f", at most {table.subsample:,} drawn by group"
-    skipped = f", {data.skipped} files could not be used" if data.skipped else ""
+    skipped = f", {count(data.skipped, 'file')} could not be used" if data.skipped else ""
     return Table(
         name=f"{detector}-{data.name}",
-        caption=f"{detector} on {data.name}, split {data.split}: n = {n:,} faces "
-        f"({data.real:,} real, {data.fake:,} fake) in {data.groups:,} groups{part}, "
+        caption=f"{detector} on {data.name}, split {data.split}: n = {count(n, 'face')} "
+        f"({data.real:,} real, {data.fake:,} fake) in {count(data.groups, 'group')}{part}, "
         f"{data.size}\N{MULTIPLICATION SIGN}{data.size} pixels{skipped}. Rates in %.",
         head=("Attack", *(SHORT[name] for name in SHOWN), "PSNR, dB", "SSIM", "n", "groups"),
         rows=tuple(

@@ -7,11 +7,12 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from demagnify.core.printing import listed
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.summary import abstaining_cells
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.report.words import condition_name, listed, percent, split_name
+from demagnify.evaluation.report.words import condition_name, percent, split_name
 from demagnify.evaluation.results import EvaluationResult
 
 History = Sequence[dict[str, float | None]]

@@ -9,13 +9,14 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from demagnify.core.printing import listed
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.curves import risk_curves, training_curves
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import column_name, conditions_of, main_methods
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.report.words import condition_name, listed, percent, split_name
+from demagnify.evaluation.report.words import condition_name, percent, split_name
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult, Recovery, RocCurve
 from demagnify.laundering.config import CLEAN
 

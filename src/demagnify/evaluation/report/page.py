@@ -15,10 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from PIL import Image
 
 from demagnify.core.images import Pixels
+from demagnify.core.printing import count, listed
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import figures, story, summary, tables, theme
 from demagnify.evaluation.report.theme import data_uri
-from demagnify.evaluation.report.words import MEANING, SHORT, count, listed, split_name
+from demagnify.evaluation.report.words import MEANING, SHORT, split_name
 from demagnify.evaluation.results import EvaluationResult
 from demagnify.evaluation.run_folder import Example, Outcome, Pictures
 

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from demagnify.core.printing import count, listed
 from demagnify.evaluation.document import worst_attack
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.words import (
-    count,
-    listed,
     method_name,
     percent,
     point_span,

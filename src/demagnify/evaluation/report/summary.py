@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from demagnify.core.printing import count
 from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.story import Focus, mean_gain
@@ -19,14 +20,7 @@ from demagnify.evaluation.report.tables import (
     population,
     rate,
 )
-from demagnify.evaluation.report.words import (
-    NOTHING,
-    condition_name,
-    count,
-    method_name,
-    percent,
-    sign,
-)
+from demagnify.evaluation.report.words import NOTHING, condition_name, method_name, percent, sign
 from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Cell, EvaluationResult, Role
 from demagnify.laundering.config import CLEAN
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from demagnify.core.printing import count
 from demagnify.evaluation.metrics import METRICS, MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.story import Focus
@@ -380,6 +381,6 @@ def population(result: EvaluationResult, split: str) -> str:
     """Returns the split and how many faces and groups it has."""
     entry = result.split_entry(split)
     return (
-        f"{split_name(split)} split, n = {entry.n:,} faces "
-        f"({entry.real:,} real, {entry.fake:,} fake) in {entry.groups:,} groups"
+        f"{split_name(split)} split, n = {count(entry.n, 'face')} "
+        f"({entry.real:,} real, {entry.fake:,} fake) in {count(entry.groups, 'group')}"
     )

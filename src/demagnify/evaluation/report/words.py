@@ -124,16 +124,6 @@ def sign(figure: Estimate) -> int:
     return int(figure.low > 0.0) - int(figure.high < 0.0)
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """Returns "1 face", "1,200 faces"."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def listed(items: list[str]) -> str:
-    """Returns "a", "a and b", "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
-
-
 def _signed(value: float) -> str:
     text = f"{value:.1f}"
     if text == "-0.0":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from demagnify.core.errors import BadArtifactError
+from demagnify.core.printing import count
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.suite.row import ROW, Row, verified
 
@@ -56,9 +57,9 @@ def _section(members: Sequence[tuple[Path, Row]]) -> str:
     faces, suite = row.faces, row.suite
     text = (
         f"## {suite.name}: {faces.data}, split {suite.split}\n\n"
-        f"n = {faces.real + faces.fake} faces ({faces.real} real, {faces.fake} fake) in "
-        f"{faces.groups} groups, attacked at {suite.size} x {suite.size} pixels; "
-        f"{len(suite.conditions)} conditions, {len(suite.attacked)} with an attack. "
+        f"n = {count(faces.real + faces.fake, 'face')} ({faces.real} real, {faces.fake} fake) in "
+        f"{count(faces.groups, 'group')}, attacked at {suite.size} x {suite.size} pixels; "
+        f"{count(len(suite.conditions), 'condition')}, {len(suite.attacked)} with an attack. "
         f"Faces `{faces.fingerprint[:12]}`, suite `{row.suite_sha256[:12]}`.\n"
     )
     best = sorted(members, key=lambda one: -(one[1].summary.attacked.value or 0.0))

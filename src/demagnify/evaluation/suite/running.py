@@ -15,6 +15,7 @@ from demagnify.agents.predictors import PolicyPredictor
 from demagnify.core import documents
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import file_name, sha256
+from demagnify.core.printing import count
 from demagnify.core.runs import claim
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
@@ -102,7 +103,7 @@ def run_suite(
     logits: dict[Key, NDArray[np.float32]] = {}
     with claim(output / "tables", {"run": "bench"}, what="a benchmark run") as folder:
         for condition, attacked in _conditions(faces, suite, config):
-            log(f"{condition}: {len(faces)} faces")
+            log(f"{condition}: {count(len(faces), 'face')}")
             found = _logits(attacked, defended, folder / f"{file_name(condition)}.safetensors")
             logits |= {(condition, method): values for method, values in found.items()}
     groups = tuple(map(str, faces.groups))

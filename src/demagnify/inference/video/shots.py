@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from demagnify.core.errors import BadConfigError
+from demagnify.core.extras import need
 from demagnify.data.videos import Frame
 
 SHORTEST: Final = 0.2
@@ -27,14 +27,10 @@ class CutFinder:
     """
 
     def __init__(self, rate: Fraction) -> None:
-        try:
-            from scenedetect.detector import FlashFilter
-            from scenedetect.detectors import ContentDetector
-        except ImportError as error:
-            raise BadConfigError(
-                "shots are found with PySceneDetect, which is not installed",
-                hint="pip install 'demagnify[video]'",
-            ) from error
+        need("video", "scenedetect", what="shots need")
+        from scenedetect.detector import FlashFilter
+        from scenedetect.detectors import ContentDetector
+
         self._detector = ContentDetector(
             min_scene_len=SHORTEST, filter_mode=FlashFilter.Mode.SUPPRESS
         )

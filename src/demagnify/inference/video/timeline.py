@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
-from demagnify.core.printing import printable
+from demagnify.core.printing import count, printable
 from demagnify.inference.video.verdicts import ClipVerdict, ShotVerdict, TrackVerdict
 
 COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178), "unsure": (110, 110, 110)}
@@ -92,13 +92,12 @@ class _Page:
         """Writes what the clip is, how it was looked through, and what is not drawn."""
         clip = self._clip
         self.text((_MARGIN, 14), _fitting(printable(clip.path.name), 26, _WIDTH - 2 * _MARGIN), 26)
-        faces = f"{len(clip.tracks)} {'face' if len(clip.tracks) == 1 else 'faces'}"
-        shots = f"{len(clip.shots)} {'shot' if len(clip.shots) == 1 else 'shots'}"
         rate = ", variable frame rate" if clip.uneven else ""
         told = (
-            f"{_clock(clip.duration, 0.01)} · {clip.width}x{clip.height} · {clip.frames} frames"
-            f"{rate} · {clip.examined} examined ({clip.frames_per_second:g} per second) · "
-            f"{shots} · {faces}"
+            f"{_clock(clip.duration, 0.01)} · {clip.width}x{clip.height} · "
+            f"{count(clip.frames, 'frame')}{rate} · {clip.examined} examined "
+            f"({clip.frames_per_second:g} per second) · "
+            f"{count(len(clip.shots), 'shot')} · {count(len(clip.tracks), 'face')}"
         )
         if left_out:
             told += f" · the {left_out} shortest are not drawn"
