@@ -149,18 +149,31 @@ def test_a_detector_is_evaluated(run, faces, tmp_path):
     assert "toy:brightness" in wrong
 
 
-def test_state_policy_and_learner_make_a_defense(run, faces, tmp_path):
+def test_state_policy_learner_and_tracker_make_a_defense(run, faces, tmp_path):
     out = tmp_path / "defense"
     run(
         *("train-defense", out, "--data", faces, "--detector", "toy:brightness"),
         *("--attack", "toy-posterize", "--device", "cpu", "--set", "defense.state=toy-colors"),
-        *("--set", "defense.learner.name=toy-last", "--size", "64"),
-        *("--set", "defense.actions=[identity, toy-posterize-4]"),
+        *("--set", "defense.learner.name=toy-linear", "--set", "defense.learner.ridge=0.2"),
+        *("--set", "defense.actions=[identity, toy-posterize-4]", "--size", "64"),
     )
     card = json.loads((out / "card.json").read_text(encoding="utf-8"))
-    assert "toy-last" in json.dumps(card)
-    assert "toy-colors" in json.dumps(card)
+    assert card["training"]["learner"]["ridge"] == 0.2
+    assert {"toy-linear", "toy-colors"} <= set(json.dumps(card).replace('"', " ").split())
+    evaluation = tmp_path / "evaluation"
     run(
-        *("evaluate", tmp_path / "evaluation", "--data", faces, "--defense", out),
-        *("--attack", "toy-posterize", "--resamples", "20", "--device", "cpu"),
+        *("evaluate", evaluation, "--data", faces, "--defense", out, "--device", "cpu"),
+        *("--attack", "toy-posterize", "--resamples", "20", "--tracker", "toy-lines:figures"),
     )
+    (figures,) = (tmp_path / "figures").glob("evaluation-*.jsonl")
+    rows = [json.loads(line)["figures"] for line in figures.read_text("utf-8").splitlines()]
+    assert any(name.endswith("/auc") for row in rows for name in row)
+    scores = tmp_path / "mine.toyscores"
+    run("scores", "export", evaluation, scores, "--format", "toy-text")
+    measured = json.loads(run("scores", "measure", scores, "--resamples", "20", "--json"))
+    told = json.loads(run("scores", "measure", evaluation, "--resamples", "20", "--json"))
+    values = [
+        {name: one["value"] for name, one in x["metrics"].items()} for x in (*measured, *told)
+    ]
+    assert len(measured) == len(told)
+    assert values[: len(told)] == values[len(told) :]

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.agents.policies.base import Policy
 from demagnify.agents.rewards import RewardConfig
-from demagnify.agents.states import StateEncoder
+from demagnify.agents.states import FaceStates, StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
@@ -104,26 +104,50 @@ class TrainedPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingData:
-    """What a learner gets.
+    """What a learner gets; N faces, A actions.
 
     Attributes:
         table: Faces, actions and the detector's logits.
         encoder: Computes the states; bound to the detector.
         seed: Seed of all random numbers.
         conditions: str (N,), the attack on each face; None if unknown.
-        rewards: float32 (N, A), of every action on every face; None for those of the logits.
+        given: float32 (N, A), the reward of every action on every face, in place of those of the
+            logits; None for these.
     """
 
     table: LogitTable
     encoder: StateEncoder
     seed: int
     conditions: Strings | None = None
-    rewards: NDArray[np.float32] | None = None
+    given: NDArray[np.float32] | None = None
 
     @property
     def clean(self) -> NDArray[np.bool_] | None:
         """Which faces are clean, bool (N,); None if unknown."""
         return None if self.conditions is None else self.conditions == CLEAN
+
+    @property
+    def actions(self) -> int:
+        """How many actions there are."""
+        return len(self.table.transforms) if self.given is None else self.given.shape[1]
+
+    def states(self) -> FaceStates:
+        """Returns the states of the faces, on the detector's device.
+
+        `states()(rows)` gives those of some faces, `states().all()` float32 (N, S) of all.
+        """
+        return FaceStates(self.table, self.encoder, self.table.device)
+
+    def rewards(self, reward: RewardConfig) -> NDArray[np.float32]:
+        """Returns the reward of every action on every face, float32 (N, A).
+
+        Args:
+            reward: What a logit is worth; the learner's `config.reward`.
+        """
+        if self.given is not None:
+            return self.given
+        self.table.fill()
+        return reward.of_table(self.table, self.clean)
 
 
 class Learner(ABC):
@@ -200,15 +224,14 @@ class TableLearner(Learner, Generic[P]):
 
     def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:
         """See `Learner.train`."""
-        table, given = data.table, data.rewards
-        actions = len(table.transforms) if given is None else given.shape[1]
-        policy = self.blank(data.encoder.size(table.faces.size), actions, data.seed)
+        table = data.table
+        policy = self.blank(data.encoder.size(table.faces.size), data.actions, data.seed)
         policy = policy.to(table.device)
         saved = checkpoint.load()
         if saved:
             policy.load_state_dict(saved.tensors)
             return TrainedPolicy(policy=policy.eval(), history=saved.history)
-        if given is None:
+        if data.given is None:
             table.fill()
         history = self.learn(policy, data)
         checkpoint.save(policy.state_dict(), history[-1].episode, history)

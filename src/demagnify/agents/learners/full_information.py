@@ -110,12 +110,12 @@ class NetworkLearner(TableLearner[ByNetwork]):
         With one column per label, this trains a classifier.
         """
         encoder = encoder.bind(table.detector)
-        data = TrainingData(table=table, encoder=encoder, seed=seed, rewards=rewards)
+        data = TrainingData(table=table, encoder=encoder, seed=seed, given=rewards)
         return self.train(data, Checkpoint(None, data, self.config))
 
     def learn(self, policy: ByNetwork, data: TrainingData) -> Sequence[CurvePoint]:
         """See `TableLearner.learn`."""
-        states = FaceStates(data.table, data.encoder, data.table.device)
+        states = data.states()
         if self.config.standardize:
             policy.network.fit_scale(*states.moments())
         with threads_for(policy.network):
@@ -134,9 +134,7 @@ class _Fit:
         self.network = network
         self.states = states
         self.seed = data.seed
-        rewards = data.rewards
-        if rewards is None:
-            rewards = config.reward.of_table(table, data.clean)
+        rewards = data.rewards(config.reward)
         self.rewards = torch.from_numpy(rewards).to(table.device)
         self.train, held = hold_out(
             table.faces.groups, config.held_out, seed=data.seed, purpose="early stop"

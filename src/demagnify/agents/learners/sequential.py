@@ -160,7 +160,7 @@ class Sequential(TableLearner[SequentialPolicy]):
         from demagnify.agents.learners import _ppo
 
         table, network = data.table, policy.network
-        states = FaceStates(table, data.encoder, table.device)
+        states = data.states()
         mean, deviation = states.moments()
         beside = torch.zeros(2 * len(table.transforms), device=mean.device)
         network.fit_scale(torch.cat([mean, beside]), torch.cat([deviation, beside + 1]))

@@ -26,6 +26,8 @@ class ToyLoader(Loader):
     def load(self, source, options, *, device, precision):
         if source not in ("brightness", "contrast"):
             raise UnknownNameError(f"no toy detector is called {source!r}", hint="toy:brightness")
+        options.allow({"name", "threshold"}, f"toy:{source}")
         network = Statistic(source).eval().to("cpu" if device == "auto" else device)
         scaled = Preprocessing(mean=(0, 0, 0), std=(1, 1, 1))
-        return wrap(network, name=options.name or source, preprocessing=scaled)
+        name = options.name or source
+        return wrap(network, name=name, threshold=options.threshold, preprocessing=scaled)

@@ -1,4 +1,4 @@
-"""A policy without weights: the last action for every image."""
+"""A policy of one linear layer: the action with the highest predicted reward."""
 
 from typing import Any
 
@@ -7,17 +7,18 @@ import torch
 from demagnify.agents.policies import Policy
 
 
-class LastAction(Policy):
-    """Chooses the last action."""
+class LinearPolicy(Policy):
+    """Predicts the reward of each action from the state."""
 
-    name = "toy-last"
+    name = "toy-linear"
 
-    def __init__(self, actions: int) -> None:
+    def __init__(self, size: int, actions: int) -> None:
         super().__init__()
-        self.actions = actions
+        self.size, self.actions = size, actions
+        self.layer = torch.nn.Linear(size, actions)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        return torch.full((len(states),), self.actions - 1, device=states.device)
+        return self.layer(states).argmax(dim=1)
 
     def settings(self) -> dict[str, Any]:
-        return {"actions": self.actions}
+        return {"size": self.size, "actions": self.actions}
