@@ -51,7 +51,7 @@ class Manifest(Sequence[Record]):
         >>> root = Path("faces")
         >>> manifest = Manifest([Record(root / "1.png", 1, "train", "video-7")], root=root)
         >>> manifest, manifest[0].group, manifest.labels.tolist()
-        (Manifest('faces', 1 images, 0 skipped), 'video-7', [1])
+        (Manifest('faces', 1 image, 0 skipped), 'video-7', [1])
     """
 
     def __init__(
@@ -298,7 +298,7 @@ class ManifestBuilder(columns.RowCollector):
         >>> builder.add_row("real/1.png", 0, "train", "1")
         >>> builder.skip("real/2.png", "the file's name is not UTF-8")
         >>> builder.build()
-        Manifest('faces', 1 images, 1 skipped)
+        Manifest('faces', 1 image, 1 skipped)
     """
 
     def __init__(self, root: Path, *, strict: bool = False) -> None:

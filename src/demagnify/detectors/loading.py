@@ -73,10 +73,6 @@ class Loader(ABC):
         """Returns options from a file beside the source; options of the line win."""
         return {}
 
-    def locate(self, source: str) -> str | None:  # noqa: ARG002  for subclasses
-        """Returns the name for the card of a defence; None for the line as it was written."""
-        return None
-
     @abstractmethod
     def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:
         """Loads a detector, in evaluation mode.
@@ -256,5 +252,7 @@ def _load(where: str, options: Options, device: str, precision: Precision) -> De
     loader, rest = _find(where)
     detector = loader.load(rest, options, device=device, precision=precision)
     if loader.external:
-        detector.source = Source(where=loader.locate(rest) or where, options=options)
+        if Path(rest).exists():  # a file is found from any folder
+            where = f"{where.removesuffix(rest)}{Path(rest).resolve()}"
+        detector.source = Source(where=where, options=options)
     return detector

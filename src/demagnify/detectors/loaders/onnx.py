@@ -66,10 +66,6 @@ class OnnxDetector(Loader):
         options.pop("detector", None)
         return options
 
-    def locate(self, source: str) -> str:
-        """Returns the absolute path."""
-        return str(Path(source).resolve())
-
     def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:  # noqa: ARG002
         """Opens the file, which fixes the precision."""
         path = Path(source).resolve()

@@ -59,10 +59,6 @@ class TransformersFolder(Loader):
         """Whether it is a folder with config.json."""
         return is_classifier(Path(source))
 
-    def locate(self, source: str) -> str:
-        """Returns the absolute path."""
-        return str(Path(source).resolve())
-
     def load(self, source: str, options: Options, *, device: str, precision: Precision) -> Detector:  # noqa: ARG002
         """Builds the network, in float32."""
         folder = Path(source).resolve()
