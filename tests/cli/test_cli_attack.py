@@ -85,7 +85,7 @@ def test_a_bad_file_is_skipped_and_told(attack, photos, tmp_path):
     assert ended.code == 3
     assert len(ended.complaints) == 1
     assert ended.err.startswith("skipped b.png: ")
-    assert "attacked 1 faces" in ended.out
+    assert "attacked 1 face" in ended.out
     assert [row["where"] for row in rows(tmp_path / "out" / "skipped.csv")] == ["b.png"]
 
 
@@ -181,7 +181,7 @@ def test_small_squares_are_taken_for_crops(attack_photos, tmp_path):
     Image.fromarray(photograph(0, 64, 64)).save(tmp_path / "in" / "a.png")
     ended = attack_photos(tmp_path / "in")
     assert ended.lines[0] == "taken for face crops; --photos if they are not"
-    assert ended.lines[1].startswith("attacked 1 faces: PSNR ")
+    assert ended.lines[1].startswith("attacked 1 face: PSNR ")
 
 
 def test_copies_keep_the_originals_format_where_asked(attack_photos, tmp_path):
@@ -192,7 +192,7 @@ def test_copies_keep_the_originals_format_where_asked(attack_photos, tmp_path):
     options = ("--photos", "--save-as", "original", "--paste", "feather", "--faces", "fakes")
     ended = attack_photos(tmp_path / "in", *options)
     assert (ended.code, ended.err) == (0, "")
-    assert "attacked 2 faces in 1 photographs" in ended.out
+    assert "attacked 2 faces in 1 photograph" in ended.out
     for label in ("real", "fake"):
         with (
             Image.open(tmp_path / "in" / label / "a.jpg") as before,
