@@ -31,8 +31,9 @@ from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import subsample
 from demagnify.hardening import enhancement_examples as examples
 from demagnify.hardening.delivery import rounded
-from demagnify.hardening.enhancement import EnhancementConfig, decide, measure, save
+from demagnify.hardening.enhancement import EnhancementConfig, decide, measure
 from demagnify.hardening.enhancement_features import SMALLEST, TILE, describe
+from demagnify.hardening.enhancement_files import save
 from demagnify.hardening.enhancement_network import fit, logits_of
 from demagnify.hardening.surrogate_training import read_surrogates
 from demagnify.hardening.surrogates import Surrogate

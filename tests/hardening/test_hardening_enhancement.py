@@ -1,13 +1,14 @@
 """Training the recognition of enhanced faces."""
 
 import json
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
 from demagnify.core import images
-from demagnify.core.errors import BadConfigError, BadOutputError
+from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
 from demagnify.hardening.config import SurrogateConfig
 from demagnify.hardening.enhancement import EnhancementConfig, train_enhancement
 from demagnify.hardening.enhancement_examples import (
@@ -71,6 +72,24 @@ def test_the_card_says_what_the_network_learned_from(trained):
 def test_the_same_seed_trains_the_same_network(trained, tmp_path):
     again = train_enhancement([trained[1]], tmp_path / "again", TINY, cache=trained[2])
     assert again.decision == trained[0].decision
+
+
+def test_a_finished_training_is_not_done_again(trained):
+    done, data, cache = trained
+    before = (done.output / "network.onnx").stat().st_mtime_ns
+    again = train_enhancement([data], done.output, TINY, cache=cache)
+    assert (again.decision, again.validation) == (done.decision, done.validation)
+    assert (done.output / "network.onnx").stat().st_mtime_ns == before
+    other = TINY.model_copy(update={"epochs": 13})
+    with pytest.raises(BadArtifactError, match="belongs to another training: settings differ"):
+        train_enhancement([data], done.output, other, cache=cache)
+
+
+def test_a_damaged_network_is_told(trained, tmp_path):
+    shutil.copytree(trained[0].output, tmp_path / "network")
+    (tmp_path / "network/network.onnx").write_bytes(b"another")
+    with pytest.raises(BadArtifactError, match=r"card\.json is damaged: network\.onnx is another"):
+        train_enhancement([trained[1]], tmp_path / "network", TINY, cache=trained[2])
 
 
 def test_nothing_that_stands_there_is_replaced(trained, tmp_path):

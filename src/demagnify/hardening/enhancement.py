@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pydantic import Field
@@ -16,9 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from demagnify.core import images, progress
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError
-from demagnify.core.files import atomic_folder, sha256, write_text
 from demagnify.core.rng import generator
-from demagnify.core.runs import check_free
 from demagnify.core.settings import RunOptions
 from demagnify.data import Manifest, Skipped
 from demagnify.data.dataset import FaceDataset
@@ -28,7 +24,6 @@ from demagnify.data.subsample import subsample
 from demagnify.hardening.config import SurrogateConfig
 from demagnify.hardening.delivery import rounded
 from demagnify.hardening.enhancement_examples import (
-    FACTORS,
     FAMILIES,
     Described,
     Enhanced,
@@ -37,11 +32,15 @@ from demagnify.hardening.enhancement_examples import (
     draw_pairs,
     joined,
 )
-from demagnify.hardening.enhancement_features import VERSION, count
+from demagnify.hardening.enhancement_files import (
+    Decision,
+    TrainedEnhancement,
+    load_finished,
+    save,
+)
 from demagnify.hardening.enhancement_network import (
     EnhancementNetwork,
     distances_of,
-    export,
     fit,
     logits_of,
 )
@@ -51,9 +50,6 @@ from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import default_cache
 from demagnify.transforms import create_attack
 
-KIND: Final = "enhancement network"
-NETWORK: Final = "network.onnx"
-CARD: Final = "card.json"
 NETWORKS: Final = (
     "realesr-compact-x2",
     "realesr-compact-x4",
@@ -122,44 +118,6 @@ class EnhancementConfig(RunOptions):
         return any(fnmatchcase(network, pattern) for pattern in self.slow)
 
 
-@dataclass(frozen=True)
-class Decision:
-    """How logits become answers, as chosen on validation faces.
-
-    Attributes:
-        slope: Of the calibration: probability = sigmoid(slope * logit + intercept).
-        intercept: Of the calibration.
-        captured: At most this probability means "captured".
-        enhanced: Above this probability means "enhanced"; in between nobody can tell.
-        family: Least confidence at which a family is told.
-        factor: Least confidence at which a factor is told.
-        farthest: Greatest distance from the training features at which there is an answer.
-    """
-
-    slope: float
-    intercept: float
-    captured: float
-    enhanced: float
-    family: float
-    factor: float
-    farthest: float
-
-
-@dataclass(frozen=True)
-class TrainedEnhancement:
-    """The result of `train_enhancement`.
-
-    Attributes:
-        output: The folder with the network and its card.
-        decision: How its logits become answers.
-        validation: Figures on the validation faces.
-    """
-
-    output: Path
-    decision: Decision
-    validation: Mapping[str, float]
-
-
 def train_enhancement(
     data: Sequence[Path],
     output: Path | str,
@@ -185,6 +143,7 @@ def train_enhancement(
     Raises:
         BadManifestError: If a data set cannot be used.
         UnknownNameError: If a network is not known.
+        BadArtifactError: If `output` holds the network of another training.
         BadOutputError: If `output` holds other things.
 
     Example:
@@ -193,7 +152,12 @@ def train_enhancement(
         0.93
     """
     config, output = config or EnhancementConfig(), Path(output)
-    check_free(output, "enhancement network")
+    wanted = {
+        RECORDED: provenance_of(data),
+        "settings": config.model_dump(mode="json", exclude={"device", "strict"}),
+    }
+    if (finished := load_finished(output, wanted)) is not None:
+        return finished
     train = open_sets(data, "train", config, cache=cache, on_skip=on_skip)
     folder = output.with_name(output.name + ".surrogates")
     train = with_surrogates(train, config, folder, log)
@@ -214,8 +178,7 @@ def train_enhancement(
         "networks": list(examples),
         "training faces": {faces.name: len(faces.captured) for faces in train},
         "validation faces": {faces.name: len(faces.captured) for faces in val},
-        RECORDED: provenance_of(data),
-        "settings": config.model_dump(mode="json", exclude={"device", "strict"}),
+        **wanted,
         "validation": figures,
     }
     save(network, decision, output, about)
@@ -383,25 +346,6 @@ def measure(
         "false alarms": float((chances[~truth] > decision.enhanced).mean()),
         "missed": float((chances[truth] <= decision.captured).mean()),
     }
-
-
-def save(
-    network: EnhancementNetwork, decision: Decision, output: Path, about: Mapping[str, Any]
-) -> None:
-    """Writes network and card to a folder, in one step."""
-    with atomic_folder(output) as temporary:
-        export(network, temporary / NETWORK)
-        card = {
-            "kind": KIND,
-            "schema_version": 2,
-            "weights_sha256": sha256(temporary / NETWORK),
-            "features": {"version": VERSION, "count": count()},
-            "families": list(FAMILIES),
-            "factors": list(FACTORS),
-            "decision": vars(decision),
-            **about,
-        }
-        write_text(temporary / CARD, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
