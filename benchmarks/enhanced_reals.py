@@ -25,8 +25,8 @@ from demagnify.data import Manifest
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import subsample
+from demagnify.evaluation.bootstrap import GroupResamples
 from demagnify.evaluation.machine import describe_machine
-from demagnify.evaluation.statistics import GroupResamples
 from demagnify.hardening.enhancement_examples import family_of
 from demagnify.inference.calibration import Calibration
 from demagnify.laundering.attacked_faces import attacked_faces

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from demagnify import Detector, FaceDataset, Manifest, create_transform, load_detector
 from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import draw_by_group
+from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.words import percent, with_span
-from demagnify.evaluation.statistics import GroupResamples, Measured
 from demagnify.hardening.validation import SHARES, mean_detector
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN, default_cache

@@ -1,12 +1,15 @@
 """Pages of the documentation: their fenced blocks, their commands, and running them."""
 
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +94,57 @@ def complaint(words: list[str], *, whole: bool) -> str:
         except Exception as error:  # noqa: BLE001
             return f"{name}: {error}"
     return ""
+
+
+def names_nothing(page: Path) -> list[str]:
+    """Returns what a page names in code type and what does not exist.
+
+    Options are those of the commands and of the scripts of the repository; paths are those of the
+    repository and of the package; Python names those that can be imported.
+    """
+    prose = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    if page.name == "history.md":  # its first column is of another time
+        prose = re.sub(r"^\|[^|]*\|", "|", prose, flags=re.MULTILINE)
+    return [span for span in re.findall(r"`([^`\n]+)`", prose) if not _is_there(span)]
+
+
+def _is_there(span: str) -> bool:
+    if any(one not in _options() for one in re.findall(r"(?:^|\s)(--[a-z][\w-]*)", span)):
+        return False
+    if re.fullmatch(r"demagnify(\.\w+)+", span):
+        return span in _groups() or _imports(span)
+    package = Path(demagnify.__file__).parent
+    if re.fullmatch(r"[\w-]+(/[\w.-]*)+", span):
+        ours = (ROOT / span.split("/")[0]).is_dir() or (package / span.split("/")[0]).is_dir()
+        return not ours or (ROOT / span).exists() or (package / span).exists()
+    return True
+
+
+@cache
+def _options() -> set[str]:
+    def every(command: Any) -> Iterator[Any]:
+        for one in getattr(command, "commands", {}).values():
+            yield from every(one)
+        yield from command.params
+
+    scripts = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "tests").rglob("*.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in scripts)
+    known = {one for option in every(app) for one in (*option.opts, *option.secondary_opts)}
+    return known | {"--help"} | set(re.findall(r"\"(--[a-z][\w-]*)\"", text))
+
+
+@cache
+def _groups() -> set[str]:
+    toys = ROOT / "tests" / "plugins" / "demagnify_toys" / "pyproject.toml"
+    return set(tomllib.loads(toys.read_text(encoding="utf-8"))["project"]["entry-points"])
+
+
+def _imports(name: str) -> bool:
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def leads_somewhere(page: Path, link: str, anchor: str) -> bool:

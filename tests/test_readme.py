@@ -18,9 +18,13 @@ from pages import (
     commands_of,
     complaint,
     leads_somewhere,
+    names_nothing,
     run,
     runnable,
 )
+
+EXAMPLES = {"data/test-00000-of-00002.parquet"}
+"""Names of a reader's own files that look like ours."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -31,6 +35,18 @@ def test_commands_name_verbs_and_options_that_exist(page):
         if (said := complaint(words, whole=whole))
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: page.name)
+def test_options_files_and_names_in_code_type_exist(page):
+    assert [span for span in names_nothing(page) if span not in EXAMPLES] == []
+
+
+def test_names_of_nothing_would_be_found(tmp_path):
+    wrong = "`--no-such-option` `cli/nowhere.py` `docs/nowhere.md` `demagnify.nowhere`"
+    right = "`--kills 1` `cli/app.py` `docs/` `demagnify.evaluate` `demagnify.trackers` `a/b.py`"
+    (tmp_path / "page.md").write_text(f"{wrong} {right}")
+    assert [f"`{span}`" for span in names_nothing(tmp_path / "page.md")] == wrong.split(" ")
 
 
 def test_the_tour_shows_the_whole_loop():

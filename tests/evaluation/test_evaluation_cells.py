@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from demagnify.agents.predictors import Predictions
+from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.cells import worst_of
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.provenance import familiarity, families
-from demagnify.evaluation.statistics import GroupResamples, Measured, holm
+from demagnify.evaluation.significance import holm
 
 
 def said(logits, actions=None, threshold=0.0):

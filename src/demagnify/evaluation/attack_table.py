@@ -28,10 +28,10 @@ from demagnify.data.prepare import open_faces
 from demagnify.data.subsample import subsample
 from demagnify.evaluation.adaptive import Candidates, SearchConfig, Target
 from demagnify.evaluation.adaptive.search import search
+from demagnify.evaluation.bootstrap import GroupResamples, Measured, group_mean, interval
 from demagnify.evaluation.metrics import MetricName, Scores
 from demagnify.evaluation.records import Estimate, Measure, Record
 from demagnify.evaluation.results import ADAPTIVE
-from demagnify.evaluation.statistics import GroupResamples, Measured, group_mean, interval
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.config import CLEAN
 from demagnify.laundering.quality import quality_of_faces

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.agents.predictors import Predictions
+from demagnify.evaluation.bootstrap import Measured
 from demagnify.evaluation.methods import Method
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.records import none_if_nan
 from demagnify.evaluation.results import ADAPTIVE, Abstention
 from demagnify.evaluation.selective import Selective, aurc, risk_coverage
-from demagnify.evaluation.statistics import Measured
 
 Weights = NDArray[np.uint16]
 _CURVE_POINTS = 60

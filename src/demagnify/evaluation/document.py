@@ -13,6 +13,7 @@ from demagnify.core import documents
 from demagnify.core import rng as randomness
 from demagnify.core.printing import count
 from demagnify.evaluation.baselines.choose import Baselines, best_baseline
+from demagnify.evaluation.bootstrap import mean_defined
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
@@ -32,7 +33,6 @@ from demagnify.evaluation.results import (
     Settings,
     SplitEntry,
 )
-from demagnify.evaluation.statistics import mean_defined
 from demagnify.laundering.config import CLEAN
 
 _FEW_GROUPS: Final = 20

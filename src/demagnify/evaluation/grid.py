@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from demagnify.core import progress
 from demagnify.core.errors import BadConfigError
+from demagnify.evaluation.bootstrap import GroupResamples, interval
 from demagnify.evaluation.cells import EvaluatedCell, evaluate_adaptive, evaluate_cell
 from demagnify.evaluation.methods import Method
 from demagnify.evaluation.paired import compare, mean_difference, recovery
@@ -24,7 +25,6 @@ from demagnify.evaluation.results import (
     Settings,
     SplitEntry,
 )
-from demagnify.evaluation.statistics import GroupResamples, interval
 from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from demagnify.evaluation.bootstrap import Measured, interval, recovered_share
 from demagnify.evaluation.metrics import COLUMN, Floats
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.results import Comparison, Recovery
-from demagnify.evaluation.statistics import Measured, holm, interval, mcnemar, recovered_share
+from demagnify.evaluation.significance import holm, mcnemar
 
 
 def compare(

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from demagnify.evaluation.adaptive.attack import Adapted, Candidates, Target
 from demagnify.evaluation.adaptive.search import SearchConfig
+from demagnify.evaluation.bootstrap import Measured, group_mean, interval
 from demagnify.evaluation.metrics import MetricName, Scores
 from demagnify.evaluation.records import Estimate, Measure, Record, SkippedFile, load_record
-from demagnify.evaluation.statistics import Measured, group_mean, interval
 
 SCHEMA_VERSION: Final = 1
 RESULT: Final = "adaptive.json"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.metrics import MetricName, Scores, sigmoid
 from demagnify.evaluation.records import Estimate
-from demagnify.evaluation.statistics import GroupResamples, Measured
 
 if TYPE_CHECKING:
     from demagnify.evaluation.suite.row import Statistics

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from pydantic import Field
 
+from demagnify.evaluation.bootstrap import Measured
 from demagnify.evaluation.paired import compare, corrected, mean_gain
 from demagnify.evaluation.records import Estimate, Record
 from demagnify.evaluation.results import ADAPTIVE, Comparison
-from demagnify.evaluation.statistics import Measured
 from demagnify.evaluation.suite.row import Row, measure, same_faces, verified
 
 

@@ -14,6 +14,7 @@ from pydantic import Field
 from demagnify.core.documents import differences
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.files import sha256, write_text
+from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.paired import compare, corrected, mean_accuracy, recovery
 from demagnify.evaluation.records import Estimate, Record, SkippedFile, load_record
@@ -25,7 +26,6 @@ from demagnify.evaluation.results import (
     Recovery,
     Versions,
 )
-from demagnify.evaluation.statistics import GroupResamples, Measured
 from demagnify.evaluation.suite.table import ScoreTable
 from demagnify.evaluation.suite.versions import SUITES, Suite, load_suite
 from demagnify.laundering.config import CLEAN

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from demagnify.evaluation.metrics import COLUMN, Scores
-from demagnify.evaluation.statistics import (
+from demagnify.evaluation.bootstrap import (
     GroupResamples,
     Measured,
     interval,
-    mcnemar,
     mean_defined,
     recovered_share,
 )
+from demagnify.evaluation.metrics import COLUMN, Scores
+from demagnify.evaluation.significance import mcnemar
 
 BALANCED = COLUMN["balanced_accuracy"]
 
