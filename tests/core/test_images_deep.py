@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demagnify.core import deep_images, images
+from demagnify.core import deep_images, images, tiff_strips
 from demagnify.core.deep_images import deep_grey
 from demagnify.core.errors import BadImageError
 from demagnify.data.photographs import Photograph
@@ -92,3 +92,34 @@ def test_float_colours_take_few_bytes_a_pixel(monkeypatch):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 9 * 2000 * 1500  # the floats alone are 12
+
+
+def deep_tiff(values, **tags):
+    known = {256: (24,), 257: (16,), 258: (8 * values.itemsize,), 259: (1,), 262: (1,), 277: (1,)}
+    known |= {273: (), 278: (16,), 339: (1,)} | {int(name[1:]): one for name, one in tags.items()}
+    return tiff_strips._file("<", known, [values.tobytes()])
+
+
+@pytest.mark.parametrize("kind", ["u1", "<u2"])
+def test_grey_whose_white_is_zero_is_no_negative(kind):
+    white = 255 if kind == "u1" else 65535
+    grey = np.linspace(0, white, 16 * 24).reshape(16, 24).astype(kind)
+    plain = images.decode(deep_tiff(grey))
+    turned = images.decode(deep_tiff((white - grey).astype(kind), t262=(0,)))
+    assert np.abs(plain.astype(int) - turned).max() <= 1
+    assert plain[0, 0, 0] == 0
+    assert plain[-1, -1, 0] == 255
+
+
+def test_grey_with_a_sign_is_refused():
+    grey = np.linspace(0, 32767, 16 * 24).reshape(16, 24).astype("<i2")
+    with pytest.raises(BadImageError, match="its values have a sign"):
+        images.decode(deep_tiff(grey, t339=(2,)))
+
+
+@pytest.mark.parametrize("tag", [{"t254": (1,)}, {"t50706": (0x01040000,)}])
+def test_the_preview_of_a_camera_file_is_not_taken_for_the_photograph(tag):
+    grey = np.zeros((16, 24), "u1")
+    assert images.decode(deep_tiff(grey, t254=(2,))).shape == (16, 24, 3)
+    with pytest.raises(BadImageError, match="it begins with a preview"):
+        images.decode(deep_tiff(grey, **tag))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -23,6 +23,9 @@ _DEEP: Final = 65535.0
 _LEVELS: Final = np.rint(np.arange(_DEEP + 1) * (255.0 / _DEEP)).astype(np.uint8)
 """The 8 bits of each of 16."""
 _WIDTH, _HEIGHT, _SAMPLES, _FORMAT, _ORIENTATION, _PROFILE = 256, 257, 277, 339, 274, 34675
+_PHOTOMETRIC: Final = 262
+_SIGNED: Final = 2
+_KIND, _DNG = 254, 50706
 _FLOAT: Final = 3
 _OVER: Final = 0.1
 _LEAST_BYTE: Final = 16.0
@@ -39,6 +42,9 @@ def deep_grey(image: Image.Image) -> Image.Image:
     Raises:
         OSError: If which value is white is not known.
     """
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    if _SIGNED in np.ravel(tags.get(_FORMAT, ())):
+        raise OSError("its values have a sign, and which of them is white is not known")
     width, height = image.size
     rows = max(1, _STRIPE // width)
     stripes = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
@@ -53,6 +59,8 @@ def deep_grey(image: Image.Image) -> Image.Image:
             np.take(_LEVELS, np.asarray(image.crop(stripe)), out=part, mode="clip")
         else:
             part[:] = np.clip(np.rint(_values(image, stripe) * (255.0 / white)), 0, 255)
+    if tags.get(_PHOTOMETRIC) == 0:  # white is zero
+        np.subtract(255, grey, out=grey)
     return Image.fromarray(grey)
 
 
@@ -82,6 +90,21 @@ def _white(stripes: Iterable[NDArray[np.float64]], *, floats: bool) -> float:
         f"its values reach from {low:g} to {high:g}, and which of them is white is not known; "
         "save it as 8 or 16 bits, or as floats from 0 to 1"
     )
+
+
+def check_first(image: Image.Image) -> Image.Image:
+    """Returns an image, unless it is the preview at the start of a TIFF or camera file.
+
+    Raises:
+        OSError: If it is: the photograph is another image of the file.
+    """
+    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
+    kind = tags.get(_KIND, 0)
+    if _DNG in tags or (isinstance(kind, int) and kind & 1):
+        raise OSError(
+            "it begins with a preview, as camera files (DNG, NEF) do; develop it to JPEG or TIFF"
+        )
+    return image
 
 
 def float_size(data: bytes) -> tuple[int, int] | None:

@@ -21,7 +21,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from demagnify.core import jpeg2000
 from demagnify.core.colour import to_srgb
-from demagnify.core.deep_images import deep_grey, float_size, read_float
+from demagnify.core.deep_images import check_first, deep_grey, float_size, read_float
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.extras import install
 from demagnify.core.files import write_bytes
@@ -34,6 +34,7 @@ from demagnify.core.image_files import (
     read_file,
     readable_formats,
 )
+from demagnify.core.stated_colour import with_profile
 
 if TYPE_CHECKING:  # torch is imported where a tensor is made: reading a photograph needs none
     import torch
@@ -237,22 +238,16 @@ def _open(data: bytes, name: str, max_pixels: int | None) -> Image.Image:
     deep = jpeg2000.deep_size(data)
     if deep is not None:
         _check_size(deep, name, max_pixels)
-        return _with_profile(jpeg2000.read_deep(data), data)
+        return with_profile(jpeg2000.read_deep(data), data)
     try:
-        return _with_profile(Image.open(io.BytesIO(data), formats=readable_formats()), data)
+        found = check_first(Image.open(io.BytesIO(data), formats=readable_formats()))
+        return with_profile(found, data)
     except UnidentifiedImageError:
         size = float_size(data)
         if size is None:
             raise
         _check_size(size, name, max_pixels)
         return read_float(data)
-
-
-def _with_profile(image: Image.Image, data: bytes) -> Image.Image:
-    """Returns an image with the colour profile of its file, where Pillow does not read it."""
-    if image.format == "JPEG2000" and (found := jpeg2000.profile(data)):
-        image.info["icc_profile"] = found
-    return image
 
 
 def _from_decoder(work: Callable[[], T]) -> T:
