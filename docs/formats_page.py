@@ -51,8 +51,9 @@ and colours), GIF (first frame), JPEG 2000, PPM and its kin, and AVIF and HEIC
 Refused: files over {MAX_BYTES // 2**30} GiB; more than {MAX_PIXELS:,} pixels (Pillow's limit;
 `--max-pixels` lowers it); sides below {MIN_SIDE} pixels; damaged or cut files, in PNG by the
 checksum of every chunk; floats and 32-bit numbers that fit none of 0-1, 0-255 and 0-65535, and
-numbers with a sign; PNG of high dynamic range; camera files, which begin with a preview (DNG); pipes,
-devices and folders with the name of an image; all other formats, some of which run programs (EPS).
+numbers with a sign; PNG of high dynamic range; camera files, which begin with a preview (DNG);
+pipes, devices and folders with the name of an image; all other formats, some of which run programs
+(EPS).
 
 Pixels become sRGB: by the file's colour profile, or by what the file states otherwise (PNG's cICP,
 or gAMA and cHRM; "Adobe RGB" in EXIF data). Of several images in a file the first is read.
@@ -67,8 +68,8 @@ picture is refused. Videos need `pip install 'demagnify[video]'`.
 
 Kinds: {_list([*READERS, JSON])} (one list of objects). CSV is separated by
 {", ".join(f"`{one!r}`" for one in DELIMITERS)}, as its first line says (or a line `sep=;` before
-it), in UTF-8, UTF-16 or UTF-32 (no other encoding is guessed: each gives other names); values in quotation marks
-may hold line breaks. The file's column is `file_name`, or else the first of
+it), in UTF-8, UTF-16 or UTF-32 (no other encoding is guessed: each gives other names); values in
+quotation marks may hold line breaks. The file's column is `file_name`, or else the first of
 {_list(HEADINGS["file_name"], keep=True)}; the label's is `label`, `is_fake`, or else the first of
 {_list(HEADINGS["label"], keep=True)}. File names are relative to the table's folder, or to the one
 folder in it (up to two deep) that has them. `split`, `group`, `frame` and boxes in pixels are
