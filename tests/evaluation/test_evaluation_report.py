@@ -9,13 +9,13 @@ import pytest
 
 from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.core.errors import BadArtifactError
+from demagnify.core.printing import listed
 from demagnify.evaluation import Context, Settings, evaluate_tables
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import all_tables, figures, markup, story, tables, write_report
 from demagnify.evaluation.report.page import render, residual
 from demagnify.evaluation.report.tables import Entry, Table
 from demagnify.evaluation.report.words import (
-    listed,
     mean_and_sd,
     p_value,
     percent,
