@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CONSTRAINTS := constraints.txt
 
-.PHONY: help demo test lint docs bench fuzz clean
+.PHONY: help demo test lint audit docs bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo   set up, then run the whole idea on real photographs -> runs/demo/report.html"
 	@echo "make test   set up, then run the tests"
 	@echo "make lint   set up, then check style and types"
+	@echo "make audit  set up, then look the pinned packages up among known vulnerabilities"
 	@echo "make docs   set up, then build the documentation -> site/index.html"
 	@echo "make bench  set up, then measure speed (minutes)"
 	@echo "make fuzz   set up, then read damaged files of every kind; goes on where it was stopped"
@@ -43,6 +44,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(VENV)/.dev
+	$(PIP) install --quiet -c $(CONSTRAINTS) pip-audit || true
+	$(BIN)/python .ci/audit.py
 
 docs: $(VENV)/.dev
 	$(BIN)/zensical build --clean --strict
