@@ -24,13 +24,14 @@ SIGNATURES = {
     "load_defense": "source, *, device, precision",
     "load_detector": "source, *, device, precision, **options",
     "prepare": "manifest, output, config, *, finder, strict, workers, options",
-    "train_defense": "data, output, config, *, detector, conditions, tracker, log, on_skip",
+    "train_defense": "data, output, config, *, detector, conditions, validation, tracker, "
+    "log, on_skip",
     "train_detector": "data, output, config, *, detector, transform, targets, about, "
     "tracker, log, on_skip",
     "wrap": "function, *, name, threshold, head, fake_index, labels, preprocessing, output",
 }
 CLASSES = {
-    "DefendedDetector": "detector, actions, encoder, policy, *, input_size",
+    "DefendedDetector": "detector, actions, encoder, policy, *, input_size, threshold",
     "Detector": "network, *, name, backbone, input_size, mean, std, threshold, precision, "
     "interpolation, crop_pct, crop_mode, head",
     "FaceDataset": "images, labels, groups, names, skipped",

@@ -51,7 +51,12 @@ class AbstainConfig(BaseModel):
 
 
 def with_abstention(
-    policy: Policy, table: LogitTable, encoder: StateEncoder | None, config: AbstainConfig
+    policy: Policy,
+    table: LogitTable,
+    encoder: StateEncoder | None,
+    config: AbstainConfig,
+    *,
+    threshold: float | None = None,
 ) -> AbstainingPolicy:
     """Returns the policy with abstentions, calibrated and limited on the faces of a table.
 
@@ -66,13 +71,14 @@ def with_abstention(
         table: Faces that the policy has not learned from; filled as far as needed.
         encoder: Computes the states of the policy.
         config: The measure and the target.
+        threshold: A logit above it means fake; that of the table's detector if None.
 
     Raises:
         BadConfigError: If there is no face, or not even the most certain verdicts keep the risk.
     """
     if not len(table.faces):
         raise BadConfigError("there is no face to set the limit of uncertainty on")
-    predictions = PolicyPredictor(policy, encoder).predict(table)
+    predictions = PolicyPredictor(policy, encoder, threshold=threshold).predict(table)
     made = AbstainingPolicy(policy, measure=config.measure, actions=len(table.transforms))
     decisions = Decisions(
         logits=torch.from_numpy(predictions.logits),
@@ -81,7 +87,7 @@ def with_abstention(
     )
     everyone = np.arange(len(table.faces), dtype=np.int64)
     query = TableQueries(table, everyone, known=False, device=torch.device("cpu"))
-    measured, _ = made.measured(decisions, query, table.threshold)
+    measured, _ = made.measured(decisions, query, predictions.threshold)
     wrong = predictions.fake != (table.labels == 1)
     made.slope, made.intercept = _platt(measured.double().numpy(), wrong)
     made.limit = rejection_limit(made.uncertainty(measured).numpy(), wrong, config)

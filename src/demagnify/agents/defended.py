@@ -56,6 +56,7 @@ class DefendedDetector(nn.Module, HubMixin):
         policy: The agent.
         input_size: Side in pixels of the faces that the agent knows; images of another size are
             resized first.
+        threshold: A logit above it means fake; the detector's threshold if None.
 
     Attributes:
         card: How it was made and how well it does; empty until it was trained or loaded.
@@ -89,6 +90,7 @@ class DefendedDetector(nn.Module, HubMixin):
         policy: Policy,
         *,
         input_size: int,
+        threshold: float | None = None,
     ) -> None:
         super().__init__()
         if encoder is None and policy.uses_state:
@@ -98,6 +100,7 @@ class DefendedDetector(nn.Module, HubMixin):
         self.encoder = None if encoder is None else encoder.bind(detector)
         self.policy = policy
         self.input_size = input_size
+        self.own_threshold = threshold
         self.card: dict[str, Any] = {}
         self.beside: dict[str, bytes] = {}
 
@@ -108,8 +111,8 @@ class DefendedDetector(nn.Module, HubMixin):
 
     @property
     def threshold(self) -> float:
-        """The detector's threshold: a logit above it means fake."""
-        return self.detector.threshold
+        """A logit above it means fake: its own threshold, or the detector's."""
+        return self.detector.threshold if self.own_threshold is None else self.own_threshold
 
     @property
     def device(self) -> torch.device | None:
@@ -205,6 +208,7 @@ class DefendedDetector(nn.Module, HubMixin):
             actions=tuple(Part(name=transform.spec) for transform in self.actions),
             state=None if encoder is None else Part(name=encoder.spec),
             policy=Part(name=self.policy.name, settings=self.policy.settings()),
+            threshold=self.own_threshold,
         )
 
     def save(self, folder: Path, card: Mapping[str, Any], *, half: bool = False) -> None:
@@ -291,6 +295,7 @@ class DefendedDetector(nn.Module, HubMixin):
             described.encoder(),
             policy.to(detector.device or pick_device("cpu")),
             input_size=described.input_size,
+            threshold=described.threshold,
         )
         defended.card = {k: v for k, v in artifact.card.items() if k not in artifacts.HEAD}
         files = (folder / name for name in _BESIDE)
@@ -327,6 +332,12 @@ class DefenseDescription(BaseModel):
     actions: tuple[Part, ...] = Field(description="The actions; identity is the first")
     state: Part | None = Field(description="The state; null if the policy uses none")
     policy: Part = Field(description="The policy")
+    threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        exclude_if=lambda value: value is None,
+        description="A logit above it means fake; where it is missing, the detector's counts",
+    )
 
     @classmethod
     def read(cls, card: Mapping[str, Any], folder: Path) -> DefenseDescription:

@@ -71,26 +71,34 @@ class PolicyPredictor(Predictor):
         policy: Maps states to actions.
         encoder: Computes the states where `predict` gets none; None if the policy uses none.
         name: The name in tables.
+        threshold: A logit above it means fake; that of the table's detector if None.
     """
 
     def __init__(
-        self, policy: Policy, encoder: StateEncoder | None, *, name: str = "learned"
+        self,
+        policy: Policy,
+        encoder: StateEncoder | None,
+        *,
+        name: str = "learned",
+        threshold: float | None = None,
     ) -> None:
         self.policy = policy
         self.encoder = encoder if policy.uses_state else None
         self.name = name
+        self.threshold = threshold
 
     def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:
         """Returns the policy's decisions; the table replaces the detector."""
+        threshold = table.threshold if self.threshold is None else self.threshold
         known = self.encoder is not None and self.encoder.needs != "nothing"
         parts = []
         for indices, part in self._states(table, states):
             query = TableQueries(table, indices, known=known, device=part.device)
-            parts.append(query.decide(self.policy, part, table.threshold))
+            parts.append(query.decide(self.policy, part, threshold))
         return Predictions(
             logits=_joined([part.logits for part in parts]),
             actions=_joined([part.actions for part in parts]),
-            threshold=table.threshold,
+            threshold=threshold,
             abstained=_joined_if_any([part.abstained for part in parts]),
             uncertainty=_joined_if_any([part.uncertainty for part in parts]),
             calls=_joined([part.calls for part in parts]),

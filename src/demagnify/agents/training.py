@@ -19,6 +19,8 @@ from demagnify.agents.abstention import AbstainConfig, with_abstention
 from demagnify.agents.defended import KIND, DefendedDetector
 from demagnify.agents.learners import LEARNERS, CurvePoint, LearnerConfig, TrainedPolicy
 from demagnify.agents.learners.q_learning import QLearningConfig
+from demagnify.agents.own_threshold import best_threshold, faces_to_choose_on, mark_of
+from demagnify.agents.policies import Policy
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.artifacts import check_same
@@ -33,7 +35,7 @@ from demagnify.data.provenance import RECORDED, provenance_of
 from demagnify.data.subsample import hold_out
 from demagnify.detectors import load_detector
 from demagnify.detectors.detector import Detector
-from demagnify.laundering.conditions import create_attacks, pooled, under_attacks
+from demagnify.laundering.conditions import Conditions, create_attacks, pooled, under_attacks
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
 
@@ -71,6 +73,11 @@ class DefenseConfig(BaseModel):
         default=False,
         description="Compute the logits of all faces and actions before training, in large "
         "batches, instead of when the agent first needs them; some learners always do",
+    )
+    threshold: Literal["detector", "validation"] = Field(
+        default="detector",
+        description="The threshold of the defence: the detector's, or the one with the best "
+        "balanced accuracy on the faces of the split val, clean and under each --attack.",
     )
     abstain: AbstainConfig | None = Field(
         default=None, description="When to abstain from a verdict; null never does"
@@ -135,6 +142,7 @@ def train_defense(
     *,
     detector: Detector | None = None,
     conditions: Sequence[str] | None = None,
+    validation: FaceDataset | None = None,
     tracker: str | Tracking | None = None,
     log: Callable[[str], None] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
@@ -152,6 +160,8 @@ def train_defense(
         config: The settings.
         detector: The detector, which is not changed; the one that `config` names if None.
         conditions: Of faces that are attacked already: the attack on each, "none" for clean ones.
+        validation: Clean faces for a threshold of the defence's own, where `config` asks for one;
+            of manifests the split val if None.
         tracker: Where the figures of every log point go as they come: "tensorboard", "mlflow", with
             ":" a folder or address, or `package.module:Class`; see `demagnify.core.trackers`.
         log: Gets a line about the data.
@@ -163,7 +173,8 @@ def train_defense(
     Raises:
         BadManifestError: If a data set cannot be used.
         UnknownNameError: If an attack, action, state or learner is not registered.
-        BadConfigError: If the learner needs a state and there is none.
+        BadConfigError: If the learner needs a state and there is none, or a threshold is to be
+            chosen without real and fake faces for it.
         BadArtifactError: If `output` belongs to a training with other settings, faces or detector.
         BadOutputError: If `output` holds other things, cannot be written to, or if another
             training, or one with other settings, is under way there.
@@ -195,14 +206,17 @@ def train_defense(
         faces = data
     else:
         sources = [data] if isinstance(data, Path) else list(data)
-        faces = open_splits(
+        chooses = config.threshold == "validation" and validation is None
+        splits = open_splits(
             sources,
-            [config.split],
+            sorted({config.split, *["val"] * chooses}),
             size=config.size,
             subsample=config.subsample,
             strict=config.strict,
             on_skip=on_skip,
-        )[config.split]
+        )
+        faces = splits[config.split]
+        validation = splits["val"] if chooses else validation
         card = {"learned_from": config.split, RECORDED: provenance_of(sources)}
     if not isinstance(data, FaceDataset) or config.attacks:
         if log:
@@ -212,6 +226,7 @@ def train_defense(
         conditions = [name for name, part in attacked.items() for _ in range(len(part))]
         card = {"seen_attacks": [attack.name for attack in chosen], **card}
     known = None if conditions is None else np.asarray(conditions)
+    held = faces_to_choose_on(validation, chosen) if config.threshold == "validation" else {}
     many = config.seeds > 1
     seeds = range(config.seed, config.seed + config.seeds)
     logits = output / "logits" if many else None
@@ -221,6 +236,7 @@ def train_defense(
             detector,
             output / SEED_FOLDER.format(seed) if many else output,
             logits,
+            held,
         )
         for seed in seeds
     }
@@ -253,12 +269,14 @@ class _Training:
         detector: The detector.
         output: Folder of the finished defence.
         logits: Folder of the logit table that several trainings share; None for one of its own.
+        validation: Faces on which the threshold is chosen; empty for the detector's.
     """
 
     config: DefenseConfig
     detector: Detector
     output: Path
     logits: Path | None
+    validation: Conditions
 
     def run(
         self,
@@ -285,10 +303,15 @@ class _Training:
             return TrainedDefense(defended=defended, history=history)
         check_free(self.output, "defence")
         with claim(self._unfinished, identity, what="a training"):
-            trained = self._train(faces, conditions, transforms, encoder, tell)
+            trained, threshold = self._train(faces, conditions, transforms, encoder, tell)
         tell(trained.history)
         defended = DefendedDetector(
-            self.detector, transforms, encoder, trained.policy, input_size=faces.size
+            self.detector,
+            transforms,
+            encoder,
+            trained.policy,
+            input_size=faces.size,
+            threshold=threshold,
         ).eval()
         fake = int(faces.labels.sum())
         content = {
@@ -325,20 +348,29 @@ class _Training:
         transforms: TransformSet,
         encoder: StateEncoder | None,
         tell: Callable[[Sequence[CurvePoint]], None],
-    ) -> TrainedPolicy:
-        """Trains the policy, and calibrates its abstentions on held-out faces if asked for."""
+    ) -> tuple[TrainedPolicy, float | None]:
+        """Trains the policy, and chooses threshold and abstentions on held-out faces if asked."""
         abstain = self.config.abstain
         if abstain is None:
-            return self._learn(self._table(faces, transforms), conditions, encoder, tell)
+            trained = self._learn(self._table(faces, transforms), conditions, encoder, tell)
+            return trained, self._threshold(trained.policy, transforms, encoder)
         train, held = hold_out(
             faces.groups, abstain.held_out, seed=self.config.seed, purpose="abstain"
         )
         known = None if conditions is None else conditions[train]
         trained = self._learn(self._table(faces.subset(train), transforms), known, encoder, tell)
+        threshold = self._threshold(trained.policy, transforms, encoder)
         table = self._table(faces.subset(held), transforms)
         table.fill(self._unfinished / "held-out.safetensors")
-        policy = with_abstention(trained.policy, table, encoder, abstain)
-        return TrainedPolicy(policy=policy, history=trained.history)
+        policy = with_abstention(trained.policy, table, encoder, abstain, threshold=threshold)
+        return TrainedPolicy(policy=policy, history=trained.history), threshold
+
+    def _threshold(
+        self, policy: Policy, transforms: TransformSet, encoder: StateEncoder | None
+    ) -> float | None:
+        """Returns the threshold that validation faces choose; None for the detector's."""
+        tables = [self._table(faces, transforms) for faces in self.validation.values()]
+        return best_threshold(policy, encoder, tables) if tables else None
 
     def _learn(
         self,
@@ -376,4 +408,5 @@ class _Training:
             "faces": hashlib.sha256(pixels + labels + known.encode()).hexdigest(),
             "detector": self.detector.fingerprint(),
             "threshold": self.detector.threshold,
+            **({"validation faces": mark_of(self.validation)} if self.validation else {}),
         }

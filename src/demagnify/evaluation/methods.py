@@ -251,7 +251,12 @@ class MethodTables:
             if not all(is_bare(one) for one in seeds):
                 found = [
                     MethodSeed(
-                        PolicyPredictor(one.policy, self._encoder(one), name=name),
+                        PolicyPredictor(
+                            one.policy,
+                            self._encoder(one),
+                            name=name,
+                            threshold=one.own_threshold,
+                        ),
                         self._source(one).tables,
                     )
                     for one in seeds

@@ -162,7 +162,8 @@ def _logits(
     table.fill(path)
     found = {UNDEFENDED: table.logits[:, 0].copy()}
     if not is_bare(defended):
-        found[DEFENDED] = PolicyPredictor(defended.policy, defended.encoder).predict(table).logits
+        agent = PolicyPredictor(defended.policy, defended.encoder, threshold=defended.own_threshold)
+        found[DEFENDED] = agent.predict(table).logits
     return found
 
 
