@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from demagnify.core import images
-from demagnify.data.photographs import Photograph, straighten_exif, straighten_xmp
+from demagnify.data.photo_metadata import straighten_exif, straighten_xmp
+from demagnify.data.photographs import Photograph
 
 XMP = b'<x:xmpmeta><rdf:Description tiff:Orientation="6" dc:title="\xc3\x84"/></x:xmpmeta>'
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

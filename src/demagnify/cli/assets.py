@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from demagnify.cli.console import plain_console, say, say_json, show_table
-from demagnify.cli.generate import Option, verb
+from demagnify.cli.generate import verb
+from demagnify.cli.options import Option
 
 
 @verb(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say
-from demagnify.cli.generate import PATH, Argument, Config, Option, output, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument, Option, output
 from demagnify.core.printing import count
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT
 from demagnify.cli.console import Skips, percent, plain_console, say, say_json, show_table
-from demagnify.cli.generate import PATH, Argument, Config, Option, data, output, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument, Option, data, output
 from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say
-from demagnify.cli.generate import Config, data, output, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import data, output
 
 if TYPE_CHECKING:
     from demagnify.inference.calibrate import CalibrationConfig

@@ -10,16 +10,8 @@ import click
 
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.console import Skips, plain_console, say, say_json, show_table
-from demagnify.cli.generate import (
-    PATH,
-    Argument,
-    Config,
-    Option,
-    field_option,
-    kind_of,
-    output,
-    verb,
-)
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument, Option, field_option, kind_of, output
 from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:

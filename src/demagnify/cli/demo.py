@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import say, show_evaluation
-from demagnify.cli.generate import PATH, Config, Option, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Option
 
 if TYPE_CHECKING:
     from demagnify.evaluation.demo import DemoConfig

@@ -13,7 +13,8 @@ import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
 from demagnify.cli.console import say, say_json, show_summary
-from demagnify.cli.generate import PATH, Argument, Config, Option, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument, Option
 from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say, show_evaluation
-from demagnify.cli.generate import PATH, Argument, Config, data, output, tracker, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument, data, output, tracker
 
 if TYPE_CHECKING:
     from demagnify.core.engine import EngineOptions

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from demagnify.cli.console import say
-from demagnify.cli.generate import PATH, Argument, Option, verb
+from demagnify.cli.generate import verb
+from demagnify.cli.options import PATH, Argument, Option
 
 if TYPE_CHECKING:
     from demagnify.inference.export import InputType

@@ -14,69 +14,38 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from operator import attrgetter
-from pathlib import Path
-from types import NoneType
 from typing import (
     TYPE_CHECKING,
     Any,
     Final,
-    Literal,
     Protocol,
-    cast,
-    get_args,
-    get_origin,
 )
 
 import click
 
-from demagnify.core import extras, threads
+from demagnify.cli.options import (
+    NOTHING,
+    Argument,
+    Option,
+    field_option,
+    max_pixels_option,
+    parameter_name,
+    threads_option,
+    words_of,
+)
+from demagnify.core import extras
 from demagnify.core.errors import BadConfigError
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from pydantic.fields import FieldInfo
 
-PATH: Final = click.Path(path_type=Path)
-_NUMBERS: Final[dict[type, tuple[Any, Any]]] = {
-    int: (click.INT, click.IntRange),
-    float: (click.FLOAT, click.FloatRange),
-}
 CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
 _SET: Final = "overrides"
 _PRESET: Final = "preset"
-_THREADS: Final = "threads"
-_MAX_PIXELS: Final = "max_pixels"
 _WITHOUT_PICTURES: Final = (
     *("assets", "compare", "export", "leaderboard", "measure", "plan", "report", "verify"),
 )
-
-
-def _threads() -> Option:
-    """The option of every command for the number of threads."""
-    return Option(
-        "--threads",
-        _THREADS,
-        "Threads that compute at once.",
-        "default: as many as the process may use",
-        type=click.IntRange(1),
-        expose_value=False,
-        callback=lambda _ctx, _one, value: None if value is None else threads.use(value),
-    )
-
-
-def _max_pixels() -> Option:
-    """The option of commands that read pictures for the largest ones."""
-    from demagnify.core import images  # `demagnify --help` need not wait for it
-
-    return Option(
-        "--max-pixels",
-        _MAX_PIXELS,
-        "The most pixels of a photograph or frame; larger ones are left out.",
-        f"default: {images.MAX_PIXELS}, more than which Pillow refuses",
-        type=click.IntRange(images.MIN_SIDE**2, images.MAX_PIXELS),
-        expose_value=False,
-        callback=lambda _ctx, _one, value: None if value is None else images.limit_pixels(value),
-    )
 
 
 class _Formatter(click.HelpFormatter):
@@ -100,48 +69,6 @@ class _Formatter(click.HelpFormatter):
 
 
 click.Context.formatter_class = _Formatter
-
-
-class Argument(click.Argument):
-    """A positional argument with a help text."""
-
-    def __init__(self, name: str, text: str, **settings: Any) -> None:  # noqa: ANN401
-        super().__init__([name], **settings)
-        self.text = text
-        self.usual = f"default: {settings['default']}" if "default" in settings else ""
-
-
-def output(default: str, text: str = "Folder to write to.") -> Argument:
-    """Returns the argument for the folder that a command writes to."""
-    return Argument("output", text, type=PATH, default=default)
-
-
-def data(text: str) -> Option:
-    """Returns the option for one data set or several."""
-    how = {"type": PATH, "multiple": True, "required": True}
-    return Option("--data", "data", text, "required; repeatable", **how)
-
-
-def tracker(text: str) -> Option:
-    """Returns the option for an experiment tracker."""
-    where = "tensorboard[:FOLDER], mlflow[:FOLDER or address], package.module:Class"
-    return Option("--tracker", "tracker", f"{text}: {where}.", "default: none", default=None)
-
-
-class Option(click.Option):
-    """An option that tells of its default and its bounds in words.
-
-    Args:
-        flags: How it is written: "--attack", "--hash/--no-hash".
-        name: The name of its parameter.
-        text: The help text.
-        usual: Default and bounds, in words.
-    """
-
-    def __init__(self, flags: str, name: str, text: str, usual: str = "", **settings: Any) -> None:  # noqa: ANN401
-        super().__init__([flags, name], **settings)
-        self.text = text
-        self.usual = usual
 
 
 @dataclass(frozen=True)
@@ -197,9 +124,9 @@ class Config:
 
         overrides = values.pop(_SET, ())
         preset = values.pop(_PRESET) if self.presets else None
-        given = {key: values.pop(_parameter_name(key)) for key, _ in self._fields()}
+        given = {key: values.pop(parameter_name(key)) for key, _ in self._fields()}
         given = {key: one for key, one in given.items() if one is not None and one != ()}
-        given = {key: None if one is _NOTHING else one for key, one in given.items()}
+        given = {key: None if one is NOTHING else one for key, one in given.items()}
         if preset is None:
             return settings.build(self.type, overrides=overrides, given=given)
         from demagnify.agents import presets
@@ -256,41 +183,10 @@ class Config:
                 if sections and default is not None:
                     yield from keys(type(default), f"{before}{name}.")
                 elif not sections and default is not None and before + name not in shown:
-                    yield f"{before}{name}={_words(default, '')}"
+                    yield f"{before}{name}={words_of(default, '')}"
 
         found = [key for key in keys(self.type, "") if not key.endswith("=")]
         return max(found, key=lambda key: key.count("."))
-
-
-def field_option(
-    key: str, one: FieldInfo, flags: str, default: object, *, usual: str | None = None
-) -> Option:
-    """Returns the option for one field.
-
-    Args:
-        key: The key of the field.
-        one: Its type, bounds and description.
-        flags: How it is written; "--photos/--crops" stands for two choices.
-        default: Its default.
-        usual: The default in words; made of `default` if None.
-    """
-    kind, repeated = kind_of(one.annotation)
-    how: dict[str, Any] = {"default": None, "multiple": repeated}
-    if kind is bool:
-        how["is_flag"] = True
-        if default is True and "/" not in flags:
-            flags = f"{flags}/--no-{flags[2:]}"
-    elif "/" in flags:
-        how |= {"is_flag": True, "callback": _chosen}
-    else:
-        how["type"] = _parameter_type(kind, one)
-        if NoneType in get_args(one.annotation) and default is not None:
-            how["callback"] = _none
-    usual = _words(default, flags) if usual is None else usual
-    parts = [f"default: {usual}" if usual else "", _bounds(one), "repeatable" * repeated]
-    told = "; ".join(part for part in parts if part)
-    text = (one.description or "").rstrip(".") + "."
-    return Option(flags, _parameter_name(key), text, told, **how)
 
 
 class Generated(Protocol):
@@ -344,9 +240,9 @@ class Verb(click.Command):
             self._missing = extras.missing(error, self._extra)
             if self._missing is None:
                 raise
-        common = [_threads()]
+        common = [threads_option()]
         if self.name not in _WITHOUT_PICTURES:
-            common.append(_max_pixels())
+            common.append(max_pixels_option())
         own = {one.name for one in made}
         return [*made, *(one for one in common if one.name not in own)]
 
@@ -411,77 +307,3 @@ def _write(one: click.Parameter, ctx: click.Context, formatter: click.HelpFormat
     formatter.write(f"{'':>{formatter.current_indent}}{click.style(head, bold=True)}\n")
     with formatter.indentation(), formatter.indentation():
         formatter.write_text(f"{text}  [{usual}]" if usual else text)
-
-
-def _parameter_name(key: str) -> str:
-    return key.replace(".", "__")
-
-
-_NOTHING: Final = object()
-"""Stands for None, which click takes for an option that was not given."""
-
-
-def _none(_ctx: click.Context, _one: click.Parameter, value: Any) -> Any:  # noqa: ANN401
-    return _NOTHING if value == "none" else value
-
-
-def _chosen(_ctx: click.Context, one: click.Parameter, value: bool | None) -> str | None:
-    """Returns the choice that a pair of flags stands for."""
-    if value is None:
-        return None
-    return (one.opts if value else one.secondary_opts)[0].removeprefix("--")
-
-
-def kind_of(annotation: object) -> tuple[Any, bool]:
-    """Returns the type of one value, and whether there may be several."""
-    if get_origin(annotation) in (tuple, list):
-        return get_args(annotation)[0], True
-    inside = [one for one in get_args(annotation) if one is not NoneType]
-    if get_origin(annotation) is Literal or not inside:
-        return annotation, False
-    return kind_of(inside[0])
-
-
-def _parameter_type(kind: Any, one: FieldInfo) -> click.ParamType[Any, Any]:  # noqa: ANN401
-    if get_origin(kind) is Literal:
-        return click.Choice(get_args(kind))
-    if kind in _NUMBERS:
-        plain, in_range = _NUMBERS[kind]
-        limits = _limits(one)
-        low = limits.get("ge", limits.get("gt"))
-        high = limits.get("le", limits.get("lt"))
-        if low is None and high is None:
-            return cast("click.ParamType[Any, Any]", plain)
-        made = in_range(low, high, min_open="gt" in limits, max_open="lt" in limits)
-        return cast("click.ParamType[Any, Any]", made)
-    return PATH if kind is Path else click.STRING
-
-
-def _limits(one: FieldInfo) -> dict[str, Any]:
-    names = ("ge", "gt", "le", "lt")
-    return {
-        name: getattr(limit, name)
-        for limit in one.metadata
-        for name in names
-        if getattr(limit, name, None) is not None
-    }
-
-
-def _bounds(one: FieldInfo) -> str:
-    limits = _limits(one)
-    if {*limits} == {"ge", "le"}:
-        return f"{limits['ge']:g} to {limits['le']:g}"
-    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    return ", ".join(f"{words[name]} {limit:g}" for name, limit in limits.items())
-
-
-def _words(default: Any, flags: str) -> str:  # noqa: ANN401
-    """Returns a default as a user would write it."""
-    if isinstance(default, bool):
-        on, slash, off = flags.partition("/")
-        return (on if default else off)[2:] if slash else "" if flags else str(default).lower()
-    if isinstance(default, float):
-        return f"{default:g}"
-    if isinstance(default, tuple):
-        return ", ".join(map(str, default))
-    return "" if default is None else str(default)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demagnify.cli.console import Skips, say
-from demagnify.cli.generate import Config, data, output, tracker, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import data, output, tracker
 
 if TYPE_CHECKING:
     from demagnify.hardening.config import HardeningConfig

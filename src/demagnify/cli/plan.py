@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from demagnify.cli.console import plain_console, say, show_table
-from demagnify.cli.generate import PATH, Option, verb
+from demagnify.cli.generate import verb
+from demagnify.cli.options import PATH, Option
 
 
 @verb(

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from demagnify.cli.console import Skips, plain_console, say, show_table
 from demagnify.cli.data import FORMAT, STRICT, FormatOptions
-from demagnify.cli.generate import PATH, Argument, Config, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument
 
 if TYPE_CHECKING:
     from demagnify.evaluation.reproduce import ReproduceConfig

@@ -9,7 +9,8 @@ import click
 
 from demagnify.cli import EXIT_SOME_SKIPPED
 from demagnify.cli.console import percent, plain_console, say, say_json, show_table
-from demagnify.cli.generate import PATH, Argument, Config, Option, verb
+from demagnify.cli.generate import Config, verb
+from demagnify.cli.options import PATH, Argument, Option
 from demagnify.core.printing import count, printable
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT
 from demagnify.cli.console import say
-from demagnify.cli.generate import PATH, Argument, verb
+from demagnify.cli.generate import verb
+from demagnify.cli.options import PATH, Argument
 from demagnify.core.printing import printable
 
 
