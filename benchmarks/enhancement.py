@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,16 +29,14 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import subsample
 from demagnify.hardening import enhancement_examples as examples
-from demagnify.hardening.delivery import rounded
 from demagnify.hardening.enhancement import EnhancementConfig, decide, measure
-from demagnify.hardening.enhancement_features import SMALLEST, TILE, describe
+from demagnify.hardening.enhancement_faces import parts, rebuilt_by
+from demagnify.hardening.enhancement_features import describe
 from demagnify.hardening.enhancement_files import save
 from demagnify.hardening.enhancement_network import fit, logits_of
 from demagnify.hardening.surrogate_training import read_surrogates
-from demagnify.hardening.surrogates import Surrogate
 from demagnify.inference.enhancement import WEIGHTS
 from demagnify.transforms import create_attack
-from demagnify.transforms.kernels import opencv_jpeg
 
 NETWORKS: Final = (
     *("realesr-compact-x2", "realesr-compact-x3", "realesr-compact-x4", "realesrgan-x4plus"),
@@ -109,16 +106,9 @@ def rebuild(data: Path, folder: Path, name: str, split: str, surrogates: Path | 
             np.savez(path, x=np.concatenate(parts))
         for surrogate in sparring:
             if not (path := folder / f"{stem}_{surrogate.name}.npz").is_file():
-                np.savez(path, x=_rebuilt(faces, surrogate, f"sur {name} {history}"))
-
-
-def _rebuilt(faces: FaceDataset, surrogate: Surrogate, purpose: str) -> Pixels:
-    rows = []
-    for row, face in enumerate(faces.images[:]):
-        rng = generator(0, f"{purpose} {surrogate.name}", row)
-        upright = examples.upright(face).astype(np.float32)
-        rows.append(rounded(surrogate.degrade(upright, rng)).transpose(2, 0, 1))
-    return np.stack(rows)
+                purpose = f"sur {name} {history} {surrogate.name}"
+                pixels = np.asarray(faces.images[:])
+                np.savez(path, x=rebuilt_by(surrogate, pixels, seed=0, purpose=purpose))
 
 
 def _histories(data: Path, name: str, split: str) -> Iterator[tuple[str, FaceDataset]]:
@@ -133,38 +123,9 @@ def _histories(data: Path, name: str, split: str) -> Iterator[tuple[str, FaceDat
     short = min(len(kinds[0]), len(kinds[1]), count // 2)
     both = np.stack([one[:short] for one in kinds], 1).ravel() if not whole else kinds[0][:count]
     faces = faces.subset(both)
-    pixels = np.asarray(faces.images[:]).transpose(0, 2, 3, 1)
     for history, side in zip(("stored", "fresh"), sides, strict=True):
-        rows = []
-        for row, one in enumerate(pixels):
-            rng, face = (
-                generator(0, f"exp {name} {split} {history}", row),
-                np.ascontiguousarray(one),
-            )
-            if history == "fresh":
-                face = _fresh(face, side, rng)
-            top, left = rng.integers(0, len(face) - side + 1, 2)
-            rows.append(face[top : top + side, left : left + side])
-        images = np.ascontiguousarray(np.stack(rows).transpose(0, 3, 1, 2))
-        yield history, FaceDataset(images, faces.labels, faces.groups, faces.names)
-
-
-def _fresh(pixels: Pixels, least: int, rng: np.random.Generator) -> Pixels:
-    """Shrinks a face, which wipes traces of JPEG out, and adds what cameras do."""
-    share = rng.uniform(max(least / len(pixels), 0.4), 0.8)
-    side = max(least, round(len(pixels) * share))
-    small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-    face: NDArray[Any] = small.astype(np.float32)
-    if rng.random() < 0.5:  # the noise of a sensor, half of it as smooth as after demosaicing
-        noise: Any = np.asarray(rng.normal(0, 1, face.shape), dtype=np.float32)
-        if rng.random() < 0.5:
-            noise = cv2.GaussianBlur(noise, (0, 0), rng.uniform(0.4, 0.9)) * 2
-        face = face + noise * rng.uniform(0.5, 4) * np.sqrt(0.3 + face / 180)
-    if rng.random() < 0.3:
-        soft = cv2.GaussianBlur(face, (0, 0), rng.uniform(0.6, 1.2))
-        face = face + rng.uniform(0.2, 0.8) * (face - soft)
-    stored = np.clip(np.rint(face), 0, 255).astype(np.uint8)
-    return opencv_jpeg(stored, int(rng.integers(85, 99))) if rng.random() < 0.4 else stored
+        purpose = f"exp {name} {split} {history}"
+        yield history, parts(faces, side, shrunk=history == "fresh", seed=0, purpose=purpose)
 
 
 def describe_file(path: Path, folder: Path) -> None:
@@ -180,26 +141,11 @@ def describe_file(path: Path, folder: Path) -> None:
         rows = []
         for row, enhanced in enumerate(np.load(path)["x"]):
             rng = generator(0, f"pair {split} {name} {history} {network} {how}", row)
-            pair = _pair(captured[row], enhanced, how, rng)
+            delivered = examples.Delivered(None, 75 if how == "jpeg75" else None)
+            mixed = how.startswith("mixed")
+            pair = examples.draw_pair(captured[row], enhanced, rng, None if mixed else delivered)
             rows.append(np.stack([describe(one) for one in pair]))
         np.save(target, np.stack(rows))
-
-
-def _pair(captured: Pixels, enhanced: Pixels, how: str, rng: np.random.Generator) -> list[Pixels]:
-    """Delivers both in the same way; a part inside of the borders, off the grid of the networks."""
-    original = examples.upright(captured)
-    pair = [examples.plain(original, rng), examples.upright(enhanced)]
-    if how.startswith("mixed"):
-        if rng.random() < 0.15:
-            pair[1] = examples.blend(pair[1], original, rng.uniform(0.6, 0.95))
-        delivered = examples.draw_delivery(rng, len(original))
-    else:
-        delivered = examples.Delivered(None, 75 if how == "jpeg75" else None)
-    side = max(SMALLEST, min(TILE, len(original) - 4))
-    room = len(original) - side - 1
-    top, left = rng.integers(2, room, 2) if room > 2 else (0, 0)
-    parts = [np.ascontiguousarray(one[top : top + side, left : left + side]) for one in pair]
-    return examples.same_part([examples.deliver(one, delivered) for one in parts], TILE, rng)
 
 
 def join(found: Features, split: str, hows: tuple[str, ...], left_out: str = "") -> Any:  # noqa: ANN401

@@ -20,7 +20,9 @@ from demagnify.hardening.enhancement_examples import (
     factor_of,
     family_of,
 )
+from demagnify.hardening.enhancement_faces import newly_captured, open_sets
 from demagnify.hardening.enhancement_features import count, describe, tiles
+from demagnify.inference.conditions import jpeg_quality
 from demagnify.inference.enhancement import EnhancementRecognizer
 from tiny_faces import write_faces
 
@@ -64,7 +66,7 @@ def test_a_written_network_answers_for_faces_of_any_size(trained):
 def test_the_card_says_what_the_network_learned_from(trained):
     card = json.loads((trained[0].output / "card.json").read_text(encoding="utf-8"))
     assert card["networks"] == ["filters-painted", "filters-sharpened", "faithful-x2-1"]
-    assert card["training faces"] == {"0": 24}
+    assert card["training faces"] == {"0 stored": 24, "0 shrunk": 24}
     assert card["sources"]
     assert 0.5 <= card["validation"]["balanced accuracy"] <= 1
 
@@ -105,6 +107,26 @@ def test_both_real_and_fake_faces_are_needed(tmp_path):
     table.write_text("".join(row for row in rows if ",fake," not in row))
     with pytest.raises(BadConfigError, match="no real or no fake"):
         train_enhancement([data], tmp_path / "network", TINY)
+
+
+def test_a_shrunk_face_has_no_trace_of_jpeg():
+    random = np.random.default_rng(0)
+    smooth = np.cumsum(random.normal(0, 3, (224, 224, 3)), axis=1) + 128
+    stored = images.encode_jpeg(np.clip(smooth, 0, 255).astype(np.uint8), quality=60)
+    face = images.decode(stored)
+    assert jpeg_quality(face) is not None
+    fresh = newly_captured(face, 112, np.random.default_rng(2))
+    assert min(fresh.shape[:2]) >= 112
+    assert jpeg_quality(fresh) is None
+
+
+def test_faces_learned_from_have_no_trace_of_jpeg_in_half_of_the_sets(trained, tmp_path):
+    """Otherwise a missing trace would be the sign of an enhanced face."""
+    sets = open_sets([trained[1]], "val", TINY, cache=tmp_path)
+    assert [one.name for one in sets] == ["0 stored", "0 shrunk"]
+    stored, shrunk = (one.captured.shape[-1] for one in sets)
+    assert shrunk < stored
+    assert all(len(one.captured) == len(sets[0].captured) for one in sets)
 
 
 def test_a_pair_shares_size_and_place():

@@ -4,26 +4,13 @@ import numpy as np
 import pytest
 
 import scripts
-from demagnify.core import images
 from demagnify.hardening.enhancement_features import count
-from demagnify.inference.conditions import jpeg_quality
 from tiny_faces import write_faces
 
 
 @pytest.fixture(scope="module")
 def script():
     return scripts.load("enhancement")
-
-
-def test_a_shrunk_face_has_no_trace_of_jpeg(script):
-    random = np.random.default_rng(0)
-    smooth = np.cumsum(random.normal(0, 3, (224, 224, 3)), axis=1) + 128
-    stored = images.encode_jpeg(np.clip(smooth, 0, 255).astype(np.uint8), quality=60)
-    face = images.decode(stored)
-    assert jpeg_quality(face) is not None
-    fresh = script._fresh(face, 112, np.random.default_rng(2))
-    assert min(fresh.shape[:2]) >= 112
-    assert jpeg_quality(fresh) is None
 
 
 def test_an_interval_grows_where_faces_share_a_group(script):

@@ -11,27 +11,20 @@ import numpy as np
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 
-from demagnify.core import images, progress
-from demagnify.core.devices import pick_device
-from demagnify.core.errors import BadConfigError
-from demagnify.core.rng import generator
+from demagnify.core import progress
 from demagnify.core.settings import RunOptions
-from demagnify.data import Manifest, Skipped
-from demagnify.data.dataset import FaceDataset
-from demagnify.data.prepare.opening import open_faces
+from demagnify.data import Skipped
 from demagnify.data.provenance import RECORDED, provenance_of
-from demagnify.data.subsample import subsample
 from demagnify.hardening.config import SurrogateConfig
-from demagnify.hardening.delivery import rounded
 from demagnify.hardening.enhancement_examples import (
     FAMILIES,
     Described,
-    Enhanced,
     FaceSet,
     describe_pairs,
     draw_pairs,
     joined,
 )
+from demagnify.hardening.enhancement_faces import open_sets, with_surrogates
 from demagnify.hardening.enhancement_files import (
     Decision,
     TrainedEnhancement,
@@ -44,11 +37,6 @@ from demagnify.hardening.enhancement_network import (
     fit,
     logits_of,
 )
-from demagnify.hardening.surrogate_training import train_surrogates
-from demagnify.hardening.surrogates import Surrogate
-from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.conditions import default_cache
-from demagnify.transforms import create_attack
 
 NETWORKS: Final = (
     "realesr-compact-x2",
@@ -64,8 +52,6 @@ NETWORKS: Final = (
     "srmd-x4",
     "waifu2x-photo-x2",
 )
-_LARGEST: Final = 256
-"""Longest side at which training faces are read; larger ones are resized."""
 _PRECISION: Final = 0.8
 """How often a family or factor that is told must be right on the validation faces."""
 _INSIDE: Final = 0.99
@@ -76,10 +62,13 @@ class EnhancementConfig(RunOptions):
     """Which networks enhance the training faces, and how the recognition is trained."""
 
     subsample: int | None = Field(
-        default=240, ge=4, description="Training faces of each data set, drawn by group."
+        default=120,
+        ge=4,
+        description="Training faces of each data set, drawn by group; each takes part twice, as it "
+        "is stored and shrunk.",
     )
     validation_faces: int = Field(
-        default=80, ge=4, description="Validation faces of each data set, drawn by group."
+        default=60, ge=4, description="Validation faces of each data set, drawn by group."
     )
     networks: tuple[str, ...] = Field(
         default=NETWORKS,
@@ -95,7 +84,7 @@ class EnhancementConfig(RunOptions):
         default=SurrogateConfig(count=10, steps=350),
         description="Small networks that are trained first and enhance half of the faces.",
     )
-    draws: int = Field(default=1, ge=1, description="How often each enhanced face is delivered.")
+    draws: int = Field(default=2, ge=1, description="How often each enhanced face is delivered.")
     epochs: int = Field(default=30, ge=1, description="Passes over the examples.")
     width: int = Field(default=96, ge=4, description="Units of each hidden layer.")
     decay: float = Field(default=0.05, ge=0, description="Weight decay.")
@@ -130,7 +119,8 @@ def train_enhancement(
     """Trains the recognition of enhanced faces and writes it to `output` as ONNX with a card.
 
     Real and fake faces take part equally, and always as a pair: one face as captured and as
-    enhanced, delivered in the same way. Faces are read at their own size.
+    enhanced, delivered in the same way. Faces are read at their own size, and take part as they are
+    stored and shrunk: see `open_sets`.
 
     Args:
         data: Manifests with the splits train and val; the split test is not read.
@@ -183,104 +173,6 @@ def train_enhancement(
     }
     save(network, decision, output, about)
     return TrainedEnhancement(output, decision, figures)
-
-
-def open_sets(
-    data: Sequence[Path],
-    split: str,
-    config: EnhancementConfig,
-    *,
-    cache: Path | None = None,
-    on_skip: Callable[[Skipped], None] | None = None,
-    faces: int | None = None,
-) -> list[FaceSet]:
-    """Returns each data set at its own size, as captured and as every network rebuilds it.
-
-    Args:
-        data: Manifests.
-        split: "train", "val" or "test".
-        config: Names the networks.
-        cache: Where enhanced faces are kept.
-        on_skip: Gets each file or line that is left out.
-        faces: Faces of each data set; those that `config` names for the split if None.
-    """
-    wanted = faces or (config.subsample if split == "train" else config.validation_faces)
-    networks = [create_attack(name, device=config.device) for name in config.networks]
-    found = []
-    for number, source in enumerate(data):
-        manifest = Manifest.load(source, strict=config.strict)
-        manifest.check_groups()
-        chosen = subsample(manifest.split(split), wanted, seed=config.seed)
-        captured = _alternate(open_faces(chosen, size=_own_size(chosen), strict=config.strict))
-        if on_skip is not None:
-            for one in (*manifest.skipped, *captured.skipped):
-                on_skip(one)
-        enhanced = []
-        for network in networks:
-            most = len(captured) // 4 if config.is_slow(network.name) else len(captured)
-            part = captured.subset(np.arange(max(2, most)))
-            rebuilt = attacked_faces(part, network, cache=cache or default_cache())
-            enhanced.append(Enhanced(network.name, np.asarray(rebuilt.images[:])))
-        pixels = np.asarray(captured.images[:])
-        found.append(FaceSet(f"{number}", pixels, captured.labels, tuple(enhanced), captured))
-    return found
-
-
-def _own_size(manifest: Manifest) -> int:
-    """Returns the median of the shorter sides of a few images: faces are not resized."""
-    some = manifest.names[:: max(1, len(manifest) // 9)]
-    sides = [min(images.load(Path(manifest.root) / name).shape[:2]) for name in some]
-    return min(_LARGEST, int(np.median(sides)))
-
-
-def _alternate(faces: FaceDataset) -> FaceDataset:
-    """Puts real and fake faces in turns, so that any first part has as many of both."""
-    classes = [np.flatnonzero(faces.labels == label) for label in (0, 1)]
-    short = min(map(len, classes))
-    if not short:
-        raise BadConfigError(
-            "there are no real or no fake faces", hint="both take part in the training"
-        )
-    order = np.stack([one[:short] for one in classes], axis=1).ravel()
-    chosen = faces.subset(order)
-    chosen.skipped = faces.skipped
-    return chosen
-
-
-def with_surrogates(
-    sets: Sequence[FaceSet],
-    config: EnhancementConfig,
-    folder: Path,
-    log: Callable[[str], None] = lambda _line: None,
-) -> list[FaceSet]:
-    """Returns the sets with half of their faces rebuilt by surrogate networks as well.
-
-    The networks are trained on the first set, into `folder`, unless an earlier run has done that.
-    """
-    device = pick_device(config.device)
-    trained = train_surrogates(
-        sets[0].faces, config.surrogates, seed=config.seed, folder=folder, device=device, log=log
-    )
-    surrogates = [Surrogate(*one) for one in trained]
-    return [
-        FaceSet(
-            one.name,
-            one.captured,
-            one.labels,
-            (*one.enhanced, *(_rebuilt(one, surrogate, config) for surrogate in surrogates)),
-            one.faces,
-        )
-        for one in sets
-    ]
-
-
-def _rebuilt(faces: FaceSet, surrogate: Surrogate, config: EnhancementConfig) -> Enhanced:
-    rows = []
-    for row in range(len(faces.captured) // 2):
-        rng = generator(config.seed, "enhancement surrogate", surrogate.design.number, row)
-        pixels = faces.captured[row].transpose(1, 2, 0).astype(np.float32)
-        rows.append(rounded(surrogate.degrade(pixels, rng)).transpose(2, 0, 1))
-    return Enhanced(surrogate.name, np.stack(rows))
 
 
 def describe_networks(sets: Sequence[FaceSet], config: EnhancementConfig) -> dict[str, Described]:

@@ -120,26 +120,45 @@ class Pair(NamedTuple):
 
 
 def draw_pairs(sets: Sequence[FaceSet], *, seed: int, draws: int = 1) -> Iterator[Pair]:
-    """Draws pairs: every rebuilt face of every set, each so many times.
-
-    The two of a pair share face, place and codec, so that neither the person, nor real or fake, nor
-    the compression tells them apart. Resizing with a plain filter is no enhancement: some of the
-    captured faces are shrunk and enlarged again, or sharpened.
-    """
+    """Draws pairs: every rebuilt face of every set, each so many times; see `draw_pair`."""
     for faces in sets:
         for version in faces.enhanced:
             purpose = f"enhancement pairs {faces.name} {version.network}"
             for row in range(len(version.images)):
                 for draw in range(draws):
                     rng = generator(seed, purpose, row, draw)
-                    original = upright(faces.captured[row])
-                    captured, enhanced = plain(original, rng), upright(version.images[row])
-                    if rng.random() < _BLENDED:
-                        enhanced = blend(enhanced, original, rng.uniform(0.6, 0.95))
-                    how = draw_delivery(rng, len(captured))
-                    pair = [deliver(one, how) for one in (captured, enhanced)]
-                    pair = same_part(pair, TILE, rng)
-                    yield Pair(pair[0], pair[1], version.network, int(faces.labels[row]))
+                    pair = draw_pair(faces.captured[row], version.images[row], rng)
+                    yield Pair(*pair, version.network, int(faces.labels[row]))
+
+
+def draw_pair(
+    captured: NDArray[np.uint8], enhanced: NDArray[np.uint8], rng: Rng, how: Delivered | None = None
+) -> tuple[Pixels, Pixels]:
+    """Delivers a face as captured and as enhanced in the same way, and cuts the same part out.
+
+    The two share face, place and codec, so that neither the person, nor real or fake, nor the
+    compression tells them apart. Resizing with a plain filter is no enhancement: some captured
+    faces are shrunk and enlarged again, or sharpened. The part lies inside of the borders, which
+    networks rebuild otherwise, and off the grid of their upsampling.
+
+    Args:
+        captured: uint8 (3, S, S).
+        enhanced: The same face rebuilt.
+        rng: Of all draws.
+        how: How both are delivered; drawn if None, and some enhanced faces are blended then.
+    """
+    original = upright(captured)
+    pair = [plain(original, rng), upright(enhanced)]
+    if how is None:
+        if rng.random() < _BLENDED:
+            pair[1] = blend(pair[1], original, rng.uniform(0.6, 0.95))
+        how = draw_delivery(rng, len(original))
+    side = max(SMALLEST, min(TILE, len(original) - 4))
+    room = len(original) - side - 1
+    top, left = rng.integers(2, room, 2) if room > 2 else (0, 0)
+    parts = [np.ascontiguousarray(one[top : top + side, left : left + side]) for one in pair]
+    first, second = same_part([deliver(one, how) for one in parts], TILE, rng)
+    return first, second
 
 
 def describe_pairs(pairs: Iterable[Pair]) -> Described:
