@@ -23,9 +23,11 @@ from typing import Any
 
 import fuzz_commands as commands
 from fuzz_commands import VERBS
+from pyarrow import parquet
 
-MEASURED = {"costs", "timings", "images_per_second", "seconds"}
-"""Fields of JSON documents that hold measured times; they are compared without."""
+MEASURED = {"costs", "timings", "images_per_second", "seconds", "found"}
+"""Fields of JSON documents that hold measured times, or (`found` in summary.json) what an earlier
+run had done; documents are compared without."""
 REPORTS = ("report.html", "report.md", "report.tex")
 YOUNG_SECONDS = 1.1
 """Temporary files of this age are left alone by the next run: their writer may live."""
@@ -50,6 +52,14 @@ def _content(path: Path) -> bytes:
         return json.dumps(_unmeasured(json.loads(data))).encode()
     if path.suffix == ".jsonl":  # a journal: threads finish in any order, lines may be cut
         return b"\n".join(sorted({line for line in data.splitlines() if _is_whole(line)}))
+    if path.suffix == ".prom":
+        return b"\n".join(one for one in data.splitlines() if b"demagnify_seconds{" not in one)
+    if path.suffix == ".parquet":
+        table = parquet.read_table(path)
+        about = _unmeasured(json.loads((table.schema.metadata or {}).get(b"demagnify", b"{}")))
+        return json.dumps(
+            [about, str(table.schema.remove_metadata()), table.to_pylist()], default=str
+        ).encode()
     if path.name in REPORTS and (path.parent / "results.json").is_file():
         return _report_of(path).encode()
     return data

@@ -115,12 +115,9 @@ def _serve(units: Units, pipe: Connection[Any, Any], thread_count: int) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends this process
     threads.use(thread_count)
-    while True:
-        try:
-            unit = pipe.recv()
-        except EOFError:
-            return
-        pipe.send(attempt(units, unit))
+    with suppress(EOFError, ConnectionError):  # the driver is gone, perhaps killed
+        while True:
+            pipe.send(attempt(units, pipe.recv()))
 
 
 def attempt(units: Units, unit: int) -> Receipt | Exception:
