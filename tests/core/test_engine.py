@@ -125,12 +125,12 @@ def test_a_driver_that_is_killed_goes_on(files, tmp_path):
     script.write_text(DRIVER)
     command = [sys.executable, str(script), str(tmp_path / "in"), str(output)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    first = subprocess.Popen(command, env=environment)
+    first = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 60
     while len(list(output.glob("shards/*.parquet"))) < 2 and time.monotonic() < until:
         time.sleep(0.02)
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    assert first.communicate(timeout=60)[1] == ""  # of its workers, too
     done = {path: path.stat().st_mtime_ns for path in output.glob("shards/*.parquet")}
     assert 2 <= len(done) < 12
     paths = sorted(map(str, (tmp_path / "in").glob("*.jpg")))
