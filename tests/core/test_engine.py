@@ -137,6 +137,9 @@ def test_a_driver_that_is_killed_goes_on(files, tmp_path):
     summary = engine.run(Measure(), paths, output, EngineOptions(workers=0, unit=1))
     assert summary.found >= len(done)
     assert [row["text"] for row in rows(output)] == ["slow"] * 12
+    metrics = (output / "metrics.prom").read_text()
+    for name in ("items", "items_done", "rows", "units"):
+        assert f'demagnify_{name}{{task="measure"}} 12\n' in metrics
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
 
 

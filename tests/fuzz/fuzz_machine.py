@@ -25,9 +25,9 @@ import fuzz_commands as commands
 from fuzz_commands import VERBS
 from pyarrow import parquet
 
-MEASURED = {"costs", "timings", "images_per_second", "seconds", "found"}
-"""Fields of JSON documents that hold measured times, or (`found` in summary.json) what an earlier
-run had done; documents are compared without."""
+MEASURED = {"costs", "timings", "images_per_second", "seconds", "found", "output"}
+"""Fields of JSON documents that hold measured times, or of summary.json where it is and what an
+earlier run had done; documents are compared without."""
 REPORTS = ("report.html", "report.md", "report.tex")
 YOUNG_SECONDS = 1.1
 """Temporary files of this age are left alone by the next run: their writer may live."""

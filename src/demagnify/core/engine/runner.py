@@ -88,10 +88,10 @@ def run(
         sweep_temporaries(folder / shards.FOLDER)
         Tries.forget(folder)
         summary = Summary(output, inputs.count, units=inputs.units)
-        todo = [unit for unit in range(inputs.units) if not _found(folder, unit, inputs)]
+        meter = _Meter(folder, task.name, inputs.count)
+        todo = [unit for unit in range(inputs.units) if not _found(folder, unit, inputs, meter)]
         summary.found = inputs.units - len(todo)
         before = sum(len(inputs.span(unit)) for unit in todo)
-        meter = _Meter(folder, task.name, inputs.count, inputs.count - before)
         with progress.bar(f"{task.name}: inputs", before) as advance:
             for receipt in _receipts(Units(task, folder, options.unit), todo, options):
                 summary.lost += receipt is None
@@ -118,9 +118,10 @@ def _receipts(units: Units, todo: list[int], options: EngineOptions) -> Iterator
     return local.run(units, todo, workers)
 
 
-def _found(folder: Path, unit: int, inputs: InputList) -> bool:
-    """Whether a unit is done; a damaged shard is deleted."""
-    if shards.receipt_of(folder, unit, inputs.span(unit)):
+def _found(folder: Path, unit: int, inputs: InputList, meter: _Meter) -> bool:
+    """Whether a unit is done, and counted; a damaged shard is deleted."""
+    if receipt := shards.receipt_of(folder, unit, inputs.span(unit)):
+        meter.count(receipt)
         return True
     shards.shard_path(folder, unit).unlink(missing_ok=True)
     return False
@@ -151,20 +152,24 @@ def _collect(
 class _Meter:
     """Writes `metrics.prom`, which Prometheus reads through the textfile collector."""
 
-    def __init__(self, folder: Path, name: str, total: int, done: int) -> None:
+    def __init__(self, folder: Path, name: str, total: int) -> None:
         self._path, self._name = folder / "metrics.prom", name
         self._started = self._last = time.monotonic()
-        self._counts = Counter(items=total, items_done=done)
+        self._counts = Counter(items=total)
+
+    def count(self, receipt: Receipt) -> None:
+        """Counts a unit that is done."""
+        self._counts["items_done"] += receipt.items
+        self._counts["items_skipped"] += sum(receipt.problems.values())
+        self._counts["rows"] += receipt.rows
+        self._counts["units"] += 1
 
     def take(self, receipt: Receipt | None) -> None:
         """Counts a receipt, or a process that died; writes every few seconds."""
         if receipt is None:
             self._counts["workers_lost"] += 1
         else:
-            self._counts["items_done"] += receipt.items
-            self._counts["items_skipped"] += sum(receipt.problems.values())
-            self._counts["rows"] += receipt.rows
-            self._counts["units"] += 1
+            self.count(receipt)
         if time.monotonic() - self._last >= _METRICS_SECONDS:
             self.write()
 
