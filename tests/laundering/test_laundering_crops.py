@@ -120,6 +120,18 @@ def test_a_folder_without_labels_is_attacked_too(tmp_path):
     assert all((tmp_path / "out" / row["file_name"]).is_file() for row in table)
 
 
+def test_the_longest_names_without_a_suffix_are_attacked_too(tmp_path):
+    names = [letter * count for count in range(250, 256) for letter in "ab"] + ["ä" * 127]
+    for name in names:
+        (tmp_path / "in").mkdir(exist_ok=True)
+        Image.new("RGB", (32, 32)).save(tmp_path / "in" / name, "PNG")
+    attack_crops(tmp_path / "in", tmp_path / "out", Bicubic(2))
+    table = rows(tmp_path / "out" / "metadata.csv")
+    assert {row["original"] for row in table} == set(names)
+    assert all((tmp_path / "out" / row["file_name"]).is_file() for row in table)
+    assert len({row["file_name"] for row in table}) == len(names)
+
+
 def test_images_of_one_size_are_attacked_together(tmp_path, monkeypatch):
     for number in range(5):
         write_photograph(tmp_path / "in" / f"{number}.png", width=48 if number % 2 else 32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.files import short_name
 from demagnify.data import formats
 from demagnify.data.boxes import ORIENTATION, stated_size
 from demagnify.data.columns import EXTRA
@@ -181,7 +183,7 @@ def _by_file(manifest: Manifest) -> Manifest:
 def _renamed(names: Iterable[str]) -> dict[str, str]:
     """Returns new names for files that cannot just have ".png" for their suffix.
 
-    photo.jpg beside photo.png becomes photo.jpg.png.
+    photo.jpg beside photo.png becomes photo.jpg.png; a name too long for that is cut and marked.
     """
     distinct = dict.fromkeys(names)
     taken = {name for name in distinct if name.endswith(".png")}
@@ -190,13 +192,25 @@ def _renamed(names: Iterable[str]) -> dict[str, str]:
         if name.endswith(".png"):
             continue
         target = _as_png(name)
-        if target in taken:
+        if target in taken or _is_long(target):
             target = f"{name}.png"
+            if _is_long(target):
+                folder, last = posixpath.split(name)
+                target = posixpath.join(folder, f"{short_name(last, _KEPT, of=name)}.png")
             while target in taken:
                 target = target.removesuffix(".png") + "_.png"
             renamed[name] = target
         taken.add(target)
     return renamed
+
+
+_KEPT: Final = 200
+_LONGEST: Final = 255
+"""Bytes that are kept of a name that is too long, and that most disks allow."""
+
+
+def _is_long(name: str) -> bool:
+    return len(os.fsencode(posixpath.basename(name))) > _LONGEST
 
 
 def _as_png(name: str) -> str:
