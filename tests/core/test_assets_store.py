@@ -13,7 +13,7 @@ from demagnify.core.assets import (
     UnreachableError,
     Wheel,
     cache_folder,
-    kept_folder,
+    writable_cache,
 )
 from demagnify.core.assets.asset import digest_of
 from demagnify.core.assets.catalogue import CATALOGUE
@@ -245,8 +245,8 @@ def test_a_cache_that_cannot_be_written_to_keeps_nothing_and_is_told(tmp_path, m
     (tmp_path / "file").touch()
     monkeypatch.setenv("DEMAGNIFY_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.warns(DemagnifyWarning, match="nothing is kept"):
-        folder = kept_folder()
+        folder = writable_cache()
     assert folder.is_dir()
-    assert kept_folder() == folder
+    assert writable_cache() == folder
     monkeypatch.setenv("DEMAGNIFY_CACHE", str(tmp_path / "cache"))
-    assert kept_folder() == tmp_path / "cache"
+    assert writable_cache() == tmp_path / "cache"

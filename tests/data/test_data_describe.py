@@ -89,7 +89,7 @@ def test_a_description_says_what_is_in_a_set_and_what_is_wrong_with_it(leaky):
 
 def test_without_hashes_only_headers_are_read(leaky, monkeypatch):
     with_hashes = describe(leaky)
-    monkeypatch.setattr(images, "load_turned", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr(images, "load_oriented", lambda *_, **__: pytest.fail("decoded"))
     found = describe(leaky, DescribeConfig(hashes=False))
     assert (found.hashed, found.near, found.identical) == (0, (), ())
     assert found.splits == with_hashes.splits
@@ -97,7 +97,7 @@ def test_without_hashes_only_headers_are_read(leaky, monkeypatch):
 
 
 def test_a_look_that_was_interrupted_goes_on(leaky, monkeypatch):
-    load = images.load_turned
+    load = images.load_oriented
     with monkeypatch.context() as patch:
 
         def interrupted(path):
@@ -105,16 +105,16 @@ def test_a_look_that_was_interrupted_goes_on(leaky, monkeypatch):
                 raise KeyboardInterrupt
             return load(path)
 
-        patch.setattr(images, "load_turned", interrupted)
+        patch.setattr(images, "load_oriented", interrupted)
         with pytest.raises(KeyboardInterrupt):
             describe(leaky, workers=1)
     seen = []
     monkeypatch.setattr(
-        images, "load_turned", lambda path: seen.append(str(path)[-8:]) or load(path)
+        images, "load_oriented", lambda path: seen.append(str(path)[-8:]) or load(path)
     )
     found = describe(leaky)
     assert sorted(seen) == ["/bad.png", "like.jpg", "ther.png"]
-    monkeypatch.setattr(images, "load_turned", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "load_oriented", lambda *_, **__: pytest.fail("decoded again"))
     assert describe(leaky) == found
 
 

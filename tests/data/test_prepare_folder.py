@@ -77,8 +77,8 @@ def test_the_manifest_says_where_each_face_comes_from(root, tmp_path):
 
 def test_each_photograph_is_decoded_once(root, tmp_path, monkeypatch):
     decoded = []
-    load = images.load_turned
-    monkeypatch.setattr(images, "load_turned", lambda path: decoded.append(path) or load(path))
+    load = images.load_oriented
+    monkeypatch.setattr(images, "load_oriented", lambda path: decoded.append(path) or load(path))
     prepare(Manifest.load(root), tmp_path / "out")
     assert len(decoded) == len(set(decoded)) == 4
 
@@ -230,8 +230,10 @@ def test_what_is_done_is_not_done_again_unless_it_changed(root, tmp_path, monkey
     images.save_png(root / "Images/Train/photo-3.png", picture(77))
     (output / "Images/Train/photo-0-1.png").unlink()
     loaded = []
-    load = images.load_turned
-    monkeypatch.setattr(images, "load_turned", lambda path: loaded.append(path.name) or load(path))
+    load = images.load_oriented
+    monkeypatch.setattr(
+        images, "load_oriented", lambda path: loaded.append(path.name) or load(path)
+    )
     with pytest.warns(DemagnifyWarning, match="photo-0-1.png: is damaged or gone"):
         prepare(manifest, output)
     assert sorted(loaded) == ["photo-0.png", "photo-3.png"]

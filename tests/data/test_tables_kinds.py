@@ -157,7 +157,7 @@ def test_pictures_inside_of_parquet_are_read(folder, column):
     ]
     assert manifest.labels.tolist() == [0, 1, 1, 0]
     assert [one.split for one in manifest] == ["train"] * 3 + ["val"]
-    assert "holds no picture" in manifest.skipped[0].reason
+    assert "holds no image" in manifest.skipped[0].reason
     faces = FaceDataset.open(manifest, size=16)
     assert np.asarray(faces.images)[:, 0, 0, 0].tolist() == [9, 8, 7, 6]
 
@@ -176,7 +176,7 @@ def test_unpacked_pictures_that_are_damaged_are_written_again(folder):
 def test_several_columns_with_pictures_are_a_riddle(folder):
     table = pa.table({"before": [picture(1)], "after": [picture(2)], "label": ["fake"]})
     pq.write_table(table, folder / "p.parquet")
-    with pytest.raises(BadManifestError, match="several columns hold pictures: before, after"):
+    with pytest.raises(BadManifestError, match="several columns hold images: before, after"):
         Manifest.load(folder / "p.parquet")
 
 

@@ -190,7 +190,7 @@ def test_markdown_rows_have_as_many_fields_as_heads(files):
 
 def test_markdown_tells_what_happened(files, result):
     lines = files.markdown.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == f"# {story.tell(result).headline}"
+    assert lines[0] == f"# {story.story_of(result).headline}"
     assert lines[2].startswith("On the 120 faces of the test split")
 
 
@@ -240,7 +240,9 @@ class Chosen(Predictor):
 def told(tables, defenses, seen=("srgan-x4",)):
     context = Context(seen_attacks=seen)
     settings = Settings(resamples=200, fit_baselines=False)
-    return story.tell(evaluate_tables(tables, defenses, settings=settings, context=context).result)
+    return story.story_of(
+        evaluate_tables(tables, defenses, settings=settings, context=context).result
+    )
 
 
 def worst(table):
@@ -289,7 +291,7 @@ def test_nothing_learned_nothing_claimed(tables):
 def test_no_attack_nothing_claimed(tables, guided):
     clean = {split: {"none": conditions["none"]} for split, conditions in tables.items()}
     evaluated = evaluate_tables(clean, [guided], settings=Settings(resamples=50))
-    assert story.tell(evaluated.result).headline == "No attack was evaluated"
+    assert story.story_of(evaluated.result).headline == "No attack was evaluated"
     assert "No attack was evaluated" in render(evaluated.result)
 
 

@@ -10,8 +10,8 @@ from demagnify.transforms import DEGRADATIONS, create
 
 @pytest.fixture
 def images():
-    dice = np.random.default_rng(3)
-    coarse = dice.integers(0, 256, (40, 3, 6, 6), dtype=np.uint8).repeat(8, 2).repeat(8, 3)
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (40, 3, 6, 6), dtype=np.uint8).repeat(8, 2).repeat(8, 3)
     return torch.from_numpy(coarse)
 
 

@@ -94,12 +94,12 @@ class RewardConfig(BaseModel):
         Raises:
             ValueError: If `original` is needed and missing.
         """
-        worth = self._worth(logits, labels, threshold)
+        worth = self._value(logits, labels, threshold)
         if not self.compares:
             return worth
         if original is None:
             raise ValueError("the logits of the original faces are needed")
-        before = self._worth(original, labels, threshold)
+        before = self._value(original, labels, threshold)
         gain = worth - before
         gain = np.where(np.asarray(clean) & (gain < 0), np.float32(1 + self.harm) * gain, gain)
         return gain if self.relative else before + gain
@@ -147,7 +147,7 @@ class RewardConfig(BaseModel):
             clean=True if clean is None else clean[:, None],
         )
 
-    def _worth(self, logits: ArrayLike, labels: ArrayLike, threshold: float) -> Floats:
+    def _value(self, logits: ArrayLike, labels: ArrayLike, threshold: float) -> Floats:
         """Returns the rewards without comparison to the original face."""
         if self.kind == "verdict":
             return verdict_rewards(logits, labels, threshold, adversarial=self.adversarial)

@@ -162,11 +162,11 @@ def show_evaluation(result: EvaluationResult) -> None:
     from rich import box
     from rich.table import Table
 
-    from demagnify.evaluation.report import tell
+    from demagnify.evaluation.report import story_of
     from demagnify.evaluation.report.tables import fit_width, main_table
 
     console = plain_console()
-    story = tell(result)
+    story = story_of(result)
     main = fit_width(main_table(result), console.width)
     table = Table(title=main.caption, title_justify="left", box=box.SIMPLE_HEAD)
     for number, name in enumerate(main.head):

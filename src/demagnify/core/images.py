@@ -171,7 +171,7 @@ def load(path: Path, *, max_pixels: int | None = None) -> Pixels:
     return decode(read_file(path), name=str(path), max_pixels=max_pixels)
 
 
-def load_turned(path: Path) -> tuple[Pixels, int]:
+def load_oriented(path: Path) -> tuple[Pixels, int]:
     """Reads a photograph as `load` does; returns with it the EXIF orientation it is stored in."""
     with opened(read_file(path), name=str(path)) as image:
         return upright_rgb(image), orientation_of(image)

@@ -134,7 +134,7 @@ def identity(found: Any, made: Any, where: str) -> str:  # noqa: ANN401
     SHA-256 of the file in which it is named and the one in which it is written. Other files that
     these import or read are not looked at.
     """
-    told = told_fingerprint(made) or told_fingerprint(found)
+    told = stated_fingerprint(made) or stated_fingerprint(found)
     if told:
         return hashlib.sha256(told.encode()).hexdigest()
     modules = {where.partition(":")[0]}
@@ -144,7 +144,7 @@ def identity(found: Any, made: Any, where: str) -> str:  # noqa: ANN401
     return " ".join(sha256(Path(file)) for file in files if file and Path(file).is_file())
 
 
-def told_fingerprint(one: Any) -> str:  # noqa: ANN401
+def stated_fingerprint(one: Any) -> str:  # noqa: ANN401
     """Returns what the attribute `fingerprint` says; nothing if there is none."""
     value = getattr(one, "fingerprint", "")
     if callable(value) and not inspect.isclass(one):

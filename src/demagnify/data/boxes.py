@@ -53,7 +53,7 @@ def upright_box(box: Box, record: Record, *, width: int, height: int, orientatio
         Box(x=163, y=337, width=90, height=80)
     """
     stored = (height, width) if orientation in ON_ITS_SIDE else (width, height)
-    found = _turned(box, orientation, width, height)
+    found = _rotated(box, orientation, width, height)
     if _is_upright(box, found, record.extra, f"{width}x{height}", "{}x{}".format(*stored)):
         found = box
     if _inside(found, width, height) < LEAST_INSIDE:
@@ -93,7 +93,7 @@ def without_statement(extra: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in extra.items() if name not in said}
 
 
-def _turned(box: Box, orientation: int, width: int, height: int) -> Box:
+def _rotated(box: Box, orientation: int, width: int, height: int) -> Box:
     """Returns a box of the stored photograph in the upright one, of `width` x `height`."""
     x, y, across, down = box
     if orientation in ON_ITS_SIDE:

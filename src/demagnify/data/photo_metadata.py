@@ -128,7 +128,7 @@ def _profile(image: Image.Image, *, grey: bool) -> bytes:
     if profile[16:20] != space:
         return b""
     if colour.changes(profile, mode):
-        return kept_profile(image, grey=grey)
+        return profile_to_keep(image, grey=grey)
     return profile
 
 
@@ -144,7 +144,7 @@ def _bytes(value: object) -> bytes:
     return value.encode() if isinstance(value, str) else value if isinstance(value, bytes) else b""
 
 
-def kept_profile(image: Image.Image, *, grey: bool) -> bytes:
+def profile_to_keep(image: Image.Image, *, grey: bool) -> bytes:
     """Returns the profile of a file with another colour space than sRGB that a copy keeps.
 
     A copy in greyscale or from CMYK is sRGB, and so is one whose profile converts in one

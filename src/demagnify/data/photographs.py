@@ -20,7 +20,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from demagnify.core import colour, images
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.images import Pixels, check_pixels
-from demagnify.data.photo_metadata import Metadata, kept_profile, read_metadata
+from demagnify.data.photo_metadata import Metadata, profile_to_keep, read_metadata
 
 Coding = Mapping[str, Any]
 """What Pillow's `save` takes to encode as a file was encoded."""
@@ -263,13 +263,13 @@ def _stored(image: Image.Image, *, grey: bool) -> NDArray[np.uint8] | None:
     if image.mode == "F" or image.mode.startswith("I"):  # transparent or not, laid on white
         return None
     mode = "RGBA" if images.is_transparent(image) else "RGB"
-    if mode == "RGB" and (grey or not kept_profile(image, grey=grey)):
+    if mode == "RGB" and (grey or not profile_to_keep(image, grey=grey)):
         return None
     upright = images.upright(image.convert(mode), image.getexif())
     pixels: NDArray[np.uint8] = np.array(upright, dtype=np.uint8)
     if mode == "RGBA" and (pixels[..., 3] == 255).all():
         pixels = np.ascontiguousarray(pixels[..., :3])
-        return pixels if kept_profile(image, grey=grey) else None
+        return pixels if profile_to_keep(image, grey=grey) else None
     return pixels
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify.core.assets import kept_folder
+from demagnify.core.assets import writable_cache
 from demagnify.core.runs import ArrayFile, hold
 from demagnify.data.records import Skipped
 
@@ -124,7 +124,7 @@ def filled(spec: RowSpec, files: Iterable[str], count: int, make: Make) -> Store
                 rows[progress.done - len(progress.left_out)] = result
             progress.add(result)
         return progress.stored(rows[: progress.done - len(progress.left_out)])
-    path = kept_folder() / spec.name / f"{_key(spec, files)}.npy"
+    path = writable_cache() / spec.name / f"{_key(spec, files)}.npy"
     with hold(path.with_suffix(".lock"), hint=CACHE_HINT):
         array = ArrayFile(path, spec.shape, spec.dtype)
         progress = _Progress.of(array)

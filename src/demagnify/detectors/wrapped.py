@@ -21,7 +21,7 @@ from demagnify.core.errors import (
     DemagnifyWarning,
     ImageContractError,
 )
-from demagnify.core.imports import brief, told_fingerprint
+from demagnify.core.imports import brief, stated_fingerprint
 from demagnify.detectors.detector import Detector, check_finite, update_digest
 from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
 from demagnify.detectors.preprocessing import Preprocessing
@@ -245,7 +245,7 @@ def wrap(
         head=chosen,
         preprocessing=preprocessing,
         output=output,
-        identity=told_fingerprint(function),
+        identity=stated_fingerprint(function),
     )
 
 

@@ -46,7 +46,7 @@ from demagnify.hardening.validation import (
     balanced_accuracy,
     best_mean,
 )
-from demagnify.laundering.attacked_faces import kept_faces
+from demagnify.laundering.attacked_faces import cached_faces
 from demagnify.laundering.conditions import create_attacks
 from demagnify.transforms.base import Transform, create
 from demagnify.transforms.catalogue import DEGRADATIONS
@@ -237,7 +237,7 @@ class _Loop:
         """Validation faces, clean and each under one random degradation, for the training."""
         rng = generator(self.config.seed, "hardening", VALIDATION)
         numbers = self.pool.draw(rng, len(self.val))
-        degraded = kept_faces(
+        degraded = cached_faces(
             self.val,
             lambda indices: self.pool.degrade(
                 self.val.batch(indices),

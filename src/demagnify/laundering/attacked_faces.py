@@ -52,7 +52,7 @@ def attacked_faces(
     """
     if attack.is_identity or len(faces) == 0:
         return faces
-    return kept_faces(
+    return cached_faces(
         faces,
         lambda indices: attack(faces.batch(indices)),
         cache=cache,
@@ -69,7 +69,7 @@ def attacked_faces(
     )
 
 
-def kept_faces(
+def cached_faces(
     faces: FaceDataset,
     make: Callable[[NDArray[np.int64]], torch.Tensor],
     *,

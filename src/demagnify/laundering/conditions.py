@@ -41,7 +41,7 @@ def create_attacks(
 
 def default_cache() -> Path:
     """Returns the folder in which attacked faces are cached for all runs."""
-    return assets.kept_folder() / "attacked"
+    return assets.writable_cache() / "attacked"
 
 
 def under_attacks(

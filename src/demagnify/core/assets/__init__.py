@@ -12,7 +12,7 @@ from pathlib import Path
 from demagnify.core.assets.asset import Asset, Wheel
 from demagnify.core.assets.catalogue import CATALOGUE
 from demagnify.core.assets.pip import UnreachableError
-from demagnify.core.assets.store import AssetRow, AssetStore, cache_folder, kept_folder
+from demagnify.core.assets.store import AssetRow, AssetStore, cache_folder, writable_cache
 
 __all__ = [
     "Asset",
@@ -24,8 +24,8 @@ __all__ = [
     "describe",
     "digest",
     "fetch",
-    "kept_folder",
     "names",
+    "writable_cache",
 ]
 
 

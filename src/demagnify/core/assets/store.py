@@ -36,17 +36,17 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("demagnify")
 
 
-def kept_folder() -> Path:
+def writable_cache() -> Path:
     """Returns where computed things are kept: the cache, or a folder of this process alone.
 
     The second, with a note, where the cache cannot be written to: the work goes on, and nothing is
     there at the next run.
     """
-    return _kept_folder(cache_folder())
+    return _writable_cache(cache_folder())
 
 
 @functools.cache
-def _kept_folder(cache: Path) -> Path:
+def _writable_cache(cache: Path) -> Path:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=cache):

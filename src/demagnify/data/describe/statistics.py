@@ -131,7 +131,7 @@ def _read_content(records: Sequence[Record]) -> Seen:
     if records[0].video:
         return records, [_row(record.box, (0, 0)) for record in records]
     try:
-        photo, orientation = images.load_turned(records[0].path)
+        photo, orientation = images.load_oriented(records[0].path)
     except BadImageError as error:
         return records, reason_of(error, records[0].path)
     return records, [_hashed_row(photo, orientation, record) for record in records]

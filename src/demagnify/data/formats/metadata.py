@@ -23,7 +23,7 @@ from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
 from demagnify.data.manifest import Manifest
 from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
 from demagnify.data.tables.columnar import ARROW, PARQUET
-from demagnify.data.tables.pictures import picture_column
+from demagnify.data.tables.embedded_images import image_column
 from demagnify.data.tables.readers import JSON, is_json_list
 
 _STEM: Final = "metadata"
@@ -184,5 +184,5 @@ def _lists_images(path: Path) -> bool:
     except (BadManifestError, OSError, pa.ArrowException):
         return False
     return is_complete(names) or (
-        picture_column(path) is not None and is_complete((*names, "file_name"))
+        image_column(path) is not None and is_complete((*names, "file_name"))
     )

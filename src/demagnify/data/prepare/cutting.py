@@ -178,7 +178,7 @@ class Cutter:
     ) -> Iterator[_Decoded]:
         """Yields the photograph, or the wanted frames of a video."""
         if not is_video(source.path):
-            yield _Decoded(None, *images.load_turned(source.path))
+            yield _Decoded(None, *images.load_oriented(source.path))
             return
         wanted = set[int]().union(*chosen)
         for number, pixels in videos.read_frames(source.path, wanted):

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demagnify.core.assets import kept_folder
+from demagnify.core.assets import writable_cache
 from demagnify.core.errors import BadImageError
 from demagnify.core.runs import hold
 from demagnify.data.dataset import FaceDataset
@@ -54,7 +54,7 @@ def prepared(
     """
     if manifest.prepared:
         return manifest
-    folder = kept_folder() / FOLDER / _key(manifest, config)
+    folder = writable_cache() / FOLDER / _key(manifest, config)
     with hold(folder.with_suffix(".lock"), hint=CACHE_HINT):
         if not is_intact(folder):
             bare = Manifest.from_table(manifest.table, root=manifest.root)

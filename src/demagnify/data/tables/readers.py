@@ -1,7 +1,7 @@
 """Readers of CSV, JSON, Parquet and Arrow: each yields blocks of rows as plain texts.
 
 JSON lines are one object a line, its keys the columns. In Parquet, whole numbers as labels mean
-what the file's own Hugging Face schema says, and pictures may be inside. A broken line costs no
+what the file's own Hugging Face schema says, and images may be inside. A broken line costs no
 more than itself.
 """
 
@@ -25,11 +25,11 @@ from demagnify.data.tables.blocks import FILE, LABEL, Block, decode, known, open
 from demagnify.data.tables.class_names import Names, by_name, names_in
 from demagnify.data.tables.columnar import ARROW, PARQUET, open_columns
 from demagnify.data.tables.delimited import read_csv
-from demagnify.data.tables.pictures import is_binary, unpack
+from demagnify.data.tables.embedded_images import is_binary, unpack
 
 ROWS: Final = 65_536
-PICTURES: Final = 64
-"""Rows that are read at once where pictures are in them."""
+IMAGE_ROWS: Final = 64
+"""Rows that are read at once where images are in them."""
 
 JSON: Final = ".json"
 _HEAD: Final = 4096
@@ -145,14 +145,14 @@ def as_text(value: object) -> str | None:
 
 
 def read_parquet(
-    path: Path, *, pictures: str | None = None, folder: Path | None = None
+    path: Path, *, images: str | None = None, folder: Path | None = None
 ) -> Iterator[Block]:
     """Yields the rows of a Parquet or Arrow file, numbered from 1.
 
     Args:
         path: The file.
-        pictures: The column that holds pictures, which become the files of the rows.
-        folder: Where pictures are unpacked.
+        images: The column that holds images, which become the files of the rows.
+        folder: Where images are unpacked.
 
     Raises:
         BadManifestError: If it is no such file, or damaged.
@@ -160,16 +160,16 @@ def read_parquet(
     try:
         with open_columns(path) as file:
             schema = file.schema_arrow
-            wanted = [one.name for one in schema if one.name == pictures or not is_binary(one.type)]
+            wanted = [one.name for one in schema if one.name == images or not is_binary(one.type)]
             start = 1
-            rows = PICTURES if pictures else ROWS
+            rows = IMAGE_ROWS if images else ROWS
             for batch in file.iter_batches(batch_size=rows, columns=wanted):
                 batch.validate(full=True)  # text that is no UTF-8
                 names: pa.Array | None = None
                 broken: dict[int, str] = {}
-                if pictures and folder:
-                    names, broken = unpack(batch.column(pictures), start, folder)
-                    batch = batch.drop_columns([pictures])  # noqa: PLW2901
+                if images and folder:
+                    names, broken = unpack(batch.column(images), start, folder)
+                    batch = batch.drop_columns([images])  # noqa: PLW2901
                 yield _parquet_block(path, batch, start, schema, names, broken)
                 start += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError) as error:

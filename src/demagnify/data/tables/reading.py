@@ -25,7 +25,7 @@ from demagnify.data.tables.blocks import FILE, LABEL, Block
 from demagnify.data.tables.class_names import ClassNames
 from demagnify.data.tables.columnar import COLUMNAR
 from demagnify.data.tables.delimited import read_csv
-from demagnify.data.tables.pictures import picture_column, unpacked_folder
+from demagnify.data.tables.embedded_images import image_column, unpacked_folder
 from demagnify.data.tables.readers import (
     JSON,
     READERS,
@@ -61,7 +61,7 @@ def read_tables(
 ) -> Manifest:
     """Reads one table or several as one manifest.
 
-    Pictures inside of tables are unpacked into the cache, which becomes the root then.
+    Images inside of tables are unpacked into the cache, which becomes the root then.
 
     Args:
         files: The tables, all of them below `root`.
@@ -75,13 +75,13 @@ def read_tables(
     """
     tables: list[pa.Table] = []
     skipped: list[Skipped] = []
-    inside = {file.path: _pictures(file.path) for file in files}
+    inside = {file.path: _image_column_of(file.path) for file in files}
     home = unpacked_folder(root) if any(inside.values()) else root
     for file in files:
         name = file.path.relative_to(root)
         if home != root and not inside[file.path]:
             raise BadManifestError(
-                f"{file.path}: has no column with pictures, as other tables beside it have",
+                f"{file.path}: has no column with images, as other tables beside it have",
                 hint="read them one by one",
             )
         column = inside[file.path]
@@ -89,7 +89,7 @@ def read_tables(
         suffix = file.path.suffix.lower()
         read = read_json_list if suffix == JSON else READERS.get(suffix, read_csv)
         if column:
-            read = partial(read_parquet, pictures=column, folder=place)
+            read = partial(read_parquet, images=column, folder=place)
         table, faults, torn = _read(file, read, place, home, check_files=check_files)
         unit = "row" if suffix in (*COLUMNAR, JSON) else "line"
         lines = [
@@ -103,8 +103,8 @@ def read_tables(
     return Manifest.from_table(columns.join(tables), root=home, skipped=skipped)
 
 
-def _pictures(path: Path) -> str | None:
-    return picture_column(path) if path.suffix.lower() in COLUMNAR else None
+def _image_column_of(path: Path) -> str | None:
+    return image_column(path) if path.suffix.lower() in COLUMNAR else None
 
 
 def _read(

@@ -8,12 +8,12 @@ from pathlib import Path
 from demagnify.core.files import write_text
 from demagnify.evaluation.report import markup, summary, tables
 from demagnify.evaluation.report.page import render
-from demagnify.evaluation.report.story import Story, tell
+from demagnify.evaluation.report.story import Story, story_of
 from demagnify.evaluation.report.tables import Table
 from demagnify.evaluation.results import EvaluationResult
 from demagnify.evaluation.run_folder import load_examples, load_result
 
-__all__ = ["ReportFiles", "Story", "all_tables", "tell", "write_report"]
+__all__ = ["ReportFiles", "Story", "all_tables", "story_of", "write_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ def write_report(folder: Path, *, output: Path | None = None) -> ReportFiles:
     target = output or folder
     files = ReportFiles(target / "report.html", target / "report.md", target / "report.tex")
     write_text(files.html, render(result, load_examples(folder)))
-    told, listed = tell(result), all_tables(result)
-    write_text(files.markdown, markup.markdown(told.headline, told.sentences, listed))
+    story, listed = story_of(result), all_tables(result)
+    write_text(files.markdown, markup.markdown(story.headline, story.sentences, listed))
     write_text(files.latex, markup.latex(listed))
     return files
 

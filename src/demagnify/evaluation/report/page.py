@@ -139,7 +139,7 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
     drawn = [(plot, _svg_uri(plot.svg)) for plot in figures.draw_all(result)]
     page = environment.get_template("report.html.j2").render(
         result=result,
-        story=story.tell(result),
+        story=story.story_of(result),
         main=tables.main_table(result),
         recovered=summary.recovery_table(result),
         thresholds=summary.threshold_table(result),

@@ -91,7 +91,7 @@ def _names(entries: list[ConditionEntry]) -> tuple[str, ...]:
     return tuple(entry.name for entry in entries)
 
 
-def tell(result: EvaluationResult) -> Story:
+def story_of(result: EvaluationResult) -> Story:
     """Returns the story of `result`: honest where nothing was gained or nothing can be told."""
     focus = Focus(result)
     tone = _tone(result, focus)

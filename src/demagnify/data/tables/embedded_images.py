@@ -1,6 +1,6 @@
-"""Pictures inside of Parquet and Arrow files, as Hugging Face keeps them, unpacked as they are.
+"""Images inside of Parquet and Arrow files, as Hugging Face keeps them, unpacked as they are.
 
-A picture is a column of bytes, or of structures {bytes, path}. Its file in the cache is called
+An image is a column of bytes, or of structures {bytes, path}. Its file in the cache is called
 after its row and its path, and holds its very bytes, so that all else reads it as any other file.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from demagnify.core.assets import kept_folder
+from demagnify.core.assets import writable_cache
 from demagnify.core.errors import BadManifestError
 from demagnify.core.files import write_bytes
 from demagnify.data.records import is_utf8
@@ -47,12 +47,14 @@ def is_binary(kind: pa.DataType) -> bool:
 
 
 def unpacked_folder(root: Path) -> Path:
-    """Returns where the pictures of the tables below `root` are unpacked: in the cache."""
-    return kept_folder() / "pictures" / hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    """Returns where the images of the tables below `root` are unpacked: in the cache."""
+    return (
+        writable_cache() / "pictures" / hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    )
 
 
-def picture_column(path: Path) -> str | None:
-    """Returns the column whose pictures are the files of a Parquet or Arrow file; None without.
+def image_column(path: Path) -> str | None:
+    """Returns the column whose images are the files of a Parquet or Arrow file; None without.
 
     None, too, where a column `file_name` names files that lie beside the table.
 
@@ -73,7 +75,7 @@ def picture_column(path: Path) -> str | None:
     usual = next((plain[name] for name in _USUAL if name in plain), None)
     if usual is None and len(found) > 1:
         raise BadManifestError(
-            f"{path}: several columns hold pictures: {', '.join(found)}",
+            f"{path}: several columns hold images: {', '.join(found)}",
             hint="call the one that is meant image",
         )
     return usual or found[0]
@@ -88,11 +90,11 @@ def _lie_beside(file: Columns, column: str, folder: Path) -> bool:
     )
 
 
-def unpack(pictures: pa.Array, start: int, folder: Path) -> tuple[pa.Array, dict[int, str]]:
-    """Writes pictures into a folder, but for those that lie there as they are.
+def unpack(images: pa.Array, start: int, folder: Path) -> tuple[pa.Array, dict[int, str]]:
+    """Writes images into a folder, but for those that lie there as they are.
 
     Args:
-        pictures: A column of bytes, or of structures with bytes and perhaps their path.
+        images: A column of bytes, or of structures with bytes and perhaps their path.
         start: The number of the first row.
         folder: Where the files go.
 
@@ -104,10 +106,10 @@ def unpack(pictures: pa.Array, start: int, folder: Path) -> tuple[pa.Array, dict
     """
     names: list[str | None] = []
     broken: dict[int, str] = {}
-    for number, value in zip(itertools.count(start), pictures.to_pylist()):
+    for number, value in zip(itertools.count(start), images.to_pylist()):
         content, origin = _parts(value)
         if not content:
-            broken[number] = "holds no picture"
+            broken[number] = "holds no image"
             names.append(None)
             continue
         name = _name(number, origin, content)
@@ -119,7 +121,7 @@ def unpack(pictures: pa.Array, start: int, folder: Path) -> tuple[pa.Array, dict
 
 
 def _parts(value: object) -> tuple[bytes, str]:
-    """Returns the bytes of a picture, and where it was before it was put into the table."""
+    """Returns the bytes of an image, and where it was before it was put into the table."""
     if not isinstance(value, dict):
         return value if isinstance(value, bytes) else b"", ""
     content = next((part for part in value.values() if isinstance(part, bytes)), b"")
@@ -128,7 +130,7 @@ def _parts(value: object) -> tuple[bytes, str]:
 
 
 def _name(number: int, origin: str, content: bytes) -> str:
-    """Returns the name of a picture's file: its row, and its path where that can be a file's."""
+    """Returns the name of an image's file: its row, and its path where that can be a file's."""
     path = PurePosixPath(origin.replace("\\", "/"))
     plain = origin.isprintable() and is_utf8(origin) and ".." not in path.parts
     if plain and path.name and len(str(path).encode()) <= _LONGEST:
