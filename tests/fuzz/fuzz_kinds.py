@@ -393,3 +393,6 @@ def run(which: str, seed: int, number: int, folder: Path) -> str:
     except Exception as error:  # noqa: BLE001  what is looked for
         return f"traceback: {type(error).__name__}: {str(error)[:200]!r}"
     return "read"
+
+
+import fuzz_colours  # noqa: E402, F401  more kinds
