@@ -61,7 +61,8 @@ or gAMA and cHRM; "Adobe RGB" in EXIF data). Of several images in a file the fir
 ## Videos
 
 Told by their names: {_list(VIDEO_SUFFIXES)}. Frames are spread evenly where no frame is named
-(`data prepare --video-frames`). Damaged frames are left out and counted; a file without a moving
+(`data prepare --video-frames`), upright and as wide as players show them; boxes on frames whose
+pixels are not square are refused. Damaged frames are left out and counted; a file without a moving
 picture is refused. Videos need `pip install 'demagnify[video]'`.
 
 ## Tables

@@ -8,7 +8,9 @@ import numpy as np
 MILLISECONDS = Fraction(1, 1000)
 
 
-def write_clip(path, frames, *, times=None, rate=25, turned=0, mirrored=False, sound=False, **mux):
+def write_clip(
+    path, frames, *, times=None, rate=25, turned=0, mirrored=False, sound=False, aspect=None, **mux
+):
     """Writes frames, uint8 RGB, at `times` in milliseconds; `rate` per second if None."""
     codec = "libvpx" if path.suffix == ".webm" else "libx264"
     with av.open(str(path), "w", options=mux) as container:
@@ -21,6 +23,8 @@ def write_clip(path, frames, *, times=None, rate=25, turned=0, mirrored=False, s
                 stream.codec_context.time_base = stream.time_base = MILLISECONDS
                 stream.codec_context.gop_size = 10
                 stream.codec_context.thread_count = 1  # the same bytes however busy the machine
+                if aspect:
+                    stream.codec_context.sample_aspect_ratio = aspect
                 if turned or mirrored:
                     stream.set_display_rotation(turned, hflip=mirrored)
                 tone = container.add_stream("aac", rate=8000) if sound else None

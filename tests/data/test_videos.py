@@ -103,3 +103,27 @@ def test_without_pyav_a_line_says_what_to_install(tmp_path, monkeypatch):
         videos.opened(tmp_path / "a.mp4"),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("aspect", "turned", "shape"),
+    [
+        (Fraction(4, 3), 0, (64, 128)),
+        (Fraction(2, 3), 0, (96, 96)),
+        (Fraction(1), 0, (64, 96)),
+        (Fraction(4, 3), 90, (128, 64)),
+        (Fraction(9), 0, (64, 96)),
+    ],
+)
+def test_frames_are_as_wide_as_players_show_them(tmp_path, aspect, turned, shape):
+    path = write_clip(tmp_path / "a.mp4", [QUARTERS] * 3, turned=turned, aspect=aspect)
+    ((_, pixels),) = videos.read_frames(path, [1])
+    assert pixels.shape[:2] == shape
+    assert corners(pixels) == ("GKRB" if turned else "RGBK")
+
+
+def test_boxes_on_pixels_that_are_not_square_are_refused(tmp_path):
+    videos.check_square(write_clip(tmp_path / "a.mp4", [QUARTERS] * 3))
+    path = write_clip(tmp_path / "b.mp4", [QUARTERS] * 3, aspect=Fraction(4, 3))
+    with pytest.raises(BadImageError, match=r"its pixels are not square \(4/3\)"):
+        videos.check_square(path)

@@ -32,19 +32,28 @@ class Frame:
     Attributes:
         number: Its place in the video, from 0.
         seconds: When it is shown: the time stamp of the file times its time base.
-        width: Its width in pixels, upright.
+        width: Its width in pixels, upright, as it is shown: with square pixels.
         height: Its height in pixels, upright.
     """
 
     def __init__(
-        self, number: int, seconds: Fraction, decoded: VideoFrame, reformatter: VideoReformatter
+        self,
+        number: int,
+        seconds: Fraction,
+        decoded: VideoFrame,
+        reformatter: VideoReformatter,
+        aspect: Fraction = Fraction(1),
     ) -> None:
         self.number = number
         self.seconds = seconds
         self._decoded, self._reformatter = decoded, reformatter
         self._turn = _turn(decoded)
-        sides = (decoded.height, decoded.width)
-        self.height, self.width = sides[::-1] if self._turn[0] else sides
+        # Never smaller than it is stored.
+        self._sides = (
+            round(decoded.height / min(aspect, Fraction(1))),
+            round(decoded.width * max(aspect, Fraction(1))),
+        )
+        self.height, self.width = self._sides[::-1] if self._turn[0] else self._sides
 
     def pixels(self, longest: int | None = None) -> Pixels:
         """Returns the frame, uint8 RGB (H, W, 3), upright.
@@ -55,7 +64,7 @@ class Frame:
         Raises:
             BadImageError: If the frame has more pixels than a photograph may have.
         """
-        width, height = self._decoded.width, self._decoded.height
+        height, width = self._sides
         if width * height > pixel_limit():
             raise BadImageError(f"a frame of {width}x{height} pixels is too large")
         scale = min(1.0, (longest or max(width, height)) / max(width, height))
@@ -89,11 +98,21 @@ def _turn(decoded: VideoFrame) -> tuple[bool, int, int]:
     return False, -1 if d < 0 else 1, -1 if a < 0 else 1
 
 
+def _aspect(stream: VideoStream) -> Fraction:
+    """Returns the shape of a stored pixel; 1 if the file says none, or an odd one."""
+    said = Fraction(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
+    return said if 1 / _ODD <= said <= _ODD else Fraction(1)
+
+
+_ODD: Final = 4
+
+
 class Video:
     """An open video: what its header says, and, once it was read, what became of it.
 
     Attributes:
         path: The file.
+        aspect: The width of a stored pixel over its height; frames are stretched accordingly.
         stated_frames: How many frames the header promises; 0 if it does not say.
         rate: Frames per second, on average; 0 if unknown.
         count: How many frames were decoded so far, damaged ones included.
@@ -103,6 +122,7 @@ class Video:
 
     def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
         self.path = path
+        self.aspect = _aspect(stream)
         self.stated_frames = stream.frames
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or 0)
         self.count = self.damaged = 0
@@ -118,7 +138,7 @@ class Video:
         reformatter = VideoReformatter()
         for decoded in self._decoded():
             seconds = self._seconds(decoded)
-            frame = Frame(self.count, seconds, decoded, reformatter)
+            frame = Frame(self.count, seconds, decoded, reformatter, self.aspect)
             length = Fraction(decoded.duration or 0) * (decoded.time_base or 0)
             self.end, self._last = seconds + (length or self._step()), seconds
             self.count += 1
@@ -244,6 +264,22 @@ def count_frames(path: Path) -> int:
         if next(video.frames(), None) is None:
             raise BadImageError(f"{path}: no frame of the video can be decoded")
         return video.stated_frames or video.count + sum(1 for _ in video.frames())
+
+
+def check_square(path: Path) -> None:
+    """Makes sure that boxes fit the frames of a video, however they were read.
+
+    Raises:
+        BadImageError: If its pixels are not square: most programs draw on stored frames, players
+            show stretched ones.
+    """
+    with opened(path) as video:
+        if video.aspect != 1:
+            raise BadImageError(
+                f"{path}: its pixels are not square ({video.aspect}), and nothing says whether "
+                "boxes are meant for the stored or the shown frame",
+                hint="leave the boxes out to have faces found",
+            )
 
 
 def read_frames(path: Path, numbers: Collection[int]) -> Iterator[tuple[int, Pixels]]:

@@ -165,6 +165,8 @@ class Cutter:
         """Returns the frames of a video that each record stands for; none for a photograph."""
         if not is_video(source.path):
             return [set() for _ in source.records]
+        if any(record.box is not None for record in source.records):
+            videos.check_square(source.path)
         evenly: set[int] = set()
         if any(_whole_video(record) for record in source.records):
             count = videos.count_frames(source.path)
