@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import jsonschema
@@ -10,8 +11,10 @@ from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadOutputError
 from demagnify.data.face_finding import Face
 from demagnify.inference import DetectionConfig
+from demagnify.inference.answers import Interpreter
 from demagnify.inference.case import CaseDocument, verify_case, write_case
 from demagnify.inference.case.page import render
+from demagnify.inference.runtime import load_runtime
 
 NAME = "<b>a & b</b>.png"
 SCHEMA = Path(__file__).parents[2] / "docs" / "schema" / "case.json"
@@ -25,9 +28,11 @@ SCHEMA_KEYS = [
     "configuration",
     "configuration_sha256",
     "weights",
+    "calibration",
     "propositions",
     "limits",
     "inputs",
+    "pdf_sha256",
 ]
 
 
@@ -202,3 +207,40 @@ def test_the_published_schema_is_that_of_the_models(case):
     validator.validate(written)
     with pytest.raises(jsonschema.ValidationError, match="kind"):
         validator.validate({key: one for key, one in written.items() if key != "kind"})
+
+
+def test_the_calibration_is_told_with_its_data_and_promise():
+    reads = Interpreter.load("default", load_runtime("default").fingerprint)
+    words = reads.in_words()
+    assert "474 real and 242 fake faces" in words
+    assert "at most 5% of real faces are called fake" in words
+    assert "split test of dfdc224, ff128" in words
+
+
+@pytest.fixture
+def printed(case, tmp_path):
+    pytest.importorskip(
+        "weasyprint", reason="the extra pdf is not installed", exc_type=(ImportError, OSError)
+    )
+    config = DetectionConfig(defense="light")
+    write_case([case / "in"], tmp_path / "case", config, finder=MiddleFinder(), pdf=True)
+    return tmp_path / "case"
+
+
+def test_the_page_is_printed_and_its_hash_recorded(printed):
+    assert (printed / "report.pdf").read_bytes().startswith(b"%PDF-")
+    assert verify_case(printed, finder=MiddleFinder()) == []
+
+
+def test_a_changed_print_is_named(printed):
+    with (printed / "report.pdf").open("ab") as file:
+        file.write(b"x")
+    (fault,) = verify_case(printed, finder=MiddleFinder())
+    assert fault == f"{printed / 'report.pdf'}: the file has changed (SHA-256 differs)"
+
+
+def test_a_print_that_nobody_recorded_is_named(case, tmp_path):
+    shutil.copytree(case / "case", tmp_path / "case")
+    (tmp_path / "case" / "report.pdf").write_bytes(b"%PDF-1.7")
+    (fault,) = verify_case(tmp_path / "case", finder=MiddleFinder())
+    assert fault.endswith("report.pdf: it is not in the record")

@@ -45,6 +45,12 @@ if TYPE_CHECKING:
     ),
     Option("--overwrite", "overwrite", "Replace a case that --report finds there.", is_flag=True),
     Option(
+        "--pdf",
+        "pdf",
+        'With --report: print the page to report.pdf, too (extra "pdf").',
+        is_flag=True,
+    ),
+    Option(
         "--output",
         "output",
         "Write a row per face to Parquet files in this folder, with many processes or machines, "
@@ -63,6 +69,7 @@ def detect(
     as_json: bool,
     report: Path | None,
     overwrite: bool,
+    pdf: bool,
     output: Path | None,
 ) -> None:
     """Classify photographs and clips: find every face, correct it, print real, fake or unsure.
@@ -80,8 +87,8 @@ def detect(
     or cannot tell. It has no part in the verdict: real faces are enhanced too.
     """
     _check_doors(config, output, drawn=bool(as_json or report or config.save))
-    if overwrite and report is None:
-        raise click.UsageError("--overwrite goes with --report")
+    if (overwrite or pdf) and report is None:
+        raise click.UsageError("--overwrite and --pdf go with --report")
     if output is not None:
         _detect_shards(photos, output, config, engine)
         return
@@ -115,6 +122,7 @@ def detect(
             config,
             command=command,
             overwrite=overwrite,
+            pdf=pdf,
             on_verdict=on_verdict,
             on_skip=on_skip,
         )

@@ -12,8 +12,8 @@ from typing import Final, Literal
 from demagnify.core.errors import BadConfigError
 
 Extra = Literal[
-    "data", "heif", "mlflow", "ray", "research", "sb3", "serve", "tensorboard", "transformers",
-    "ui", "video",
+    "data", "heif", "mlflow", "pdf", "ray", "research", "sb3", "serve", "tensorboard",
+    "transformers", "ui", "video",
 ]  # fmt: skip
 
 _DATA: Final = ("pyarrow", "scipy")

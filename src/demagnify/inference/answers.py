@@ -185,6 +185,26 @@ class Interpreter:
             delivered=again,
         )
 
+    def in_words(self) -> str:
+        """Returns what it was fitted on, what it promises, and the data of the error rates."""
+        fitted, part = self.calibration, self.calibration.parts[calibrations.ANY]
+        reals = f"; real faces also of {', '.join(fitted.reals_only)}" if fitted.reals_only else ""
+        words = (
+            f"Fitted on {part.real_faces} real and {part.fake_faces} fake faces, clean and "
+            f"laundered, of {part.real_groups} and {part.fake_groups} groups of "
+            f"{', '.join(fitted.data)}{reals}. Of new groups like these, on average at most "
+            f"{fitted.target_fpr:.0%} of real faces are called fake, and at most "
+            f"{fitted.target_fnr:.0%} of fake faces real."
+        )
+        if part.likelihood_ratio is not None:
+            words += (
+                f" Cost of the likelihood ratios on these faces (Cllr; 0 perfect, 1 no "
+                f"information): {part.likelihood_ratio.cllr:.2f} bits."
+            )
+        if self.table is not None:
+            words += f" Error rates by condition: split test of {', '.join(self.table.data)}."
+        return words
+
     def threshold(self, enhancement: str | None) -> float | None:
         """Returns the logit above which a face is called fake."""
         return self.calibration.part(enhancement)[1].threshold

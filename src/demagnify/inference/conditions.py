@@ -86,7 +86,8 @@ class Condition(_Document):
     def told(self) -> str:
         """Returns condition and error rates in one phrase."""
         rates = [
-            f"{name} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}, n = {one.faces})"
+            f"{name} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}, n = {one.faces}"
+            f"{f' in {one.groups} groups' if one.groups < one.faces else ''})"
             for name, one in (("real called fake", self.fpr), ("fake called real", self.fnr))
             if one is not None
         ]

@@ -42,6 +42,10 @@ LIMITS: Final = (
     "Error rates hold for faces like those of the named data sets. Other ways of making fakes, "
     "other cameras and other populations can give other rates.",
     "That a face was enhanced by a super-resolution network does not mean that it is fake.",
+    'An answer of "captured" does not show that a face was not enhanced: networks of other kinds '
+    "than those that it learned from are often missed.",
+    "The verdict is that of one program on one face crop. It says nothing about who made or "
+    "changed the file, or about anything outside of the crop.",
     "Whoever knows this software can make fakes that it misses.",
 )
 _PACKAGES: Final = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "torch")
@@ -118,9 +122,13 @@ class CaseDocument(_Document):
     configuration: dict[str, Any] = Field(description="All settings of the run")
     configuration_sha256: str = Field(description="Of the settings as JSON")
     weights: Weights
+    calibration: str = Field(
+        default="", description="What the calibration was fitted on and promises; empty: none"
+    )
     propositions: tuple[str, str] = Field(description="Of the likelihood ratio, numerator first")
     limits: tuple[str, ...] = Field(description="What the answers do not say")
     inputs: tuple[InputRecord, ...]
+    pdf_sha256: str | None = Field(default=None, description="Of report.pdf; null: not printed")
 
     @classmethod
     def read(cls, folder: Path) -> CaseDocument:
@@ -158,6 +166,7 @@ def write_case(
     command: str = "",
     finder: FaceFinder | None = None,
     overwrite: bool = False,
+    pdf: bool = False,
     on_verdict: Callable[[PhotoVerdict | ClipVerdict], None] = lambda _verdict: None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> CaseDocument:
@@ -172,6 +181,7 @@ def write_case(
         command: The command line, for the record.
         finder: Finds the faces; YuNet if None.
         overwrite: Whether a case that is there is replaced.
+        pdf: Whether the page is printed to report.pdf, too.
         on_verdict: Gets each verdict.
         on_skip: As in `detect`.
 
@@ -183,9 +193,13 @@ def write_case(
             be written to.
         BadImageError: As `detect`.
         BadArtifactError: As `detect`.
+        BadConfigError: If `pdf` is asked for and the printer is not installed.
     """
+    from demagnify.inference.case import pdf as printer
     from demagnify.inference.case.page import render
 
+    if pdf:
+        printer.check_printer()
     for photo in photos:
         if output.resolve().is_relative_to(photo.resolve()):
             raise BadOutputError(
@@ -207,8 +221,12 @@ def write_case(
             on_verdict=on_verdict,
             on_skip=on_skip,
         )
+        page = render(document, temporary)
+        write_text(temporary / PAGE, page)
+        if pdf:
+            write_bytes(temporary / printer.FILE, printer.print_page(page))
+            document = document.model_copy(update={"pdf_sha256": sha256(temporary / printer.FILE)})
         write_text(temporary / FILE, document.model_dump_json(indent=2) + "\n")
-        write_text(temporary / PAGE, render(document, temporary))
     return document
 
 
@@ -299,6 +317,7 @@ def make_document(
             fingerprint=pipeline.runtime.fingerprint,
             calibration_sha256=None if reads is None else reads.sha256,
         ),
+        calibration="" if reads is None else reads.in_words(),
         propositions=PROPOSITIONS,
         limits=LIMITS,
         inputs=tuple(inputs),

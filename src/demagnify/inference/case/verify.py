@@ -20,8 +20,9 @@ from demagnify.inference.case.document import (
     crop_name,
     examine,
 )
+from demagnify.inference.case.pdf import FILE as PDF
 
-_OF_THE_RUN: Final = {"created", "command", "machine", "versions"}
+_OF_THE_RUN: Final = {"created", "command", "machine", "versions", "pdf_sha256"}
 """What may differ when the same files are examined again."""
 _SHOWN: Final = 90
 _MOST: Final = 5
@@ -48,7 +49,9 @@ def verify_case(folder: Path, *, finder: FaceFinder | None = None) -> list[str]:
         for one in document.inputs
         for face in one.faces
     }
-    faults = [f"{path}: {fault}" for path, fault in (inputs | crops).items() if fault]
+    printed = folder / PDF
+    pdf = {printed: _fault(printed, document.pdf_sha256)}
+    faults = [f"{path}: {fault}" for path, fault in (inputs | crops | pdf).items() if fault]
     intact = [one for one in document.inputs if not inputs[one.file]]
     shown = document
     try:
@@ -123,7 +126,7 @@ def _rendered(document: CaseDocument, folder: Path) -> str:
 
 def _fault(path: Path, digest: str | None) -> str:
     if digest is None:
-        return "it can be read now" if path.is_file() else ""
+        return "it is not in the record" if path.is_file() else ""
     if not path.is_file():
         return "the file is missing"
     return "" if sha256(path) == digest else "the file has changed (SHA-256 differs)"
