@@ -370,7 +370,7 @@ def _about_detector(defended: DefendedDetector) -> dict[str, Any]:
     card = defended.detector.card
     return {
         "name": defended.detector.name,
-        "threshold": defended.threshold,
+        "threshold": defended.detector.threshold,
         "input_size": defended.input_size,
         **{key: card[key] for key in _OF_THE_CARD if key in card},
     }

@@ -45,10 +45,11 @@ def texture(images):
 texture.fingerprint = "texture"
 
 
-def defended(action):
+def defended(action, threshold=None):
     actions = TransformSet.create(["identity", action])
+    detector = wrap(texture, name="texture")
     return DefendedDetector(
-        wrap(texture, name="texture"), actions, None, FixedPolicy(1), input_size=64
+        detector, actions, None, FixedPolicy(1), input_size=64, threshold=threshold
     )
 
 
@@ -104,6 +105,18 @@ def test_logits_are_those_of_the_detector_and_of_the_chain(folder):
     assert np.array_equal(scores.logits["bicubic-x2+jpeg-75", "undefended"], wanted)
     again = create("unsharp")(images)
     assert np.array_equal(scores.logits["bicubic-x2+jpeg-75", "defended"], texture(again).numpy())
+
+
+def test_a_threshold_of_the_defence_moves_no_verdict_of_the_detector(folder, monkeypatch):
+    monkeypatch.setenv(CACHE_VARIABLE, str(folder / "cache"))
+    config = SuiteConfig(suite=str(folder / "tiny.yaml"), resamples=50, device="cpu")
+    defense = defended("unsharp", threshold=1e6)
+    row = run_suite([folder / "faces"], folder / "own", config, defense=defense, command="")
+    plain = load_row(folder / "sharp")
+    assert row.cell("none", "defended").metrics["fnr"].value == 1.0
+    assert row.cell("none", "undefended") == plain.cell("none", "undefended")
+    assert verify_row(folder / "own") == []
+    assert "detector_threshold" not in (folder / "sharp" / "row.json").read_text()
 
 
 def test_a_run_goes_on_where_it_was(folder, monkeypatch):

@@ -61,7 +61,7 @@ def _load_row(path: Path) -> ScoredRun:
             groups=table.groups,
             labels=table.labels,
             logits=logits.astype(np.float64),
-            threshold=float(np.float32(row.entry.threshold)),
+            threshold=float(np.float32(row.entry.threshold_of(method))),
         )
         for (condition, method), logits in table.logits.items()
     )

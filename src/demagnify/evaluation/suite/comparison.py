@@ -46,8 +46,8 @@ def compare_rows(first: Path, second: Path) -> RowComparison:
     rows = [verified(path) for path in (first, second)]
     same_faces(rows)
     (one, scores), (two, others) = rows
-    mine = _own(one, measure(scores, one.suite, one.entry.threshold, one.statistics))
-    theirs = _own(two, measure(others, one.suite, two.entry.threshold, one.statistics))
+    mine = _own(one, measure(scores, one.suite, one.entry, one.statistics))
+    theirs = _own(two, measure(others, one.suite, two.entry, one.statistics))
     confidence = one.statistics.confidence
     found = [
         compare((one.suite.split, name, one.name, two.name), mine[name], theirs[name], confidence)

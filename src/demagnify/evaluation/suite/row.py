@@ -66,8 +66,18 @@ class Entry(Record):
     fingerprint: str = Field(description="On which its logits depend")
     input_size: int
     threshold: float
+    detector_threshold: float | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="The undefended detector's, where the defence has one of its own",
+    )
     seen_attacks: tuple[str, ...] = Field(description="Attacks that took part in its training")
     card: dict[str, Any] = Field(default_factory=dict, description="How it was trained")
+
+    def threshold_of(self, method: str) -> float:
+        """Returns the threshold of the defence or of the undefended detector."""
+        own = self.detector_threshold
+        return self.threshold if own is None or method != UNDEFENDED else own
 
 
 class Cell(Record):
@@ -165,7 +175,7 @@ def load_row(path: Path) -> Row:
 
 
 def measure(
-    table: ScoreTable, suite: Suite, threshold: float, statistics: Statistics
+    table: ScoreTable, suite: Suite, entry: Entry, statistics: Statistics
 ) -> dict[tuple[str, str], Measured]:
     """Returns every (condition, method) of the scores, measured; the adaptive condition too.
 
@@ -184,20 +194,20 @@ def measure(
         table.groups, count=statistics.resamples, seed=statistics.seed
     ).weights()
     # Logits are float32. A float64 threshold would decide a tie with it by rounding.
-    cut = float(np.float32(threshold))
+    cuts = {method: float(np.float32(entry.threshold_of(method))) for method in methods}
     logits = dict(table.logits)
     for method in methods:
         every = np.stack([table.logits[one, method] for one in (CLEAN, *suite.attacked)])
         logits[ADAPTIVE, method] = np.where(table.labels == 1, every.min(axis=0), every.max(axis=0))
     return {
-        key: Measured.over(Scores(table.labels, values, cut), weights)
+        key: Measured.over(Scores(table.labels, values, cuts[key[1]]), weights)
         for key, values in logits.items()
     }
 
 
-def figures(table: ScoreTable, suite: Suite, threshold: float, statistics: Statistics) -> Figures:
+def figures(table: ScoreTable, suite: Suite, entry: Entry, statistics: Statistics) -> Figures:
     """Computes every figure of a row from its scores; the arguments are those of `measure`."""
-    measured = measure(table, suite, threshold, statistics)
+    measured = measure(table, suite, entry, statistics)
     confidence = statistics.confidence
     methods = list(dict.fromkeys(method for _, method in measured))
     conditions = (*suite.conditions, ADAPTIVE)
@@ -301,7 +311,7 @@ def verify_row(path: Path) -> list[str]:
     counts = {"real": real, "fake": fake, "groups": len(set(table.groups))}
     found = differences(row.faces.model_dump(include=set(counts)), counts, where="faces")
     try:
-        again = figures(table, row.suite, row.entry.threshold, row.statistics)
+        again = figures(table, row.suite, row.entry, row.statistics)
     except BadArtifactError as error:
         return [*faults, f"{row.scores}: {error}"]
     recorded = _named(row.figures)

@@ -111,13 +111,14 @@ def run_suite(
     table.save(output / SCORES)
     statistics = Statistics(seed=config.seed, resamples=config.resamples)
     fake = int(faces.labels.sum())
+    entry = _entry(defended, config.detector)
     row = Row(
         name=config.name or Path(config.detector).name,
         suite=suite,
         suite_sha256=suite.digest(),
         created=documents.created(),
         command=command,
-        entry=_entry(defended, config.detector),
+        entry=entry,
         faces=Faces(
             data=", ".join(one.name or str(one) for one in data),
             fingerprint=faces.fingerprint(),
@@ -130,7 +131,7 @@ def run_suite(
         versions=describe_versions(),
         machine=describe_machine(str(defended.device or "cpu")),
         scores_sha256=sha256(output / SCORES),
-        figures=figures(table, suite, defended.threshold, statistics),
+        figures=figures(table, suite, entry, statistics),
     ).sealed()
     row.save(output)
     return row
@@ -181,6 +182,7 @@ def _entry(defended: DefendedDetector, source: str) -> Entry:
         fingerprint=defended.fingerprint(),
         input_size=defended.input_size,
         threshold=defended.threshold,
+        detector_threshold=None if defended.own_threshold is None else defended.detector.threshold,
         seen_attacks=tuple(dict.fromkeys(seen)),
         card=_card(defended),
     )
