@@ -15,7 +15,7 @@ help:
 	@echo "make audit  set up, then look the pinned packages up among known vulnerabilities"
 	@echo "make docs   set up, then build the documentation -> site/index.html"
 	@echo "make bench  set up, then measure speed (minutes)"
-	@echo "make fuzz   set up, then read damaged files of every kind; goes on where it was stopped"
+	@echo "make fuzz   set up, then damaged files, kills and full disks (hours); goes on where it stopped"
 	@echo "make clean  remove .venv and runs/"
 
 $(VENV)/bin/python:
@@ -57,9 +57,11 @@ bench: $(VENV)/.dev
 
 FUZZ_ARGS ?= --cases 10000
 MACHINE_ARGS ?= --kills 100
+PLACES_ARGS ?= --cases 3
 fuzz: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_campaign.py --log runs/fuzz.jsonl $(FUZZ_ARGS)
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_machine.py --log runs/machine.jsonl $(MACHINE_ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/fuzz_places.py --log runs/places.jsonl $(PLACES_ARGS)
 
 clean:
 	rm -rf $(VENV) runs site

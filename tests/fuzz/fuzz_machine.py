@@ -4,8 +4,9 @@
 
 A killed command is started again until it ends; then everything that it left must have the bytes of
 an undisturbed run, and no temporary file may be left. `MEASURED` names all that may differ. Two
-that start at once: one does the work, the other waits or is refused in one line. A second call with
-the same log goes on where the first was stopped.
+that start at once in one folder: one does the work, the other waits or is refused in one line. Two
+in folders of their own share a cache, and both do the work. A second call with the same log goes on
+where the first was stopped.
 """
 
 import argparse
@@ -143,15 +144,30 @@ def at_once(verb: str, base: Path, folder: Path) -> str:
     return "" if "" in ends else f"neither got through: {ends[0]}"
 
 
+def one_cache(verb: str, base: Path, folder: Path, expected: dict[str, str]) -> str:
+    """Starts two commands in folders of their own, with one cache; both must get through."""
+    line, cache = VERBS[verb](base, Path("out")), commands.cache_of(folder)
+    places = [folder / "one", folder / "two"]
+    both = [commands.start(line, at, environment={"DEMAGNIFY_CACHE": str(cache)}) for at in places]
+    ends = [one.finish() for one in both]
+    if bad := [end for end in ends if end]:
+        return bad[0]
+    wanted = {name: one for name, one in expected.items() if not name.startswith("cache/")}
+    return "; ".join(filter(None, (_odd(digests(at), wanted) for at in places)))
+
+
+def _odd(found: dict[str, str], expected: dict[str, str]) -> str:
+    names = sorted(one for one in {*found, *expected} if found.get(one) != expected.get(one))
+    return f"differ: {', '.join(names)}" if names else ""
+
+
 def outcome(wrong: str, folder: Path, expected: dict[str, str]) -> str:
     """Says in a line how a case ended."""
     if wrong:
         return wrong
     if temporary := left(folder):
         return f"left: {', '.join(temporary)}"
-    found = digests(folder)
-    odd = sorted(one for one in {*found, *expected} if found.get(one) != expected.get(one))
-    return f"differ: {', '.join(odd)}" if odd else "same bytes"
+    return _odd(digests(folder), expected) or "same bytes"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -164,7 +180,9 @@ def main() -> None:
     """Runs the campaign and prints a table of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100, help="Kills of each command.")
-    parser.add_argument("--pairs", type=int, default=3, help="Pairs of each command.")
+    parser.add_argument(
+        "--pairs", type=int, default=3, help="Pairs of each command, of both kinds."
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="Most minutes of all.")
     parser.add_argument("--verbs", nargs="*", default=list(VERBS))
@@ -179,7 +197,7 @@ def main() -> None:
         for verb in given.verbs:
             mine = [row for row in rows if (row["verb"], row["seed"]) == (verb, given.seed)]
             _campaign(verb, base, mine, given, until)
-            for how in ("kill", "pair"):
+            for how in ("kill", "pair", "cache"):
                 some = [row for row in mine if row["how"] == how]
                 kills = sum(row.get("kills", 0) for row in some)
                 counts = dict(Counter(row["outcome"] for row in some))
@@ -200,11 +218,12 @@ def _campaign(
         reached = sum(row["kills"] for row in some) if how == "kill" else len(some)
         return reached < most and time.monotonic() < until
 
-    if not missing("kill", given.kills) and not missing("pair", given.pairs):
+    hows = {"kill": given.kills, "pair": given.pairs, "cache": given.pairs}
+    if not any(missing(how, most) for how, most in hows.items()):
         return
     runs = base / "runs" / verb
     expected, seconds = undisturbed(verb, base, runs / "whole")
-    for how, most in (("kill", given.kills), ("pair", given.pairs)):
+    for how, most in hows.items():
         number = 0
         while missing(how, most):
             if (how, number) not in done:
@@ -212,10 +231,13 @@ def _campaign(
                 rng = random.Random(f"{given.seed} {verb} {how} {number}")
                 if how == "kill":
                     kills, wrong = killed(verb, rng, base, folder, seconds)
-                else:
+                elif how == "pair":
                     kills, wrong = 0, at_once(verb, base, folder)
+                else:
+                    kills, wrong = 0, one_cache(verb, base, folder, expected)
                 row = {"seed": given.seed, "verb": verb, "how": how, "case": number}
-                mine.append({**row, "kills": kills, "outcome": outcome(wrong, folder, expected)})
+                end = wrong or "same bytes" if how == "cache" else outcome(wrong, folder, expected)
+                mine.append({**row, "kills": kills, "outcome": end})
                 with given.log.open("a", encoding="utf-8") as log:
                     log.write(json.dumps(mine[-1]) + "\n")
                 if mine[-1]["outcome"] == "same bytes":

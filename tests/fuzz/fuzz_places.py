@@ -31,6 +31,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 NEW_SPACE, NEW_USER = 0x00020000, 0x10000000
 READ_ONLY, REMOUNT, BIND, PRIVATE = 1, 32, 4096, 16384 | 1 << 18
 LATE_SECONDS = 10.0
+NO_SPACE = "no name space of mounts can be made here"
 OFFLINE = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
 
 
@@ -240,7 +241,10 @@ def main() -> None:
     rows = read_log(given.log)
     given.log.parent.mkdir(parents=True, exist_ok=True)
     done = {(row["seed"], row["verb"], row["how"], row["case"]) for row in rows}
-    own_space()
+    try:
+        own_space()
+    except OSError as error:
+        sys.exit(f"{NO_SPACE}: {error}")
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         commands.prepare(base)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fuzz_campaign
 import fuzz_kinds
+import fuzz_places
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,10 +123,27 @@ def test_a_full_disk_is_one_line(tmp_path):
     assert "File too large" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_killed_command_ends_with_the_bytes_of_an_undisturbed_one(tmp_path):
     script = Path(__file__).with_name("fuzz_machine.py")
     some = ("--kills", "1", "--pairs", "1", "--verbs", "describe", "--log", tmp_path / "log")
     ended = subprocess.run(
         [sys.executable, script, *map(str, some)], capture_output=True, text=True, check=False
     )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+def test_a_command_that_cannot_work_says_so(tmp_path):
+    script = Path(__file__).with_name("fuzz_places.py")
+    some = ("--cases", "1", "--verbs", "describe", "--log", tmp_path / "log", "--places")
+    places = ("full disk", "read-only", "closed streams", "full stdout", "long name")
+    ended = subprocess.run(
+        [sys.executable, script, *map(str, some), *places],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if fuzz_places.NO_SPACE in ended.stderr:
+        pytest.skip(ended.stderr.strip())
     assert ended.returncode == 0, ended.stdout + ended.stderr
