@@ -232,7 +232,7 @@ def test_the_command_line_exports_and_measures(loop, tmp_path, monkeypatch, caps
     matrix = tmp_path / "matrix.csv.gz"
     code, told = run("scores", "export", loop.run, matrix, "--format", "deepsafe-bench")
     assert code == 0
-    assert "1 files" in told.out
+    assert "1 file, " in told.out
     few = ("--resamples", "40", "--json")
     figures = [
         json.loads(run("scores", "measure", source, *few)[1].out) for source in (loop.run, matrix)
