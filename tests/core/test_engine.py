@@ -143,6 +143,22 @@ def test_a_driver_that_is_killed_goes_on(files, tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in done.items())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system must end the workers")
+def test_the_worker_of_a_killed_driver_does_not_finish_its_unit(files, tmp_path):
+    files("for ever")
+    script, output = tmp_path / "driver.py", tmp_path / "out"
+    script.write_text(DRIVER)
+    command = [sys.executable, str(script), str(tmp_path / "in"), str(output)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    driver = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while not (output / "opened.txt").is_file() and time.monotonic() < until:
+        time.sleep(0.02)
+    assert (output / "opened.txt").is_file()
+    driver.kill()
+    assert driver.communicate(timeout=30)[1] == ""  # its worker holds the stream
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_ray_loses_nothing_where_a_worker_is_killed(files, tmp_path, monkeypatch):

@@ -45,6 +45,8 @@ class Measure:
             raise ValueError("no such letter")
         if text == "slow":
             time.sleep(0.2)
+        if text == "for ever":
+            time.sleep(600)
         if text == "empty":
             return Result(problem="there is nothing")
         return Result([{"size": len(text) * self.factor, "text": text}] * (2 if "2" in text else 1))

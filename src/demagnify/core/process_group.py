@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from demagnify.core import threads
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, DemagnifyError
+from demagnify.core.orphans import end_with_parent
 from demagnify.core.pickling import pickled
 
 if TYPE_CHECKING:
@@ -243,6 +244,7 @@ def _serve(rank: int, size: int, port: int, thread_count: int) -> None:
     from torch import distributed
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # rank 0 ends this process
     threads.use(thread_count)
     store = TCPStore(_HOST, port, size, is_master=False)

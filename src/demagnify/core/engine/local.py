@@ -15,6 +15,7 @@ from demagnify.core import threads
 from demagnify.core.engine.shards import Receipt
 from demagnify.core.engine.work import Units
 from demagnify.core.errors import DemagnifyError
+from demagnify.core.orphans import end_with_parent
 
 _START_DEATHS: Final = 5
 """How many processes may die before the first unit is done."""
@@ -113,6 +114,7 @@ def _serve(units: Units, pipe: Connection[Any, Any], thread_count: int) -> None:
     """Does what comes through the pipe, until the driver is gone."""
     import signal
 
+    end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver ends this process
     threads.use(thread_count)
     with suppress(EOFError, ConnectionError):  # the driver is gone, perhaps killed
