@@ -3,9 +3,11 @@
 Starts `demagnify serve` on a free port of this machine and sends it photographs from many clients
 at once; in turns with it, `detect` classifies the same files in this process, so that a busy
 machine slows both alike. With --fuzz, schemathesis sends requests of the OpenAPI description until
-the service has counted so many. Prints JSON. Example:
+the service has counted so many. With --minutes, one client sends photographs at a steady rate, and
+the memory is read every ten minutes. Prints JSON. Example:
 
     python benchmarks/service.py --photos FOLDER --clients 50 --seconds 60
+    python benchmarks/service.py --photos FOLDER --minutes 60 --rate 2
     python benchmarks/service.py --fuzz 10000
 """
 
@@ -72,13 +74,17 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=64, help="how many of them, in a circle")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--minutes", type=float, default=0.0, help="watch memory for so long")
+    parser.add_argument("--rate", type=float, default=2.0, help="requests a second meanwhile")
     parser.add_argument("--defense", default="default")
     parser.add_argument("--fuzz", type=int, default=0, help="how many requests schemathesis makes")
     options = parser.parse_args()
     report: dict[str, object] = {"defense": options.defense}
     with server(options.defense) as service:
-        if options.photos:
-            paths = images.list_files(options.photos)[: options.files]
+        paths = images.list_files(options.photos)[: options.files] if options.photos else []
+        if options.minutes:
+            report["memory"] = watch(service, paths, options.minutes, options.rate)
+        elif paths:
             report |= load(service, paths, options.clients, options.seconds, options.defense)
         if options.fuzz:
             report["schemathesis"] = fuzz(service, options.fuzz)
@@ -147,6 +153,31 @@ def load(
     }
 
 
+def watch(service: Server, paths: list[Path], minutes: float, rate: float) -> dict[str, object]:
+    """Sends photographs at a steady rate, and reads the memory of the service every ten minutes."""
+    bodies, failures = [body_of(path) for path in paths], list[str]()
+    latencies: list[float] = []
+    memory: dict[str, float] = {}
+    start, circle = time.perf_counter(), count()
+    burst(service, bodies, circle, 1, 3.0, latencies, failures)  # warm: networks are loaded
+    step = min(10.0, minutes)
+    for tenth in range(round(minutes / step) + 1):
+        end = start + 60.0 * step * tenth
+        while time.perf_counter() < end:
+            due = start + (len(latencies) + len(failures)) / rate
+            time.sleep(max(0.0, min(due, end) - time.perf_counter()))
+            burst(service, bodies, circle, 1, 0.0, latencies, failures)
+        memory[f"minute {step * tenth:g}"] = service.mebibytes()
+        print(f"minute {step * tenth:g}: {memory}", file=sys.stderr, flush=True)
+    return {
+        "photographs": len(paths),
+        "requests": len(latencies),
+        "failures": sorted(set(failures)),
+        "memory_mib": memory,
+        "growth_mib": round(list(memory.values())[-1] - memory["minute 0"], 1),
+    }
+
+
 def body_of(path: Path) -> bytes:
     """Returns the multipart form of one photograph."""
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="{path.name}"'
@@ -162,13 +193,14 @@ def burst(
     latencies: list[float],
     failures: list[str],
 ) -> None:
-    """Lets clients send requests, one after the other, until the time is over."""
+    """Lets clients send requests, one after the other, until the time is over; one at least."""
     end = time.perf_counter() + seconds
     kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
 
     def client() -> None:
         connection = http.client.HTTPConnection(service.host, int(service.port), timeout=120)
-        while time.perf_counter() < end:
+        start = 0.0
+        while not start or time.perf_counter() < end:
             start = time.perf_counter()
             try:
                 connection.request("POST", "/v1/detect", bodies[next(circle) % len(bodies)], kind)
