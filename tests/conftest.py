@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from browsers import faults_for_axe, too_wide
 from demagnify.core import assets
 
 # A busy machine must not fail a test by its clock.
@@ -71,19 +72,9 @@ def looked_at(browser: Any) -> Iterator[Callable[[str], Iterator[tuple[str, Any]
                     "document.querySelectorAll('details').forEach(one => one.open = true)"
                 )
                 yield scheme, page
-                assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert not too_wide(page)
                 assert faults_for_axe(page) == []
 
     yield look
     for context in contexts:
         context.close()
-
-
-def faults_for_axe(page: Any) -> list[str]:
-    """Returns what axe-core finds on a page; nothing where it is not installed."""
-    try:
-        from axe_playwright_python.sync_playwright import Axe
-    except ImportError:
-        return []
-    found = Axe().run(page).response["violations"]
-    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]

@@ -6,6 +6,7 @@ import threading
 import pytest
 from toy_service import PairFinder, photo
 
+from browsers import faults_for_axe, too_wide
 from demagnify.inference import DetectionConfig, Pipeline
 from demagnify.serve.config import PageConfig
 
@@ -38,7 +39,7 @@ def test_every_tab_answers_in_a_browser_that_asks_nobody_else(browser, address, 
     file = tmp_path / "photo.png"
     file.write_bytes(photo(1))
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
-    page.set_default_timeout(60_000)
+    page.set_default_timeout(240_000)
     asked, faults = [], []
     page.on("request", lambda one: asked.append(one.url))
     page.on("pageerror", lambda one: faults.append(str(one)))
@@ -47,8 +48,7 @@ def test_every_tab_answers_in_a_browser_that_asks_nobody_else(browser, address, 
     page.locator(".dm-summary").wait_for()
     assert page.get_by_role("heading", name="Face 1: ").is_visible()
     assert page.get_by_role("img", name="Power spectrum of face 2").count() == 1
-    too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    assert not page.evaluate(too_wide)
+    assert not too_wide(page)
 
     page.get_by_role("tab", name="Detect").focus()  # from here on by keyboard
     page.keyboard.press("ArrowRight")
@@ -75,3 +75,32 @@ def test_every_tab_answers_in_a_browser_that_asks_nobody_else(browser, address, 
     assert not [url for url in asked if not url.startswith((address, "data:", "blob:"))]
     assert faults == []
     page.close()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 390), ("light", 1280)])
+def test_axe_finds_no_fault_on_any_tab(browser, address, tmp_path, scheme, width):
+    file = tmp_path / "photo.png"
+    file.write_bytes(photo(1))
+    context = browser.new_context(
+        viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True
+    )
+    page = context.new_page()
+    page.set_default_timeout(240_000)
+    page.goto(address)
+    page.get_by_role("button", name="Click to upload").wait_for()
+    assert faults_for_axe(page) == []
+    page.locator("input[type=file]").last.set_input_files(file)
+    page.locator(".dm-summary").wait_for()
+    assert faults_for_axe(page) == []
+    page.get_by_role("tab", name="Launder").press("Enter")
+    page.locator("input[type=file]").last.set_input_files(file)
+    page.get_by_text("photo.png").last.wait_for()
+    page.get_by_role("button", name="Launder", exact=True).press("Enter")
+    card = page.locator(".dm-card:has(table)").first
+    card.wait_for()
+    assert not card.evaluate("one => one.scrollWidth > one.clientWidth")
+    assert faults_for_axe(page) == []
+    page.get_by_role("tab", name="Report").press("Enter")
+    page.get_by_role("button", name="Look again for reports").wait_for()
+    assert faults_for_axe(page) == []
+    context.close()

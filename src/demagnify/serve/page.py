@@ -41,8 +41,11 @@ _LAUNDER: Final = (
 )
 _STYLE: Final = """
 .dm { color: var(--body-text-color); line-height: 1.5; }
-.dm h3 { margin: 0 0 .5rem; font-size: 1.2rem; }
+.dm h2 { margin: 0 0 .5rem; font-size: 1.2rem; }
 .dm-summary { font-size: 1.2rem; font-weight: 600; margin: .5rem 0; }
+button.selected[role=tab] { color: var(--body-text-color) !important; font-weight: 600; }
+.html-container { padding: 0 !important; } .dm code { white-space: nowrap; }
+button .or, input.subdued { color: var(--body-text-color) !important; }
 .dm-problem { border: 2px solid #d55e00; border-radius: 6px; padding: .7rem 1rem; }
 .dm-scope, .dm figcaption { opacity: .8; font-size: .9rem; }
 .dm-card { border: 1px solid var(--border-color-primary); border-left: 8px solid #8a8a8a;
@@ -53,6 +56,8 @@ _STYLE: Final = """
 .dm-pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(130px, 1fr));
   gap: .75rem; margin-top: .75rem; max-width: 940px; }
 .dm > .dm-pictures { grid-template-columns: minmax(0, 520px); }
+.dm > .dm-pictures img { width: auto; max-width: 100%; min-width: min(100%, 320px); }
+.dm .dm-wide { overflow-x: auto; }
 .dm figure { margin: 0; } .dm img { width: 100%; height: auto; border-radius: 4px; margin: 0; }
 .dm table { border-collapse: collapse; } .dm caption { text-align: left; padding: .2rem 0; }
 .dm th, .dm td { text-align: left; padding: .35rem .8rem;
@@ -60,7 +65,8 @@ _STYLE: Final = """
 .dm-verdict { font-weight: 600; } .dm iframe { width: 100%; height: 80vh; background: #fff;
   border: 1px solid var(--border-color-primary); border-radius: 6px; }
 @media (max-width: 480px) { .dm dl div { flex-direction: column; gap: 0; padding: .3rem 0; }
-  .dm-pictures { grid-template-columns: 1fr 1fr; } .dm-card { padding: .75rem; } }
+  .dm-pictures { grid-template-columns: 1fr 1fr; } .dm-card { padding: .75rem; }
+  .dm th, .dm td { padding: .35rem .5rem; } }
 """
 
 
@@ -97,7 +103,15 @@ def create_page(config: PageConfig, pipeline: Pipeline) -> FastAPI:
     app.add_middleware(_OnlyFromHere)
     app.include_router(reports.router(config.runs))
     plain = gr.themes.Default(
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
     )
     mounted: FastAPI = gr.mount_gradio_app(
         app,
@@ -166,7 +180,8 @@ def _blocks(config: PageConfig, answers: Answers) -> gr.Blocks:
             place = html.escape(printable(config.runs))
             gr.HTML(
                 f'<div class="dm"><p>Reports under <code>{place}</code>: '
-                "report.html of demo and evaluate, index.html of detect --report.</p></div>"
+                "<code>report.html</code> of demo and evaluate, <code>index.html</code> of "
+                "<code>detect --report</code>.</p></div>"
             )
             chosen = gr.Dropdown(names, value=None, label="Report")
             again = gr.Button("Look again for reports")
