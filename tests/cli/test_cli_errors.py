@@ -131,3 +131,29 @@ def test_a_misspelt_suite_is_told_without_importing_torch():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "BadConfigError False\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("train-defense x --data {data} --detector lihgt", "no detector 'lihgt'"),
+        ("train-defense x --data {data} --attack bicubc-x2", "no transform is called 'bicubc-x2'"),
+        ("evaluate x --data {data} --defense light --attack bicubc-x2", "is called 'bicubc-x2'"),
+        ("harden x --data {data} --attack bicubc-x2", "no transform is called 'bicubc-x2'"),
+        ("calibrate x --data {data} --attack bicubc-x2", "no transform is called 'bicubc-x2'"),
+    ],
+)
+def test_a_misspelt_name_is_told_before_the_slow_imports(command, told, tmp_path):
+    code = (
+        "import sys\nfrom demagnify.cli.app import app\n"
+        f"try:\n    app({command.format(data=tmp_path).split()!r}, standalone_mode=False)\n"
+        "except Exception as error:\n"
+        "    slow = {'timm', 'sklearn'} & {*sys.modules}\n"
+        "    print(error, sorted(slow))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert told in ended.stdout
+    assert ended.stdout.endswith("[]\n")
+    assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,7 @@
-"""Networks for detectors: any timm backbone with one output, by name."""
+"""Networks for detectors: any timm backbone with one output, by name.
+
+timm is imported when a network is asked for: a misspelt setting is found before.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,7 @@ from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any, Final
 
-import timm
 import torch
-from timm.data.config import resolve_data_config
-from timm.models import get_deprecated_models
 from torch import nn
 
 from demagnify.core.errors import BadConfigError, UnknownNameError
@@ -39,6 +39,9 @@ def timm_name(backbone: str) -> str:
     """Returns timm's name of a backbone, "architecture" or "architecture.tag", or joined ones."""
     if JOINED in backbone:
         return JOINED.join(map(timm_name, backbone.split(JOINED)))
+    import timm
+    from timm.models import get_deprecated_models
+
     name = ALIASES.get(backbone, backbone)
     name = get_deprecated_models().get(name) or name  # as create_model does
     architecture, _, tag = name.partition(".")
@@ -55,6 +58,8 @@ def timm_name(backbone: str) -> str:
 
 def pretrained_config(name: str) -> dict[str, Any]:
     """Returns timm's record of the weights of a network: scaling and source."""
+    import timm
+
     config = timm.get_pretrained_cfg(name)
     return asdict(config) if config else {}
 
@@ -64,6 +69,8 @@ def preprocessing(name: str) -> dict[str, Any]:
 
     Of joined networks the first one's counts.
     """
+    from timm.data.config import resolve_data_config
+
     first = name.partition(JOINED)[0]
     config: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
         {}, pretrained_cfg=pretrained_config(first)
@@ -76,6 +83,8 @@ def preprocessing(name: str) -> dict[str, Any]:
 
 def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.Module:
     """Returns a timm network, or joined ones, with random weights, the same for the same seed."""
+    import timm
+
     if JOINED in name:
         return JoinedNetwork(
             [

@@ -17,7 +17,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from sklearn.metrics import roc_auc_score
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from demagnify.core import artifacts
@@ -247,6 +246,8 @@ class TrainingLoop:
 
     def _validate(self) -> str:
         """Evaluates the epoch on the validation faces and closes it; returns a line about it."""
+        from sklearn.metrics import roc_auc_score  # takes as long to import as torch
+
         at = self.progress
         loss = at.loss_sum / at.step
         if not torch.isfinite(torch.tensor(loss)):

@@ -128,8 +128,8 @@ def harden(
     """
     config = config or HardeningConfig()
     output = Path(output)
-    start = detector or detectors.load_detector(config.detector, device=config.device)
     named = create_attacks(config.attacks, device=config.device, precision="auto")
+    start = detector or detectors.load_detector(config.detector, device=config.device)
     pool = (*named, *attacks)
     train, val, sources = open_training(data, config, config.size, on_skip)
     card = {**_provenance(start, sources, pool), **(about or {})}

@@ -134,6 +134,7 @@ def calibrate(
         >>> calibrate([Path("faces")], Path("runs/defense"), config)  # doctest: +SKIP
     """
     config = config or CalibrationConfig()
+    create_attacks(config.attacks, device=config.device)  # a misspelt one is found at once
     if defense is None:
         defense = load_defense(config.defense, device=config.device, precision=config.precision)
     faces = open_laundered(data, config, config.split, defense.input_size, on_skip)

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import torch
 from pydantic import Field
-from torchvision.transforms.v2.functional import rgb_to_grayscale
 
 from demagnify.transforms import kernels
 from demagnify.transforms.base import TRANSFORMS, Transform
@@ -49,5 +48,7 @@ class Grey(Transform):
 
     def apply(self, images: torch.Tensor) -> torch.Tensor:
         """Returns the grey copy, three equal channels."""
+        from torchvision.transforms.v2.functional import rgb_to_grayscale
+
         grey: torch.Tensor = rgb_to_grayscale(images, num_output_channels=3)
         return grey.contiguous()

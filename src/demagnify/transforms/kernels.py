@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from demagnify.core.images import Pixels, from_batch, to_batch
 from demagnify.core.threads import available
@@ -81,6 +80,9 @@ def gaussian(images: torch.Tensor, sigma: float) -> torch.Tensor:
         return each(
             images, lambda one: cv2.GaussianBlur(one, (side, side), sigma, borderType=border)
         )
+    # torchvision takes longer to import than torch
+    from torchvision.transforms.v2.functional import gaussian_blur
+
     blurred: torch.Tensor = gaussian_blur(images, [side, side], [sigma, sigma])
     return blurred
 

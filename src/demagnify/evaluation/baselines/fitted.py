@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from demagnify.agents.predictors import Predictions, Predictor
 from demagnify.agents.states import FaceStates, StateEncoder
@@ -20,6 +17,9 @@ from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.baselines.pool import Pool
 from demagnify.evaluation.baselines.simple import passes_for_all
 from demagnify.scores import Floats, LogitTable
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +177,10 @@ def _logit(chances: Chances) -> Chances:
 
 
 def _logistic_regression() -> Pipeline:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=1000, class_weight="balanced")
     )
