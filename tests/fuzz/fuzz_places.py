@@ -68,6 +68,7 @@ class Place:
         refuses: Whether it must be refused.
         again: Called before the command runs once more, to the bytes of an undisturbed run.
         cache: Whether that includes the cache.
+        noticed: Whether it must be refused, or end with those bytes at once.
     """
 
     environment: dict[str, str | None] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Place:
     refuses: bool = False
     again: Callable[[], None] | None = None
     cache: bool = True
+    noticed: bool = False
 
 
 def full_disk(rng: random.Random, folder: Path) -> Place:
@@ -180,6 +182,41 @@ def little_memory(rng: random.Random, _: Path) -> Place:
     return Place(before=before, again=lambda: None, cache=False)
 
 
+def damaged_cache(rng: random.Random, folder: Path) -> Place:
+    """A few files of the cache that an earlier run filled are damaged."""
+    shutil.copytree(folder.parent / "whole", folder, symlinks=True)
+    for path in folder.glob("out*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _damage(rng, folder / "cache")
+    return Place(noticed=True)
+
+
+def damaged_output(rng: random.Random, folder: Path) -> Place:
+    """A few files that an earlier run wrote are damaged, and it runs again."""
+    shutil.copytree(folder.parent / "whole", folder, symlinks=True)
+    for path in folder.glob("out*"):
+        _damage(rng, path)
+    return Place(noticed=True)
+
+
+def _damage(rng: random.Random, place: Path) -> None:
+    files = [place] if place.is_file() else sorted(place.rglob("*"))
+    files = [one for one in files if one.is_file() and one.suffix != ".lock"]
+    files = [one for one in files if "assets" not in one.parts]  # those are everybody's
+    for path in rng.sample(files, min(len(files), rng.randint(1, 3))):
+        data = path.read_bytes()
+        way = rng.choice(["flip", "flip", "cut", "empty", "gone"])
+        if way == "gone":
+            path.unlink()
+        elif way == "flip" and data:
+            spot = rng.randrange(len(data))
+            path.write_bytes(
+                data[:spot] + bytes([data[spot] ^ 1 << rng.randrange(8)]) + data[spot + 1 :]
+            )
+        else:
+            path.write_bytes(data[: rng.randrange(len(data)) if way == "cut" and data else 0])
+
+
 PLACES: dict[str, Callable[[random.Random, Path], Place]] = {
     "full disk": full_disk,
     "largest file": largest_file,
@@ -195,6 +232,8 @@ PLACES: dict[str, Callable[[random.Random, Path], Place]] = {
     "long name": long_name,
     "below a file": below_a_file,
     "little memory": little_memory,
+    "damaged cache": damaged_cache,
+    "damaged output": damaged_output,
 }
 
 
@@ -210,12 +249,14 @@ def case(verb: str, place: Place, base: Path, folder: Path, expected: dict[str, 
         return "not refused"
     if ended and not ended.removeprefix("exit 1:").strip() and not place.before:
         return "no word"
-    if place.again is None:
+    if (ended and place.noticed) or (not place.again and not place.noticed):
         return "refused" if ended else "done"
-    place.again()
-    time.sleep(1.1)
-    if wrong := commands.start(line, folder).finish():
-        return "done" if not ended and " exists" in wrong else f"then {wrong}"
+    if place.again:
+        place.again()
+        time.sleep(1.1)
+        if wrong := commands.start(line, folder).finish():
+            finished = not ended and (" exists" in wrong or " holds a case" in wrong)
+            return "done" if finished else f"then {wrong}"
     if temporary := left(folder):
         return f"left: {', '.join(temporary)}"
     skip = () if place.cache else ("cache/",)
