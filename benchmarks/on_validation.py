@@ -16,10 +16,10 @@ from typing import Final
 from demagnify import Manifest, create_transform, load_defense
 from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import draw_by_group
+from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.report.words import with_span
-from demagnify.evaluation.statistics import GroupResamples, Measured
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN, default_cache
 

@@ -17,10 +17,10 @@ import numpy as np
 
 from demagnify import Manifest, load_detector
 from demagnify.data.prepare.opening import open_faces
+from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.report.words import with_span
-from demagnify.evaluation.statistics import GroupResamples, Measured
 
 PAIRS: Final = 720
 """Clips N and N + 720 have one source."""
