@@ -23,11 +23,11 @@ import numpy as np
 
 from demagnify import detectors
 from demagnify.agents import presets as configs
+from demagnify.agents.config import DefenseConfig
 from demagnify.agents.learners import LEARNERS
 from demagnify.agents.predictors import PolicyPredictor
 from demagnify.agents.states import StateEncoder
 from demagnify.agents.states import create as create_state
-from demagnify.agents.training import DefenseConfig
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.files import write_text
 from demagnify.data import FaceDataset

@@ -22,9 +22,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from demagnify.agents.config import TrainDefenseConfig
     from demagnify.agents.defended import DefendedDetector
     from demagnify.agents.loading import load_defense
-    from demagnify.agents.training import TrainDefenseConfig, train_defense
+    from demagnify.agents.training import train_defense
     from demagnify.data.dataset import FaceDataset
     from demagnify.data.describe import DescribeConfig, describe
     from demagnify.data.manifest import Manifest
@@ -70,7 +71,7 @@ _MODULES: Final = {
     "LogitTable": "scores",
     "Manifest": "data.manifest",
     "PrepareConfig": "data.prepare",
-    "TrainDefenseConfig": "agents.training",
+    "TrainDefenseConfig": "agents.config",
     "TrainDetectorConfig": "detectors.config",
     "Transform": "transforms.base",
     "TransformSet": "transforms.transform_set",

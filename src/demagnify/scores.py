@@ -375,7 +375,7 @@ class LogitTable:
 
 
 class LiveLogits(LogitTable):
-    """A table that keeps nothing: it runs the detector anew for every pair."""
+    """A table that stores nothing: it runs the detector for every pair."""
 
     def lookup(self, rows: ArrayLike, columns: ArrayLike) -> Floats:
         """Returns the logit of each face after its transform, float32 (n,)."""

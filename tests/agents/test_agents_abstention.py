@@ -9,12 +9,13 @@ from pydantic import ValidationError
 from toy_world import SIDE, ToyDetector
 
 from demagnify.agents.abstention import AbstainConfig, rejection_limit, with_abstention
+from demagnify.agents.config import DefenseConfig, TrainDefenseConfig
 from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.learners import FullInformationConfig
 from demagnify.agents.policies import FixedPolicy
 from demagnify.agents.predictors import PolicyPredictor
 from demagnify.agents.states import Thumbnail
-from demagnify.agents.training import DefenseConfig, TrainDefenseConfig, train_defense
+from demagnify.agents.training import train_defense
 from demagnify.core.errors import BadConfigError
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap

@@ -9,6 +9,7 @@ import torch
 from toy_world import ToyNetwork
 
 from demagnify import detectors
+from demagnify.agents.config import DefenseConfig, TrainDefenseConfig
 from demagnify.agents.defended import DefendedDetector
 from demagnify.agents.learners import QLearningConfig
 from demagnify.agents.loading import load_defense
@@ -16,7 +17,7 @@ from demagnify.agents.policies import FixedPolicy, GreedyQPolicy, RandomPolicy
 from demagnify.agents.predictors import PolicyPredictor
 from demagnify.agents.q_network import QNetwork
 from demagnify.agents.states import FlatImage, Thumbnail
-from demagnify.agents.training import DefenseConfig, TrainDefenseConfig, train_defense
+from demagnify.agents.training import train_defense
 from demagnify.core.errors import BadArtifactError, BadOutputError, ImageContractError
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable

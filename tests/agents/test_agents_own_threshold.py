@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from demagnify import detectors
+from demagnify.agents.config import TrainDefenseConfig
 from demagnify.agents.defended import DefendedDetector
-from demagnify.agents.training import TrainDefenseConfig, train_defense
+from demagnify.agents.training import train_defense
 from demagnify.core.errors import BadConfigError
 from demagnify.data.dataset import FaceDataset
 from demagnify.evaluation.evaluating import EvaluationConfig, evaluate

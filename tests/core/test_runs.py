@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from demagnify.core import files
+from demagnify.core.array_files import NOTE_EVERY, ArrayFile
 from demagnify.core.artifacts import load_state, save_state
 from demagnify.core.errors import BadOutputError
-from demagnify.core.runs import NOTE_EVERY, ArrayFile, Journal, claim
+from demagnify.core.runs import Journal, claim
 
 
 def test_a_folder_belongs_to_one_configuration(tmp_path):

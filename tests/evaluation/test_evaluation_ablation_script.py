@@ -5,8 +5,8 @@ import pytest
 from tiny_loop import DEFENSE, EVALUATION
 
 import scripts
+from demagnify.agents.config import DefenseConfig
 from demagnify.agents.learners import FullInformationConfig
-from demagnify.agents.training import DefenseConfig
 from demagnify.data.prepare import open_splits
 from demagnify.laundering.conditions import create_attacks, under_attacks
 from tiny_faces import SIZE

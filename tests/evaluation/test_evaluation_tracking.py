@@ -5,7 +5,8 @@ import json
 import pytest
 from tiny_loop import ATTACKS, DEFENSE, DETECTOR, plan_for
 
-from demagnify.agents.training import TrainDefenseConfig, train_defense
+from demagnify.agents.config import TrainDefenseConfig
+from demagnify.agents.training import train_defense
 from demagnify.core.errors import BadConfigError
 from demagnify.core.trackers import Tracker
 from demagnify.detectors import train_detector

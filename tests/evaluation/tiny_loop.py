@@ -3,13 +3,9 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from demagnify.agents.config import DefenseConfig, TrainDefenseConfig
 from demagnify.agents.learners import QLearningConfig
-from demagnify.agents.training import (
-    DefenseConfig,
-    TrainDefenseConfig,
-    TrainedDefense,
-    train_defense,
-)
+from demagnify.agents.training import TrainedDefense, train_defense
 from demagnify.detectors import TrainDetectorConfig, TrainedDetector, train_detector
 from demagnify.evaluation import Evaluation, EvaluationConfig, evaluate
 from tiny_faces import SIZE, write_faces

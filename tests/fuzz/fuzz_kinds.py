@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from spandrel.architectures.Compact import Compact
 
 from demagnify import detectors
-from demagnify.core import artifacts, documents, images, runs, weights
+from demagnify.core import array_files, artifacts, documents, images, runs, weights
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.printing import printable
 from demagnify.data import Manifest
@@ -322,7 +322,7 @@ def array(rng: random.Random, folder: Path) -> None:
     path, note = folder / "rows.npy", folder / "rows.json"
     rows = np.arange(1100 * 3, dtype=np.int64).reshape(1100, 3)
     if not (folder / "kept.npy").exists():
-        with runs.ArrayFile(path, (3,), np.int64).writing() as writer:
+        with array_files.ArrayFile(path, (3,), np.int64).writing() as writer:
             writer.append(rows)
             writer.finish()
         (folder / "kept.npy").write_bytes(path.read_bytes())
@@ -331,7 +331,7 @@ def array(rng: random.Random, folder: Path) -> None:
     note.write_bytes((folder / "kept.json").read_bytes())
     target = rng.choice((path, path, note))
     target.write_bytes(mutation.mutate(target.read_bytes(), rng))
-    found = runs.ArrayFile(path, (3,), np.int64)
+    found = array_files.ArrayFile(path, (3,), np.int64)
     if not np.array_equal(found.rows(), rows[: found.count]):
         raise SilentDifferenceError("damaged rows were read")
 

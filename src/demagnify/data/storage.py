@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.core.array_files import ArrayFile
 from demagnify.core.assets import writable_cache
-from demagnify.core.runs import ArrayFile, hold
+from demagnify.core.runs import hold
 from demagnify.data.records import Skipped
 
 Rows = NDArray[Any]

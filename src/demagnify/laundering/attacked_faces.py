@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify.core import progress
+from demagnify.core.array_files import ArrayFile
 from demagnify.core.errors import DemagnifyWarning
-from demagnify.core.runs import ArrayFile, hold
+from demagnify.core.runs import hold
 from demagnify.data.dataset import FaceDataset
 from demagnify.transforms.base import Transform
 

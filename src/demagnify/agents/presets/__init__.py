@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from demagnify.agents.training import TrainDefenseConfig
+from demagnify.agents.config import TrainDefenseConfig
 from demagnify.core import settings
 from demagnify.core.documents import parse_yaml, read_text
 from demagnify.core.errors import BadConfigError
