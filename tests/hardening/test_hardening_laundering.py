@@ -53,6 +53,12 @@ def test_every_kind_of_image_is_laundered_alike():
     assert torch.equal(wrapped.as_subclass(torch.Tensor), found)
 
 
+def test_an_attack_that_is_there_already_may_be_given():
+    laundering = Laundering(p=1.0, attacks=["bicubic-x2"])
+    assert sorted(laundering.attacks) == sorted(Laundering().attacks)
+    assert laundering.attacks[-1] == "bicubic-x2"  # a family of its own: drawn more often
+
+
 def test_targets_beside_the_image_stay_as_they_are():
     laundering = Laundering(p=1.0)
     boxes = tv_tensors.BoundingBoxes([[1, 2, 9, 9]], format="XYXY", canvas_size=(72, 64))

@@ -81,7 +81,7 @@ class Laundering(v2.Transform):  # type: ignore[misc]  # torchvision has no type
         networks = [] if surrogates is None else read_surrogates(Path(surrogates))
         families: tuple[Sequence[Transform], ...] = (
             [create(name) for name in DEGRADATIONS],
-            [create(name) for name in RESIZING],
+            [create(name) for name in RESIZING if name not in {one.name for one in given}],
             networks,
             given,
         )
