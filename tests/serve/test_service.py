@@ -142,6 +142,7 @@ def test_the_token_is_asked_for_and_never_told(service, tmp_path, monkeypatch, c
     told = (
         answer.text + client.get("/openapi.json").text + client.get("/metrics", headers=right).text
     )
+    assert 'demagnify_requests_total{status="401"} 3.0' in told
     assert "very-secret" not in told + "".join(capsys.readouterr())
 
 

@@ -58,6 +58,8 @@ class Gate:
         if self._wanted is not None and not hmac.compare_digest(given, self._wanted):
             how = {"WWW-Authenticate": "Bearer"}
             refusal = error(401, "the token is missing or wrong", how)
+            if scope["path"].startswith(WORK):
+                self._metrics.requests.labels(401).inc()
             await self._refuse(refusal, scope, receive, send, read=2**20)
         elif scope["path"].startswith(WORK):
             await self._work(headers, scope, receive, send)
