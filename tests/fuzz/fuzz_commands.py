@@ -213,8 +213,8 @@ class Process:
         if not self.wait(seconds):
             os.killpg(self.number, signal.SIGKILL)
             return "hung"
-        text = self.said.read_text(encoding="utf-8", errors="replace")
-        return self.wrong() or (self.code and f"exit {self.code}: {text.strip()[-200:]}") or ""
+        lines = self.said.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        return self.wrong() or (self.code and f"exit {self.code}: {lines[-1]}") or ""
 
 
 def open_streams() -> None:

@@ -69,6 +69,7 @@ class Place:
         again: Called before the command runs once more, to the bytes of an undisturbed run.
         cache: Whether that includes the cache.
         noticed: Whether it must be refused, or end with those bytes at once.
+        quiet: Whether a refusal may lack its line: nobody could read it.
     """
 
     environment: dict[str, str | None] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Place:
     again: Callable[[], None] | None = None
     cache: bool = True
     noticed: bool = False
+    quiet: bool = False
 
 
 def full_disk(rng: random.Random, folder: Path) -> Place:
@@ -132,7 +134,9 @@ def offline(_: random.Random, folder: Path) -> Place:
 
 def closed(*numbers: int) -> Callable[[random.Random, Path], Place]:
     """Streams that the caller closed."""
-    return lambda _, __: Place(before=lambda: [os.close(one) for one in numbers] and None)
+    return lambda _, __: Place(
+        before=lambda: [os.close(one) for one in numbers] and None, quiet=True
+    )
 
 
 def full_stdout(_: random.Random, __: Path) -> Place:
@@ -148,7 +152,7 @@ def broken_pipe(_: random.Random, __: Path) -> Place:
         os.close(reader)
         _to(writer)
 
-    return Place(before=before)
+    return Place(before=before, quiet=True)
 
 
 def _to(handle: int) -> None:
@@ -247,8 +251,8 @@ def case(verb: str, place: Place, base: Path, folder: Path, expected: dict[str, 
         return ended
     if place.refuses and not ended:
         return "not refused"
-    if ended and not ended.removeprefix("exit 1:").strip() and not place.before:
-        return "no word"
+    if ended and not place.quiet and "demagnify: " not in ended.splitlines()[-1]:
+        return f"no word: {ended}"
     if (ended and place.noticed) or (not place.again and not place.noticed):
         return "refused" if ended else "done"
     if place.again:
