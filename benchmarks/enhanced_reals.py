@@ -110,9 +110,7 @@ def _asked(faces: FaceDataset, runtime: Runtime, recognizer: EnhancementRecogniz
             for rows, batch in faces.batches(_FACES_AT_ONCE):
                 stored = list(images.from_batch(batch))
                 if quality:
-                    stored = [
-                        images.decode(images.encode_jpeg(one, quality=quality)) for one in stored
-                    ]
+                    stored = [images.through_jpeg(one, quality) for one in stored]
                 crops = np.stack([images.fit(one, runtime.input_size) for one in stored])
                 logits += runtime.decide(crops).logits.tolist()
                 answers += [one.answer for one in recognizer(stored)]

@@ -27,7 +27,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import torch
@@ -348,7 +348,7 @@ class LogitTable:
             images[torch.from_numpy(chosen)] = self._columns[number].faces.batch(rows[chosen])
         return images.to(self.device)
 
-    def _batches(self, own: Integers) -> Iterator[_Batch]:
+    def _batches(self, own: Integers) -> Iterator[tuple[Integers, int, torch.Tensor]]:
         """Yields the unknown pairs, `batch_size` faces and one column at a time."""
         for start in range(0, len(self.faces), self.batch_size):
             unknown = np.isnan(self.logits[start : start + self.batch_size])
@@ -362,11 +362,11 @@ class LogitTable:
                     continue
                 if not isinstance(self._columns, TransformSet):
                     numbers = np.full(int(wanted.sum()), column)
-                    yield _Batch(rows[wanted], column, self._images(rows[wanted], numbers))
+                    yield (rows[wanted], column, self._images(rows[wanted], numbers))
                     continue
                 images = self.faces.batch(rows).to(self.device) if images is None else images
                 some = images if wanted.all() else images[torch.from_numpy(wanted)]
-                yield _Batch(rows[wanted], column, self._columns[column](some))
+                yield (rows[wanted], column, self._columns[column](some))
 
     def _share(self, rows: Integers) -> None:
         """Copies, in these rows, the logits of the identity to transforms that change nothing."""
@@ -381,14 +381,6 @@ class LiveLogits(LogitTable):
         """Returns the logit of each face after its transform, float32 (n,)."""
         images = self._images(np.asarray(rows), np.asarray(columns, dtype=np.int64))
         return self.logits_of(images)
-
-
-class _Batch(NamedTuple):
-    """Some faces after one transform, ready for the detector."""
-
-    rows: Integers
-    column: int
-    images: torch.Tensor
 
 
 def _checksum(logits: torch.Tensor) -> int:

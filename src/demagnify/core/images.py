@@ -363,10 +363,14 @@ def encode_png(pixels: Pixels) -> bytes:
 def encode_jpeg(pixels: Pixels, *, quality: int, subsampling: str = "4:2:0") -> bytes:
     """Returns a photograph, uint8 RGB (H, W, 3), as a JPEG file of `quality` 1-95."""
     buffer = io.BytesIO()
-    Image.fromarray(check_pixels(pixels)).save(
-        buffer, format="JPEG", quality=quality, subsampling=subsampling
-    )
+    image = Image.fromarray(check_pixels(pixels))
+    image.save(buffer, format="JPEG", quality=quality, subsampling=subsampling)
     return buffer.getvalue()
+
+
+def through_jpeg(pixels: Pixels, quality: int, *, subsampling: str = "4:2:0") -> Pixels:
+    """Returns what is left of a photograph, uint8 RGB (H, W, 3), when it is stored as JPEG."""
+    return decode(encode_jpeg(pixels, quality=quality, subsampling=subsampling))
 
 
 def fit(pixels: Pixels, size: int) -> Pixels:

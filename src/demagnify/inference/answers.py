@@ -227,7 +227,7 @@ def delivered_photo(pixels: Pixels) -> Pixels:
     """Returns a photograph at half its size, after JPEG 75: what a messenger would deliver."""
     height, width = (max(side // 2, 1) for side in pixels.shape[:2])
     small = Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC)
-    return images.decode(images.encode_jpeg(np.asarray(small), quality=DELIVERY_QUALITY))
+    return images.through_jpeg(np.asarray(small), DELIVERY_QUALITY)
 
 
 def delivered_face(face: Face) -> Face:

@@ -20,7 +20,6 @@ from demagnify.core import images, progress
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError
 from demagnify.core.files import sha256
-from demagnify.core.images import Pixels
 from demagnify.core.rng import generator
 from demagnify.core.settings import DetectorOptions
 from demagnify.data.dataset import FaceDataset
@@ -310,13 +309,11 @@ def _stored(faces: FaceDataset, side: int, quality: int | None) -> FaceDataset:
     pixels = np.empty(faces.images.shape, dtype=np.uint8)
     for rows, batch in faces.batches(256):
         small = [images.fit(face, side) for face in images.from_batch(batch)]
-        stored = small if quality is None else [_through_jpeg(face, quality) for face in small]
+        stored = (
+            small if quality is None else [images.through_jpeg(face, quality) for face in small]
+        )
         pixels[rows] = images.to_batch([images.fit(face, faces.size) for face in stored]).numpy()
     return faces.with_images(pixels)
-
-
-def _through_jpeg(face: Pixels, quality: int) -> Pixels:
-    return images.decode(images.encode_jpeg(face, quality=quality))
 
 
 def _count(

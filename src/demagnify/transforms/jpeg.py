@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import Field
 
-from demagnify.core.images import decode, encode_jpeg
+from demagnify.core.images import through_jpeg
 from demagnify.transforms import kernels
 from demagnify.transforms.base import TRANSFORMS, Transform
 from demagnify.transforms.resampling import check_size
@@ -48,5 +48,5 @@ class Jpeg(Transform):
         sampling: Literal["4:2:0", "4:4:4"] = "4:2:0" if self.chroma == 420 else "4:4:4"
         return kernels.each(
             images,
-            lambda one: decode(encode_jpeg(one, quality=self.quality, subsampling=sampling)),
+            lambda one: through_jpeg(one, self.quality, subsampling=sampling),
         )

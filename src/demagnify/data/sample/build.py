@@ -194,7 +194,7 @@ def make_fake(recipe: Recipe, photo: Pixels, *, seed: int) -> Pixels:
 
 def publish(pixels: Pixels, portrait: Portrait) -> Pixels:
     """Returns the face crop (224, 224, 3) of a portrait, real or fake, after its JPEG."""
-    published = images.decode(images.encode_jpeg(pixels, quality=JPEG_QUALITY))
+    published = images.through_jpeg(pixels, JPEG_QUALITY)
     return portrait.crop(published, SIZE)
 
 
