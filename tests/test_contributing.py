@@ -1,6 +1,7 @@
 """CONTRIBUTING.md shows the files of the plug-in package that the tests install."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -25,3 +26,14 @@ def test_contributing_shows_no_other_code():
 
 def test_the_site_shows_contributing():
     assert (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8") == PAGE
+
+
+def test_pages_list_the_rooms_in_their_order():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = project["tool"]["importlinter"]["contracts"]
+    rooms = [layer.removeprefix("demagnify.") for layer in reversed(contract["layers"])]
+    order = PAGE[PAGE.index("## Order of the rooms") : PAGE.index("## Words")]
+    assert re.findall(r"`(\w+)`[,.]", order) == rooms
+    architecture = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \|", architecture, re.MULTILINE)
+    assert listed == [*rooms, "weights"]
