@@ -87,6 +87,11 @@ def test_the_page_is_dark_where_wanted_and_as_wide_as_a_phone(files, folder, loo
     seen = {}
     for scheme, page in looked_at((folder / "report.html").as_uri()):
         seen[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        if page.viewport_size["width"] < 500:  # names that stay in sight leave room for figures
+            widest = "all => Math.max(...all.map(one => one.getBoundingClientRect().width))"
+            rows = page.locator("table:not(.stack) tbody th")
+            rows.evaluate_all("all => all.forEach(one => one.prepend('a rather long name, '))")
+            assert rows.evaluate_all(widest) < 200
     assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}
 
 
