@@ -18,6 +18,7 @@ from demagnify.agents.predictors import PolicyPredictor
 from demagnify.agents.q_network import QNetwork
 from demagnify.agents.states import FlatImage, Thumbnail
 from demagnify.agents.training import train_defense
+from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadOutputError, ImageContractError
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
@@ -172,6 +173,21 @@ def train(faces, config, detector, output):
 
 
 CONFIG = DefenseConfig(state="thumbnail", learner=QLearningConfig(episodes=1500, hidden=16))
+
+
+@pytest.mark.parametrize("name", ["card.json", "weights.safetensors"])
+def test_a_finished_training_notices_that_its_copy_of_the_detector_is_damaged(
+    faces, detector, tmp_path, name
+):
+    output = tmp_path / "defense"
+    quick = DefenseConfig(state="thumbnail", learner=QLearningConfig(episodes=20, hidden=4))
+    train(faces, quick, detector, output)
+    artifacts.save(output / "detector", "detector", {"weight": torch.zeros(3)}, {})
+    train(faces, quick, detector, output)
+    path = output / "detector" / name
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(BadArtifactError):
+        train(faces, quick, detector, output)
 
 
 def test_a_trained_defence_mends_the_detector_and_is_read_back(faces, detector, tmp_path):

@@ -10,6 +10,7 @@ where the first was stopped.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import random
@@ -50,7 +51,8 @@ def _content(path: Path) -> bytes:
         return b""
     data = path.read_bytes()
     if path.suffix == ".json":
-        return json.dumps(_unmeasured(json.loads(data))).encode()
+        with contextlib.suppress(ValueError):  # a damaged one is what it is
+            return json.dumps(_unmeasured(json.loads(data))).encode()
     if path.suffix == ".jsonl":  # a journal: threads finish in any order, lines may be cut
         return b"\n".join(sorted({line for line in data.splitlines() if _is_whole(line)}))
     if path.suffix == ".prom":

@@ -16,7 +16,7 @@ import demagnify
 from demagnify.agents import states
 from demagnify.agents.abstention import with_abstention
 from demagnify.agents.config import DefenseConfig, TrainDefenseConfig
-from demagnify.agents.defended import KIND, DefendedDetector
+from demagnify.agents.defended import DETECTOR, KIND, DefendedDetector
 from demagnify.agents.learners import LEARNERS, CurvePoint, TrainedPolicy
 from demagnify.agents.own_threshold import best_threshold, faces_to_choose_on, mark_of
 from demagnify.agents.policies import Policy
@@ -216,6 +216,9 @@ class _Training:
             card = artifacts.load(self.output, KIND).card
             check_same(card.get("identity"), identity, self.output)
             defended = DefendedDetector.load(self.output, detector=self.detector)
+            copy = self.output / DETECTOR
+            if copy.is_dir():  # ours is used here, but others will load the copy
+                artifacts.load(copy, artifacts.kind_of(copy))
             history = [CurvePoint.from_json(point) for point in card["history"]]
             shutil.rmtree(self._unfinished, ignore_errors=True)
             tell(history)
