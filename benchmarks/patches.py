@@ -1,8 +1,8 @@
 """Trains the first stages of EfficientNet-Lite0 on random crops at the native size.
 
 Chai et al., "What makes fake images detectable?" (ECCV 2020): small receptive fields, and in use
-the mean of the logits of all places of a face. A trial beside docs/hardening.md: it prints the AUC on
-whole validation faces, clean and at the end through JPEG and resizing, and writes no detector.
+the mean of the logits of all places of a face. A trial beside docs/hardening.md: it prints the AUC
+on whole validation faces, clean and at the end through JPEG and resizing, and writes no detector.
 
     python benchmarks/patches.py stylegan256 --epochs 24
 """
