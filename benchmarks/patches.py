@@ -46,8 +46,9 @@ class Patches(nn.Module):
         self.mean, self.std = detector.mean, detector.std
         self.body = nn.Sequential(network.conv_stem, network.bn1, *list(network.blocks)[:stages])
         width = self.body(torch.zeros(1, 3, 32, 32)).shape[1]
-        self.head = nn.Sequential(nn.Dropout(0.2), nn.Conv2d(width, 1, 1))
-        nn.init.zeros_(self.head[1].weight)
+        last = nn.Conv2d(width, 1, 1)
+        nn.init.zeros_(last.weight)
+        self.head = nn.Sequential(nn.Dropout(0.2), last)
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         """Returns the logits."""
@@ -72,7 +73,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     (x, y), (val, wanted) = (_open(options.data, one, options.size) for one in ("train", "val"))
     network = Patches(options.stages, None if options.weights == "none" else options.weights)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=0.02)
     odds = torch.tensor((1 - y.mean()) / y.mean(), dtype=torch.float32)
     steps = max(1, len(x) // BATCH)
@@ -117,7 +118,7 @@ def augmented(face: Faces, crop: int, rng: np.random.Generator) -> Faces:
         part = part[:, ::-1]
     if rng.random() < OFTEN / 2:
         part = _resized(_resized(part, int(crop * rng.uniform(0.5, 0.9))), crop)
-    levels = part.astype(np.float32)
+    levels = part.astype(np.float64)
     if rng.random() < OFTEN:
         tint = rng.uniform(-25, 25) + rng.uniform(-8, 8, 3)
         levels = (levels - 128) * rng.uniform(0.8, 1.2) + 128 + tint
