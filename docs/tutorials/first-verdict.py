@@ -17,11 +17,11 @@ photos = sorted(assets.fetch("celeba-999").glob("*.jpg"))[:4]
 verdicts = list(detect(photos))
 for photo in verdicts:
     for face in photo.faces:
-        print(f"{photo.path.name}: {face.verdict}, {face.meaning}")
+        print(f"{photo.path.name}: {face.verdict}", *face.meaning.in_words(), sep="\n  ")
 
 # %% [markdown]
-# The second part of each line is the condition: what was measured on faces like this one. "Not
-# validated" means that nothing was. [The verdict](../verdict.md) explains every part.
+# The line after the likelihood ratio is the condition: what was measured on faces like this one.
+# "Not validated" means that nothing was. [The verdict](../verdict.md) explains every part.
 #
 # The logit decides. Between two limits, fitted on labelled faces, the verdict is unsure.
 

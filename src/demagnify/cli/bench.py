@@ -114,10 +114,13 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
 def leaderboard(rows: Path, page: Path) -> None:
     """Write the leaderboard of all rows in a folder as a page of Markdown.
 
-    Every row is verified first; one that has changed is refused.
+    Every row is verified first; one that has changed is refused. Only a page that this command
+    made is replaced.
     """
     from demagnify.core.files import write_text
+    from demagnify.evaluation.suite import check_replaceable
     from demagnify.evaluation.suite import leaderboard as make_page
 
+    check_replaceable(page)
     write_text(page, make_page(rows))
     say(f"wrote {page}")

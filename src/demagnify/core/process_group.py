@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final
 from demagnify.core import threads
 from demagnify.core.devices import pick_device
 from demagnify.core.errors import BadConfigError, DemagnifyError
-from demagnify.core.orphans import end_with_parent
+from demagnify.core.orphans import end_with_parent, start
 from demagnify.core.pickling import pickled
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def _started(processes: int) -> Iterator[ProcessGroup]:
     threads.use(each)
     try:
         for one in others:
-            one.start()
+            start(one)
         while not all(store.check([_here(rank)]) for rank in range(1, processes)):
             if not all(one.is_alive() for one in others):
                 raise BadConfigError(

@@ -228,6 +228,20 @@ def test_the_leaderboard_shows_every_verified_row(folder, row):
         leaderboard(row)
 
 
+def test_only_a_leaderboard_is_replaced_by_a_leaderboard(folder, tmp_path, monkeypatch, capsys):
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(sys, "argv", ["demagnify", "bench", "leaderboard", str(folder), str(page)])
+    for _ in range(2):
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        assert not end.value.code
+    page.write_text("my notes")
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    assert page.read_text() == "my notes"
+    assert "page.md is no leaderboard (choose another name for the page)" in capsys.readouterr().err
+
+
 NO_TORCH = """
 import sys
 class Absent:

@@ -15,7 +15,7 @@ from demagnify.core import threads
 from demagnify.core.engine.shards import Receipt
 from demagnify.core.engine.work import Units
 from demagnify.core.errors import DemagnifyError
-from demagnify.core.orphans import end_with_parent
+from demagnify.core.orphans import end_with_parent, start
 
 _START_DEATHS: Final = 5
 """How many processes may die before the first unit is done."""
@@ -35,7 +35,7 @@ class _Worker:
         self.process: BaseProcess = context.Process(
             target=_serve, args=(units, theirs, thread_count), daemon=True
         )
-        self.process.start()
+        start(self.process)
         theirs.close()
 
     def begin(self, unit: int) -> None:

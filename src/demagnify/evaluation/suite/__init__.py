@@ -9,7 +9,7 @@ from demagnify.core.imports import lazy
 if TYPE_CHECKING:
     from demagnify.evaluation.suite.comparison import RowComparison, compare_rows
     from demagnify.evaluation.suite.config import SuiteConfig
-    from demagnify.evaluation.suite.page import leaderboard
+    from demagnify.evaluation.suite.page import check_replaceable, leaderboard
     from demagnify.evaluation.suite.row import Row, load_row, verify_row
     from demagnify.evaluation.suite.running import run_suite
     from demagnify.evaluation.suite.table import ScoreTable
@@ -21,6 +21,7 @@ __all__ = [
     "ScoreTable",
     "Suite",
     "SuiteConfig",
+    "check_replaceable",
     "compare_rows",
     "leaderboard",
     "load_row",
@@ -33,7 +34,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "comparison": ("RowComparison", "compare_rows"),
-        "page": ("leaderboard",),
+        "page": ("check_replaceable", "leaderboard"),
         "row": ("Row", "load_row", "verify_row"),
         "config": ("SuiteConfig",),
         "running": ("run_suite",),

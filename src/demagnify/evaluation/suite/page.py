@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from demagnify.core.errors import BadArtifactError
+from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.printing import count
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.suite.row import ROW, Row, verified
 
+_MARK: Final = "Made by `demagnify bench leaderboard`"
 _HEAD: Final = """# Leaderboard
 
-Made by `demagnify bench leaderboard` from the rows in `{folder}`; do not edit it.
+{mark} from the rows in `{folder}`; do not edit it.
 Each row holds its scores: `demagnify bench verify ROW` computes every figure again, without
 pictures and without torch. [Enter your own](evaluation.md#a-benchmark-that-you-can-enter).
 
@@ -28,6 +29,16 @@ _COLUMNS: Final = (
     *("Row", "Method", "Attacked", "Clean", "Worst", "Under", "Adaptive"),
     *("FPR clean", "FPR attacked", "Seen"),
 )
+
+
+def check_replaceable(page: Path) -> None:
+    """Refuses to replace what is no leaderboard.
+
+    Raises:
+        BadConfigError: If there is another file, or a folder.
+    """
+    if page.exists() and not (page.is_file() and _MARK.encode() in page.read_bytes()[:1000]):
+        raise BadConfigError(f"{page} is no leaderboard", hint="choose another name for the page")
 
 
 def leaderboard(folder: Path, *, shown: str = "") -> str:
@@ -47,7 +58,7 @@ def leaderboard(folder: Path, *, shown: str = "") -> str:
     for path, row in rows:
         key = (row.suite.name, row.suite_sha256, row.faces.fingerprint)
         tables.setdefault(key, []).append((path.relative_to(folder), row))
-    parts = [_HEAD.format(folder=shown or folder.as_posix())]
+    parts = [_HEAD.format(mark=_MARK, folder=shown or folder.as_posix())]
     parts += [_section(members) for members in tables.values()]
     return "\n".join(parts)
 
