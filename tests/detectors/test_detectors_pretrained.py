@@ -212,17 +212,17 @@ def names_of_mobile_sam(network):
 
 
 def test_the_encoder_of_mobile_sam_becomes_a_tiny_vit(tmp_path):
-    network = timm.create_model(pretrained.TINY_VIT, num_classes=1)
+    network = timm.create_model("tiny_vit_5m_224", num_classes=1)
     path = tmp_path / "mobile_sam.pt"
     torch.save(names_of_mobile_sam(network), path)
-    loaded = detectors.create(pretrained.TINY_VIT, weights=path, device="cpu", seed=5)
+    loaded = detectors.create("tiny_vit_5m_224", weights=path, device="cpu", seed=5)
     own, got = network.state_dict(), loaded.network.state_dict()
     assert all(torch.equal(got[key], own[key]) for key in own if not key.startswith("head."))
     assert loaded(torch.zeros(1, 3, 224, 224, dtype=torch.uint8)).shape == (1,)
 
 
 def test_mobile_sam_in_another_network_is_refused(tmp_path):
-    network = timm.create_model(pretrained.TINY_VIT, num_classes=1)
+    network = timm.create_model("tiny_vit_5m_224", num_classes=1)
     torch.save(names_of_mobile_sam(network), tmp_path / "mobile_sam.pt")
     with pytest.raises(BadArtifactError):
         detectors.create("resnet18", weights=tmp_path / "mobile_sam.pt", device="cpu")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demagnify.evaluation.selective import Selective, aurc, excess_aurc, risk_coverage
+from demagnify.evaluation.selective import Selective, aurc, risk_coverage
 
 CORRECT = [True, True, False, True, False]
 UNCERTAINTY = [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -25,9 +25,7 @@ def test_the_curve_of_a_known_example():
     assert curve.at(0.4) == 0
     assert curve.at(0.41) == pytest.approx(1 / 3)
     assert aurc(CORRECT, UNCERTAINTY) == pytest.approx((1 / 3 + 1 / 4 + 2 / 5) / 5)
-    assert excess_aurc(CORRECT, UNCERTAINTY) == pytest.approx(
-        aurc(CORRECT, UNCERTAINTY) - (1 / 4 + 2 / 5) / 5
-    )
+    assert aurc(CORRECT, np.logical_not(CORRECT)) == pytest.approx((1 / 4 + 2 / 5) / 5)
 
 
 def test_equal_uncertainties_are_one_point_and_count_in_any_order():
@@ -56,7 +54,7 @@ def test_it_ends_at_the_risk_of_all_and_never_beats_the_perfect_uncertainty(pair
     assert curve.coverage[-1] == 1
     assert curve.risk[-1] == pytest.approx(1 - correct.mean())
     assert (np.diff(curve.coverage) > 0).all()
-    assert excess_aurc(correct, uncertainty) >= -1e-12
+    assert aurc(correct, uncertainty) >= aurc(correct, ~correct) - 1e-12
     some = Selective.of(correct, uncertainty > curve.limit[0])
     assert some.coverage == pytest.approx(curve.coverage[0])
     assert some.risk == pytest.approx(curve.risk[0])
@@ -77,6 +75,6 @@ def test_an_uncertainty_without_information_has_the_risk_of_all_at_every_coverag
     ],
 )
 def test_what_cannot_be_measured_is_refused(correct, uncertainty, message):
-    for measure in (risk_coverage, aurc, excess_aurc):
+    for measure in (risk_coverage, aurc):
         with pytest.raises(ValueError, match=message):
             measure(correct, uncertainty)

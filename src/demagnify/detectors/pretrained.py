@@ -35,7 +35,6 @@ from demagnify.detectors.hub import check_within_reach
 Tensors = dict[str, torch.Tensor]
 
 LITE: Final = "tf_efficientnet_lite0"
-TINY_VIT: Final = "tiny_vit_5m_224"
 
 
 def imagenet_file(name: str) -> Path:

@@ -104,16 +104,6 @@ def aurc(correct: ArrayLike, uncertainty: ArrayLike) -> float:
     return float(np.mean(np.cumsum(shared) / np.arange(1, len(wrong) + 1)))
 
 
-def excess_aurc(correct: ArrayLike, uncertainty: ArrayLike) -> float:
-    """Returns AURC minus the least possible, in which all wrong verdicts are the most uncertain.
-
-    0 means that the uncertainty could not rank the errors better. For arguments and errors see
-    `risk_coverage`.
-    """
-    right = np.asarray(correct, dtype=np.bool_)
-    return aurc(right, uncertainty) - aurc(right, (~right).astype(np.float64))
-
-
 def _ranked(correct: ArrayLike, uncertainty: ArrayLike) -> tuple[Floats, Floats]:
     """Where verdicts are wrong (1 or 0) and their uncertainty, the least uncertain first."""
     right = np.asarray(correct, dtype=np.bool_)
