@@ -73,6 +73,17 @@ def _rank_in_cell(cells: Integers, order: Integers) -> Integers:
     return places
 
 
+def spread_evenly(count: int, most: int) -> Integers:
+    """Returns at most `most` of the places 0 to `count` - 1, the first and the last among them.
+
+    Example:
+        >>> spread_evenly(9, 3).tolist(), spread_evenly(2, 3).tolist(), spread_evenly(0, 3).tolist()
+        ([0, 4, 8], [0, 1], [])
+    """
+    places = np.linspace(0, count - 1, min(most, count)) if count else np.empty(0)
+    return places.round().astype(np.int64)
+
+
 def choose_groups(names: Iterable[str], fraction: float, seed: int) -> set[str]:
     """Returns `fraction` of the different `names`, at least one.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.agents.predictors import Predictions
+from demagnify.data.subsample import spread_evenly
 from demagnify.evaluation.bootstrap import Measured
 from demagnify.evaluation.methods import Method
 from demagnify.evaluation.metrics import Scores
@@ -167,8 +168,6 @@ def _curve(
     correct: NDArray[np.bool_], uncertainty: NDArray[np.float32]
 ) -> tuple[tuple[float, float], ...]:
     curve = risk_coverage(correct, uncertainty)
-    kept = np.unique(
-        np.linspace(0, len(curve.coverage) - 1, _CURVE_POINTS).round().astype(np.int64)
-    )
+    kept = spread_evenly(len(curve.coverage), _CURVE_POINTS)
     pairs = zip(curve.coverage[kept].tolist(), curve.risk[kept].tolist(), strict=True)
     return tuple(pairs)

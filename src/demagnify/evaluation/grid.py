@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from demagnify.core import progress
 from demagnify.core.errors import BadConfigError
+from demagnify.data.subsample import spread_evenly
 from demagnify.evaluation.bootstrap import GroupResamples, interval
 from demagnify.evaluation.cells import EvaluatedCell, evaluate_adaptive, evaluate_cell
 from demagnify.evaluation.methods import Method
@@ -209,6 +210,5 @@ def _thinned(
     """Drops points inside straight runs, then thins out the rest evenly."""
     bends = np.r_[True, (np.diff(fpr, 2) != 0) | (np.diff(tpr, 2) != 0), True]
     kept = np.flatnonzero(bends)
-    if len(kept) > ROC_POINTS:
-        kept = kept[np.linspace(0, len(kept) - 1, ROC_POINTS).round().astype(np.int64)]
+    kept = kept[spread_evenly(len(kept), ROC_POINTS)]
     return tuple(fpr[kept].round(6).tolist()), tuple(tpr[kept].round(6).tolist())

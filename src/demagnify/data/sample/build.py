@@ -24,6 +24,7 @@ from demagnify.data.records import Record, Skipped, is_utf8, reason_of
 from demagnify.data.sample.fakes import self_blend, swap_face
 from demagnify.data.sample.portraits import Portrait, Recipe, choose_donors, find_portrait, rng_for
 from demagnify.data.splits import FRACTIONS, split_of
+from demagnify.data.subsample import spread_evenly
 
 SIZE: Final = 224
 JPEG_QUALITY: Final = 92
@@ -239,5 +240,5 @@ def save_contact_sheet(manifest: Manifest, path: Path, *, pairs: int = PAIRS) ->
 def _pick(manifest: Manifest, pairs: int) -> list[tuple[Record, Record]]:
     reals = {record.group: record for record in manifest if record.label == REAL}
     fakes = [record for record in manifest if record.label == FAKE]
-    chosen = np.unique(np.linspace(0, len(fakes) - 1, pairs).round().astype(int))
-    return [(reals[fakes[index].group], fakes[index]) for index in chosen]
+    chosen = [fakes[index] for index in spread_evenly(len(fakes), pairs)]
+    return [(reals[fake.group], fake) for fake in chosen]

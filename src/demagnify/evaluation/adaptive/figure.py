@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from demagnify.core.figures import savefig
 from demagnify.core.images import from_batch
 from demagnify.data.labels import label_name
+from demagnify.data.subsample import spread_evenly
 from demagnify.evaluation.adaptive.attack import Adapted, Candidates
 from demagnify.evaluation.adaptive.results import AdaptiveResult, Against
 from demagnify.evaluation.report.theme import BLUE, GREY, MUTED, RULE
@@ -48,8 +49,7 @@ def _pick(adapted: Adapted) -> list[int]:
         for label in (1, 0):
             rows = np.setdiff1d(np.flatnonzero(among & (labels == label)), picked)
             wanted = min(len(rows), SHOWN // 2 - int((labels[picked] == label).sum()))
-            spread = np.linspace(0, len(rows) - 1, wanted).round().astype(int)
-            picked += rows[np.unique(spread)].tolist()
+            picked += rows[spread_evenly(len(rows), wanted)].tolist()
     return picked
 
 
