@@ -7,8 +7,8 @@ from demagnify.core.orphans import start
 
 MODULE = """
 import os, signal
-from multiprocessing import parent_process
-if parent_process() is not None:
+from multiprocessing import current_process
+if current_process().name != "MainProcess":
     # A shell ignores it in what it starts in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.kill(os.getpid(), signal.SIGINT)  # a terminal sends it to all processes
