@@ -3,7 +3,9 @@ import pytest
 
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.images import decode, encode_jpeg
+from demagnify.inference.answers import Interpreter, Seen
 from demagnify.inference.conditions import Condition, ConditionTable, Rate, jpeg_quality
+from demagnify.inference.runtime import load_runtime
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,32 @@ def test_a_face_falls_under_one_measured_condition_or_none():
     assert table().find(159.9, 62, "any") is not None
     for outside in ((160, 75, None), (79, 75, None), (100, 85, None)):
         assert table().find(*outside) is None
+
+
+def test_rates_for_any_answer_do_not_hold_where_an_answer_has_limits_of_its_own():
+    assert table().find(100, 75, "enhanced") is not None
+    assert table().find(100, 75, "enhanced", own=True) is None
+    assert table().find(100, 75, "captured") is not None
+
+
+def test_enhanced_can_make_a_verdict_of_the_default_unsure_but_never_turn_it_round():
+    shipped = Interpreter.load("default", load_runtime("default").fingerprint)
+    for logit in np.linspace(-9, 9, 200):
+        one, other = (
+            shipped.read(logit, Seen(224, None, answer)).verdict
+            for answer in ("captured", "enhanced")
+        )
+        assert other in (one, "unsure")
+    high = shipped.read(9.0, Seen(224, 50, "enhanced"))
+    assert (high.verdict, high.condition, high.likelihood_ratio) == ("fake", None, None)
+
+
+def test_there_is_no_ratio_where_the_delivered_face_gets_the_opposite_verdict():
+    shipped = Interpreter.load("default", load_runtime("default").fingerprint)
+    seen = Seen(224, 75, "captured")
+    assert shipped.read(9.0, seen, delivered=9.0).likelihood_ratio > 1
+    torn = shipped.read(9.0, seen, delivered=-9.0)
+    assert (torn.verdict, torn.likelihood_ratio) == ("unsure", None)
 
 
 def test_a_table_is_refused_for_other_weights_or_another_calibration(tmp_path):

@@ -84,7 +84,8 @@ def detect(
     ranking, not evidence.
 
     A second answer says whether a super-resolution network enhanced the face: captured, enhanced,
-    or cannot tell. It has no part in the verdict: real faces are enhanced too.
+    or cannot tell. It does not speak for fake: real faces are enhanced, too, so that a
+    calibration may have wider limits for them, between which the verdict is unsure.
     """
     _check_doors(config, output, drawn=bool(as_json or report or config.save))
     if (overwrite or pdf) and report is None:

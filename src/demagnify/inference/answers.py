@@ -61,7 +61,8 @@ class Meaning:
     Attributes:
         verdict: "real", "fake" or "unsure".
         likelihood_ratio: How many times likelier the logit is for a fake than for a real face;
-            None if there is none: not calibrated, or not validated under this condition.
+            None if there is none: not calibrated, not validated under this condition, or the
+            opposite verdict on the delivered face.
         limited: Whether it is the highest or lowest that the data support.
         condition: The measured condition with its error rates; None: not validated.
         delivered: The verdict on the photograph at half its size, stored as JPEG 75; None if that
@@ -173,10 +174,14 @@ class Interpreter:
         again = None
         if delivered is not None:
             again = self.calibration.apply([delivered], [seen.enhancement]).verdicts[0]
-        if abstained or {verdict, again} == {"real", "fake"}:
+        torn = abstained or {verdict, again} == {"real", "fake"}
+        if torn:  # and a ratio of one of two opposite measurements would be one too many
             verdict = "unsure"
-        condition = None if self.table is None else self.table.find(*seen)
-        ratio = None if condition is None or math.isnan(said.log10_lr[0]) else said
+        # Rates for any answer hold where the calibration has no limits of its own for this one.
+        own = seen.enhancement in self.calibration.parts
+        condition = None if self.table is None else self.table.find(*seen, own=own)
+        told = condition is not None and not torn and not math.isnan(said.log10_lr[0])
+        ratio = said if told else None
         return Meaning(
             verdict=verdict,
             likelihood_ratio=None if ratio is None else float(10 ** ratio.log10_lr[0]),

@@ -149,7 +149,12 @@ class ConditionTable(_Document):
         return folder / FILE
 
     def find(
-        self, face_size: float, quality: int | None, enhancement: str | None
+        self,
+        face_size: float,
+        quality: int | None,
+        enhancement: str | None,
+        *,
+        own: bool = False,
     ) -> Condition | None:
         """Returns the measured condition of a face; None if there is none: not validated.
 
@@ -158,8 +163,9 @@ class ConditionTable(_Document):
             quality: Estimated JPEG quality; None if there is no trace of JPEG compression.
             enhancement: The answer about enhancement; None if nobody asked. Where rates were
                 not counted by it, those for any answer hold.
+            own: Whether faces with this answer have limits of their own, so that those do not.
         """
-        names = [enhancement, ANY] if enhancement else [ANY]
+        names = [enhancement] if own and enhancement else [enhancement or ANY, ANY]
         for name, one in ((name, one) for name in names for one in self.conditions):
             if one.holds(face_size, quality, name):
                 return one

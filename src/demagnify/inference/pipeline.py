@@ -48,8 +48,8 @@ class FaceVerdict:
         views: Of how many corrected images the logit is the mean.
         uncertainty: 0-1, the estimated chance that "real" or "fake" would be wrong; None if the
             defence does not estimate it.
-        enhancement: Whether the face was enhanced by a super-resolution network; a second answer,
-            which has no part in the verdict.
+        enhancement: Whether the face was enhanced by a super-resolution network; a second answer.
+            It does not speak for fake; a calibration may have limits of its own for it.
         meaning: Likelihood ratio and measured error rates; None without a calibration.
         explanation: The part of the face that "real" or "fake" depends on; None if nobody asked,
             or the verdict is "unsure".

@@ -39,6 +39,10 @@ LIMITS: Final = (
     "That needs all other evidence in the case.",
     'Error rates hold under the measured conditions alone. Where a face is "not validated", there '
     "is no likelihood ratio, and the verdict has no measured error rate.",
+    "Error rates were counted without the check at half size and JPEG 75, which can only make more "
+    "verdicts unsure.",
+    "A verdict can go with a weak likelihood ratio: the verdict limits how often the program is "
+    "wrong among many faces, the ratio says how much this one measurement supports.",
     "Error rates hold for faces like those of the named data sets. Other ways of making fakes, "
     "other cameras and other populations can give other rates.",
     "That a face was enhanced by a super-resolution network does not mean that it is fake.",
