@@ -1,12 +1,14 @@
 """The whole sample set: repeatable, resumable, without leaks between splits or classes."""
 
+import os
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from drawn_faces import draw_face
 
 from demagnify.cli.app import app
-from demagnify.core import images
+from demagnify.core import files, images
 from demagnify.core.errors import BadImageError, BadManifestError, BadOutputError
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.manifest import Manifest
@@ -91,6 +93,16 @@ def test_a_build_that_was_stopped_goes_on(make, tmp_path, monkeypatch):
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
     finished = [path for path in kept if path.parent.parent.joinpath("fake", path.name).exists()]
     assert sum(path.stat().st_mtime_ns == kept[path] for path in finished) >= 7
+
+
+def test_what_a_killed_build_left_is_swept_by_one_that_renders_nothing(make, monkeypatch):
+    first = make()
+    left = first.root / "train/real/.000001.png.tmp-abcd1234"
+    left.write_text("half")
+    os.utime(left, (0, 0))
+    monkeypatch.setattr(files, "_swept", set())  # as in another process
+    make()
+    assert not left.exists()
 
 
 def test_a_second_build_renders_nothing(make, monkeypatch):

@@ -17,7 +17,7 @@ import numpy as np
 
 from demagnify.core.engine import EngineOptions
 from demagnify.core.errors import BadManifestError, BadOutputError, DemagnifyWarning
-from demagnify.core.files import write_text
+from demagnify.core.files import sweep_dead, write_text
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
 from demagnify.core.runs import Journal, claim, file_checksum
@@ -178,6 +178,8 @@ def _finished(journal: Journal, source: Source, output: Path) -> Outcome | None:
 
 def _damaged(cuts: Sequence[Cut], output: Path) -> str:
     """Returns the name of the first crop that is not as it was written; empty if all are."""
+    for folder in {(output / cut.file_name).parent for cut in cuts}:
+        sweep_dead(folder)
     wrong = (cut for cut in cuts if file_checksum(output / cut.file_name) != cut.checksum)
     return next((cut.file_name for cut in wrong), "")
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from demagnify.core import assets, images
 from demagnify.core.errors import BadImageError, BadManifestError
+from demagnify.core.files import sweep_dead
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
 from demagnify.core.runs import claim
@@ -171,6 +172,8 @@ def _render(recipe: Recipe, *, output: Path, seed: int) -> tuple[Record, Record]
         )
         for label in (REAL, FAKE)
     )
+    for one in (real, fake):
+        sweep_dead(one.path.parent)
     if not (real.path.is_file() and fake.path.is_file()):
         photo = target.pixels()
         images.save_png(real.path, publish(photo, target))
