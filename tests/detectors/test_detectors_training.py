@@ -144,7 +144,7 @@ def test_logs_a_line_about_every_epoch(train):
 
 def test_stops_when_validation_gets_no_better(train, monkeypatch):
     aucs = iter([0.6, 0.8, 0.7, 0.7, 0.9, 0.9])
-    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(aucs))
+    monkeypatch.setattr("sklearn.metrics.roc_auc_score", lambda labels, logits: next(aucs))
     trained = train(QUICK.model_copy(update={"epochs": 6, "patience": 2}))
     assert [epoch.val_auc for epoch in trained.history] == [0.6, 0.8, 0.7, 0.7]
     assert trained.metrics["epoch"] == 2
@@ -153,7 +153,7 @@ def test_stops_when_validation_gets_no_better(train, monkeypatch):
 def test_keeps_the_weights_of_the_best_epoch(train, tmp_path, monkeypatch):
     best_after_one = train(QUICK.model_copy(update={"epochs": 3}), output=tmp_path / "a").history
     aucs = iter([0.9, 0.8, 0.7])
-    monkeypatch.setattr(loop, "roc_auc_score", lambda labels, logits: next(aucs))
+    monkeypatch.setattr("sklearn.metrics.roc_auc_score", lambda labels, logits: next(aucs))
     kept: list[torch.Tensor] = []
     validate = loop.TrainingLoop._validate
 
