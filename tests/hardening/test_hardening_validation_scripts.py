@@ -2,9 +2,11 @@
 
 import csv
 
+import numpy as np
 import pytest
 
 import scripts
+from demagnify import FaceDataset, Manifest, load_defense
 from tiny_faces import write_faces
 
 
@@ -20,13 +22,44 @@ def rows_of(capsys, mark):
 
 def test_defences_stand_beside_the_first_one(folder, monkeypatch, capsys):
     script = scripts.load("on_validation")
-    scripts.run(script, monkeypatch, "light", "light", "--data", folder, "--attack", "bicubic-x2")
+    words = ["light", "hardened", "--data", folder, "--attack", "bicubic-x2"]
+    scripts.run(script, monkeypatch, *words)
     rows = rows_of(capsys, "toys")
-    assert [row[2] for row in rows] == ["none", "bicubic-x2"]
-    scripts.run(script, monkeypatch, "light", "hardened", "--data", folder)
-    first, second = rows_of(capsys, "toys")
-    assert [first[3], second[3]] == ["light", "hardened"]
-    assert (len(first), len(second)) == (7, 9)
+    found = [(row[2], row[3], len(row)) for row in rows]
+    clean, attacked = (
+        [(attack, "light", 7), (attack, "hardened", 9)] for attack in ("none", "bicubic-x2")
+    )
+    assert found == [*clean, *attacked]
+
+
+def test_means_of_two_detectors_and_both_have_lines(folder, monkeypatch, capsys):
+    script = scripts.load("on_validation")
+    words = ["hardened", "broad", "--means", "--data", folder, "--attack", "bicubic-x2"]
+    scripts.run(script, monkeypatch, *words)
+    rows = rows_of(capsys, "toys")
+    assert [row[2] for row in rows] == ["none"] * 6 + ["bicubic-x2"] * 6
+    assert [row[3] for row in rows[:3]] == ["hardened", "broad", "25.0 % of broad's weights"]
+    assert {row[1] for row in rows} == {"12, 6"}
+
+
+def test_both_call_fake_what_either_calls_fake(folder):
+    script = scripts.load("on_validation")
+    faces = FaceDataset.open(Manifest.load(folder).split("val"), size=224)
+    names = ["hardened", "broad"]
+    defenses = [load_defense(name, precision="float32") for name in names]
+    found = dict(script.margins_of(defenses, names, faces, means=True))
+    either = (found["hardened"] > 0) | (found["broad"] > 0)
+    np.testing.assert_array_equal(found["both"] > 0, either)
+    half = found["50.0 % of broad's weights"]
+    assert not np.allclose(half, found["hardened"], atol=0.01)
+    assert not np.allclose(half, found["broad"], atol=0.01)
+
+
+def test_means_are_of_two_detectors(folder, monkeypatch, capsys):
+    script = scripts.load("on_validation")
+    with pytest.raises(SystemExit):
+        scripts.run(script, monkeypatch, "light", "--means", "--data", folder)
+    assert "--means takes two detectors" in capsys.readouterr().err
 
 
 def test_clips_with_a_source_in_train_stand_apart(folder, monkeypatch, capsys):
