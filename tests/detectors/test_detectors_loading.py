@@ -135,3 +135,35 @@ def test_a_plug_in_adds_a_kind_of_detector(plugin):
     assert detector(images).item() == 7.0
     with pytest.raises(BadConfigError, match="no option 'mean'"):
         detectors.load_detector("flat:any/name@mean=3", device="cpu")
+
+
+def test_the_first_stages_of_a_network_are_saved_and_loaded(tmp_path):
+    cut = detectors.create("test_efficientnet:3", input_size=32, device="cpu")
+    assert cut.backbone == "test_efficientnet:3"
+    cut.save(tmp_path / "cut", {})
+    loaded = detectors.load_detector(tmp_path / "cut", device="cpu")
+    assert loaded.fingerprint() == cut.fingerprint()
+    assert len(loaded.network.blocks) == 3
+
+
+def test_first_stages_answer_with_the_mean_of_all_places():
+    cut = detectors.create("test_efficientnet:2", input_size=64, device="cpu")
+    batch = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        places = cut.network.forward_features(batch)
+        each = cut.network.get_classifier()(places.permute(0, 2, 3, 1))
+        torch.testing.assert_close(cut.network(batch), each.mean((1, 2)))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("test_efficientnet:9", "stages 1 to 5, not 9"), ("test_resnet:2", "cannot be cut")],
+)
+def test_stages_that_a_network_lacks_are_refused(name, message):
+    with pytest.raises(BadConfigError, match=message):
+        detectors.create(name, input_size=32, device="cpu")
+
+
+def test_a_stage_is_a_number():
+    with pytest.raises(UnknownNameError, match="light:five"):
+        detectors.create("light:five", device="cpu")

@@ -238,3 +238,13 @@ def test_mobile_sam_in_another_network_is_refused(tmp_path):
 )
 def test_names_that_timm_gave_up_are_known(old, new):
     assert backbones.timm_name(old).partition(".")[0] == new.partition(".")[0]
+
+
+def test_imagenet_weights_of_the_whole_network_start_its_first_stages(tmp_path, monkeypatch):
+    whole = timm.create_model("test_efficientnet", num_classes=10).state_dict()
+    save_file(whole, tmp_path / "whole.safetensors")
+    monkeypatch.setattr(pretrained, "imagenet_file", lambda _name: tmp_path / "whole.safetensors")
+    cut = detectors.create("test_efficientnet:2", weights="imagenet", input_size=32, device="cpu")
+    kept = {k: v for k, v in cut.network.state_dict().items() if not k.startswith("classifier")}
+    assert kept
+    assert all(torch.equal(whole[key], value) for key, value in kept.items())

@@ -1,9 +1,9 @@
 """`benchmarks/patches.py`: a training on crops, whose mean is the verdict on the whole face."""
 
 import numpy as np
-import torch
 
 import scripts
+from demagnify import load_detector
 from tiny_faces import write_faces
 
 
@@ -32,10 +32,37 @@ def test_a_crop_is_a_part_of_the_face_at_its_own_size():
     assert sum(places) == 1
 
 
-def test_a_whole_face_gets_the_mean_of_its_places():
+def test_laundering_leaves_a_crop_of_the_same_size_and_draws_it_again():
     script = scripts.load("patches")
-    network = script.Patches(1, None).eval()
-    torch.nn.init.normal_(network.head[1].weight)
-    found = script.score(network, np.full((2, 64, 64, 3), 90, dtype=np.uint8))
-    assert found.shape == (2,)
-    assert found[0] == found[1] != 0
+    face = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    pool = script.laundering(None)
+    first, again, other = (
+        script.augmented(face, 48, np.random.default_rng(seed), pool, 1.0) for seed in (1, 1, 2)
+    )
+    assert first.shape == (48, 48, 3)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_a_third_of_a_batch_are_fakes_and_a_third_real_faces_of_other_sets():
+    script = scripts.load("patches")
+    faces = np.arange(8, dtype=np.uint8).repeat(12).reshape(8, 2, 2, 3)
+    others = [np.full((3, 2, 2, 3), 100, np.uint8), np.full((9, 2, 2, 3), 200, np.uint8)]
+    labels = np.array([0, 1] * 4)
+    drawn, found = script.drawn(faces, labels, others, np.random.default_rng(0))
+    kinds = np.array([face[0, 0, 0] for face in drawn])
+    assert abs(found.sum() - script.BATCH / 3) < 1
+    assert set(kinds[found == 1]) <= {1, 3, 5, 7}
+    assert {100, 200} <= set(kinds[found == 0])
+
+
+def test_a_detector_is_written_that_everything_loads(tmp_path, monkeypatch):
+    folder = write_faces(tmp_path / "toys", counts={"train": 16, "val": 4, "test": 1})
+    script = scripts.load("patches")
+    words = [folder, "--real", folder, "--output", tmp_path / "expert", "--launder", "0.5"]
+    words += ["--size", "64", "--crop", "32", "--stages", "1", "--epochs", "1"]
+    scripts.run(script, monkeypatch, *words, "--weights", "none")
+    expert = load_detector(tmp_path / "expert", device="cpu")
+    assert expert.backbone == "tf_efficientnet_lite0:1"
+    assert expert.input_size == 64
+    assert expert.card["training"]["launder"] == "0.5"

@@ -28,6 +28,9 @@ network, with the ImageNet weights (torchvision's second version) that the attac
 JOINED: Final = "+"
 """Between the names of networks that are joined into one; see `JoinedNetwork`."""
 
+STAGES: Final = ":"
+"""Between a network and the number of its first stages that are kept: "light:5"."""
+
 CONFIG: Final = "config.json"
 """The file by which timm makes a published network."""
 
@@ -36,9 +39,19 @@ Triple = tuple[float, float, float]
 
 
 def timm_name(backbone: str) -> str:
-    """Returns timm's name of a backbone, "architecture" or "architecture.tag", or joined ones."""
+    """Returns timm's name of a backbone, "architecture" or "architecture.tag".
+
+    Joined ones stand side by side with "+"; ":5" after a name keeps the first five stages alone.
+    """
     if JOINED in backbone:
         return JOINED.join(map(timm_name, backbone.split(JOINED)))
+    if STAGES in backbone:
+        whole, _, stages = backbone.rpartition(STAGES)
+        if not stages.isdecimal():
+            raise UnknownNameError(
+                f"no backbone is called {backbone!r}", hint="a number of stages follows the colon"
+            )
+        return f"{timm_name(whole)}{STAGES}{int(stages)}"
     import timm
     from timm.models import get_deprecated_models
 
@@ -71,7 +84,7 @@ def preprocessing(name: str) -> dict[str, Any]:
     """
     from timm.data.config import resolve_data_config
 
-    first = name.partition(JOINED)[0]
+    first = name.partition(JOINED)[0].partition(STAGES)[0]
     config: dict[str, Any] = resolve_data_config(  # type: ignore[no-untyped-call]
         {}, pretrained_cfg=pretrained_config(first)
     )
@@ -92,6 +105,10 @@ def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.
                 for number, one in enumerate(name.split(JOINED))
             ]
         )
+    if STAGES in name:
+        whole, _, stages = name.rpartition(STAGES)
+        network = build(whole, input_size=input_size, outputs=outputs, seed=seed)
+        return first_stages(network, int(stages), name=whole, seed=seed)
     needs_size = pretrained_config(name).get("fixed_input_size")
     size: dict[str, Any] = {"img_size": input_size} if needs_size else {}
     with torch.random.fork_rng(devices=[]):
@@ -103,6 +120,42 @@ def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.
             raise BadConfigError(
                 f"{name} cannot be built for {input_size}x{input_size} pixels: {error}"
             ) from error
+    return network
+
+
+def first_stages(network: nn.Module, stages: int, *, name: str, seed: int = 0) -> nn.Module:
+    """Cuts a network behind its first stages, in place, and gives it a new last layer.
+
+    What is left sees small patches. The mean of their features goes to the last layer, so a logit
+    is the mean over all places.
+
+    Args:
+        network: One of timm's networks whose stages are its `blocks`, such as EfficientNets.
+        stages: How many are kept.
+        name: Of the network, for messages.
+        seed: Of the last layer.
+
+    Raises:
+        BadConfigError: If the network has no such stages.
+
+    Source:
+        Chai et al., "What makes fake images detectable?" (ECCV 2020).
+    """
+    cut: Any = network
+    blocks = getattr(network, "blocks", ())
+    if not all(hasattr(cut, part) for part in ("blocks", "conv_head", "bn2")):
+        raise BadConfigError(
+            f"{name} cannot be cut behind a stage", hint="EfficientNets and MobileNetV2 can"
+        )
+    if not 1 <= stages <= len(blocks):
+        raise BadConfigError(f"{name} has stages 1 to {len(blocks)}, not {stages}")
+    width = int(blocks[stages - 1][-1].feature_info("bottleneck")["num_chs"])
+    cut.blocks = blocks[:stages]
+    cut.conv_head = cut.bn2 = nn.Identity()
+    cut.num_features = cut.head_hidden_size = width
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        cut.reset_classifier(cut.num_classes, "avg")
     return network
 
 

@@ -24,6 +24,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from torch import nn
+
 from demagnify.core.devices import Precision, pick_device
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.registry import Registry
@@ -102,7 +104,8 @@ def create(
     """Makes a detector to be trained.
 
     Args:
-        backbone: "light", "resnet50", or the name of any timm network.
+        backbone: "light", "resnet50", or the name of any timm network; with ":5" its first five
+            stages.
         weights: The weights to start from: None for random weights, "imagenet" for the published
             ones, or a .safetensors or .pth file. Weights for another number of classes lose
             their last layer.
@@ -132,9 +135,10 @@ def create(
     usual = Preprocessing.model_validate(backbones.preprocessing(name))
     size = input_size or max(usual.size or (0,))
     network = backbones.build(name, input_size=size, seed=seed)
-    if weights is not None:
-        file = pretrained.imagenet_file(name) if weights == _IMAGENET else Path(weights)
-        pretrained.load_into(network, read(file), file)
+    if weights == _IMAGENET:
+        network = _with_imagenet(network, name, size, seed)
+    elif weights is not None:
+        pretrained.load_into(network, read(Path(weights)), Path(weights))
     detector = Detector(
         network,
         name=backbone,
@@ -146,6 +150,18 @@ def create(
         interpolation=usual.interpolation,
     )
     return detector.to(target).eval()
+
+
+def _with_imagenet(network: nn.Module, name: str, size: int, seed: int) -> nn.Module:
+    """Returns the network with ImageNet weights, which are those of the whole one."""
+    whole, _, stages = name.partition(backbones.STAGES)
+    if stages:
+        network = backbones.build(whole, input_size=size, seed=seed)
+    file = pretrained.imagenet_file(whole)
+    pretrained.load_into(network, read(file), file)
+    if stages:
+        return backbones.first_stages(network, int(stages), name=whole, seed=seed)
+    return network
 
 
 def load_detector(
