@@ -16,6 +16,7 @@ fake. Laundering and its settings are drawn without a look at the label.
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,9 @@ SIDES: Final = (96, 128, 160, 192)
 MARGIN: Final = 32
 """Pixels around a crop that is laundered, to be cut off with what happens at the border."""
 
+KEPT: Final = 0.995
+"""Share of the mean weights that a step leaves; the mean is what is evaluated and written."""
+
 Faces = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 
@@ -70,7 +74,9 @@ def main() -> None:
     )
     network: Any = detector.network
     network.drop_rate = 0.2
-    torch.nn.init.zeros_(network.classifier.weight)
+    if options.weights in ("imagenet", "none"):
+        torch.nn.init.zeros_(network.classifier.weight)
+    mean = copy.deepcopy(detector)
     optimizer = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=0.02)
     share = 3 if others else 2
     steps = max(1, share * len(x) // 2 // BATCH)
@@ -95,18 +101,19 @@ def main() -> None:
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
+            follow(mean, detector)
             losses += loss.item()
         last = epoch + 1 == options.epochs
         if last or epoch % 3 == 2:
             found = [
-                f"{name} {auc(wanted, score(detector, seen), interval=last)}"
+                f"{name} {auc(wanted, score(mean, seen), interval=last)}"
                 for name, seen in conditions(val)
                 if last or name == "clean"
             ]
             line = f"pass {epoch + 1}: loss {losses / steps:.3f}; AUC {', '.join(found)}"
             print(f"{line} (n = {len(val)})", flush=True)
             if options.output:
-                write(detector, options, minutes=(time.monotonic() - started) / 60)
+                write(mean, options, minutes=(time.monotonic() - started) / 60)
 
 
 def parsed() -> argparse.Namespace:
@@ -126,6 +133,16 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
+
+
+def follow(mean: Detector, detector: Detector) -> None:
+    """Moves the mean weights towards the present ones, BatchNorm's statistics included."""
+    own = detector.network.state_dict()
+    for key, value in mean.network.state_dict().items():
+        if value.is_floating_point():
+            value.lerp_(own[key], 1 - KEPT)
+        else:
+            value.copy_(own[key])
 
 
 def laundering(surrogates: Path | None) -> AttackPool:
@@ -170,7 +187,7 @@ def augmented(
         part = part[:, ::-1]
     if rng.random() < OFTEN / 2:
         part = _resized(_resized(part, int(crop * rng.uniform(0.5, 0.9))), crop)
-    levels = part.astype(np.float32)
+    levels: NDArray[np.floating[Any]] = part.astype(np.float32)
     if rng.random() < OFTEN:
         tint = rng.uniform(-25, 25) + rng.uniform(-8, 8, 3)
         levels = (levels - 128) * rng.uniform(0.8, 1.2) + 128 + tint

@@ -9,6 +9,7 @@ from demagnify import detectors
 from demagnify.agents.defended import undefended
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
+from demagnify.data.prepare import open_splits
 from demagnify.detectors import Detector, TrainDetectorConfig
 from demagnify.detectors.joined import noisy_or
 from demagnify.detectors.joining import JoinConfig, join
@@ -96,6 +97,24 @@ def test_it_is_saved_and_loaded_as_any_detector(experts, tmp_path):
     card = json.loads((tmp_path / "both" / "card.json").read_text())
     assert card["detector"]["backbone"] == "test_efficientnet+test_efficientnet"
     assert len(card["sources"]) == 2
+
+
+def test_it_can_keep_the_false_alarms_of_the_first(experts, tmp_path):
+    sets, names = experts
+    first = detectors.load_detector(names[0], device="cpu", precision="float32")
+
+    def rate(detector):
+        found = []
+        for one in sets:
+            (faces,) = open_splits([one], ["val"], size=SIZE).values()
+            real = faces.subset(np.flatnonzero(faces.labels == 0))
+            found.append((detector.logits(real).numpy() > detector.threshold).mean())
+        return np.mean(found)
+
+    kept = joined_with(experts, tmp_path / "kept", keep_false_alarms=True)
+    assert rate(kept) <= rate(first)
+    assert joined_with(experts, tmp_path / "free").threshold <= kept.threshold
+    assert kept.card["joining"]["keep_false_alarms"]
 
 
 def test_its_members_stay_as_they_are(experts, tmp_path):

@@ -59,3 +59,18 @@ def test_conditions_count_alike_however_many_faces_they_have():
 def test_where_a_class_has_no_faces_the_other_one_counts():
     assert choose_threshold(([0, 0], [1.0, 2.0])) == (2.0, 1.0)
     assert choose_threshold(([1, 1], [1.0, 2.0])) == (0.0, 1.0)
+
+
+def test_false_alarms_can_be_limited():
+    labels, logits = [0] * 10 + [1] * 10, [*range(10), *np.linspace(4.2, 6.7, 10)]
+    free = choose_threshold((labels, logits))
+    held = choose_threshold((labels, logits), most=0.1)
+    alarms = [sum(one > choice.threshold for one in logits[:10]) for choice in (free, held)]
+    assert alarms[0] > 1 >= alarms[1]
+    assert held.balanced_accuracy < free.balanced_accuracy
+
+
+def test_the_limit_holds_for_the_mean_over_conditions():
+    quiet, loud = ([0, 0, 1], [-9.0, -8.0, 3.0]), ([0, 0, 1], [1.0, 2.0, 1.5])
+    assert choose_threshold(quiet, loud, most=0.25).threshold >= 1.0
+    assert choose_threshold(loud, most=0.0).threshold >= 2.0

@@ -27,7 +27,7 @@ from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import Head
 from demagnify.detectors.joined import JoinedNetwork, noisy_or
 from demagnify.detectors.loading import load_detector
-from demagnify.detectors.threshold import choose_threshold
+from demagnify.detectors.threshold import choose_threshold, false_alarms
 from demagnify.laundering.conditions import create_attacks, under_attacks
 
 FOLDS: Final = 5
@@ -47,6 +47,11 @@ class JoinConfig(RunOptions):
         description="Attacks under which they are joined, beside the clean faces. They count as "
         "seen afterwards.",
     )
+    keep_false_alarms: bool = Field(
+        default=False,
+        description="Choose the threshold among those with no more false alarms than the first "
+        "detector has, as a mean over data sets and attacks.",
+    )
     split: str = Field(default="val", description="The split to join on.")
     seed: int = Field(default=0, ge=0, description="Of the groups of the cross-validation.")
     precision: Precision = Field(
@@ -65,9 +70,10 @@ def join(
     """Joins detectors by a noisy or, and writes the result to `output` as any other detector.
 
     Each detector's logits get a scale and an offset, fitted by logistic regression on validation
-    faces, and the joined one a threshold with the best balanced accuracy. Every data set counts
-    alike there, clean and under each attack, and so do both classes. The networks stay as they
-    are. The log tells the AUC of each data set, cross-validated over groups.
+    faces, and the joined one a threshold with the best balanced accuracy, or the best with no more
+    false alarms than the first detector has. Every data set counts alike there, clean and under
+    each attack, and so do both classes. The networks stay as they are. The log tells the AUC of
+    each data set, cross-validated over groups.
 
     Args:
         data: Labelled faces with the split; none that a detector was trained on.
@@ -127,7 +133,8 @@ def join(
     joined = Detector(network, **about, precision=config.precision)
     joined.to(members[0].mean.device).eval()
     columns = [(part.labels, noisy_or(part.logits * found[0] + found[1])) for part in parts]
-    joined.threshold = choose_threshold(*columns).threshold
+    most = _false_alarms_of_first(parts, members[0]) if config.keep_false_alarms else None
+    joined.threshold = choose_threshold(*columns, most=most).threshold
     joined.card = {
         "joining": config.model_dump(mode="json"),
         "members": [{"name": one.name, "fingerprint": one.fingerprint()} for one in members],
@@ -140,6 +147,16 @@ def join(
     }
     joined.save(output, joined.card)
     return joined
+
+
+def _false_alarms_of_first(parts: Sequence[_Part], first: Detector) -> float:
+    """Returns the first detector's rate of false alarms at its own threshold, mean over parts."""
+    own = np.array([first.threshold], dtype=np.float32)
+    rates = [
+        false_alarms(own, part.labels, part.logits[:, 0].numpy().astype(np.float32))
+        for part in parts
+    ]
+    return float(np.mean(rates))
 
 
 class _Part:

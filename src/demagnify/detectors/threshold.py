@@ -18,7 +18,9 @@ class Choice(NamedTuple):
     balanced_accuracy: float
 
 
-def choose_threshold(*columns: tuple[ArrayLike, ArrayLike], near: float | None = None) -> Choice:
+def choose_threshold(
+    *columns: tuple[ArrayLike, ArrayLike], near: float | None = None, most: float | None = None
+) -> Choice:
     """Returns the threshold with the highest balanced accuracy.
 
     Candidates lie half-way between two neighbouring logits, so that no logit is on the edge. Of
@@ -30,6 +32,8 @@ def choose_threshold(*columns: tuple[ArrayLike, ArrayLike], near: float | None =
             count alike. Where a class has no faces, the rate of the other one counts.
         near: The present threshold, which is a candidate too and is changed no more than it
             must. Thresholds beyond all logits are none then.
+        most: The highest rate of false alarms, mean over the conditions; others are no candidates,
+            but for the one above all logits.
 
     Example:
         >>> choose_threshold(([0, 0, 1, 1], [-3.0, -1.0, 2.0, 5.0])).threshold
@@ -42,6 +46,10 @@ def choose_threshold(*columns: tuple[ArrayLike, ArrayLike], near: float | None =
     if near is not None:
         candidates = np.r_[np.float32(near), candidates[-2:0:-1]]
     rates = np.mean([_balanced_accuracy(candidates, *pair) for pair in pairs], axis=0)
+    if most is not None:
+        alarms = np.mean([false_alarms(candidates, *pair) for pair in pairs], axis=0)
+        # Means over conditions differ by rounding where they are equal.
+        rates = np.where(alarms <= most + 1e-12, rates, -1.0)
     if near is None:
         best = int(np.argmax(rates))
     else:
@@ -49,6 +57,12 @@ def choose_threshold(*columns: tuple[ArrayLike, ArrayLike], near: float | None =
         equal = np.flatnonzero(rates >= rates.max() - 1e-12)
         best = int(equal[np.abs(candidates[equal] - np.float32(near)).argmin()])
     return Choice(float(candidates[best]), float(rates.max()))
+
+
+def false_alarms(thresholds: Logits, labels: NDArray[np.int64], logits: Logits) -> Rates:
+    """Returns the share of real faces above each threshold; 0 where there are none."""
+    real = logits[labels == 0]
+    return _share_above(thresholds, real) if len(real) else np.zeros(len(thresholds))
 
 
 def _candidates(logits: Logits) -> Logits:
