@@ -83,8 +83,8 @@ class TrainDetectorConfig(Optimization, RunOptions):
 
     backbone: str = Field(
         default="light",
-        description="The network to train: light, resnet50 (the paper's), or any timm network; light:5 for "
-        "its first five stages alone.",
+        description="The network to train: light, resnet50 (the paper's), or any timm network; "
+        "light:5 for its first five stages alone.",
     )
     weights: str | None = Field(
         default="imagenet",
