@@ -19,8 +19,8 @@ from demagnify.core.files import atomic_path
 from demagnify.evaluation import load_result
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import theme
-from demagnify.evaluation.report.words import condition_name
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
+from demagnify.evaluation.words import condition_name
 from demagnify.laundering.conditions import CLEAN
 
 _ROW: Final = 0.34

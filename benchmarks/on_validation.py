@@ -36,7 +36,7 @@ from demagnify.data.subsample import draw_by_group
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.report.words import percent, with_point_span, with_span
+from demagnify.evaluation.words import percent, with_point_span, with_span
 from demagnify.hardening.validation import SHARES, mean_detector
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN, default_cache

@@ -20,7 +20,7 @@ from demagnify.data.prepare.opening import open_faces
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.report.words import with_span
+from demagnify.evaluation.words import with_span
 
 PAIRS: Final = 720
 """Clips N and N + 720 have one source."""

@@ -45,7 +45,7 @@ with its reason, and gives exit code 3; with `--strict` it stops the work.
 
 Read by content, whatever the name: JPEG (MPO too), PNG, WebP, BMP, TIFF (integers and floats, grey
 and colours), GIF (first frame), JPEG 2000, PPM and its kin, and AVIF and HEIC
-(`pip install 'demagnify[heif]'` where Pillow lacks them). Names that promise an image:
+(`pip install -c constraints.txt '.[heif]'` where Pillow lacks them). Names that promise an image:
 {_list(SUFFIXES)}.
 
 Refused: files over {MAX_BYTES // 2**30} GiB; more than {MAX_PIXELS:,} pixels (Pillow's limit;
@@ -63,7 +63,7 @@ or gAMA and cHRM; "Adobe RGB" in EXIF data). Of several images in a file the fir
 Told by their names: {_list(VIDEO_SUFFIXES)}. Frames are spread evenly where no frame is named
 (`data prepare --video-frames`), upright and as wide as players show them; boxes on frames whose
 pixels are not square are refused. Damaged frames are left out and counted; a file without a moving
-picture is refused. Videos need `pip install 'demagnify[video]'`.
+picture is refused. Videos need `pip install -c constraints.txt '.[video]'`.
 
 ## Tables
 

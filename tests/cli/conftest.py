@@ -1,5 +1,6 @@
 """The command line in this process, and something small to run it on."""
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,8 +33,17 @@ class Ended:
         return self.out.splitlines()
 
     @property
+    def sentences(self):
+        """The lines, each with what stands indented beneath it: it was wider than the terminal."""
+        return _unwrapped(self.out)
+
+    @property
     def complaints(self):
-        return self.err.splitlines()
+        return _unwrapped(self.err)
+
+
+def _unwrapped(text):
+    return re.sub(r"\n  +", " ", text).splitlines()
 
 
 @pytest.fixture

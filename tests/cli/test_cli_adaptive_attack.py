@@ -43,7 +43,7 @@ def attack(run, faces, tmp_path, defense):
 def test_it_attacks_and_tells(attack, tmp_path):
     ended = attack("--budget", 3)
     assert (ended.code, ended.err) == (0, "")
-    assert ended.lines[0] == (
+    assert ended.sentences[0] == (
         "4 real and 4 fake faces in 8 groups, split test of faces, 64x64 pixels"
     )
     assert "against defended test_efficientnet:" in ended.lines

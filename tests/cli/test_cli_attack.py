@@ -172,7 +172,8 @@ def test_photographs_are_told_from_crops_and_every_face_is_attacked(
     assert (ended.code, ended.err) == (0, "")
     assert ended.lines[0] == "taken for whole photographs; --crops if they are not"
     assert ended.lines[1].startswith("attacked 4 faces in 2 photographs: PSNR ")
-    assert ended.lines[2] == "1 are written unattacked: no face was found or chosen"
+    assert ended.sentences[2] == "1 are written unattacked: no face was found or chosen"
+    assert max(len(line) for line in ended.lines if str(tmp_path) not in line) <= 80
     assert len(rows(tmp_path / "out" / "faces.csv")) == 4
 
 

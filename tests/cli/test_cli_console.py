@@ -2,8 +2,7 @@
 
 import pytest
 
-from demagnify.cli.console import percent, plain_console, show_table
-from demagnify.evaluation.records import Estimate
+from demagnify.cli.console import plain_console, show_table
 
 HEAD = ("attack", "no defence", "realesr-compact-x4 [best]")
 ROWS = [
@@ -40,12 +39,6 @@ def test_no_word_is_broken_where_a_table_fits(monkeypatch, capsys):
     shown = capsys.readouterr().out
     for word in " ".join((*head, *rows[0])).split():
         assert word in shown
-
-
-def test_differences_are_in_points_and_shares_in_per_cent():
-    one = Estimate(value=-0.02, low=-0.1, high=0.06)
-    assert percent(one, sign="+") == "-2.0 (-10.0 to +6.0)"
-    assert percent(Estimate(value=0.5, low=None, high=None)) == "50.0%"
 
 
 def test_a_comparison_of_rows_stays_within_eighty_columns(monkeypatch, capsys):

@@ -32,6 +32,7 @@ def test_every_face_gets_a_line(detect, photos):
     ended = detect(folder)
     assert ended.code == 0
     assert ended.complaints == [f"scope of the default: {SCOPE}"]
+    assert max(map(len, ended.err.splitlines())) <= 80
     heads = [line for line in ended.lines if line[0] != " "]
     assert [line.split(",")[0] for line in heads] == [
         f"{folder / name}: face {number}" for name in ("a.png", "b/c.png") for number in (1, 2)

@@ -14,7 +14,7 @@ from toy_photos import photograph
 
 from demagnify.inference.answers import SCOPE
 
-SCOPE_LINE = f"scope of the default: {SCOPE}\n"
+SCOPE_LINE = f"scope of the default: {SCOPE}"
 EXACT = ("--device", "cpu", "--precision", "float32")
 
 
@@ -235,12 +235,12 @@ def half_locked(photos, monkeypatch):
 
 
 def test_an_unreadable_folder_deeper_down_is_skipped(detect, half_locked):
-    line = f"{half_locked / 'one/two/three/locked'}: cannot be read: Permission denied\n"
+    line = f"{half_locked / 'one/two/three/locked'}: cannot be read: Permission denied"
     ended = detect(half_locked)
-    assert (ended.code, ended.err) == (3, line + SCOPE_LINE)
+    assert (ended.code, ended.complaints) == (3, [line, SCOPE_LINE])
     assert "face 1" in ended.out
     ended = detect("--strict", half_locked)
-    assert (ended.code, ended.out, ended.err) == (1, "", f"demagnify: {line}")
+    assert (ended.code, ended.out, ended.err) == (1, "", f"demagnify: {line}\n")
 
 
 def test_an_unreadable_folder_deeper_down_is_skipped_by_attacks(run, half_locked, tmp_path):
@@ -258,8 +258,8 @@ def test_an_unreadable_file_is_skipped(detect, photos, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refusing(Path.read_bytes, folder / "a.png"))
     ended = detect(folder)
     assert ended.code == 3
-    refusal = f"{folder / 'a.png'}: cannot be read: Permission denied\n"
-    assert ended.err == refusal + SCOPE_LINE
+    refusal = f"{folder / 'a.png'}: cannot be read: Permission denied"
+    assert ended.complaints == [refusal, SCOPE_LINE]
 
 
 def test_the_face_finder_out_of_reach_is_one_line(run, defense, photos, monkeypatch):

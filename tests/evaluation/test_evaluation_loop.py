@@ -22,7 +22,7 @@ from demagnify.data import FaceDataset, Manifest
 from demagnify.detectors import train_detector
 from demagnify.detectors.detector import Detector
 from demagnify.evaluation import load_methods
-from demagnify.evaluation.report.words import percent
+from demagnify.evaluation.words import percent
 from demagnify.transforms import TransformSet
 from demagnify.transforms.resize import Bicubic
 from tiny_faces import SIZE, write_faces

@@ -13,14 +13,18 @@ from demagnify.core.printing import listed
 from demagnify.evaluation import Context, Settings, evaluate_tables
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import all_tables, figures, markup, story, tables, write_report
+from demagnify.evaluation.report.figures import recovered_shares
 from demagnify.evaluation.report.page import render, residual
+from demagnify.evaluation.report.story import Focus
+from demagnify.evaluation.report.summary import recovery_table
 from demagnify.evaluation.report.tables import Entry, Table
-from demagnify.evaluation.report.words import (
+from demagnify.evaluation.words import (
     mean_and_sd,
     p_value,
     percent,
     points,
     sign,
+    with_point_span,
     with_span,
 )
 
@@ -349,12 +353,26 @@ def test_words():
     assert listed(["a"]) == "a"
     assert listed([]) == ""
     assert with_span(Estimate(value=0.5, low=0.4, high=0.6)) == "50.0 (40.0\N{EN DASH}60.0)"
+    negative = Estimate(value=0.1, low=-0.2, high=0.5)
+    assert with_span(negative) == "10.0 (\N{MINUS SIGN}20.0 to 50.0)"
+    assert with_point_span(negative) == "+10.0 (\N{MINUS SIGN}20.0 to +50.0)"
     assert p_value(0.0004) == "<0.001"
     assert p_value(0.0312) == "0.031"
     assert mean_and_sd(None, None, 1) == "\N{EN DASH}"
     assert mean_and_sd(0.94, None, 3) == "0.940"
     assert sign(Estimate(value=0.1, low=-0.1, high=0.2)) == 0
     assert sign(Estimate(value=-0.1, low=-0.2, high=-0.05)) == -1
+
+
+def test_a_share_of_damage_within_the_noise_is_not_shown(result):
+    noise = Estimate(value=-1.1e14, low=None, high=None, reason="not clear of zero")
+    recoveries = [one.model_copy(update={"share": noise}) for one in result.recoveries]
+    changed = result.model_copy(update={"recoveries": tuple(recoveries)})
+    table = recovery_table(changed)
+    assert {str(entry) for row in table.rows[1:] for entry in row[1:-1]} == {"\N{EN DASH}"}
+    assert table.rows[1][1].reason == "not clear of zero"
+    assert "000" not in render(changed).partition("Recovered share")[2][:200]
+    assert recovered_shares(changed, Focus(changed)) is None
 
 
 def test_a_table_for_a_terminal_is_never_wider_and_cuts_no_name(result):

@@ -11,7 +11,7 @@ from toy_service import PairFinder, photo
 from demagnify.core import images
 from demagnify.inference import DetectionConfig, Pipeline
 from demagnify.serve import reports
-from demagnify.serve.pictures import corrected, of_face, residual, spectrum
+from demagnify.serve.face_pictures import corrected, of_face, residual, spectrum
 from demagnify.serve.work import Limits
 
 
@@ -49,6 +49,8 @@ def test_only_reports_have_an_address(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("<p>report</p>")
     assert list(reports.found(tmp_path)) == ["a/b/index.html", "demo/report.html"]
+    assert reports.how_many(reports.found(tmp_path)) == "2 reports: choose one above."
+    assert "demagnify demo" in reports.how_many(reports.found(tmp_path / "none"))
     app = FastAPI()
     app.include_router(reports.router(tmp_path))
     client = TestClient(app)

@@ -213,4 +213,7 @@ def test_the_description_has_a_valid_example_and_no_page_from_elsewhere(service)
     answers = described["paths"]["/v1/detect"]["post"]["responses"]
     CaseDocument.model_validate(answers["200"]["content"]["application/json"]["example"])
     assert set(answers) == {"200", "400", "401", "413", "422", "429", "503"}
+    places = client.get("/").json()
+    assert (places["classify"], places["description"]) == ("POST /v1/detect", "/openapi.json")
+    assert all(client.get(places[name]).status_code == 200 for name in ("health", "metrics"))
     assert client.get("/docs").status_code == client.get("/redoc").status_code == 404

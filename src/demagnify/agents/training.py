@@ -17,8 +17,8 @@ from demagnify.agents import states
 from demagnify.agents.abstention import with_abstention
 from demagnify.agents.config import DefenseConfig, TrainDefenseConfig
 from demagnify.agents.defended import DETECTOR, KIND, DefendedDetector
+from demagnify.agents.defense_threshold import best_threshold, faces_to_choose_on, mark_of
 from demagnify.agents.learners import LEARNERS, CurvePoint, TrainedPolicy
-from demagnify.agents.own_threshold import best_threshold, faces_to_choose_on, mark_of
 from demagnify.agents.policies import Policy
 from demagnify.agents.states import StateEncoder
 from demagnify.core import artifacts
@@ -208,7 +208,7 @@ class _Training:
         encoder = self._encoder()
         transforms = TransformSet.create(self.config.actions)
 
-        def tell(history: Sequence[CurvePoint]) -> None:
+        def on_history(history: Sequence[CurvePoint]) -> None:
             tracking.points(point.point(transforms.names) for point in history)
 
         identity = self.identity(faces, conditions)
@@ -221,12 +221,12 @@ class _Training:
                 artifacts.load(copy, artifacts.kind_of(copy))
             history = [CurvePoint.from_json(point) for point in card["history"]]
             shutil.rmtree(self._unfinished, ignore_errors=True)
-            tell(history)
+            on_history(history)
             return TrainedDefense(defended=defended, history=history)
         check_free(self.output, "defence")
         with claim(self._unfinished, identity, what="a training"):
-            trained, threshold = self._train(faces, conditions, transforms, encoder, tell)
-        tell(trained.history)
+            trained, threshold = self._train(faces, conditions, transforms, encoder, on_history)
+        on_history(trained.history)
         defended = DefendedDetector(
             self.detector,
             transforms,
@@ -269,18 +269,20 @@ class _Training:
         conditions: NDArray[np.str_] | None,
         transforms: TransformSet,
         encoder: StateEncoder | None,
-        tell: Callable[[Sequence[CurvePoint]], None],
+        on_history: Callable[[Sequence[CurvePoint]], None],
     ) -> tuple[TrainedPolicy, float | None]:
         """Trains the policy, and chooses threshold and abstentions on held-out faces if asked."""
         abstain = self.config.abstain
         if abstain is None:
-            trained = self._learn(self._table(faces, transforms), conditions, encoder, tell)
+            trained = self._learn(self._table(faces, transforms), conditions, encoder, on_history)
             return trained, self._threshold(trained.policy, transforms, encoder)
         train, held = hold_out(
             faces.groups, abstain.held_out, seed=self.config.seed, purpose="abstain"
         )
         known = None if conditions is None else conditions[train]
-        trained = self._learn(self._table(faces.subset(train), transforms), known, encoder, tell)
+        trained = self._learn(
+            self._table(faces.subset(train), transforms), known, encoder, on_history
+        )
         threshold = self._threshold(trained.policy, transforms, encoder)
         table = self._table(faces.subset(held), transforms)
         table.fill(self._unfinished / "held-out.safetensors")
@@ -299,7 +301,7 @@ class _Training:
         table: LogitTable,
         conditions: NDArray[np.str_] | None,
         encoder: StateEncoder | None,
-        tell: Callable[[Sequence[CurvePoint]], None],
+        on_history: Callable[[Sequence[CurvePoint]], None],
     ) -> TrainedPolicy:
         learner = LEARNERS.get(self.config.learner.name)(self.config.learner)
         if learner.uses_state and (self.config.fill_table or learner.fills_table):
@@ -314,7 +316,7 @@ class _Training:
             seed=self.config.seed,
             checkpoint=self._unfinished / "state.safetensors",
             conditions=conditions,
-            on_history=tell,
+            on_history=on_history,
         )
 
     def _table(self, faces: FaceDataset, transforms: TransformSet) -> LogitTable:

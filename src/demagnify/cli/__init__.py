@@ -56,12 +56,12 @@ def _run() -> int:
     except click.ClickException as error:
         buffer = io.StringIO()
         error.show(buffer)
-        _tell(printable(buffer.getvalue(), lines=True))
+        _say(printable(buffer.getvalue(), lines=True))
         return error.exit_code
     except click.Abort:
         return EXIT_FAULT_OF_INPUT
     except DemagnifyError as error:
-        _tell(f"demagnify: {printable(error)}\n")
+        _say(f"demagnify: {printable(error)}\n")
         return error.exit_code
     except Exception as error:
         _drop_output()
@@ -70,7 +70,7 @@ def _run() -> int:
         line = explain(error)
         if line is None:
             raise
-        _tell(f"demagnify: {printable(line)}\n")
+        _say(f"demagnify: {printable(line)}\n")
         return EXIT_FAULT_OF_INPUT
 
 
@@ -97,7 +97,7 @@ def _drop_output() -> None:
             os.close(sink)
 
 
-def _tell(text: str) -> None:
+def _say(text: str) -> None:
     """Writes to stderr, if anybody can be reached there."""
     with suppress(OSError, ValueError):
         sys.stderr.write(text)
@@ -114,7 +114,7 @@ def _show_warning(
 ) -> None:
     """Shows what the user should know in one line, and the warnings of libraries as ever."""
     if issubclass(category, DemagnifyWarning):
-        _tell(f"demagnify: {printable(message)}\n")
+        _say(f"demagnify: {printable(message)}\n")
     else:
         text = warnings.formatwarning(message, category, filename, lineno, line)
-        _tell(printable(text, lines=True))
+        _say(printable(text, lines=True))

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demagnify.cli.console import Skips, say
+from demagnify.cli.console import Skips, say, say_wrapped
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option, output
 from demagnify.core.printing import count
@@ -74,15 +74,15 @@ def attack(
     summary = attack_files(source, output, config, log=say, options=options)
     if config.content == "auto":
         other = "--crops" if summary.content == "photos" else "--photos"
-        say(f"taken for {_CONTENT[summary.content]}; {other} if they are not")
+        say_wrapped(f"taken for {_CONTENT[summary.content]}; {other} if they are not")
     quality, attacked = summary.quality, summary.photos - summary.unattacked
     within = "" if summary.content == "crops" else f" in {count(attacked, 'photograph')}"
-    say(
+    say_wrapped(
         f"attacked {count(quality.count, 'face')}{within}: PSNR {quality.psnr:.2f} dB, SSIM "
         f"{quality.ssim:.4f} against the originals; written to {summary.output}"
     )
     if summary.unattacked:
-        say(f"{summary.unattacked} are written unattacked: no face was found or chosen")
+        say_wrapped(f"{summary.unattacked} are written unattacked: no face was found or chosen")
     say(f"look at {summary.figure}")
     skips = Skips()
     for one in summary.skipped:
@@ -116,7 +116,7 @@ def adaptive_attack(data: Path, output: Path, config: AdaptiveConfig) -> None:
     command = shlex.join(["demagnify", *sys.argv[1:]])
     result = attack_methods(data, output, config, command=command).result
     for line in summarize(result):
-        say(line)
+        say_wrapped(line)
     say(f"look at {output / 'adaptive.png'}; the faces are in {output / 'faces'}")
     skips = Skips()
     for one in result.skipped:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT
-from demagnify.cli.console import Skips, percent, plain_console, say, say_json, show_table
+from demagnify.cli.console import Skips, plain_console, say, say_json, say_wrapped, show_table
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option, data, output
 from demagnify.core.printing import count, printable
@@ -35,14 +35,15 @@ def run(data: tuple[Path, ...], output: Path, config: SuiteConfig) -> None:
 
     load_suite(config.suite)  # a misspelt name is told before torch is imported
     from demagnify.evaluation.suite import run_suite
+    from demagnify.evaluation.words import with_span
 
     skips = Skips()
     command = shlex.join(["demagnify", *sys.argv[1:]])
     row = run_suite(data, output, config, command=command, log=say, on_skip=skips)
     for one in row.figures.summaries:
-        say(
-            f"{row.name}, {one.method}: balanced accuracy {percent(one.clean)} clean, "
-            f"{percent(one.attacked)} attacked, {percent(one.worst)} at worst "
+        say_wrapped(
+            f"{row.name}, {one.method}: balanced accuracy in % {with_span(one.clean)} clean, "
+            f"{with_span(one.attacked)} attacked, {with_span(one.worst)} at worst "
             f"({one.worst_condition})"
         )
     say(f"written to {output}; check it with: demagnify bench verify {output}")
@@ -79,6 +80,7 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
     for all conditions. Both rows are verified first.
     """
     from demagnify.evaluation.suite import compare_rows
+    from demagnify.evaluation.words import condition_name, p_value, with_point_span
 
     found = compare_rows(first, second)
     if as_json:
@@ -88,21 +90,24 @@ def compare(first: Path, second: Path, *, as_json: bool) -> None:
     say(f"{found.first} minus {found.second}, in points: {size}")
     tested = [
         (
-            one.condition,
-            percent(one.metrics["balanced_accuracy"], sign="+"),
+            condition_name(one.condition),
+            with_point_span(one.metrics["balanced_accuracy"]),
             f"{one.mended} / {one.broken}",
-            f"{one.mcnemar_holm:.3g}",
+            p_value(one.mcnemar_holm),
         )
         for one in found.conditions
     ]
     head = ("condition", "balanced accuracy", "only 1st / 2nd right", "p (Holm)")
     show_table(plain_console(), head, tested)
     others = [
-        (one.condition, *(percent(one.metrics[key], sign="+") for key in ("auc", "fpr")))
+        (
+            condition_name(one.condition),
+            *(with_point_span(one.metrics[key]) for key in ("auc", "fpr")),
+        )
         for one in found.conditions
     ]
     show_table(plain_console(), ("condition", "AUC", "FPR"), others)
-    gain = percent(found.mean_gain, sign="+")
+    gain = with_point_span(found.mean_gain)
     say(f"mean gain in balanced accuracy under attack, in points: {gain}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from demagnify.core.engine import Summary
     from demagnify.evaluation import EvaluationResult
-    from demagnify.evaluation.records import Estimate
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -30,6 +31,24 @@ def say(text: object = "", *, err: bool = False) -> None:
     """
     with suppress(OSError) if err else nullcontext():
         click.echo(printable(text, lines=True), err=err)
+
+
+def say_wrapped(text: str, *, err: bool = False) -> None:
+    """Prints a sentence in lines no wider than the terminal: 80 characters where there is none.
+
+    Args:
+        text: What is printed; further lines are indented by two blanks more than the first.
+        err: As in `say`.
+    """
+    indent = text[: len(text) - len(text.lstrip(" "))]
+    lines = textwrap.fill(
+        printable(text),
+        shutil.get_terminal_size().columns,
+        subsequent_indent=f"{indent}  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    say(lines, err=err)
 
 
 def say_json(value: object, **how: Any) -> None:  # noqa: ANN401  as json.dumps
@@ -180,17 +199,3 @@ def show_evaluation(result: EvaluationResult) -> None:
     console.print(table)
     for note in main.notes:
         console.print(note, style="dim")
-
-
-def percent(one: Estimate, sign: str = "") -> str:
-    """Returns a figure with its interval in per cent; with "+" as `sign` a difference in points."""
-    unit = "" if sign else "%"
-
-    def shown(value: float) -> str:
-        return f"{100 * value:{sign}.1f}{unit}"
-
-    if one.value is None:
-        return "-"
-    if one.low is None or one.high is None:
-        return shown(one.value)
-    return f"{shown(one.value)} ({shown(one.low)} to {shown(one.high)})"

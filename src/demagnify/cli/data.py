@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 import click
 
 from demagnify.cli import EXIT_SOME_SKIPPED
-from demagnify.cli.console import Skips, plain_console, say, say_json, show_table
+from demagnify.cli.console import Skips, plain_console, say, say_json, say_wrapped, show_table
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option, field_option, kind_of, output
 from demagnify.core.printing import count, printable
@@ -208,12 +208,12 @@ def _show_description(description: Description, console: Console) -> None:
 def _crossings(crossings: Sequence[Crossing], what: str, words: str) -> Iterator[str]:
     """Yields a line for each two splits; both directions, where they are counted, in one."""
     counts = {(one.split, one.other): one.count for one in crossings}
-    told: set[tuple[str, str]] = set()
+    printed: set[tuple[str, str]] = set()
     for crossing in crossings:
         pair = (crossing.split, crossing.other)
-        if pair[::-1] in told:
+        if pair[::-1] in printed:
             continue
-        told.add(pair)
+        printed.add(pair)
         examples = "; ".join(
             one if one == other else f"{one} = {other}" for one, other in crossing.examples
         )
@@ -277,14 +277,14 @@ def prepare(
     say(f"{source}: {kind.name}, {len(manifest)} labelled faces, frames or images")
     if new_splits:
         if manifest.ungrouped:
-            say(
+            say_wrapped(
                 "note: no groups are known, each file is its own: a face and its fake, or near "
                 "duplicates, may cross the new splits; `data describe` finds these"
             )
         manifest = manifest.with_splits()
     repeats = count_repeats(manifest)
     if repeats.inputs < repeats.rows:
-        say(f"note: {repeats}")
+        say_wrapped(f"note: {repeats}")
     if kind.crops or settings.get("view") == "scene":
         config = config.model_copy(update={"crops": True})
     options = engine if engine.given else None
@@ -306,7 +306,7 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
     )
     say(f"{count(len(summary.manifest), 'crop')}: {ways}")
     if summary.without_face:
-        say(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
+        say_wrapped(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
     skips = Skips()
     for skipped in summary.skipped[:_SHOWN]:
         skips(skipped)
@@ -357,7 +357,7 @@ def export(
     files, notes = kind.write(manifest, output, options)
     say(f"wrote {', '.join(map(printable, files))}: {count(len(manifest), 'image')}")
     for note in notes:
-        say(f"note: {printable(note)}")
+        say_wrapped(f"note: {note}")
     skips = Skips()
     for skipped in manifest.skipped:
         skips(skipped)
@@ -386,7 +386,7 @@ def sample(output: Path, config: SampleConfig) -> None:
         say(f"{counts.split:>6}: {counts.real} real, {counts.fake} fake")
     few = [f"{split} has {n} pairs" for split, n in pairs.items() if n < _FEW_PAIRS]
     if few:
-        say(
+        say_wrapped(
             f"note: {', '.join(few)}: training and calibrate need val, evaluate test, and figures "
             f"from fewer than {_FEW_PAIRS} pairs mean little; --limit 150 or more fills both"
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
-from demagnify.cli.console import say, say_json, show_summary
+from demagnify.cli.console import say, say_json, say_wrapped, show_summary
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option
 from demagnify.core.printing import count, printable
@@ -130,7 +129,7 @@ def detect(
         say(f"report: {printable(report / 'index.html')}", err=True)
     if classified and not as_json:
         whose = "scope" if config.defense == "default" else "scope of the default"
-        say(f"{whose}: {SCOPE}", err=True)
+        say_wrapped(f"{whose}: {SCOPE}", err=True)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
 
@@ -151,7 +150,6 @@ def _detect_shards(
     show_summary(detect_shards(photos, output, config, engine))
 
 
-WIDTH: Final = 80
 NO_MEANING: Final = "not calibrated: no likelihood ratio"
 
 
@@ -196,7 +194,7 @@ def _print_photo(verdict: PhotoVerdict) -> None:
             *([] if face.explanation is None else [str(face.explanation)]),
         ]
         for line in lines:
-            say(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="    "))
+            say_wrapped(f"  {line}")
 
 
 def _print_clip(verdict: ClipVerdict) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demagnify.cli.console import Skips, say
+from demagnify.cli.console import Skips, say, say_wrapped
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import data, output, tracker
 
@@ -54,7 +54,7 @@ def harden(
         hardened = harden_detector(data, output, config, tracker=tracker, log=say, on_skip=skips)
     best = hardened.best
     share = "" if best.share == 1 else f"{best.share:.0%} of the weights of "
-    say(
+    say_wrapped(
         f"best: {share}round {best.number}: balanced accuracy on validation faces {best.clean:.3f} "
         f"clean (it was {hardened.rounds[0].clean:.3f}), {best.degraded:.3f} degraded "
         f"(it was {hardened.rounds[0].degraded:.3f})"

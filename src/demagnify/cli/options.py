@@ -118,9 +118,9 @@ def field_option(
             how["callback"] = _none
     usual = words_of(default, flags) if usual is None else usual
     parts = [f"default: {usual}" if usual else "", _bounds(one), "repeatable" * repeated]
-    told = "; ".join(part for part in parts if part)
+    note = "; ".join(part for part in parts if part)
     text = (one.description or "").rstrip(".") + "."
-    return Option(flags, parameter_name(key), text, told, **how)
+    return Option(flags, parameter_name(key), text, note, **how)
 
 
 NOTHING: Final = object()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from demagnify.cli.console import plain_console, say, show_table
+from demagnify.cli.console import plain_console, say_wrapped, show_table
 from demagnify.cli.generate import verb
 from demagnify.cli.options import PATH, Option
 
@@ -71,7 +71,7 @@ def plan(images: float, cores: int, gpus: int | None, costs: Path | None) -> Non
     title = f"{images:,.0f} photographs on {gpus or cores} {unit}{'s' * ((gpus or cores) > 1)}"
     head = ("verb", f"photographs/s per {unit}", "time", "95 % interval", "GiB memory")
     show_table(plain_console(), head, rows, title=title)
-    say(f"measured on {measured.machine}, {measured.date}: {measured.command}")
+    say_wrapped(f"measured on {measured.machine}, {measured.date}: {measured.command}")
 
 
 def _time(seconds: float) -> str:

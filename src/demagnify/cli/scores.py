@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from demagnify.cli import EXIT_SOME_SKIPPED
-from demagnify.cli.console import percent, plain_console, say, say_json, show_table
+from demagnify.cli.console import plain_console, say, say_json, show_table
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option
 from demagnify.core.printing import count, printable
@@ -74,6 +74,7 @@ def measure(sources: tuple[Path, ...], config: Statistics, *, split: str, as_jso
     where a file names no groups.
     """
     from demagnify.evaluation.exchange import load_scores
+    from demagnify.evaluation.words import with_span
 
     found = [
         (run, column, column.measure(config))
@@ -102,9 +103,10 @@ def measure(sources: tuple[Path, ...], config: Statistics, *, split: str, as_jso
         (
             f"{column.method}, {column.condition}",
             str(len(column.labels)) + (f" ({column.missing} missing)" if column.missing else ""),
-            *(percent(figures[name]) for name in names),
+            *(with_span(figures[name]) for name in names),
         )
         for _, column, figures in found
     ]
     head = ("method, condition", "n", "balanced accuracy", "AUC", "EER", "FPR")
-    show_table(plain_console(), head, rows)
+    title = f"in %, {100 * config.confidence:g} % intervals"
+    show_table(plain_console(), head, rows, title=title)

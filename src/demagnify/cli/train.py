@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demagnify.cli.console import Skips, say
+from demagnify.cli.console import Skips, say, say_wrapped
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import data, output, tracker
 
@@ -48,7 +48,7 @@ def train_detector(
         trained = train(data, output, config.detector, tracker=tracker, log=say, on_skip=skips)
     best = max(trained.history, key=lambda epoch: epoch.rank())
     val = trained.detector.card["data"]["val"]
-    say(
+    say_wrapped(
         f"validation: AUC {best.val_auc:.3f}, balanced accuracy {best.val_balanced_accuracy:.3f} "
         f"at threshold {best.threshold:+.3f} (epoch {best.epoch}; n = {val['real']} real and "
         f"{val['fake']} fake faces)"
@@ -111,7 +111,9 @@ def train_defense(
         last = one.history[-1]
         names = one.defended.actions.names
         shares = ", ".join(f"{n} {s:.0%}" for n, s in zip(names, last.actions, strict=True))
-        say(f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}")
+        say_wrapped(
+            f"after {last.episode} episodes: mean reward {last.reward:+.3f}; actions: {shares}"
+        )
     say(f"written to {output}")
     skips.end()
 
@@ -142,7 +144,7 @@ def train_enhancement(data: tuple[Path, ...], output: Path, config: EnhancementC
     skips = Skips()
     trained = train(data, output, config, log=say, on_skip=skips)
     figures = trained.validation
-    say(
+    say_wrapped(
         f"validation: balanced accuracy {figures['balanced accuracy']:.3f}, cannot tell "
         f"{figures['cannot tell']:.1%}, captured faces called enhanced "
         f"{figures['false alarms']:.1%}, enhanced faces called captured {figures['missed']:.1%}"

@@ -134,9 +134,9 @@ def identity(found: Any, made: Any, where: str) -> str:  # noqa: ANN401
     SHA-256 of the file in which it is named and the one in which it is written. Other files that
     these import or read are not looked at.
     """
-    told = stated_fingerprint(made) or stated_fingerprint(found)
-    if told:
-        return hashlib.sha256(told.encode()).hexdigest()
+    fingerprint = stated_fingerprint(made) or stated_fingerprint(found)
+    if fingerprint:
+        return hashlib.sha256(fingerprint.encode()).hexdigest()
     modules = {where.partition(":")[0]}
     if inspect.isclass(found) or inspect.isroutine(found):
         modules.add(str(found.__module__))

@@ -39,7 +39,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it is so now: False without glibc, or where the environment says otherwise.
     """
-    if any(name in os.environ for name in _VARIABLES) or not _tell_malloc(_KEPT, _LARGE, _PAD):
+    if any(name in os.environ for name in _VARIABLES) or not _set_malloc(_KEPT, _LARGE, _PAD):
         return False
     threading.Thread(target=_trim_where_it_grows, name="memory", daemon=True).start()
     return True
@@ -79,13 +79,13 @@ def resident() -> int:
 
 def give_freed_memory_back() -> bool:
     """Sets what glibc does at its start, but for its guesses; for measuring both ways."""
-    return _tell_malloc(128 * 2**10, 128 * 2**10, 0)
+    return _set_malloc(128 * 2**10, 128 * 2**10, 0)
 
 
-def _tell_malloc(trim: int, mapped: int, pad: int) -> bool:
+def _set_malloc(trim: int, mapped: int, pad: int) -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:  # musl has none
         return False
-    told = ((_TRIM_THRESHOLD, trim), (_MMAP_THRESHOLD, mapped), (_TOP_PAD, pad))
-    taken = [mallopt(option, value) == 1 for option, value in told]
+    options = ((_TRIM_THRESHOLD, trim), (_MMAP_THRESHOLD, mapped), (_TOP_PAD, pad))
+    taken = [mallopt(option, value) == 1 for option, value in options]
     return all(taken)

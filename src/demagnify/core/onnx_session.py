@@ -114,8 +114,8 @@ def default_threads() -> int:
     """
     if torch := sys.modules.get("torch"):
         return int(torch.get_num_threads())
-    told = os.environ.get("OMP_NUM_THREADS", "")
-    return int(told) if told.isdecimal() and int(told) else available()
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    return int(threads) if threads.isdecimal() and int(threads) else available()
 
 
 def _runtime(path: Path) -> Any:  # noqa: ANN401  onnxruntime has no types

@@ -86,11 +86,13 @@ class Registry(Generic[T]):
             return found
         if name not in self._entries:
             close = difflib.get_close_matches(name, list(self), n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"known: {self._told(name)}"
+            hint = (
+                f"did you mean {' or '.join(close)}?" if close else f"known: {self._listed(name)}"
+            )
             raise UnknownNameError(f"no {self.noun} is called {name!r}", hint=hint)
         return self._entries[name]
 
-    def _told(self, name: str) -> str:
+    def _listed(self, name: str) -> str:
         """Returns all names, or of many the three that are least unlike `name`."""
         if len(self) <= _TOLD:
             return ", ".join(self)

@@ -25,8 +25,8 @@ from demagnify.evaluation.evaluating import EvaluationConfig, evaluate
 from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.report.markup import markdown_table
 from demagnify.evaluation.report.tables import Entry, Table, rate
-from demagnify.evaluation.report.words import NOTHING, SHORT, percent
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
+from demagnify.evaluation.words import NOTHING, SHORT, percent
 from demagnify.laundering.config import CLEAN
 
 METHOD: Final = "the paper's agent"

@@ -85,6 +85,7 @@ def export(
         raise BadConfigError(f"{path} is no name of an ONNX file", hint="such as model.onnx")
     if path.exists() and not overwrite:
         raise BadOutputError(f"{path} exists", hint="choose another name, or --overwrite")
+    need("research", "torch", "onnx", "onnxscript", what="export needs")
     log("reading the detector or defence")
     defended = _load(source)
     notes = _notes(defended, {}).model_copy(update=_calibration(source, calibration, defended))
@@ -147,7 +148,6 @@ def largest_difference(
 
 
 def _load(source: str | Path | DefendedDetector) -> DefendedDetector:
-    need("research", "torch", "onnx", "onnxscript", what="export needs")
     from demagnify.agents.defended import DefendedDetector
     from demagnify.agents.loading import load_defense
 

@@ -50,11 +50,11 @@ class Source:
     @property
     def request(self) -> str:
         """What decides which faces in it are attacked: labels and boxes, as JSON."""
-        said = (
+        entries = (
             [one.label, one.box, stated_size(one.extra), one.extra.get(ORIENTATION, "")]
             for one in self.records
         )
-        return json.dumps(list(said))
+        return json.dumps(list(entries))
 
 
 class Sources:

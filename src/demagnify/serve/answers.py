@@ -30,7 +30,7 @@ from demagnify.inference.case import record_input
 from demagnify.inference.case.document import PROPOSITIONS
 from demagnify.inference.case.page import explanation_in_words, ratio_in_words
 from demagnify.inference.video import is_clip
-from demagnify.serve.pictures import SIDE, Picture, of_face, spectrum
+from demagnify.serve.face_pictures import SIDE, Picture, of_face, spectrum
 from demagnify.serve.work import Limits
 
 _LONGEST: Final = 1000

@@ -105,15 +105,16 @@ def create_app(config: ServiceConfig, *, pipeline: Pipeline | None = None) -> Fa
     app.add_exception_handler(HTTPException, _on_error)
     app.add_exception_handler(RequestValidationError, _on_error)
     app.add_exception_handler(Exception, _on_fault)
-    told = [] if token is None else [Depends(HTTPBearer(auto_error=False))]  # `Gate` asks for it
+    bearer = [] if token is None else [Depends(HTTPBearer(auto_error=False))]  # `Gate` asks for it
     app.post(
         "/v1/detect",
         response_model=CaseDocument,
         response_description="The case: every file, its faces, and what the answers depend on",
         responses=_REFUSALS,
-        dependencies=told,
+        dependencies=bearer,
         summary="Classify photographs and clips",
     )(_detect)
+    app.get("/", include_in_schema=False)(_places)
     app.get("/health", summary="Whether it is alive")(_health)
     app.get(
         "/ready",
@@ -124,7 +125,7 @@ def create_app(config: ServiceConfig, *, pipeline: Pipeline | None = None) -> Fa
     app.get(
         "/metrics",
         summary="Figures for Prometheus",
-        dependencies=told,
+        dependencies=bearer,
         response_class=Response,
         responses={
             200: {"content": {CONTENT_TYPE: {"schema": {"type": "string"}}}},
@@ -170,6 +171,18 @@ async def _detect(
     uploads = [Upload.of(number, one) for number, one in enumerate(files, start=1)]
     document: CaseDocument = await state.work.classify(uploads)
     return _json(document.model_dump(mode="json"))
+
+
+async def _places() -> dict[str, str]:
+    """Says what answers here."""
+    return {
+        "name": f"{_TITLE} {demagnify.__version__}",
+        "classify": "POST /v1/detect",
+        "description": "/openapi.json",
+        "health": "/health",
+        "ready": "/ready",
+        "metrics": "/metrics",
+    }
 
 
 async def _health(request: Request) -> Status:

@@ -20,7 +20,7 @@ from demagnify.serve.metrics import Metrics
 
 WORK: Final = "/v1/"
 """Paths below it are work: they are counted and limited."""
-OPEN: Final = frozenset({"/health", "/ready", "/openapi.json"})
+OPEN: Final = frozenset({"/", "/health", "/ready", "/openapi.json"})
 """Paths that need no token."""
 _DRAIN_SECONDS: Final = 5
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -134,12 +134,12 @@ class _OnlyFromHere:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def told(message: Message) -> None:
+        async def with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).setdefault("Content-Security-Policy", _POLICY)
             await send(message)
 
-        await self._app(scope, receive, told)
+        await self._app(scope, receive, with_policy)
 
 
 def _blocks(config: PageConfig, answers: Answers) -> gr.Blocks:
@@ -185,14 +185,19 @@ def _blocks(config: PageConfig, answers: Answers) -> gr.Blocks:
             )
             chosen = gr.Dropdown(names, value=None, label="Report")
             again = gr.Button("Look again for reports")
-            shown = gr.HTML(label="The report")
-            again.click(
-                lambda: gr.Dropdown(list(reports.found(config.runs)), value=None),
-                None,
+            shown = gr.HTML(_frame(None, names), label="The report")
+
+            def look() -> tuple[gr.Dropdown, str]:
+                there = list(reports.found(config.runs))
+                return gr.Dropdown(there, value=None), _frame(None, there)
+
+            again.click(look, None, [chosen, shown], api_visibility="private")
+            chosen.change(
+                lambda name: _frame(name, reports.found(config.runs)),
                 chosen,
+                shown,
                 api_visibility="private",
             )
-            chosen.change(_frame, chosen, shown, api_visibility="private")
     made: gr.Blocks = blocks
     return made
 
@@ -201,10 +206,10 @@ def _path(dropped: str | None) -> Path | None:
     return None if dropped is None else Path(dropped)
 
 
-def _frame(name: str | None) -> str:
-    """Returns a frame that shows a report."""
+def _frame(name: str | None, names: Collection[str]) -> str:
+    """Returns a frame that shows a report, or says how many there are to choose from."""
     if not name:
-        return ""
+        return f'<div class="dm"><p role="status">{reports.how_many(names)}</p></div>'
     title = html.escape(printable(name))
     place = html.escape(reports.address(name))
     return (

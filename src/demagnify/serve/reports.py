@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -9,6 +10,8 @@ from urllib.parse import quote
 from fastapi import APIRouter
 from fastapi.responses import FileResponse, Response
 from starlette.exceptions import HTTPException
+
+from demagnify.core.printing import count
 
 PREFIX: Final = "/reports/"
 _NAMES: Final = ("report.html", "index.html")
@@ -29,6 +32,13 @@ def found(folder: Path) -> dict[str, Path]:
         if path.is_file()
     ]
     return {path.relative_to(folder).as_posix(): path for path in sorted(paths)}
+
+
+def how_many(names: Collection[str]) -> str:
+    """Returns how many reports there are, and how to get one where there is none."""
+    if names:
+        return f"{count(len(names), 'report')}: choose one above."
+    return "There is no report yet: <code>demagnify demo</code> writes one."
 
 
 def address(name: str) -> str:

@@ -189,7 +189,7 @@ class Work:
         if not self._can_read_clips:
             return ClipVerdict(
                 path=path,
-                problem="clips are not read here (the server needs demagnify[video])",
+                problem='clips are not read here (the server needs the extra "video")',
             )
         try:
             with videos.opened(path) as video:

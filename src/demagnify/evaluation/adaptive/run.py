@@ -46,7 +46,7 @@ from demagnify.evaluation.adaptive.results import (
 from demagnify.evaluation.adaptive.search import Floats, SearchConfig
 from demagnify.evaluation.bootstrap import GroupResamples
 from demagnify.evaluation.records import SkippedFile
-from demagnify.evaluation.report.words import NOTHING, point_span, with_point_span, with_span
+from demagnify.evaluation.words import NOTHING, point_span, with_point_span, with_span
 from demagnify.laundering.conditions import CLEAN, create_attacks, default_cache
 from demagnify.laundering.quality import quality_of_faces
 from demagnify.transforms.base import Transform

@@ -15,7 +15,7 @@ from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.markup import markdown_table
 from demagnify.evaluation.report.tables import Entry, Table, rate
-from demagnify.evaluation.report.words import (
+from demagnify.evaluation.words import (
     NOTHING,
     SHORT,
     condition_name,

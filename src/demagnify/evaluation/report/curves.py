@@ -12,8 +12,8 @@ from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.summary import abstaining_cells
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.report.words import condition_name, percent, split_name
 from demagnify.evaluation.results import EvaluationResult
+from demagnify.evaluation.words import condition_name, percent, split_name
 
 History = Sequence[dict[str, float | None]]
 Line = tuple[list[float], list[float]]
@@ -44,12 +44,12 @@ def training_curves(history: History, title: str, caption: str) -> Plot | None:
     for panel, (name, lines) in zip(axes, panels.items(), strict=True):
         _fill(panel, name, lines)
     axes[-1].set_xlabel(step)
-    said = [
+    figures = [
         f"{_words(name)} from {y[0]:.3g} to {y[-1]:.3g}"
         for lines in panels.values()
         for name, (_, y) in lines.items()
     ]
-    alt = f"Curves over {step}: {listed(said)}."
+    alt = f"Curves over {step}: {listed(figures)}."
     return Plot(title=title, svg=theme.to_svg(figure), alt=alt, caption=caption)
 
 

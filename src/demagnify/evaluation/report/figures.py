@@ -16,8 +16,8 @@ from demagnify.evaluation.report.curves import risk_curves, training_curves
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import column_name, conditions_of, main_methods
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.report.words import condition_name, percent, split_name
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult, Recovery, RocCurve
+from demagnify.evaluation.words import condition_name, known_share, percent, split_name
 from demagnify.laundering.config import CLEAN
 
 _STYLES: Final = {  # several of one role are told apart by shape
@@ -97,11 +97,11 @@ def _mark(axes: Axes, row: int, figure: Estimate, colour: str, shape: str, label
 def _forest_alt(result: EvaluationResult, focus: Focus, conditions: Sequence[str]) -> str:
     parts = []
     for condition in conditions:
-        said = []
+        values = []
         for method in main_methods(result):
             figure = result.cell(focus.split, condition, method).metrics["balanced_accuracy"]
-            said.append(f"{column_name(result, method)} {percent(figure.value)}")
-        parts.append(f"{condition_name(condition)}: {listed(said)}")
+            values.append(f"{column_name(result, method)} {percent(figure.value)}")
+        parts.append(f"{condition_name(condition)}: {listed(values)}")
     return f"Balanced accuracy in percent. {'; '.join(parts)}."
 
 
@@ -246,7 +246,7 @@ def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
         drawn[colour] = drawn.get(colour, 0) + 1
         for place, condition in enumerate(conditions):
             row = place + (number - (len(shown) - 1) / 2) * height
-            share = result.recovery(focus.split, condition, method).share
+            share = known_share(result.recovery(focus.split, condition, method).share)
             label = None if place else column_name(result, method)
             value = 0.0 if share.value is None else 100 * share.value
             axes.barh(
@@ -275,9 +275,9 @@ def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
 def _share(
     result: EvaluationResult, focus: Focus, condition: str, shown: list[str]
 ) -> Recovery | None:
-    """Any defence's recovery under an attack that did damage."""
+    """Any defence's recovery under an attack that did clear damage."""
     found = (result.recovery(focus.split, condition, method) for method in shown)
-    return next((one for one in found if one.share.value is not None), None)
+    return next((one for one in found if one.share.low is not None), None)
 
 
 def _cut(value: float) -> float:
@@ -287,10 +287,10 @@ def _cut(value: float) -> float:
 def _alt(result: EvaluationResult, focus: Focus, conditions: list[str], shown: list[str]) -> str:
     parts = []
     for condition in conditions:
-        said = [
+        shares = [
             f"{column_name(result, method)} "
-            f"{percent(result.recovery(focus.split, condition, method).share.value)}"
+            f"{percent(known_share(result.recovery(focus.split, condition, method).share).value)}"
             for method in shown
         ]
-        parts.append(f"{condition_name(condition)}: {listed(said)}")
+        parts.append(f"{condition_name(condition)}: {listed(shares)}")
     return f"Recovered share in percent. {'; '.join(parts)}."

@@ -32,8 +32,8 @@ _LONG: Final = 30
 
 def markdown(title: str, sentences: Sequence[str], tables: Sequence[Table]) -> str:
     """Returns what happened and the tables in GitHub's Markdown."""
-    told = [f"# {escape_markdown(title)}", *map(escape_markdown, sentences)]
-    return "\n\n".join([*told, *(markdown_table(table) for table in tables)])
+    parts = [f"# {escape_markdown(title)}", *map(escape_markdown, sentences)]
+    return "\n\n".join([*parts, *(markdown_table(table) for table in tables)])
 
 
 def latex(tables: Sequence[Table]) -> str:

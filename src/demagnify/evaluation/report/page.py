@@ -19,9 +19,9 @@ from demagnify.core.printing import count, listed
 from demagnify.evaluation.metrics import METRICS
 from demagnify.evaluation.report import figures, story, summary, tables, theme
 from demagnify.evaluation.report.theme import data_uri
-from demagnify.evaluation.report.words import MEANING, SHORT, split_name
 from demagnify.evaluation.results import EvaluationResult
 from demagnify.evaluation.run_folder import Example, Outcome, Pictures
+from demagnify.evaluation.words import MEANING, SHORT, split_name
 
 AMPLIFY: Final = 8
 _SHOWN: Final = 224
@@ -167,13 +167,15 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
 def _known_of_training(result: EvaluationResult) -> list[str]:
     """What the reader must know about seen and unseen, in sentences."""
     context = result.context
-    said = []
+    sentences = []
     if context.attacked != "all":
         left = "real" if context.attacked == "fakes" else "fake"
-        said.append(f"Only {context.attacked[:-1]} faces are attacked; {left} faces stay clean.")
+        sentences.append(
+            f"Only {context.attacked[:-1]} faces are attacked; {left} faces stay clean."
+        )
     if context.training_data:
-        said.append(_DATA[context.training_data])
-    return said
+        sentences.append(_DATA[context.training_data])
+    return sentences
 
 
 _DATA: Final = {

@@ -9,7 +9,15 @@ from typing import Final, Literal
 from demagnify.core.printing import count, listed
 from demagnify.evaluation.document import worst_attack
 from demagnify.evaluation.records import Estimate
-from demagnify.evaluation.report.words import (
+from demagnify.evaluation.results import (
+    ADAPTIVE,
+    UNDEFENDED,
+    Cell,
+    ConditionEntry,
+    EvaluationResult,
+)
+from demagnify.evaluation.words import (
+    known_share,
     method_name,
     percent,
     point_span,
@@ -18,13 +26,6 @@ from demagnify.evaluation.report.words import (
     span,
     split_name,
     with_span,
-)
-from demagnify.evaluation.results import (
-    ADAPTIVE,
-    UNDEFENDED,
-    Cell,
-    ConditionEntry,
-    EvaluationResult,
 )
 from demagnify.laundering.config import CLEAN
 
@@ -206,7 +207,7 @@ def _rescue(result: EvaluationResult, focus: Focus, method: str) -> str:
     text = f"With the {kind} ({method}) it is {percent(defended.value)} %: "
     text += f"{verb} {size} points ({point_span(change)})"
     share = result.recovery(focus.split, focus.condition, method).share
-    if sign(change) == 1 and share.value is not None and share.low is not None:
+    if sign(change) == 1 and known_share(share).value is not None:
         text += f", {percent(share.value)} % of the damage undone"
     return f"{text}."
 

@@ -20,8 +20,15 @@ from demagnify.evaluation.report.tables import (
     population,
     rate,
 )
-from demagnify.evaluation.report.words import NOTHING, condition_name, method_name, percent, sign
 from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Cell, EvaluationResult, Role
+from demagnify.evaluation.words import (
+    NOTHING,
+    condition_name,
+    known_share,
+    method_name,
+    percent,
+    sign,
+)
 from demagnify.laundering.config import CLEAN
 
 
@@ -40,7 +47,7 @@ def recovery_table(result: EvaluationResult) -> Table | None:
     rows = [damage]
     for method in shown:
         found = [result.recovery(focus.split, condition, method) for condition in conditions]
-        shares = (rate(one.share) for one in found)
+        shares = (rate(known_share(one.share)) for one in found)
         rows.append((Entry(column_name(result, method)), *shares, change(found[0].clean_cost)))
     return Table(
         name="recovered",

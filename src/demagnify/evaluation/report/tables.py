@@ -10,7 +10,8 @@ from demagnify.core.printing import count
 from demagnify.evaluation.metrics import METRICS, MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.story import Focus
-from demagnify.evaluation.report.words import (
+from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
+from demagnify.evaluation.words import (
     KNOWN,
     MINUS,
     SHORT,
@@ -25,7 +26,6 @@ from demagnify.evaluation.report.words import (
     span,
     split_name,
 )
-from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
 from demagnify.laundering.config import CLEAN
 
 
@@ -286,7 +286,7 @@ def paired_table(result: EvaluationResult) -> Table | None:
                 Entry(f"{item.mended:,}"),
                 Entry(f"{item.broken:,}"),
                 Entry(p_value(item.mcnemar_p)),
-                Entry("" if item.mcnemar_holm is None else p_value(item.mcnemar_holm)),
+                Entry(p_value(item.mcnemar_holm)),
             )
             for item in sorted(found, key=lambda item: order.index(item.condition))
         ),

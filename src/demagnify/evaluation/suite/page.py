@@ -8,8 +8,8 @@ from typing import Final
 
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.printing import count
-from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.suite.row import ROW, Row, verified
+from demagnify.evaluation.words import with_span
 
 _MARK: Final = "Made by `demagnify bench leaderboard`"
 _HEAD: Final = """# Leaderboard
@@ -89,13 +89,13 @@ def _cells(row: Row) -> Iterator[Sequence[str]]:
         yield (
             row.name,
             one.method,
-            _percent(one.attacked),
-            _percent(one.clean),
-            _percent(one.worst),
+            with_span(one.attacked),
+            with_span(one.clean),
+            with_span(one.worst),
             one.worst_condition,
-            _percent(one.adaptive),
-            _percent(one.fpr_clean),
-            _percent(one.fpr_highest),
+            with_span(one.adaptive),
+            with_span(one.fpr_clean),
+            with_span(one.fpr_highest),
             f"{seen} of {len(row.suite.attacks)}",
         )
 
@@ -106,10 +106,3 @@ def _where(row: Row) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(one.replace("|", "\\|") for one in cells) + " |"
-
-
-def _percent(one: Estimate) -> str:
-    if one.value is None:
-        return "-"
-    ends = f" ({one.low:.1%} to {one.high:.1%})" if None not in (one.low, one.high) else ""
-    return f"{one.value:.1%}{ends}".replace("%", "")

@@ -81,10 +81,14 @@ def points(value: float | None) -> str:
 
 
 def span(figure: Estimate) -> str:
-    """Returns the interval of a fraction in percent, joined by a dash; empty if there is none."""
+    """Returns the interval of a fraction in percent; empty if there is none.
+
+    A dash joins its ends, but for negative ones: "68.1–74.6", "−55.1 to 95.8".
+    """  # noqa: RUF002
     if figure.low is None or figure.high is None:
         return ""
-    return f"{percent(figure.low)}{NOTHING}{percent(figure.high)}"
+    joint = " to " if figure.low < 0.0 else NOTHING
+    return f"{percent(figure.low)}{joint}{percent(figure.high)}"
 
 
 def point_span(figure: Estimate) -> str:
@@ -104,6 +108,14 @@ def with_point_span(figure: Estimate) -> str:
     return _bracketed(points(figure.value), point_span(figure))
 
 
+def known_share(figure: Estimate) -> Estimate:
+    """Returns a recovered share without its value where it has no interval.
+
+    Where the damage is not clear of zero, a share of it is any number.
+    """
+    return figure.model_copy(update={"value": None}) if figure.low is None else figure
+
+
 def mean_and_sd(mean: float | None, sd: float | None, digits: int) -> str:
     """Returns "34.1 \N{PLUS-MINUS SIGN} 1.9", as far as they are known."""
     if mean is None:
@@ -112,8 +124,10 @@ def mean_and_sd(mean: float | None, sd: float | None, digits: int) -> str:
     return f"{mean:.{digits}f}{spread}"
 
 
-def p_value(p: float) -> str:
+def p_value(p: float | None) -> str:
     """Returns a p-value with three decimals, as far as they tell anything."""
+    if p is None:
+        return NOTHING
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
