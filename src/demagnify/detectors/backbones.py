@@ -107,8 +107,8 @@ def build(name: str, *, input_size: int, outputs: int = 1, seed: int = 0) -> nn.
         )
     if STAGES in name:
         whole, _, stages = name.rpartition(STAGES)
-        network = build(whole, input_size=input_size, outputs=outputs, seed=seed)
-        return first_stages(network, int(stages), name=whole, seed=seed)
+        uncut = build(whole, input_size=input_size, outputs=outputs, seed=seed)
+        return first_stages(uncut, int(stages), name=whole, seed=seed)
     needs_size = pretrained_config(name).get("fixed_input_size")
     size: dict[str, Any] = {"img_size": input_size} if needs_size else {}
     with torch.random.fork_rng(devices=[]):
