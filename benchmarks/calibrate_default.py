@@ -1,7 +1,8 @@
-"""Calibrates the shipped default, measures its error rates by condition, and prints both.
+"""Calibrates the shipped default as `demagnify calibrate` does, and prints what it is worth.
 
-Writes calibration.json and conditions.json beside the weights of the default, and keeps the logits
-in OUTPUT, so that a second run only fits and prints. Example (DATA holds the four data sets):
+Writes the whole calibration of the default, calibration.json and conditions.json, beside its
+weights with --ship, else to OUTPUT, where the logits are kept, too: a second run only fits and
+prints. Example (DATA holds the four data sets):
 
     python benchmarks/calibrate_default.py DATA runs/calibration --ship
 
@@ -23,20 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.agents.loading import load_defense
-from demagnify.core.files import sha256
-from demagnify.evaluation.machine import describe_machine
-from demagnify.inference.calibrate import (
-    CalibrationConfig,
-    Faces,
-    collect,
-    fit,
-    measure,
-    open_laundered,
-    rate,
-)
+from demagnify.inference.calibrate import CalibrationConfig, fit, recognizes, save
 from demagnify.inference.calibration import Calibration, folder_of
-from demagnify.inference.conditions import ConditionTable
-from demagnify.inference.fitting import Rows, cllr, fit_parts
+from demagnify.inference.fitting import Rows, cllr, fallbacks, fit_parts
+from demagnify.inference.labelled import Ask, Faces, Laundering, asks, collect, open_labelled
+from demagnify.inference.measuring import measure, rate
+from demagnify.laundering.conditions import create_attacks
+from demagnify.transforms.base import Transform
 
 IN_SCOPE: Final = ("dfdc224", "ff128")
 OUTSIDE: Final = ("stylegan256", "composite")
@@ -46,6 +40,14 @@ ATTACKS: Final = (
     "filters",
     "jpeg-75",
     "realesr-compact-x4",
+)
+ENHANCERS: Final = (
+    "realesr-compact-x2",
+    "srmd-x4",
+    "waifu2x-photo-x2",
+    "realesr-compact-x4",
+    "srgan-x4",
+    "srresnet-x4",
 )
 SPLITS: Final = 20
 """How many times groups are split at random into halves to check the coverage."""
@@ -58,87 +60,71 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="where logits are kept")
     parser.add_argument("--defense", default="default")
     parser.add_argument("--subsample", type=int, default=120, help="faces of each set and split")
-    parser.add_argument("--condition-faces", type=int, default=40)
+    parser.add_argument("--enhancer", nargs="*", default=list(ENHANCERS), help="networks")
     parser.add_argument("--target-fpr", type=float, default=0.05)
     parser.add_argument("--target-fnr", type=float, default=0.1)
     parser.add_argument("--ship", action="store_true", help="write beside the shipped weights")
     options = parser.parse_args()
     sets = [options.data / name for name in IN_SCOPE]
+    outside = [options.data / name for name in OUTSIDE]
     config = CalibrationConfig(
         defense=options.defense,
         attacks=ATTACKS,
-        reals_only=tuple(options.data / name for name in OUTSIDE),
+        enhancers=tuple(options.enhancer),
+        reals_only=tuple(outside),
         subsample=options.subsample,
         target_fpr=options.target_fpr,
         target_fnr=options.target_fnr,
     )
+    attacks, enhancers = create_attacks(config.attacks), create_attacks(config.enhancers)
     defense = load_defense(config.defense, precision="float32")
+    enhancement, recognizer = recognizes(None)
+    ask, mark = asks(defense, enhancement), f"{defense.fingerprint()} {recognizer}"
+
+    def opened(split: str, fakes_of: list[Path]) -> tuple[Faces, Laundering]:
+        rest = [one for one in (*sets, *outside) if one not in fakes_of]
+        faces = open_labelled(fakes_of, split, reals_only=rest, count=config.subsample)
+        return faces, Laundering(attacks, len(faces), config.seed, f"calibrate {split}")
+
+    faces, launder = opened("val", sets)
+    rows = _kept(options.output / "val.npz", mark, faces, ask, launder, enhancers)
     command = "python " + shlex.join(["benchmarks/calibrate_default.py", "DATA", *sys.argv[2:]])
-    everything = [options.data / name for name in (*IN_SCOPE, *OUTSIDE)]
-    whole = config.model_copy(update={"reals_only": ()})
-    rows, faces = {}, {}
-    for split in ("val", "test"):
-        faces[split] = open_laundered(everything, whole, split, defense.input_size)
-        rows[split] = _kept(options.output / f"{split}.npz", faces[split], defense)
-    used = _in_scope(rows["val"], np.tile(faces["val"].sources, 2))
-    calibration = fit(
-        rows["val"].where(used),
-        faces["val"],
-        defense.fingerprint(),
-        config,
-        data=sets,
-        command=command,
-    )
-    folder = Path(str(folder_of(options.defense))) if options.ship else options.output
-    path = calibration.save(folder)
-    print(calibration.model_dump_json(indent=1, include={"parts", "conditions"}))
-    _print_coverage(rows["val"].where(used), config)
-    _print_test(rows["test"], np.tile(faces["test"].sources, 2), calibration)
-    small = config.model_copy(update={"subsample": options.condition_faces})
-    tested = open_laundered(sets, small, "test", defense.input_size)
-    machine = describe_machine(str(defense.device or "cpu"))
-    table = ConditionTable(
-        fingerprint=calibration.fingerprint,
-        calibration_sha256=sha256(path),
-        conditions=tuple(measure(tested, defense, calibration)),
-        data=calibration.data,
-        command=command,
-        machine=f"{machine.processor}, {machine.device}",
-    )
-    table.save(folder)
-    print(f"\n{machine.processor}, {machine.device}")
+    made = fit(rows, launder, defense.fingerprint(), config, data=sets, command=command)
+    made = made.model_copy(update={"recognizer": recognizer})
+    print(made.model_dump_json(indent=1, include={"parts", "conditions"}))
+    print(*fallbacks(rows, made.parts), sep="\n")
+    _print_coverage(rows.where(~rows.enhanced), config)
+    test, launder = opened("test", sets)
+    found = measure(test, ask, made, launder, enhancers)
+    save(Path(str(folder_of(options.defense))) if options.ship else options.output, made, found)
+    whole, launder = opened("test", [*sets, *outside])
+    rows = _kept(options.output / "test.npz", mark, whole, ask, launder, [])
+    _print_test(rows, whole, made)
     print("\n| condition | real: called fake | fake: called real | unsure |")
-    for one in table.conditions:
+    for one in found:
         print(
             f"| {one.in_words()} | {_cell(one.fpr)} | {_cell(one.fnr)} | {_cell(one.abstained)} |"
         )
 
 
-def _kept(path: Path, faces: Faces, defense: Any) -> Rows:  # noqa: ANN401
-    """Returns the logits from a file, or collects them."""
-    mark = f"{defense.fingerprint()} {faces.clean.fingerprint()} {faces.laundered.fingerprint()}"
+def _kept(
+    path: Path,
+    mark: str,
+    faces: Faces,
+    ask: Ask,
+    launder: Laundering,
+    enhancers: list[Transform],
+) -> Rows:
+    """Returns the logits and answers from a file, or collects them."""
+    mark = f"{mark} {len(faces)} {[one.name for one in enhancers]}"
     if path.is_file():
         with np.load(path) as stored:
             if str(stored["mark"]) == mark:
-                return Rows(*(stored[name] for name in ("logits", "labels", "groups", "laundered")))
-    rows = collect(faces, defense)
+                return Rows(**{name: stored[name] for name in stored.files if name != "mark"})
+    rows = collect(faces, ask, launder, enhancers)
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(
-        path,
-        mark=mark,
-        logits=rows.logits,
-        labels=rows.labels,
-        groups=np.asarray(rows.groups, dtype=str),
-        laundered=rows.laundered,
-        attacks=faces.attacks,
-        sources=faces.sources,
-    )
+    np.savez(path, mark=mark, **vars(rows))
     return rows
-
-
-def _in_scope(rows: Rows, sources: NDArray[np.int64]) -> NDArray[np.bool_]:
-    inside: NDArray[np.bool_] = (sources < len(IN_SCOPE)) | (rows.labels == 0)
-    return inside
 
 
 def _print_coverage(rows: Rows, config: CalibrationConfig) -> None:
@@ -172,17 +158,19 @@ def _print_coverage(rows: Rows, config: CalibrationConfig) -> None:
         print(f"{name}: {column.mean():.3f} ({low:.3f} to {high:.3f}), promised {target:g}")
 
 
-def _print_test(rows: Rows, sources: NDArray[np.int64], calibration: Calibration) -> None:
-    answers = calibration.apply(rows.logits)
-    verdicts = np.array(answers.verdicts)
+def _print_test(rows: Rows, faces: Faces, calibration: Calibration) -> None:
+    assert rows.enhancement is not None and rows.faces is not None  # noqa: PT018
+    answers = calibration.apply(rows.logits, rows.enhancement.tolist())
+    verdicts, sources = np.array(answers.verdicts), faces.numbers[rows.faces]
     print("\n| test set | faces | real: called fake | fake: called real | unsure | Cllr |")
+    scope: NDArray[np.bool_] = (sources < len(IN_SCOPE)) | (rows.labels == 0)
     cells = [(name, sources == place) for place, name in enumerate((*IN_SCOPE, *OUTSIDE))]
-    scope = _in_scope(rows, sources)
     for name, chosen in [("all that is promised", scope), *cells]:
         for laundered in (False, True):
             mask = chosen & (rows.laundered == laundered)
             real, fake = mask & (rows.labels == 0), mask & (rows.labels == 1)
-            cost = cllr(answers.log10_lr[mask], rows.labels[mask])
+            ratios = answers.log10_lr[mask]
+            cost = np.nan if np.isnan(ratios).any() else cllr(ratios, rows.labels[mask])
             print(
                 f"| {name} | {'laundered' if laundered else 'clean'} "
                 f"| {_cell(rate(verdicts[real] == 'fake', rows.groups[real]))} "

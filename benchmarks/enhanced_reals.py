@@ -6,11 +6,10 @@ the same faces, so that the difference is one within faces; its interval draws g
 and answers are kept in OUTPUT. Example (DATA holds the data sets; test is looked at once, after
 everything else is settled):
 
-    python benchmarks/enhanced_reals.py DATA runs/enhanced --split val --ship
-    python benchmarks/enhanced_reals.py DATA runs/enhanced --split test --ship
+    python benchmarks/enhanced_reals.py DATA runs/enhanced --split val
+    python benchmarks/enhanced_reals.py DATA runs/enhanced --split test
 
-With --ship the split val gives the part "enhanced" of the shipped calibration, and the split test
-the error rates under its conditions. Run both after `calibrate_default.py`, which makes the rest.
+`calibrate_default.py` makes the calibration, with limits of its own for enhanced faces.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.core import images, progress
-from demagnify.core.files import sha256
 from demagnify.data import Manifest
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare.opening import open_faces
@@ -31,14 +29,8 @@ from demagnify.data.subsample import subsample
 from demagnify.evaluation.bootstrap import GroupResamples
 from demagnify.evaluation.machine import describe_machine
 from demagnify.hardening.enhancement_examples import family_of
-from demagnify.inference import fitting
-from demagnify.inference.calibrate import rate
-from demagnify.inference.calibration import ANY, Calibration, Part, folder_of
-from demagnify.inference.calibration import FILE as CALIBRATION
-from demagnify.inference.conditions import QUALITIES as JPEG
-from demagnify.inference.conditions import SIZES, Condition, ConditionTable
+from demagnify.inference.calibration import Calibration
 from demagnify.inference.enhancement import EnhancementRecognizer
-from demagnify.inference.fitting import fit_parts
 from demagnify.inference.runtime import Runtime, load_runtime
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import default_cache
@@ -47,7 +39,7 @@ from demagnify.transforms import create_attack
 SETS: Final = {"dfdc224": 224, "ff128": 128}
 """The data sets, each with the side of its faces."""
 LEFT_OUT: Final = ("dat-light-x4",)
-"""Networks that have no part in the choice of the limits."""
+"""Networks that have no part in the calibration."""
 NETWORKS: Final = {
     "realesr-compact-x2": 1,
     "srmd-x4": 1,
@@ -74,17 +66,9 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="where logits and answers are kept")
     parser.add_argument("--split", choices=("val", "test"), required=True)
     parser.add_argument("--faces", type=int, default=150, help="real faces of each set")
-    parser.add_argument("--ship", action="store_true", help="write beside the shipped weights")
     options = parser.parse_args()
     rows = collect(options.data, options.output, options.split, options.faces)
     calibration = Calibration.beside("default", load_runtime("default").fingerprint)
-    if options.split == "val":
-        part = fit_enhanced(rows, calibration)
-        parts = {**calibration.parts, "enhanced": part}
-        calibration = calibration.model_copy(update={"parts": parts})
-        print(part.model_dump_json(indent=1))
-    if options.ship:
-        _ship(calibration, conditions(rows, calibration) if options.split == "test" else [])
     print_reals(rows, calibration)
     machine = describe_machine("cpu")
     print(f"\n{machine.processor}; the limit was {ALLOWED:.0%} more")
@@ -145,93 +129,6 @@ def _asked(faces: FaceDataset, runtime: Runtime, recognizer: EnhancementRecogniz
         "name": np.tile(np.array(faces.names, dtype=str), len(QUALITIES)),
         "quality": np.repeat(QUALITIES, len(faces)),
     }
-
-
-def fit_enhanced(rows: Rows, calibration: Calibration) -> Part:
-    """Fits the limits for faces that are recognized as enhanced.
-
-    Limits and likelihood ratio are fitted as those for any face. The threshold is raised until, of
-    no network, real faces stored as they are were called fake more often than untouched. Limits
-    are never narrower than those for any face, so that an answer of "enhanced" alone can make a
-    verdict unsure, but never turn real to fake.
-    """
-    everyone = calibration.parts[ANY]
-    networks = [one for one in NETWORKS if one not in LEFT_OUT]
-    mine = (rows["answer"] == "enhanced") & np.isin(rows["network"], networks)
-    fitted = fit_parts(
-        _rows(rows, mine), target_fpr=calibration.target_fpr, target_fnr=calibration.target_fnr
-    )[ANY]
-    assert everyone.threshold is not None and everyone.real_below is not None  # noqa: PT018
-    assert fitted.threshold is not None and fitted.real_below is not None  # noqa: PT018
-    raised = [_no_oftener(rows, network, everyone.threshold) for network in networks]
-    threshold = max(everyone.threshold, fitted.threshold, *raised)
-    real_below = min(everyone.real_below, fitted.real_below)
-    return fitted.model_copy(update={"threshold": threshold, "real_below": real_below})
-
-
-def _no_oftener(rows: Rows, network: str, threshold: float) -> float:
-    """Returns the limit above which no more enhanced real faces lie than untouched ones did."""
-    real = (rows["label"] == 0) & (rows["quality"] == 0)
-    mine = np.flatnonzero(real & (rows["network"] == network))
-    names = {_key(rows, row) for row in mine}
-    plain = [
-        row
-        for row in np.flatnonzero(real & (rows["network"] == "none"))
-        if _key(rows, row) in names
-    ]
-    told = rows["answer"][mine] == "enhanced"
-    logits = rows["logit"][mine]
-    allowed = (rows["logit"][plain] > threshold).sum() - (logits[~told] > threshold).sum()
-    ordered = np.sort(logits[told])[::-1]
-    return float(ordered[min(max(allowed, 0), len(ordered) - 1)])
-
-
-def _rows(rows: Rows, chosen: NDArray[np.bool_]) -> fitting.Rows:
-    return fitting.Rows(
-        rows["logit"][chosen],
-        rows["label"][chosen],
-        rows["group"][chosen],
-        np.ones(int(chosen.sum()), dtype=bool),
-    )
-
-
-def conditions(rows: Rows, calibration: Calibration) -> list[Condition]:
-    """Returns the error rates of faces that are recognized as enhanced, all networks together."""
-    verdicts = np.array(calibration.apply(rows["logit"], rows["answer"].tolist()).verdicts)
-    found = []
-    for name, side in SETS.items():
-        (sizes,) = (one for one in SIZES.values() if one[0] <= side < one[1])
-        for quality in QUALITIES:
-            mine = (rows["answer"] == "enhanced") & (rows["network"] != "none")
-            mine &= (rows["set"] == name) & (rows["quality"] == quality)
-            real, fake = mine & (rows["label"] == 0), mine & (rows["label"] == 1)
-            levels = next((one for one in JPEG.values() if one[0] <= quality < one[1]), None)
-            unsure = rate(verdicts[mine] == "unsure", rows["group"][mine])
-            assert unsure is not None
-            found.append(
-                Condition(
-                    face_size=sizes,
-                    jpeg_quality=levels,
-                    enhancement="enhanced",
-                    fpr=rate(verdicts[real] == "fake", rows["group"][real]),
-                    fnr=rate(verdicts[fake] == "real", rows["group"][fake]),
-                    abstained=unsure,
-                )
-            )
-            print(found[-1].told())
-    return found
-
-
-def _ship(calibration: Calibration, more: list[Condition]) -> None:
-    """Writes the calibration of the default, and its table with conditions of enhanced faces."""
-    folder = Path(str(folder_of("default")))
-    old = sha256(folder / CALIBRATION)
-    table = ConditionTable.beside("default", calibration.fingerprint, old)
-    assert table is not None
-    kept = tuple(one for one in table.conditions if one.enhancement == ANY)
-    digest = sha256(calibration.save(folder))
-    changes = {"conditions": (*kept, *more), "calibration_sha256": digest}
-    table.model_copy(update=changes).save(folder)
 
 
 def print_reals(rows: Rows, calibration: Calibration) -> None:

@@ -20,3 +20,15 @@ def test_faces_too_few_for_any_verdict_are_refused_and_nothing_is_written(run, f
     ended = run(*asked, "--target-fnr", 0.2)
     assert ended.code == 0, ended.err
     assert "fake: never (5 real groups are too few for 1.0%); real: logit up to" in ended.out
+
+
+def test_an_answer_with_too_few_faces_is_named(run, tmp_path):
+    faces = write_faces(tmp_path / "faces", counts={"val": 19})
+    asked = ("calibrate", tmp_path / "out", "--data", faces, "--defense", "light")
+    asked = (*asked, "--attack", "bicubic-x2", "--test-split", "none", "--target-fpr", 0.05)
+    ended = run(*asked, "--device", "cpu")
+    assert ended.code == 0, ended.err
+    assert "fake groups are too few; as for any" in ended.out
+    ended = run(*asked, "--device", "cpu", "--no-by-enhancement")
+    assert ended.code == 0, ended.err
+    assert "as for any" not in ended.out

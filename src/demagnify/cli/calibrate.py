@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     "calibrate",
     output("runs/calibration"),
     data("Labelled faces with the splits val and, to measure error rates by condition, test."),
-    Config("demagnify.inference.calibrate:CalibrationConfig", flags={"attacks": "--attack"}),
+    Config(
+        "demagnify.inference.calibrate:CalibrationConfig",
+        flags={"attacks": "--attack", "enhancers": "--enhancer"},
+    ),
 )
 def calibrate(data: tuple[Path, ...], output: Path, config: CalibrationConfig) -> None:
     """Calibrate a defence on your own faces, clean and laundered.

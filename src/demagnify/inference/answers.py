@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from io import BytesIO
 from pathlib import Path
@@ -156,6 +156,17 @@ class Interpreter:
             if notes.conditions:
                 (folder / conditions.FILE).write_bytes(notes.conditions.encode())
             return cls.load(folder, notes.fingerprint, required=True)
+
+    def for_any_face(self) -> Interpreter:
+        """Returns the same without what was fitted and counted by the answer about enhancement."""
+        everyone, table = calibrations.ANY, self.table
+        kept = {everyone: self.calibration.parts[everyone]}
+        if table is not None:
+            rows = tuple(one for one in table.conditions if one.enhancement == everyone)
+            table = table.model_copy(update={"conditions": rows})
+        return replace(
+            self, calibration=self.calibration.model_copy(update={"parts": kept}), table=table
+        )
 
     def read(
         self, logit: float, seen: Seen, *, abstained: bool = False, delivered: float | None = None

@@ -22,6 +22,9 @@ from demagnify.core.files import write_text
 FILE: Final = "calibration.json"
 ANY: Final = "any"
 """The part of a calibration for faces whose enhancement is not known."""
+ENHANCED: Final = "enhanced"
+ANSWERS: Final = ("captured", ENHANCED, "cannot tell")
+"""The answers about enhancement; each may have a part of its own."""
 
 Floats = NDArray[np.float64]
 Verdict = Literal["real", "fake", "unsure"]
@@ -112,6 +115,10 @@ class Calibration(_Document):
         default=(), description="Names of the data sets whose fake faces are of other kinds"
     )
     conditions: dict[str, int] = Field(description="Attack -> faces that met it; none: clean")
+    recognizer: str = Field(
+        default="",
+        description="SHA-256 of the network that answered about enhancement; empty: not known",
+    )
     command: str = Field(default="", description="How it was made")
     demagnify: str = Field(default="", description="The version that made it")
 

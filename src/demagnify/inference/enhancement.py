@@ -105,6 +105,11 @@ class EnhancementRecognizer:
         )
         return cls(session, card)
 
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the network."""
+        return str(self.card["weights_sha256"])
+
     def __call__(self, faces: Sequence[Pixels]) -> list[Enhancement]:
         """Answers for faces at their own size in the photograph: resizing wipes traces out.
 

@@ -7,15 +7,15 @@ laundered. So groups count, not faces: within a class every group has weight 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from demagnify.core.errors import BadConfigError
-from demagnify.inference.calibration import ANY, LikelihoodRatio, Part
+from demagnify.inference.calibration import ANSWERS, ANY, ENHANCED, LikelihoodRatio, Part
 
 MIN_GROUPS: Final = 20
 """A class with fewer groups gets no likelihood ratio."""
@@ -28,14 +28,16 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Logits of faces, clean and laundered: one row for each.
+    """Logits of faces, clean, laundered and enhanced: one row for each.
 
     Attributes:
         logits: (N,).
         labels: (N,), 0 real and 1 fake.
         groups: (N,), the group of each face.
-        laundered: bool (N,).
+        laundered: bool (N,); of enhanced faces, whether they were stored as JPEG afterwards.
         enhancement: The answer about enhancement for each row; None if nobody asked.
+        enhancers: The network that enhanced each row, or ""; None if none did.
+        faces: The number of the face of each row; None if nothing is enhanced.
     """
 
     logits: Floats
@@ -43,34 +45,67 @@ class Rows:
     groups: NDArray[np.str_]
     laundered: Bools
     enhancement: NDArray[np.str_] | None = None
+    enhancers: NDArray[np.str_] | None = None
+    faces: NDArray[np.int64] | None = None
 
     def where(self, chosen: Bools) -> Rows:
         """Returns some of the rows."""
-        enhancement = None if self.enhancement is None else self.enhancement[chosen]
-        return Rows(
-            self.logits[chosen],
-            self.labels[chosen],
-            self.groups[chosen],
-            self.laundered[chosen],
-            enhancement,
-        )
+        return self.at(np.flatnonzero(chosen))
+
+    def at(self, places: NDArray[np.int64]) -> Rows:
+        """Returns the rows at some places, in that order."""
+        kept: dict[str, Any] = {
+            name: None if one is None else one[places] for name, one in vars(self).items()
+        }
+        return Rows(**kept)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Rows]) -> Rows:
+        """Returns the rows of all parts, one after the other."""
+        whole: dict[str, Any] = {}
+        for name in vars(parts[0]):
+            column = [vars(part)[name] for part in parts]
+            whole[name] = None if column[0] is None else np.concatenate(column)
+        return cls(**whole)
+
+    @property
+    def enhanced(self) -> Bools:
+        """Bool (N,), where a network enhanced the face."""
+        none = np.zeros(len(self.logits), dtype=bool)
+        return none if self.enhancers is None else self.enhancers != ""
+
+    def answered(self, answer: str) -> Bools:
+        """Returns where this was the answer about enhancement, bool (N,)."""
+        none: Bools = np.zeros(len(self.logits), dtype=bool)
+        return none if self.enhancement is None else self.enhancement == answer
 
     def weights(self) -> Floats:
-        """Returns weights that sum to 1 in each group and class, clean and laundered alike."""
+        """Returns weights that sum to 1 in each group and class, and are alike for each kind.
+
+        The kinds are clean, laundered, enhanced, and enhanced and stored as JPEG.
+        """
         keys = [f"{label} {group}" for label, group in zip(self.labels, self.groups, strict=True)]
-        halves = [f"{key} {one}" for key, one in zip(keys, self.laundered, strict=True)]
-        _, half, in_half = np.unique(halves, return_inverse=True, return_counts=True)
-        _, first = np.unique(halves, return_index=True)
-        _, group, kinds = np.unique(
+        kinds = self.laundered + 2 * self.enhanced
+        cells = [f"{key} {kind}" for key, kind in zip(keys, kinds, strict=True)]
+        _, first, cell, in_cell = np.unique(
+            cells, return_index=True, return_inverse=True, return_counts=True
+        )
+        _, group, of_group = np.unique(
             np.asarray(keys)[first], return_inverse=True, return_counts=True
         )
-        per_half = 1.0 / kinds[group]
-        weights: Floats = per_half[half] / in_half[half]
+        weights: Floats = (1.0 / of_group[group])[cell] / in_cell[cell]
         return weights
 
 
 def fit_parts(rows: Rows, *, target_fpr: float, target_fnr: float) -> dict[str, Part]:
     """Fits limits and likelihood ratio, for any face and by the answer about enhancement.
+
+    Those for any face come from rows that no network enhanced. The limits of an answer come from
+    all rows with that answer, and are never narrower than those for any face: an answer that may
+    be wrong can make a verdict unsure, but never turn real to fake or unsure to either. An answer
+    with too few groups for everything that any face has gets no limits of its own. The threshold
+    for "enhanced" is raised until, of no network, real faces as the network leaves them are called
+    fake more often than untouched ones.
 
     Args:
         rows: The logits.
@@ -80,17 +115,70 @@ def fit_parts(rows: Rows, *, target_fpr: float, target_fnr: float) -> dict[str, 
     Raises:
         BadConfigError: If there is no real or no fake face, or every verdict would be unsure.
     """
-    if len(set(rows.labels.tolist())) < 2:
+    plain = rows.where(~rows.enhanced)
+    if len(set(plain.labels.tolist())) < 2:
         raise BadConfigError("calibration needs real and fake faces", hint="give labelled faces")
-    parts = {ANY: _fit(rows, target_fpr, target_fnr)}
+    parts = {ANY: _fit(plain, target_fpr, target_fnr)}
     _check_coverage(parts[ANY], target_fpr, target_fnr)
-    answers = [] if rows.enhancement is None else sorted(set(rows.enhancement.tolist()))
-    for answer in answers:
-        assert rows.enhancement is not None  # noqa: S101  for the type checker
-        part = _fit(rows.where(rows.enhancement == answer), target_fpr, target_fnr)
-        if part.threshold is not None and part.real_below is not None:
-            parts[answer] = part
+    if rows.enhancement is None:
+        return parts
+    for answer in ANSWERS:
+        own = _fit(rows.where(rows.answered(answer)), target_fpr, target_fnr)
+        wide = _widened(own, parts[ANY])
+        if wide is not None:
+            parts[answer] = wide
+    if ENHANCED in parts:
+        limit = _no_oftener(rows, parts)
+        parts[ENHANCED] = parts[ENHANCED].model_copy(update={"threshold": limit})
     return parts
+
+
+def fallbacks(rows: Rows, parts: Mapping[str, Part]) -> list[str]:
+    """Returns a line for each answer about enhancement that got no limits of its own."""
+    if rows.enhancement is None:
+        return []
+    lines = []
+    for answer in (one for one in ANSWERS if one not in parts):
+        mine = rows.where(rows.answered(answer))
+        real, fake = (len(set(mine.groups[mine.labels == one].tolist())) for one in (0, 1))
+        groups = f"{real} real and {fake} fake groups"
+        lines.append(f"enhancement {answer}: {groups} are too few; as for any")
+    return lines
+
+
+def _widened(part: Part, everyone: Part) -> Part | None:
+    """Returns the part with limits no narrower than for any face; None if it lacks one of them."""
+    limits_of = (part.threshold, part.real_below, part.likelihood_ratio)
+    wanted = (everyone.threshold, everyone.real_below, everyone.likelihood_ratio)
+    if any(one is None and other is not None for one, other in zip(limits_of, wanted, strict=True)):
+        return None
+    above, below = everyone.threshold, everyone.real_below
+    threshold = None if part.threshold is None or above is None else max(part.threshold, above)
+    lower = None if part.real_below is None or below is None else min(part.real_below, below)
+    return part.model_copy(update={"threshold": threshold, "real_below": lower})
+
+
+def _no_oftener(rows: Rows, parts: Mapping[str, Part]) -> float | None:
+    """Returns the threshold for "enhanced" above which no network adds to real faces called fake.
+
+    Those called fake in spite of another answer count, too, and leave fewer for this one.
+    """
+    limit = parts[ENHANCED].threshold
+    if limit is None or rows.enhancers is None or rows.faces is None or rows.enhancement is None:
+        return limit
+    ways = {one: parts.get(one, parts[ANY]).threshold for one in ANSWERS}
+    limits_of = np.array([ways[one] for one in rows.enhancement.tolist()], dtype=np.float64)
+    called = rows.logits > np.where(np.isnan(limits_of), np.inf, limits_of)
+    as_it_is = (rows.labels == 0) & ~rows.laundered
+    told = rows.answered(ENHANCED)
+    for network in sorted(set(rows.enhancers[rows.enhanced].tolist())):
+        mine = as_it_is & (rows.enhancers == network)
+        plain = as_it_is & ~rows.enhanced & np.isin(rows.faces, rows.faces[mine])
+        allowed = int(called[plain].sum()) - int(called[mine & ~told].sum())
+        highest = np.sort(rows.logits[mine & told])[::-1]
+        if len(highest):
+            limit = max(limit, float(highest[min(max(allowed, 0), len(highest) - 1)]))
+    return limit
 
 
 def _check_coverage(part: Part, target_fpr: float, target_fnr: float) -> None:

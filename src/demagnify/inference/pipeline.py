@@ -180,11 +180,22 @@ class Pipeline:
         runtime = as_runtime(defense)
         if config.calibration is not None:
             interpreter = Interpreter.load(config.calibration, runtime.fingerprint, required=True)
+        recognizer = EnhancementRecognizer.load(config.enhancement)
+        if interpreter is not None and interpreter.calibration.recognizer not in (
+            "",
+            recognizer.sha256,
+        ):
+            warnings.warn(
+                "the calibration asked another network about enhancement: limits for any face hold",
+                DemagnifyWarning,
+                stacklevel=2,
+            )
+            interpreter = interpreter.for_any_face()
         return cls(
             config=config,
             runtime=runtime,
             finder=finder or face_finding.FaceFinder(),
-            recognizer=EnhancementRecognizer.load(config.enhancement),
+            recognizer=recognizer,
             interpreter=interpreter,
         )
 
