@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from demagnify import Detector, FaceDataset, Manifest, create_transform, load_detector
+from demagnify import Detector, FaceDataset, Manifest, load_detector
 from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.threshold import choose_threshold
@@ -26,8 +26,7 @@ from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.words import with_span
-from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.conditions import CLEAN, default_cache
+from demagnify.laundering.conditions import create_attacks, under_attacks
 
 CONFIDENCE: Final = 0.95
 FIGURES: Final = ("auc", "tpr", "fpr")
@@ -49,10 +48,7 @@ def main() -> None:
     for folder in options.data:
         whole = open_faces(Manifest.load(folder).split("val"), size=expert.input_size)
         faces = whole.subset(draw_by_group(whole, options.faces, 0, "two detectors"))
-        for attack in (CLEAN, *options.attack):
-            changed = faces
-            if attack != CLEAN:
-                changed = attacked_faces(faces, create_transform(attack), cache=default_cache())
+        for attack, changed in under_attacks(faces, create_attacks(options.attack)).items():
             column = (faces.labels, expert.logits(changed).numpy())
             seen.append((folder.name, attack, faces, column))
     if options.most is not None:

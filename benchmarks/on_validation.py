@@ -28,7 +28,6 @@ from demagnify import (
     Detector,
     FaceDataset,
     Manifest,
-    create_transform,
     load_defense,
 )
 from demagnify.data.prepare.opening import open_faces
@@ -38,8 +37,7 @@ from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.words import percent, with_point_span, with_span
 from demagnify.hardening.validation import SHARES, mean_detector
-from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.conditions import CLEAN, default_cache
+from demagnify.laundering.conditions import create_attacks, under_attacks
 
 CONFIDENCE: Final = 0.95
 COLUMNS: Final = (
@@ -71,10 +69,7 @@ def main() -> None:
     for folder in options.data:
         whole = open_faces(Manifest.load(folder).split("val"), size=first.input_size)
         faces = whole.subset(draw_by_group(whole, options.faces, 0, "two detectors"))
-        for attack in (CLEAN, *options.attack):
-            seen = faces
-            if attack != CLEAN:
-                seen = attacked_faces(faces, create_transform(attack), cache=default_cache())
+        for attack, seen in under_attacks(faces, create_attacks(options.attack)).items():
             margins = margins_of(defenses, names, seen, means=options.means)
             for cells in measured_cells(margins, faces):
                 where = f"{len(faces)}, {len(set(faces.groups.tolist()))} | {attack}"

@@ -20,49 +20,57 @@ def rows_of(capsys, mark):
     return [line.strip("| ").split(" | ") for line in lines if line.startswith(f"| {mark}")]
 
 
-def test_defences_stand_beside_the_first_one(folder, monkeypatch, capsys):
+@pytest.fixture
+def pair(tiny, tmp_path):
+    """The folders of two detectors of one network."""
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for seed, place in enumerate(folders):
+        tiny(seed).save(place, {})
+    return folders
+
+
+def test_defences_stand_beside_the_first_one(folder, pair, monkeypatch, capsys):
     script = scripts.load("on_validation")
-    words = ["light", "hardened", "--data", folder, "--attack", "bicubic-x2"]
-    scripts.run(script, monkeypatch, *words)
+    scripts.run(script, monkeypatch, *pair, "--data", folder, "--attack", "bicubic-x2")
     rows = rows_of(capsys, "toys")
     found = [(row[2], row[3], len(row)) for row in rows]
     clean, attacked = (
-        [(attack, "light", 7), (attack, "hardened", 9)] for attack in ("none", "bicubic-x2")
+        [(attack, "first", 7), (attack, "second", 9)] for attack in ("none", "bicubic-x2")
     )
     assert found == [*clean, *attacked]
 
 
-def test_means_of_two_detectors_and_both_have_lines(folder, monkeypatch, capsys):
+def test_means_of_two_detectors_and_both_have_lines(folder, pair, monkeypatch, capsys):
     script = scripts.load("on_validation")
-    words = ["hardened", "broad", "--means", "--data", folder, "--attack", "bicubic-x2"]
+    words = [*pair, "--means", "--data", folder, "--attack", "bicubic-x2"]
     scripts.run(script, monkeypatch, *words)
     rows = rows_of(capsys, "toys")
     assert [row[2] for row in rows] == ["none"] * 6 + ["bicubic-x2"] * 6
-    assert [row[3] for row in rows[:3]] == ["hardened", "broad", "25.0 % of broad's weights"]
+    assert [row[3] for row in rows[:3]] == ["first", "second", "25.0 % of second's weights"]
     assert {row[1] for row in rows} == {"12, 6"}
 
 
-def test_both_call_fake_what_either_calls_fake(folder):
+def test_both_call_fake_what_either_calls_fake(folder, pair):
     script = scripts.load("on_validation")
-    faces = FaceDataset.open(Manifest.load(folder).split("val"), size=224)
-    names = ["hardened", "broad"]
-    defenses = [load_defense(name, precision="float32") for name in names]
+    faces = FaceDataset.open(Manifest.load(folder).split("val"), size=32)
+    names = ["first", "second"]
+    defenses = [load_defense(place, precision="float32") for place in pair]
     found = dict(script.margins_of(defenses, names, faces, means=True))
-    either = (found["hardened"] > 0) | (found["broad"] > 0)
+    either = (found["first"] > 0) | (found["second"] > 0)
     np.testing.assert_array_equal(found["both"] > 0, either)
-    half = found["50.0 % of broad's weights"]
-    assert not np.allclose(half, found["hardened"], atol=0.01)
-    assert not np.allclose(half, found["broad"], atol=0.01)
+    half = found["50.0 % of second's weights"]
+    assert not np.allclose(half, found["first"], atol=0.01)
+    assert not np.allclose(half, found["second"], atol=0.01)
 
 
-def test_means_are_of_two_detectors(folder, monkeypatch, capsys):
+def test_means_are_of_two_detectors(folder, pair, monkeypatch, capsys):
     script = scripts.load("on_validation")
     with pytest.raises(SystemExit):
-        scripts.run(script, monkeypatch, "light", "--means", "--data", folder)
+        scripts.run(script, monkeypatch, pair[0], "--means", "--data", folder)
     assert "--means takes two detectors" in capsys.readouterr().err
 
 
-def test_clips_with_a_source_in_train_stand_apart(folder, monkeypatch, capsys):
+def test_clips_with_a_source_in_train_stand_apart(folder, pair, monkeypatch, capsys):
     table = folder / "metadata.csv"
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -76,9 +84,9 @@ def test_clips_with_a_source_in_train_stand_apart(folder, monkeypatch, capsys):
         writer.writeheader()
         writer.writerows(rows)
     script = scripts.load("source_videos")
-    scripts.run(script, monkeypatch, folder, "--detector", "light")
+    scripts.run(script, monkeypatch, folder, "--detector", pair[0])
     shared, apart = rows_of(capsys, "val")
-    assert [shared[1:4], apart[1:4]] == [["yes", "8, 4", "light"], ["no", "4, 2", "light"]]
+    assert [shared[1:4], apart[1:4]] == [["yes", "8, 4", "test_efficientnet"], ["no", "4, 2", "test_efficientnet"]]
 
 
 def test_real_and_fake_clips_of_one_source_are_one_group():
