@@ -1,6 +1,7 @@
 """`benchmarks/expert.py`: the threshold of an expert, and what it finds beside false alarms."""
 
 import numpy as np
+import pytest
 
 import scripts
 from demagnify import load_detector
@@ -24,9 +25,17 @@ def test_it_writes_a_threshold_and_a_line_for_each_set_and_attack(tmp_path, monk
     assert written.card["training"] == "kept"
     assert written.card["most_false_alarms"] == 0.1
     lines = [line.split(" | ") for line in capsys.readouterr().out.splitlines()[4:]]
-    assert [(line[0].strip("| "), line[2]) for line in lines] == [
-        (name, attack) for name in ("kind", "other") for attack in ("none", "bicubic-x2")
+    assert [(line[0].strip("| "), line[1]) for line in lines] == [
+        (name, attack)
+        for name in ("kind", "other")
+        for attack in ("–", "bicubic-x2")  # noqa: RUF001
     ]
+    assert "test" not in written.card
+    scripts.run(script, monkeypatch, *words, "--split", "test")
+    card = load_detector(tmp_path / "expert", device="cpu").card
+    assert [row["faces"] for row in card["test"]["figures"]] == [2] * 4
+    with pytest.raises(SystemExit):
+        scripts.run(script, monkeypatch, *words, "--split", "test", "--most", "0.1")
 
 
 def test_fakes_of_other_sets_do_not_count():

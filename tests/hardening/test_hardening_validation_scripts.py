@@ -86,7 +86,10 @@ def test_clips_with_a_source_in_train_stand_apart(folder, pair, monkeypatch, cap
     script = scripts.load("source_videos")
     scripts.run(script, monkeypatch, folder, "--detector", pair[0])
     shared, apart = rows_of(capsys, "val")
-    assert [shared[1:4], apart[1:4]] == [["yes", "8, 4", "test_efficientnet"], ["no", "4, 2", "test_efficientnet"]]
+    assert [shared[1:4], apart[1:4]] == [
+        ["yes", "8, 4", "test_efficientnet"],
+        ["no", "4, 2", "test_efficientnet"],
+    ]
 
 
 def test_real_and_fake_clips_of_one_source_are_one_group():
