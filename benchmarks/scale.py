@@ -29,6 +29,7 @@ import numpy as np
 from demagnify.core import engine, threads
 from demagnify.core.engine import Item, Result, Work
 from demagnify.core.engine.plan import Costs, plan
+from demagnify.core.sealed import write_sealed
 
 CHUNK = 16
 MEBIBYTE = 2**20
@@ -77,7 +78,7 @@ def rates(options: argparse.Namespace, photos: Sequence[Path]) -> None:
         "verbs": verbs,
     }
     if options.json:
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_sealed(options.json, content)
 
 
 def rate(verb: str, photos: Sequence[Path], chunks: int, device: str) -> dict[str, float]:

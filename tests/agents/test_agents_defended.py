@@ -20,6 +20,7 @@ from demagnify.agents.states import FlatImage, Thumbnail
 from demagnify.agents.training import train_defense
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadOutputError, ImageContractError
+from demagnify.core.sealed import write_sealed
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
@@ -148,11 +149,11 @@ def test_what_is_missing_or_wrong_is_said_in_one_line(small, tmp_path):
     defend(small, GreedyQPolicy(QNetwork(48, 3, hidden=4))).save(folder, {})
     card = json.loads((folder / "card.json").read_text())
     card["defense"]["policy"]["settings"]["hidden"] = 5
-    (folder / "card.json").write_text(json.dumps(card))
+    write_sealed(folder / "card.json", card)
     with pytest.raises(BadArtifactError, match="shape"):
         DefendedDetector.load(folder)
     del card["defense"]["state"]
-    (folder / "card.json").write_text(json.dumps(card))
+    write_sealed(folder / "card.json", card)
     with pytest.raises(BadArtifactError, match=r"defense\.state"):
         DefendedDetector.load(folder)
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from demagnify.core import artifacts
+from demagnify.core.sealed import write_sealed
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def told(run, finder, photos):
 
 def change_card(folder, **values):
     path = folder / artifacts.CARD
-    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+    write_sealed(path, {**json.loads(path.read_text()), **values})
 
 
 def test_the_sound_one_is_taken(run, finder, photos, folder):
@@ -108,5 +109,5 @@ def test_a_defence_without_its_detector(told, folder):
 def test_an_action_that_this_version_does_not_know(told, folder):
     card = json.loads((folder / artifacts.CARD).read_text())
     text = json.dumps(card).replace("mask-center", "mask-centre")
-    (folder / artifacts.CARD).write_text(text)
+    write_sealed(folder / artifacts.CARD, text)
     assert "no transform is called 'mask-centre-" in told(folder)

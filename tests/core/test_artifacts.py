@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError, BadOutputError
+from demagnify.core.sealed import write_sealed
 
 TENSORS = {"weight": torch.arange(6.0).view(2, 3), "count": torch.tensor(7)}
 
@@ -83,12 +84,12 @@ def test_another_kind_is_told(folder):
 
 def edit(folder: Path, **changes: object) -> None:
     card = json.loads((folder / artifacts.CARD).read_text())
-    (folder / artifacts.CARD).write_text(json.dumps({**card, **changes}))
+    write_sealed(folder / artifacts.CARD, {**card, **changes})
 
 
 def test_another_version_is_told(folder):
-    edit(folder, schema_version=2)
-    refuses(folder, "schema version 2; this demagnify reads 1")
+    edit(folder, schema_version=3)
+    refuses(folder, "schema version 3; this demagnify reads 2")
 
 
 def test_a_mixed_pair_is_told(folder, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from demagnify.core.engine.plan import Cost, Costs, plan
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.sealed import write_sealed
 
 
 def cost(seconds):
@@ -55,8 +56,11 @@ def test_the_times_that_ship_name_machine_date_and_command():
 
 
 def test_a_file_that_holds_no_times_is_refused(tmp_path):
-    (tmp_path / "costs.json").write_text(json.dumps({"machine": "m"}))
+    write_sealed(tmp_path / "costs.json", {"machine": "m"})
     with pytest.raises(BadArtifactError, match="date"):
         Costs.load(tmp_path / "costs.json")
     with pytest.raises(BadArtifactError, match="No such file"):
         Costs.load(tmp_path / "none.json")
+    (tmp_path / "costs.json").write_text(json.dumps({"machine": "m"}))
+    with pytest.raises(BadArtifactError, match="it has no SHA-256"):
+        Costs.load(tmp_path / "costs.json")

@@ -13,6 +13,7 @@ from huggingface_hub import constants as hub
 import demagnify
 from demagnify import DefendedDetector, Detector
 from demagnify.core.errors import AssetError, BadArtifactError, BadConfigError, BadOutputError
+from demagnify.core.sealed import write_sealed
 from demagnify.detectors import create, load_detector, shipped, wrap
 from demagnify.detectors.hub import README
 from demagnify.inference.answers import Interpreter
@@ -140,7 +141,7 @@ def test_a_detector_that_was_never_saved_has_its_threshold_in_the_model_card(tmp
 
 
 def test_the_figures_of_an_evaluation_get_into_the_model_card(light, tmp_path):
-    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    write_sealed(tmp_path / "results.json", RESULTS)
     about = {"results": tmp_path, "license": "mit", "base_model": "timm/x"}
     light.save_pretrained(tmp_path / "mine", model_card_kwargs=about)
     card = ModelCard.load(tmp_path / "mine" / README)
@@ -173,14 +174,14 @@ def test_a_card_of_ones_own_stays_and_a_written_one_is_renewed(light, tmp_path):
     ],
 )
 def test_results_that_do_not_fit_are_refused_in_one_line(light, tmp_path, about, complaint):
-    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    write_sealed(tmp_path / "results.json", RESULTS)
     with pytest.raises((BadArtifactError, BadConfigError), match=complaint) as caught:
         light.generate_model_card(**{"results": tmp_path, **about})
     assert "\n" not in str(caught.value)
 
 
 def test_which_of_several_defences_is_asked_for(tmp_path):
-    (tmp_path / "results.json").write_text(json.dumps(RESULTS))
+    write_sealed(tmp_path / "results.json", RESULTS)
     with pytest.raises(BadConfigError, match="say which method it is: a, b"):
         demagnify.load_defense("default", device="cpu").generate_model_card(results=tmp_path)
 
@@ -235,9 +236,7 @@ def test_what_is_no_repository_is_refused_in_one_line(offline):
 def test_a_repository_that_names_code_is_not_run(offline, tmp_path):
     demagnify.load_defense("default", device="cpu").save_pretrained(tmp_path / "mine")
     path = tmp_path / "mine" / "card.json"
-    path.write_text(
-        json.dumps({**json.loads(path.read_text()), "detector_source": {"where": "os:system"}})
-    )
+    write_sealed(path, {**json.loads(path.read_text()), "detector_source": {"where": "os:system"}})
     cached(offline, "me/mine", tmp_path / "mine")
     with pytest.raises(BadArtifactError, match="code or a file elsewhere; it was not loaded"):
         demagnify.load_defense("hub:me/mine")

@@ -11,6 +11,7 @@ from demagnify.agents.loading import load_defense
 from demagnify.agents.policies import FixedPolicy
 from demagnify.agents.states import Thumbnail
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.sealed import write_sealed
 from demagnify.transforms import TransformSet
 
 BATCH = torch.arange(4 * 3 * 8 * 8, dtype=torch.float32).remainder(251).to(torch.uint8)
@@ -215,7 +216,7 @@ def test_a_damaged_record_gives_one_line(module, tmp_path):
     path = tmp_path / "defense" / "card.json"
     card = json.loads(path.read_text())
     del card["detector_source"]["fingerprint"]
-    path.write_text(json.dumps(card))
+    write_sealed(path, card)
     with pytest.raises(BadArtifactError, match="damaged: fingerprint") as caught:
         DefendedDetector.load(tmp_path / "defense", device="cpu")
     assert "\n" not in str(caught.value)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.sealed import write_sealed
 from demagnify.inference.answers import Meaning
 from demagnify.inference.calibration import Calibration, LikelihoodRatio, Part, verdict_of
 from demagnify.inference.conditions import Condition, Rate
@@ -133,8 +134,11 @@ def test_a_calibration_is_refused_for_other_weights(tmp_path):
     assert Calibration.read(path, "a" * 64) == calibration_of(rows_of(2))
     with pytest.raises(BadArtifactError, match="belongs to other weights"):
         Calibration.read(path, "b" * 64)
-    path.write_text("{}")
+    write_sealed(path, {})
     with pytest.raises(BadArtifactError, match="is no calibration"):
+        Calibration.read(path, "a" * 64)
+    path.write_text("{}")
+    with pytest.raises(BadArtifactError, match="it has no SHA-256"):
         Calibration.read(path, "a" * 64)
     with pytest.raises(BadArtifactError, match="no such file"):
         Calibration.read(tmp_path / "none.json", "a" * 64)

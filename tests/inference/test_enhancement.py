@@ -10,6 +10,7 @@ import pytest
 
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError
+from demagnify.core.sealed import write_sealed
 from demagnify.inference import EnhancementRecognizer, recognize_enhancement
 from demagnify.inference.enhancement import WEIGHTS
 
@@ -104,6 +105,6 @@ def test_other_features_and_other_folders_are_refused(tmp_path):
     shutil.copytree(WEIGHTS, folder)
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     card["features"]["version"] += 1
-    (folder / "card.json").write_text(json.dumps(card), encoding="utf-8")
+    write_sealed(folder / "card.json", card)
     with pytest.raises(BadArtifactError, match="other features"):
         EnhancementRecognizer.load(folder)

@@ -4,7 +4,7 @@ Two shapes:
 
 * An **artifact** is a finished thing that is kept and shared (a detector, a defence): a folder
   with `weights.safetensors` and `card.json`. The card says what it is, how it was made and what
-  it reaches, and holds the SHA-256 of the weights, so that a mixed-up pair is noticed.
+  it reaches, and holds the SHA-256 of the weights, so that a mixed-up pair is noticed, and its own.
 * A **training state** is what a killed training continues from: one safetensors file with the
   tensors and, as JSON in its header, everything else. One file, so that replacing it is atomic.
 """
@@ -13,19 +13,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from demagnify.core.documents import parse_json, read_json
-from demagnify.core.errors import BadArtifactError
-from demagnify.core.files import atomic_folder, atomic_path, sha256, sweep_dead, write_text
+from demagnify.core.errors import BadArtifactError, DemagnifyWarning
+from demagnify.core.files import atomic_folder, atomic_path, sha256, sweep_dead
+from demagnify.core.sealed import ANEW, SEAL, unsealed, write_sealed
 
 if TYPE_CHECKING:  # torch is imported where tensors are read or written: cards need none
     import torch
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+_UNSEALED_VERSION: Final = 1
+"""Of cards that have no checksum of their own yet."""
+_STATE_VERSION: Final = 1
 WEIGHTS: Final = "weights.safetensors"
 HUB_WEIGHTS: Final = "model.safetensors"
 """What the weights are called in a folder for the Hugging Face hub."""
@@ -84,8 +89,7 @@ def save(
             "schema_version": SCHEMA_VERSION,
             "weights_sha256": sha256(weights),
         }
-        text = json.dumps({**head, **card, **head}, indent=2, ensure_ascii=False)
-        write_text(temporary / CARD, text + "\n")
+        write_sealed(temporary / CARD, {**head, **card, **head})
 
 
 def load(folder: Path, kind: str) -> Artifact:
@@ -152,7 +156,7 @@ def save_state(path: Path, tensors: Mapping[str, torch.Tensor], state: Mapping[s
 
     content, text = _contiguous(tensors), json.dumps(state)
     header = {
-        "schema_version": str(SCHEMA_VERSION),
+        "schema_version": str(_STATE_VERSION),
         "state": text,
         "sha256": _digest(content, text),
     }
@@ -181,7 +185,7 @@ def load_state(path: Path, *, verify: bool = True) -> tuple[Tensors, Json]:
         raise BadArtifactError(f"{path} is damaged: {error}", hint="train again") from error
     if not isinstance(header, dict) or not isinstance(header.get("state"), str):
         raise BadArtifactError(f"{path} holds weights, but no training state")
-    _check_version(path, header.get("schema_version"))
+    _check_version(path, header.get("schema_version"), _STATE_VERSION)
     if verify and header.get("sha256") != _digest(tensors, header["state"]):
         raise BadArtifactError(
             f"{path} is damaged: its content has another SHA-256 than it names",
@@ -247,14 +251,27 @@ def load_card(folder: Path) -> Json:
         raise BadArtifactError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(card, dict) or not set(card) >= HEAD:
         raise BadArtifactError(f"{path} is not a card that demagnify wrote")
-    _check_version(path, card["schema_version"])
-    return card
-
-
-def _check_version(path: Path, version: object) -> None:
-    if str(version) != str(SCHEMA_VERSION):
+    if card["schema_version"] == _UNSEALED_VERSION and SEAL not in card:
+        warnings.warn(
+            f"{path} was written by an older demagnify: it has no SHA-256, and damage to it is not "
+            "noticed",
+            DemagnifyWarning,
+            stacklevel=2,
+        )
+        return card
+    _check_version(path, card["schema_version"], SCHEMA_VERSION)
+    try:
+        return unsealed(card)
+    except ValueError as error:
         raise BadArtifactError(
-            f"{path} has schema version {version}; this demagnify reads {SCHEMA_VERSION}",
+            f"{path}: {error}", hint=f"copy it again, or {ANEW} {CARD}"
+        ) from None
+
+
+def _check_version(path: Path, version: object, wanted: int) -> None:
+    if str(version) != str(wanted):
+        raise BadArtifactError(
+            f"{path} has schema version {version}; this demagnify reads {wanted}",
             hint="use the demagnify that wrote it, or train again",
         )
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.sealed import read_sealed
 
 MARK: Final = "<!-- written by demagnify -->"
 _TASK: Final = "image-classification"
@@ -99,7 +99,7 @@ def _of_validation(card: Mapping[str, Any]) -> Iterator[EvalResult]:
 def _of_evaluation(path: Path, role: str, method: str, split: str) -> list[EvalResult]:
     place = path / "results.json" if path.is_dir() else path
     try:
-        document = read_json(place)
+        document = read_sealed(place)
         if document["kind"] != "evaluation":
             raise ValueError("it is no evaluation")
         cells = [one for one in document["cells"] if one["split"] == split]

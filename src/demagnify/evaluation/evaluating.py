@@ -23,6 +23,7 @@ from demagnify.agents.states import StateEncoder
 from demagnify.core.devices import Precision
 from demagnify.core.engine import EngineOptions
 from demagnify.core.errors import BadConfigError
+from demagnify.core.files import sha256
 from demagnify.core.runs import claim
 from demagnify.core.settings import DetectorOptions
 from demagnify.core.trackers import check_tracker, track
@@ -134,14 +135,15 @@ class Evaluation:
         Raises:
             BadOutputError: If the place cannot be written to.
         """
-        save_predictions(folder, self.splits.values())
+        predictions = save_predictions(folder, self.splits.values())
         learned = self.result.of_role("learned")
         if learned:
             split = list(self.splits.values())[-1]
             attack = worst_attack(self.result, split.name)
             seed = self.result.settings.seed
             save_examples(folder, pick_examples(split, attack, learned[0], seed=seed))
-        save_result(folder, self.result)
+        digest = {"predictions_sha256": sha256(predictions)}
+        save_result(folder, self.result.model_copy(update=digest))
         return folder
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -17,8 +16,7 @@ from pydantic import Field, TypeAdapter
 
 import demagnify
 from demagnify.agents.defended import DefendedDetector
-from demagnify.core.documents import read_json
-from demagnify.core.files import write_text
+from demagnify.core.sealed import read_sealed, write_sealed
 from demagnify.data import FaceDataset
 from demagnify.evaluation.results import Machine, Versions
 
@@ -80,13 +78,13 @@ def action_costs(faces: FaceDataset, defended: DefendedDetector, path: Path) -> 
     The figures are cached in `path`, so that they stay what they were.
     """
     try:
-        kept = _Costs.validate_python(read_json(path), strict=False)
+        kept = _Costs.validate_python(read_sealed(path), strict=False)
     except (OSError, ValueError):  # missing or damaged: measured again
         kept = {}
     if set(kept) == set(defended.actions.names):
         return kept
     costs = _measured(faces, defended)
-    write_text(path, json.dumps(costs, indent=1) + "\n")
+    write_sealed(path, costs, indent=1)
     return costs
 
 

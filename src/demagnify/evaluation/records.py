@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError, first_finding
+from demagnify.core.sealed import ANEW, unsealed
 
 
 class Record(BaseModel):
@@ -50,14 +51,17 @@ class SkippedFile(Record):
     reason: str
 
 
-def load_record(path: Path, model: type[AnyRecord], what: str, *, hint: str = "") -> AnyRecord:
-    """Reads a result from a JSON file.
+def load_record(
+    path: Path, model: type[AnyRecord], what: str, *, hint: str = "", sealed: bool = True
+) -> AnyRecord:
+    """Reads a result from a JSON file that `write_sealed` wrote.
 
     Args:
         path: The file.
         model: The record, whose fields `kind` and `schema_version` the file must repeat.
         what: The name of such a result in messages: "an evaluation".
         hint: Advice for where the file is not such a result.
+        sealed: Whether its checksum is compared; not where the caller does so.
 
     Raises:
         BadArtifactError: If it is missing, damaged, of another version, or something else.
@@ -77,6 +81,10 @@ def load_record(path: Path, model: type[AnyRecord], what: str, *, hint: str = ""
             f"{path} has schema version {found}; this demagnify reads {version}",
             hint="use the demagnify that wrote it, or run it again",
         )
+    try:
+        document = unsealed(document) if sealed else document
+    except ValueError as error:
+        raise BadArtifactError(f"{path}: {error}", hint=f"{ANEW} {path}") from None
     try:
         return model.model_validate(document)
     except ValidationError as error:

@@ -320,6 +320,7 @@ class EvaluationResult(Record):
     action_counts: tuple[ActionCounts, ...]
     roc_curves: tuple[RocCurve, ...]
     batch_figures: tuple[BatchFigures, ...]
+    predictions_sha256: str = Field(default="", description="Of predictions.csv, once written")
     warnings: tuple[str, ...] = ()
 
     def cell(self, split: str, condition: str, method: str) -> Cell:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from demagnify.core import rng as randomness
 from demagnify.core.errors import BadArtifactError, first_finding
-from demagnify.core.files import atomic_folder, atomic_path, write_text
+from demagnify.core.files import atomic_folder, atomic_path
 from demagnify.core.images import Pixels, from_batch, load, save_png
 from demagnify.core.printing import cell as safe_cell
+from demagnify.core.sealed import read_sealed, write_sealed
 from demagnify.data.labels import label_name
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.records import Record, load_record
@@ -131,7 +131,7 @@ def _outcomes(before: NDArray[np.bool_], after: NDArray[np.bool_]) -> NDArray[np
 def save_result(folder: Path, result: EvaluationResult) -> Path:
     """Writes `result` to results.json in `folder`; returns its path."""
     path = folder / RESULTS
-    write_text(path, result.model_dump_json(indent=1) + "\n")
+    write_sealed(path, result.model_dump_json(), indent=1)
     return path
 
 
@@ -185,7 +185,7 @@ def save_examples(folder: Path, examples: Iterable[tuple[Example, Pictures]]) ->
             index.append(example.model_dump(mode="json"))
             for kind, pixels in asdict(pictures).items():
                 save_png(temporary / _file_name(number, kind), pixels)
-        write_text(temporary / _INDEX, json.dumps(index, indent=1, ensure_ascii=False) + "\n")
+        write_sealed(temporary / _INDEX, {"examples": index}, indent=1)
     return path
 
 
@@ -200,9 +200,11 @@ def load_examples(folder: Path) -> list[tuple[Example, Pictures]]:
     if not index.is_file():
         return []
     try:
-        examples = TypeAdapter(list[Example]).validate_json(index.read_bytes())
+        examples = TypeAdapter(list[Example]).validate_python(read_sealed(index).get("examples"))
     except ValidationError as error:
         raise BadArtifactError(f"{index} is damaged: {first_finding(error)}") from error
+    except (OSError, ValueError) as error:
+        raise BadArtifactError(f"{index}: {error}", hint="evaluate again") from error
     return [
         (example, Pictures(*(load(index.parent / _file_name(number, one)) for one in _IMAGES)))
         for number, example in enumerate(examples)

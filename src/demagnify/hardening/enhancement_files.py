@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from demagnify.core.artifacts import check_same
-from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError
-from demagnify.core.files import atomic_folder, sha256, write_text
+from demagnify.core.files import atomic_folder, sha256
 from demagnify.core.runs import check_free
+from demagnify.core.sealed import read_sealed, write_sealed
 from demagnify.hardening.enhancement_examples import FACTORS, FAMILIES
 from demagnify.hardening.enhancement_features import VERSION, count
 from demagnify.hardening.enhancement_network import EnhancementNetwork, export
@@ -68,7 +67,7 @@ def save(
         export(network, temporary / NETWORK)
         card = {
             "kind": KIND,
-            "schema_version": 2,
+            "schema_version": 3,
             "weights_sha256": sha256(temporary / NETWORK),
             "features": {"version": VERSION, "count": count()},
             "families": list(FAMILIES),
@@ -76,7 +75,7 @@ def save(
             "decision": vars(decision),
             **about,
         }
-        write_text(temporary / CARD, json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+        write_sealed(temporary / CARD, card)
 
 
 def load_finished(output: Path, wanted: Mapping[str, Any]) -> TrainedEnhancement | None:
@@ -94,7 +93,7 @@ def load_finished(output: Path, wanted: Mapping[str, Any]) -> TrainedEnhancement
         check_free(output, "enhancement network")
         return None
     try:
-        card = read_json(output / CARD)
+        card = read_sealed(output / CARD)
         if card["weights_sha256"] != sha256(output / NETWORK):
             raise ValueError(f"{NETWORK} is another")
         decision, figures = Decision(**card["decision"]), dict(card["validation"])

@@ -6,6 +6,7 @@ A calibration belongs to one set of weights and lies beside them as `calibration
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from importlib import resources
@@ -17,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from demagnify.core.errors import BadArtifactError, first_finding
-from demagnify.core.files import write_text
+from demagnify.core.sealed import ANEW, read_sealed, write_sealed
 
 FILE: Final = "calibration.json"
 ANY: Final = "any"
@@ -160,17 +161,20 @@ class Calibration(_Document):
     @classmethod
     def _parse(cls, path: Path) -> Calibration:
         try:
-            return cls.model_validate_json(path.read_bytes())
+            # From text, not values: pydantic is laxer then, as about tuples.
+            return cls.model_validate_json(json.dumps(read_sealed(path)))
         except FileNotFoundError as error:
             raise BadArtifactError(
                 f"{path}: there is no such file", hint="`demagnify calibrate` makes it"
             ) from error
         except ValidationError as error:
             raise BadArtifactError(f"{path} is no calibration: {first_finding(error)}") from error
+        except (OSError, ValueError) as error:
+            raise BadArtifactError(f"{path}: {error}", hint=f"{ANEW} {path}") from error
 
     def save(self, folder: Path) -> Path:
         """Writes `calibration.json` to a folder; returns its path."""
-        write_text(folder / FILE, self.model_dump_json(indent=2) + "\n")
+        write_sealed(folder / FILE, self.model_dump_json())
         return folder / FILE
 
     def part(self, enhancement: str | None) -> tuple[str, Part]:

@@ -7,6 +7,7 @@ the calibration did not see. Reading it and estimating the quality needs numpy a
 
 from __future__ import annotations
 
+import json
 import math
 from importlib import resources
 from io import BytesIO
@@ -19,8 +20,8 @@ from PIL import Image, JpegImagePlugin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from demagnify.core.errors import BadArtifactError, first_finding
-from demagnify.core.files import write_text
 from demagnify.core.images import Pixels
+from demagnify.core.sealed import ANEW, read_sealed, write_sealed
 from demagnify.inference.calibration import ANY, folder_of
 
 FILE: Final = "conditions.json"
@@ -118,7 +119,7 @@ class ConditionTable(_Document):
             BadArtifactError: If it is missing, no table, or belongs to others.
         """
         try:
-            found = cls.model_validate_json(path.read_bytes())
+            found = cls.model_validate_json(json.dumps(read_sealed(path)))
         except FileNotFoundError as error:
             raise BadArtifactError(
                 f"{path}: there is no such file", hint="`demagnify calibrate` makes it"
@@ -127,6 +128,8 @@ class ConditionTable(_Document):
             raise BadArtifactError(
                 f"{path} is no table of conditions: {first_finding(error)}"
             ) from error
+        except (OSError, ValueError) as error:
+            raise BadArtifactError(f"{path}: {error}", hint=f"{ANEW} {path}") from error
         if (found.fingerprint, found.calibration_sha256) != (fingerprint, calibration_sha256):
             raise BadArtifactError(
                 f"{path} belongs to other weights or another calibration",
@@ -145,7 +148,7 @@ class ConditionTable(_Document):
 
     def save(self, folder: Path) -> Path:
         """Writes `conditions.json` to a folder; returns its path."""
-        write_text(folder / FILE, self.model_dump_json(indent=2) + "\n")
+        write_sealed(folder / FILE, self.model_dump_json())
         return folder / FILE
 
     def find(

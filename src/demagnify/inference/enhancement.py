@@ -5,19 +5,20 @@ The module needs numpy, OpenCV and onnxruntime, no torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.files import sha256
 from demagnify.core.images import Pixels, check_pixels
+from demagnify.core.sealed import ANEW, unsealed
 from demagnify.hardening.enhancement_features import SMALLEST, VERSION, describe, tiles
 
 WEIGHTS: Final = Path(__file__).parents[1] / "weights" / "enhancement"
@@ -169,12 +170,12 @@ def _told(logits: NDArray[np.float32], names: Sequence[Any], least: float) -> An
 def _read_card(folder: Path) -> dict[str, Any]:
     path = folder / "card.json"
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = read_json(path)
     except (OSError, ValueError) as error:
         raise BadArtifactError(
             f"{folder} holds no {_KIND}", hint="give a folder that train-enhancement wrote"
         ) from error
-    if not isinstance(card, dict) or card.get("kind") != _KIND or card.get("schema_version") != 2:
+    if not isinstance(card, dict) or card.get("kind") != _KIND or card.get("schema_version") != 3:
         raise BadArtifactError(
             f"{folder} holds no {_KIND} of this version of demagnify",
             hint="give a folder that train-enhancement wrote",
@@ -184,4 +185,9 @@ def _read_card(folder: Path) -> dict[str, Any]:
             f"{folder} was trained on other features than this version of demagnify computes",
             hint="train it again with train-enhancement",
         )
-    return cast("dict[str, Any]", card)
+    try:
+        return unsealed(card)
+    except ValueError as error:
+        raise BadArtifactError(
+            f"{path}: {error}", hint=f"copy it again, or {ANEW} {path}"
+        ) from None

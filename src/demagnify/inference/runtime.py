@@ -6,7 +6,6 @@ what `demagnify export` wrote, runs in ONNX Runtime and needs no torch; everythi
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources, util
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from demagnify.core.artifacts import load_card
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.extras import need
@@ -332,9 +332,7 @@ def shelf_folder(shelf: str) -> Path:
 
 def weights_of(folder: Path) -> Path:
     """Returns the folder with a shipped network's weights: its own, or its detector's."""
-    detector = json.loads((folder / "card.json").read_text(encoding="utf-8")).get(
-        "shipped_detector"
-    )
+    detector = load_card(folder).get("shipped_detector")
     return shelf_folder("detectors") / detector if detector else folder
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from demagnify.core import image_files
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, BadOutputError
-from demagnify.core.files import atomic_path
+from demagnify.core.files import atomic_path, write_bytes
 
 MANIFESTS: Final = frozenset({".txt", ".csv", ".jsonl", ".ndjson", ".parquet"})
 """Files that name inputs: a line each, or a column."""
@@ -234,26 +234,35 @@ class InputList:
         Raises:
             BadOutputError: If the inputs are other ones than when the run began.
         """
-        if (folder / _OFFSETS).exists():
-            digest = hashlib.sha256()
+        known = (folder / _OFFSETS).exists()
+        digest, offsets, place, count = hashlib.sha256(), [0], 0, 0
+
+        def lines() -> Iterator[bytes]:
+            nonlocal place, count
             for uri in uris:
-                digest.update(_line(uri))
+                if count and count % unit == 0:
+                    offsets.append(place)
+                line = _line(uri)
+                digest.update(line)
+                place, count = place + len(line), count + 1
+                yield line
+
+        if known:
+            for _ in lines():
+                pass
             with (folder / _LIST).open("rb") as file:
                 if hashlib.file_digest(file, "sha256").digest() != digest.digest():
                     raise BadOutputError(
                         f"{folder}: the inputs have changed since this run began",
                         hint="choose another output folder, or delete this one to start again",
                     )
-            return cls(folder, unit)
-        offsets, count = [0], 0
-        with atomic_path(folder / _LIST) as temporary, temporary.open("wb") as file:
-            for uri in uris:
-                if count and count % unit == 0:
-                    offsets.append(file.tell())
-                file.write(_line(uri))
-                count += 1
-        with atomic_path(folder / _OFFSETS) as temporary, temporary.open("wb") as file:
-            np.save(file, np.array([*offsets, count], dtype=np.int64))
+        else:
+            with atomic_path(folder / _LIST) as temporary, temporary.open("wb") as file:
+                file.writelines(lines())
+        content = io.BytesIO()
+        np.save(content, np.array([*offsets, count], dtype=np.int64))
+        if not known or (folder / _OFFSETS).read_bytes() != content.getvalue():
+            write_bytes(folder / _OFFSETS, content.getvalue())
         return cls(folder, unit)
 
     @property

@@ -11,6 +11,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
+from demagnify.core.sealed import ANEW, read_sealed
 
 FILE: Final = "costs.json"
 DRIVER_MIB: Final = 200
@@ -65,11 +66,13 @@ class Costs(_Model):
         """
         place = path or resources.files("demagnify.core.engine") / FILE
         try:
-            return cls.model_validate_json(place.read_bytes())
+            return cls.model_validate(read_sealed(Path(str(place))))
         except OSError as error:
             raise BadArtifactError(f"{path}: {error.strerror or error}") from error
         except ValidationError as error:
             raise BadArtifactError(f"{path}: {first_finding(error)}") from error
+        except ValueError as error:
+            raise BadArtifactError(f"{place}: {error}", hint=f"{ANEW} {place}") from error
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from demagnify.core.engine.inputs import Item
-from demagnify.core.files import atomic_path
+from demagnify.core.files import atomic_path, write_bytes
 
 if TYPE_CHECKING:
     from demagnify.core.engine.work import Result
@@ -21,6 +23,8 @@ FOLDER: Final = "shards"
 _COLUMNS: Final = {"item": "int64", "input": "string"}
 _PROBLEM: Final = {"problem": "string"}
 _KEY: Final = b"demagnify"
+_SEAL: Final = b"sha256"
+_UNSEALED: Final = b"0" * 64
 
 
 @dataclass(frozen=True)
@@ -84,10 +88,23 @@ def write(
         ],
         metadata={_KEY: json.dumps(asdict(receipt)).encode()},
     )
-    with atomic_path(shard_path(folder, unit)) as temporary:
-        table = pa.Table.from_pylist(rows, schema=schema)
-        parquet.write_table(table, temporary, write_page_checksum=True)
+    buffer = io.BytesIO()
+    with parquet.ParquetWriter(buffer, schema) as writer:
+        writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        writer.add_key_value_metadata({_SEAL: _UNSEALED.decode()})
+    write_bytes(shard_path(folder, unit), _sealed(buffer.getvalue()))
     return receipt
+
+
+def _sealed(content: bytes) -> bytes:
+    """Returns a shard with the SHA-256 of its bytes, in which zeros stand in for it."""
+    before, _, after = content.rpartition(_UNSEALED)
+    return before + hashlib.sha256(content).hexdigest().encode() + after
+
+
+def _is_whole(content: bytes, seal: bytes) -> bool:
+    before, _, after = content.rpartition(seal)
+    return len(seal) == len(_UNSEALED) and _sealed(before + _UNSEALED + after) == content
 
 
 def receipt_of(folder: Path, unit: int, span: range) -> Receipt | None:
@@ -105,11 +122,14 @@ def receipt_of(folder: Path, unit: int, span: range) -> Receipt | None:
         file = shard_path(folder, unit)
         if not file.exists():
             return None
-        table = parquet.read_table(file, page_checksum_verification=True)
+        content = file.read_bytes()
+        shard = parquet.ParquetFile(io.BytesIO(content))
+        table = shard.read()
         # In the order of the inputs, so that one set of rows per input follows another.
         seen = list(dict.fromkeys(table.column("item").to_pylist()))
         receipt = Receipt(**json.loads(table.schema.metadata[_KEY]))
-        if seen == list(span) and receipt.unit == unit:
+        whole = _is_whole(content, shard.metadata.metadata[_SEAL])
+        if whole and seen == list(span) and receipt.unit == unit:
             return receipt
     return None
 

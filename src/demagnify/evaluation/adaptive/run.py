@@ -17,6 +17,7 @@ from demagnify.core import images, progress
 from demagnify.core.files import atomic_folder, write_bytes, write_text
 from demagnify.core.printing import count, listed
 from demagnify.core.runs import claim
+from demagnify.core.sealed import write_sealed
 from demagnify.core.settings import DetectorOptions
 from demagnify.data import FaceDataset, Manifest, Skipped
 from demagnify.data.labels import label_name
@@ -193,7 +194,7 @@ def adaptive_attack(
             gain=gain,
         )
         write_bytes(output / FIGURE, draw(candidates, adapted, result))
-        write_text(output / RESULT, result.model_dump_json(indent=1) + "\n")
+        write_sealed(output / RESULT, result.model_dump_json(), indent=1)
         return AdaptiveAttack(result, adapted)
 
 

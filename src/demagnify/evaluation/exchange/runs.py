@@ -11,7 +11,9 @@ import numpy as np
 
 from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError
+from demagnify.core.files import sha256
 from demagnify.core.printing import plain
+from demagnify.core.sealed import CHANGED
 from demagnify.data.labels import NAMES
 from demagnify.evaluation.exchange.scored import ScoreColumn, ScoredRun
 from demagnify.evaluation.results import UNDEFENDED
@@ -52,7 +54,11 @@ def _load_row(path: Path) -> ScoredRun:
     from demagnify.evaluation.suite.table import ScoreTable
 
     row = load_row(path)
-    table = ScoreTable.load((path if path.is_dir() else path.parent) / row.scores)
+    scores = (path if path.is_dir() else path.parent) / row.scores
+    if row.digest != row.computed_digest():
+        raise BadArtifactError(f"{path}: {CHANGED}", hint="`demagnify bench run` makes it again")
+    table = ScoreTable.load(scores)
+    _check_file(scores, row.scores_sha256)
     columns = tuple(
         ScoreColumn(
             condition=condition,
@@ -91,6 +97,7 @@ def _load_evaluation(path: Path, split: str) -> ScoredRun:
         )
     table = (path if path.is_dir() else path.parent) / PREDICTIONS
     try:
+        _check_file(table, result.predictions_sha256)
         with table.open(encoding="utf-8", newline="") as file:
             columns = tuple(_columns(csv.DictReader(file), split))
     except FileNotFoundError as error:
@@ -116,6 +123,13 @@ def _load_evaluation(path: Path, split: str) -> ScoredRun:
         about={"processor": result.machine.processor, "device": result.context.device},
         skipped=len(result.split_entry(split).skipped),
     )
+
+
+def _check_file(path: Path, digest: str) -> None:
+    if sha256(path) != digest:
+        raise BadArtifactError(
+            f"{path} was changed by hand or damaged (SHA-256 differs)", hint="evaluate again"
+        )
 
 
 def _is_of(column: str, method: str) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,6 +12,7 @@ from pydantic import Field
 from demagnify.core.documents import differences
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.files import sha256, write_text
+from demagnify.core.sealed import digest_of
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.paired import compare, corrected, mean_accuracy, recovery
@@ -153,9 +152,7 @@ class Row(Record):
 
     def computed_digest(self) -> str:
         """Returns the SHA-256 of everything but the digest."""
-        content = self.model_dump(mode="json", exclude={"digest"})
-        text = json.dumps(content, sort_keys=True, ensure_ascii=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.model_dump(mode="json", exclude={"digest"}))
 
     def save(self, folder: Path) -> Path:
         """Writes row.json to `folder`; returns its path."""
@@ -171,7 +168,7 @@ def load_row(path: Path) -> Row:
     """
     path = path / ROW if path.is_dir() else path
     hint = "give what `demagnify bench run` wrote"
-    return load_record(path, Row, "a benchmark run", hint=hint)
+    return load_record(path, Row, "a benchmark run", hint=hint, sealed=False)  # see verify_row
 
 
 def measure(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from importlib import resources
 from pathlib import Path
 from typing import Self
@@ -12,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from demagnify.core.documents import parse_yaml
 from demagnify.core.errors import BadConfigError, first_finding
+from demagnify.core.sealed import digest_of
 from demagnify.core.specs import JOIN
 from demagnify.evaluation.records import Record
 from demagnify.laundering.config import CLEAN, Attacked
@@ -61,8 +60,7 @@ class Suite(Record):
 
     def digest(self) -> str:
         """Returns the SHA-256 of its content."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.model_dump(mode="json"))
 
 
 def load_suite(source: str) -> Suite:
