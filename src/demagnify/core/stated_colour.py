@@ -1,7 +1,8 @@
 """Colours that a file states without a colour profile, as a profile.
 
-PNG says them in the chunks cICP or gAMA and cHRM; cameras say "Adobe RGB" in the EXIF data alone
-(the index R03 of DCF, or the colour space 2). A profile in the file, and sRGB in PNG, come first.
+PNG says them in the chunks cICP or gAMA and cHRM, AVIF and HEIC in the box colr; cameras say "Adobe
+RGB" in the EXIF data alone (the index R03 of DCF, or the colour space 2). A profile in the file,
+and sRGB in PNG, come first.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from demagnify.core import jpeg2000
+from demagnify.core import heif_boxes, jpeg2000
 
 Points = tuple[tuple[float, float], ...]
 
@@ -25,15 +26,19 @@ _D65: Final = (0.3127, 0.3290)
 _SRGB: Final[Points] = ((0.64, 0.33), (0.30, 0.60), (0.15, 0.06), _D65)
 _ADOBE: Final[Points] = ((0.64, 0.33), (0.21, 0.71), (0.15, 0.06), _D65)
 _ADOBE_GAMMA: Final = 563 / 256
+_SMPTE: Final[Points] = ((0.630, 0.340), (0.310, 0.595), (0.155, 0.070), _D65)
 _PRIMARIES: Final[dict[int, Points]] = {
     1: _SRGB,
+    5: ((0.64, 0.33), (0.29, 0.60), (0.15, 0.06), _D65),
+    6: _SMPTE,
+    7: _SMPTE,
     9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046), _D65),
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), _D65),
 }
-"""Of cICP: BT.709, BT.2020, Display P3."""
+"""Of H.273: BT.709, BT.601 (625 and 525 lines), SMPTE 240M, BT.2020, Display P3."""
 _VIDEO: Final = (1, 6, 14, 15)
 _POWERS: Final = {13: 0.0, 4: 2.2, 5: 2.8, 8: 1.0, **dict.fromkeys(_VIDEO, 0.0)}
-"""Of cICP: the gamma of a transfer, 0 for sRGB, as which pictures in BT.709 are shown."""
+"""Of H.273: the gamma of a transfer, 0 for sRGB, as which pictures in BT.709 are shown."""
 _NEAR: Final = 0.01
 _USUAL: Final = (0.43, 0.48)
 """gAMA of sRGB, and of what others write for it."""
@@ -61,6 +66,8 @@ def with_profile(image: Image.Image, data: bytes) -> Image.Image:
         found = jpeg2000.profile(data)
     elif image.format == "PNG":
         found = _of_png(image, data)
+    elif image.format in ("AVIF", "HEIF") and "icc_profile" not in image.info:
+        found = _of_points(*(heif_boxes.stated_colours(data) or (1, 13)), "colr", image)
     elif image.format == "JPEG" and "icc_profile" not in image.info and _is_adobe(image):
         found = make_profile(_ADOBE, _ADOBE_GAMMA)
     if found:
@@ -69,22 +76,30 @@ def with_profile(image: Image.Image, data: bytes) -> Image.Image:
 
 
 def _of_png(image: Image.Image, data: bytes) -> bytes:
-    grey = image.mode.startswith(("1", "L", "I"))
     for name, content in _chunks(data):
         if name == b"cICP" and len(content) == 4:
             primaries, transfer, _, full = content
-            if transfer not in _POWERS or primaries not in _PRIMARIES or not full:
-                raise OSError(
-                    f"its colours (cICP {primaries}, {transfer}) are of high dynamic range or not "
-                    "known; save it in sRGB"
-                )
-            return make_profile(_PRIMARIES[primaries], _POWERS[transfer], grey=grey)
+            return _of_points(primaries, transfer if full else -1, "cICP", image)
     gamma, chroma = image.info.get("gamma"), image.info.get("chromaticity")
     if {"icc_profile", "srgb"} & set(image.info) or not (gamma or chroma):
         return b""
     points = _points(chroma) or _SRGB
     power = 0.0 if not gamma or _USUAL[0] <= gamma <= _USUAL[1] else 1 / gamma
-    return make_profile(points, power, grey=grey)
+    return make_profile(points, power, grey=_is_grey(image))
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode.startswith(("1", "L", "I"))
+
+
+def _of_points(primaries: int, transfer: int, where: str, image: Image.Image) -> bytes:
+    """Returns the profile of code points of H.273."""
+    if transfer not in _POWERS or primaries not in _PRIMARIES:
+        raise OSError(
+            f"its colours ({where} {primaries}, {transfer}) are of high dynamic range or not "
+            "known; save it in sRGB"
+        )
+    return make_profile(_PRIMARIES[primaries], _POWERS[transfer], grey=_is_grey(image))
 
 
 def _points(chroma: object) -> Points | None:
