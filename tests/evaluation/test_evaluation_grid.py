@@ -14,6 +14,8 @@ from demagnify.agents.predictors import PolicyPredictor, Predictions, Predictor
 from demagnify.agents.rewards import RewardConfig
 from demagnify.agents.states import STATES
 from demagnify.core.errors import BadArtifactError, BadConfigError, BadOutputError
+from demagnify.core.files import sha256
+from demagnify.core.sealed import write_sealed
 from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation import (
     ConditionEntry,
@@ -375,7 +377,9 @@ def test_few_groups_are_warned_of(tables_of, settings):
 
 def test_a_run_folder_holds_all_and_reads_back(evaluation, result, tmp_path):
     evaluation.save(tmp_path)
-    assert load_result(tmp_path) == result
+    found = load_result(tmp_path)
+    assert found.predictions_sha256 == sha256(tmp_path / "predictions.csv")
+    assert found.model_copy(update={"predictions_sha256": ""}) == result
     assert "NaN" not in (tmp_path / "results.json").read_text()
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -416,7 +420,7 @@ def test_examples_are_kept_with_their_pictures(evaluation, tables, tmp_path):
         ("[]", "not the result of an evaluation"),
         ('{"kind": "detector"}', "not the result of an evaluation"),
         ('{"kind": "evaluation", "schema_version": 99}', "schema version 99"),
-        ('{"kind": "evaluation", "schema_version": 1}', "is damaged: created: Field required"),
+        ('{"kind": "evaluation", "schema_version": 1}', "it has no SHA-256"),
     ],
 )
 def test_a_foreign_or_broken_document_gives_one_line(tmp_path, content, message):
@@ -424,6 +428,12 @@ def test_a_foreign_or_broken_document_gives_one_line(tmp_path, content, message)
     with pytest.raises(BadArtifactError, match=message) as caught:
         load_result(tmp_path)
     assert "\n" not in str(caught.value)
+
+
+def test_a_document_of_other_fields_gives_one_line(tmp_path):
+    write_sealed(tmp_path / "results.json", {"kind": "evaluation", "schema_version": 1})
+    with pytest.raises(BadArtifactError, match="is damaged: created: Field required"):
+        load_result(tmp_path)
 
 
 def test_a_missing_document_gives_one_line(tmp_path):

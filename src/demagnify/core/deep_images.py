@@ -11,21 +11,24 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImagePalette, TiffImagePlugin
 
-from demagnify.core import tiff_strips
+from demagnify.core import opencv, tiff_strips
 
 _STRIPE: Final = 2**20
+_BYTE: Final = 8
 _DEEP: Final = 65535.0
 _LEVELS: Final = np.rint(np.arange(_DEEP + 1) * (255.0 / _DEEP)).astype(np.uint8)
 """The 8 bits of each of 16."""
 _WIDTH, _HEIGHT, _SAMPLES, _FORMAT, _ORIENTATION, _PROFILE = 256, 257, 277, 339, 274, 34675
 _PHOTOMETRIC: Final = 262
 _SIGNED: Final = 2
-_KIND, _DNG = 254, 50706
+_KIND, _OLD_KIND, _DNG = 254, 255, 50706
+_REDUCED: Final = 2
+_BITS, _PLANES, _COLOURS = 258, 284, 320
+_SEPARATE: Final = 2
 _FLOAT: Final = 3
 _OVER: Final = 0.1
 _LEAST_BYTE: Final = 16.0
@@ -43,20 +46,21 @@ def deep_grey(image: Image.Image) -> Image.Image:
         OSError: If which value is white is not known.
     """
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
-    if _SIGNED in np.ravel(tags.get(_FORMAT, ())):
-        raise OSError("its values have a sign, and which of them is white is not known")
     width, height = image.size
     rows = max(1, _STRIPE // width)
     stripes = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
     whole = image.mode.startswith("I;16")
-    white = _DEEP
+    bits = int(np.ravel(tags.get(_BITS, (16,)))[0])
+    white, table = _DEEP, _LEVELS
+    if whole and bits < 16:
+        table = np.take(_LEVELS, np.rint(np.linspace(0, _DEEP, 2**bits)).astype(np.int64))
     if not (whole or image.format == "PNG"):
         white = _white(map(partial(_values, image), stripes), floats=image.mode == "F")
     grey = np.empty((height, width), dtype=np.uint8)
     for stripe in stripes:
         part = grey[stripe[1] : stripe[3]]
         if whole:
-            np.take(_LEVELS, np.asarray(image.crop(stripe)), out=part, mode="clip")
+            np.take(table, np.asarray(image.crop(stripe)), out=part, mode="clip")
         else:
             part[:] = np.clip(np.rint(_values(image, stripe) * (255.0 / white)), 0, 255)
     if tags.get(_PHOTOMETRIC) == 0:  # white is zero
@@ -93,17 +97,40 @@ def _white(stripes: Iterable[NDArray[np.float64]], *, floats: bool) -> float:
 
 
 def check_first(image: Image.Image) -> Image.Image:
-    """Returns an image, unless it is the preview at the start of a TIFF or camera file.
+    """Returns an image, unless Pillow would read something else than the photograph.
 
     Raises:
-        OSError: If it is: the photograph is another image of the file.
+        OSError: If it is the preview at the start of a TIFF or camera file, since the photograph is
+            another image of the file; or a TIFF of a kind that Pillow gets wrong.
     """
     tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
     kind = tags.get(_KIND, 0)
-    if _DNG in tags or (isinstance(kind, int) and kind & 1):
+    reduced = (isinstance(kind, int) and kind & 1) or tags.get(_OLD_KIND) == _REDUCED
+    if _DNG in tags or reduced:
         raise OSError(
             "it begins with a preview, as camera files (DNG, NEF) do; develop it to JPEG or TIFF"
         )
+    if _SIGNED in np.ravel(tags.get(_FORMAT, ())):
+        raise OSError("its values have a sign, and which of them is white is not known")
+    deep = max(np.ravel(tags.get(_BITS, (1,)))) > _BYTE
+    tile = getattr(image, "tile", ())
+    if deep and tags.get(_PLANES) == _SEPARATE and tile and tile[0][0] == "raw":
+        raise OSError("deep colours in separate planes cannot be read; save them interleaved")
+    colours = tags.get(_COLOURS, ())
+    if image.palette and colours and max(colours) < 2**_BYTE:  # as old programs wrote them
+        levels = np.reshape(colours, (3, -1)).T.astype(np.uint8).tobytes()
+        image.palette = ImagePalette.raw("RGB", levels)
+    return image
+
+
+def scale_transparent(image: Image.Image, data: bytes) -> Image.Image:
+    """Returns an image whose transparent value is one of its levels.
+
+    Of grey PNG of 2 and 4 bits Pillow scales the levels, but not that value.
+    """
+    value = image.info.get("transparency")
+    if image.format == "PNG" and image.mode == "L" and isinstance(value, int):
+        image.info["transparency"] = value * (2**_BYTE - 1) // (2 ** min(data[24], _BYTE) - 1)
     return image
 
 
@@ -171,7 +198,7 @@ def _float_rows(
     height, width, channels = shape
     done = 0
     for top, part in tiff_strips.parts(data, tags, max(1, _STRIPE // width)):
-        colours = cv2.imdecode(np.frombuffer(part, np.uint8), cv2.IMREAD_UNCHANGED)
+        colours = opencv.decode(part)
         if colours is None or colours.ndim != 3 or colours.shape[1:] != (width, channels):
             raise OSError("floating-point colours in a coding that cannot be read")
         order = [2, 1, 0, 3][:channels]

@@ -111,6 +111,13 @@ def extra_format(data: bytes) -> str:
     return "" if reader in readable_formats() else kind
 
 
+def known_format(data: bytes) -> str:
+    """Returns "TIFF", "JPEG" or "PNG" if the content begins as such a file; else empty."""
+    heads = {b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF"}
+    heads |= {b"\xff\xd8\xff": "JPEG", _PNG: "PNG"}
+    return next((kind for head, kind in heads.items() if data.startswith(head)), "")
+
+
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 

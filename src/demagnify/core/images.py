@@ -21,7 +21,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from demagnify.core import jpeg2000
 from demagnify.core.colour import to_srgb
-from demagnify.core.deep_images import check_first, deep_grey, float_size, read_float
+from demagnify.core.deep_images import (
+    check_first,
+    deep_grey,
+    float_size,
+    read_float,
+    scale_transparent,
+)
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.extras import install
 from demagnify.core.files import write_bytes
@@ -30,6 +36,7 @@ from demagnify.core.image_files import (
     check_png,
     extra_format,
     is_image,
+    known_format,
     list_files,
     read_file,
     readable_formats,
@@ -222,6 +229,11 @@ def opened(
             raise BadImageError(
                 f"{name}: {kind} files need an extra", hint=install("heif")
             ) from error
+        if known := known_format(data):
+            raise BadImageError(
+                f"{name}: the {known} file is damaged, or of a kind that is not read",
+                hint="unusual bits or compression: save it with 8 bits, as PNG or JPEG",
+            ) from error
         raise BadImageError(
             f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
         ) from error
@@ -241,7 +253,7 @@ def _open(data: bytes, name: str, max_pixels: int | None) -> Image.Image:
         return with_profile(jpeg2000.read_deep(data), data)
     try:
         found = check_first(Image.open(io.BytesIO(data), formats=readable_formats()))
-        return with_profile(found, data)
+        return with_profile(scale_transparent(found, data), data)
     except UnidentifiedImageError:
         size = float_size(data)
         if size is None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from demagnify.core import heif_boxes, jpeg2000
+from demagnify.core import iso_boxes, jpeg2000
 
 Points = tuple[tuple[float, float], ...]
 
@@ -67,7 +67,7 @@ def with_profile(image: Image.Image, data: bytes) -> Image.Image:
     elif image.format == "PNG":
         found = _of_png(image, data)
     elif image.format in ("AVIF", "HEIF") and "icc_profile" not in image.info:
-        found = _of_points(*(heif_boxes.stated_colours(data) or (1, 13)), "colr", image)
+        found = _of_points(*(iso_boxes.stated_colours(data) or (1, 13)), "colr", image)
     elif image.format == "JPEG" and "icc_profile" not in image.info and _is_adobe(image):
         found = make_profile(_ADOBE, _ADOBE_GAMMA)
     if found:

@@ -257,8 +257,8 @@ class InputList:
                         hint="choose another output folder, or delete this one to start again",
                     )
         else:
-            with atomic_path(folder / _LIST) as temporary, temporary.open("wb") as file:
-                file.writelines(lines())
+            with atomic_path(folder / _LIST) as temporary, temporary.open("wb") as listed:
+                listed.writelines(lines())
         content = io.BytesIO()
         np.save(content, np.array([*offsets, count], dtype=np.int64))
         if not known or (folder / _OFFSETS).read_bytes() != content.getvalue():

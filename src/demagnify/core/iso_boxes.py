@@ -1,7 +1,7 @@
-"""What the boxes of an AVIF or HEIC file say about the colours of its picture.
+"""The boxes of AVIF, HEIC and JPEG 2000 files, and what they say about colours.
 
-The colours stand in a `colr` box among the properties of the primary item: a colour profile, or
-the code points of H.273 (`nclx`), which neither Pillow nor its plug-in applies.
+In AVIF and HEIC the colours stand in a `colr` box among the properties of the primary item: a
+colour profile, or the code points of H.273 (`nclx`), which neither Pillow nor its plug-in applies.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from typing import Final
 _BT709: Final = 1
 _UNSPECIFIED: Final = 2
 _SRGB: Final = 13
-_EXTENDED: Final = 1
-_TO_THE_END: Final = 0
-Box = tuple[bytes, bytes]
 
 
 def stated_colours(data: bytes) -> tuple[int, int] | None:
@@ -24,10 +21,10 @@ def stated_colours(data: bytes) -> tuple[int, int] | None:
     Of two of which one is unspecified, that one is sRGB's.
     """
     try:
-        meta = next(content for name, content in _boxes(data) if name == b"meta")
-        inside = dict(_boxes(meta[4:]))
-        shared = dict(_boxes(inside[b"iprp"]))
-        properties = list(_boxes(shared[b"ipco"]))
+        meta = next(content for name, content in boxes(data) if name == b"meta")
+        inside = dict(boxes(meta[4:]))
+        shared = dict(boxes(inside[b"iprp"]))
+        properties = list(boxes(shared[b"ipco"]))
         wanted = _primary(inside[b"pitm"])
         for number in _numbers(shared[b"ipma"], wanted):
             name, content = properties[number - 1]
@@ -42,18 +39,17 @@ def stated_colours(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _boxes(data: bytes) -> Iterator[Box]:
+def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yields name and content of each box, until one that cannot be."""
     place = 0
     while place + 8 <= len(data):
-        size, name = struct.unpack(">I4s", data[place : place + 8])
-        start = place + 8
-        if size == _EXTENDED:
-            (size,) = struct.unpack(">Q", data[start : start + 8])
-            start += 8
-        end = len(data) if size == _TO_THE_END else place + size
-        if end < start:
+        length, head = int.from_bytes(data[place : place + 4], "big"), 8
+        if length == 1:
+            length, head = int.from_bytes(data[place + 8 : place + 16], "big"), 16
+        end = place + length if length else len(data)
+        if end < place + head:
             return
-        yield name, data[start:end]
+        yield data[place + 4 : place + 8], data[place + head : end]
         place = end
 
 
