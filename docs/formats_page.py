@@ -18,7 +18,7 @@ from demagnify.data.tables import READERS
 from demagnify.data.tables.blocks import HEADINGS
 from demagnify.data.tables.delimited import DELIMITERS
 from demagnify.data.tables.readers import JSON
-from demagnify.data.tables.values import CORNERS, UNCLEAR
+from demagnify.data.tables.values import CORNERS, SIZED, UNCLEAR
 
 PAGE: Final = Path(__file__).parent / "formats.md"
 
@@ -76,9 +76,8 @@ quotation marks may hold line breaks. The file's column is `file_name`, or else 
 {_list(HEADINGS["file_name"], keep=True)}; the label's is `label`, `is_fake`, or else the first of
 {_list(HEADINGS["label"], keep=True)}. File names are relative to the table's folder, or to the one
 folder in it (up to two deep) that has them. `split`, `group`, `frame` and boxes in pixels are
-read as well: `x`, `y`, `width`, `height` (or `x`, `y`, `w`, `h`, or a list of them in `box`), or
-two
-corners ({"; ".join(_list(names, keep=True) for names in CORNERS)}). All else is kept.
+read as well: {"; ".join(_list(names, keep=True) for names in SIZED)} (or a list of them in `box`),
+or two corners ({"; ".join(_list(names, keep=True) for names in CORNERS)}). All else is kept.
 
 Labels are words (real, fake and their usual synonyms), or 0 for real and 1 for fake, or what a
 Hugging Face card or schema calls the numbers. Pictures inside of Parquet (bytes, or structures with
@@ -87,7 +86,8 @@ bytes and path) are unpacked into the cache, as they are.
 Refused: a table without a file or label column; labels that contradict a word in another column or
 in the file's path; numbers beside 0 and 1, since then nothing says what 1 is; boxes smaller than
 {LEAST_SIDE:g} pixels, which are shares of the sides, and lists in
-{_list(UNCLEAR, keep=True)}, which could be corners or sizes; a file that is listed twice under
+{_list(UNCLEAR, keep=True)}, which could be corners or sizes; other columns of places and sizes,
+such as centres and landmarks; a file that is listed twice under
 both labels (the first counts); names that
 leave the table's folder; file names that several folders could be meant by; lines that end in a
 lone carriage return. A broken line costs no more than itself.

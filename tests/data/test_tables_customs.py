@@ -43,6 +43,39 @@ def test_a_box_of_which_nothing_says_what_it_is_is_refused(table):
         Manifest.load(path)
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        *("cx,cy,w,h", "x_center,y_center,width,height", "xc,yc,w,h", "x1,y1,w,h"),
+        *(
+            "startx,starty,endx,endy",
+            "face_x,face_y,face_w,face_h",
+            "center_x,center_y,width,height",
+        ),
+        *("x1,y1,x2,y2,x3,y3,x4,y4,x5,y5", "bbox_x1,bbox_y1,bbox_x2,bbox_y2"),
+    ],
+)
+def test_places_and_sizes_by_other_names_are_refused_not_ignored(table, names):
+    numbers = ",".join("5" for _ in names.split(","))
+    path = table(f"file_name,label,{names}\na.png,real,{numbers}\nb.png,fake,{numbers}\n")
+    with pytest.raises(BadManifestError, match=r"line 2: the columns .* could be a box, or points"):
+        Manifest.load(path)
+
+
+@pytest.mark.parametrize("names", ["x,y", "width,height", "x,y,width", "left_eye_x,left_eye_y,w,h"])
+def test_notes_that_are_no_box_stay_notes(table, names):
+    numbers = ",".join("5" for _ in names.split(","))
+    path = table(f"file_name,label,{names}\na.png,real,{numbers}\nb.png,fake,{numbers}\n")
+    assert [one.box for one in Manifest.load(path)] == [None, None]
+
+
+@pytest.mark.parametrize("names", ["left,top,width,height", "x0,y0,x1,y1"])
+def test_more_names_of_boxes(table, names):
+    sides = "2,3,20,30" if "width" in names else "2,3,22,33"
+    path = table(f"file_name,label,{names}\na.png,real,{sides}\nb.png,fake,{sides}\n")
+    assert [tuple(one.box) for one in Manifest.load(path)] == [(2, 3, 20, 30)] * 2
+
+
 def test_boxes_in_shares_of_the_sides_are_refused(table, tmp_path):
     path = table("file_name,label,x,y,width,height\na.png,real,.1,.1,.5,.5\nb.png,fake,2,2,9,9\n")
     assert "in pixels, not shares" in str(Manifest.load(path).skipped[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -134,9 +135,20 @@ CORNERS: Final = (
     ("xmin", "ymin", "xmax", "ymax"),
     ("x_min", "y_min", "x_max", "y_max"),
     ("left", "top", "right", "bottom"),
+    ("x0", "y0", "x1", "y1"),
 )
-_SHORT: Final = ("x", "y", "w", "h")
+SIZED: Final = (tuple(BOX), ("x", "y", "w", "h"), ("left", "top", "width", "height"))
 UNCLEAR: Final = ("bbox", "bounding_box", "face_box", "facebox")
+_OF: Final = r"(?:(?:face|bbox|box)_?)?"
+_ACROSS: Final = re.compile(
+    _OF + r"(?:x_?(?:\d|min|max|c|cent(?:er|re))?|(?:c|start|end|cent(?:er|re)_?)_?x|left|right)"
+)
+_DOWN: Final = re.compile(
+    _OF + r"(?:y_?(?:\d|min|max|c|cent(?:er|re))?|(?:c|start|end|cent(?:er|re)_?)_?y|top|bottom)"
+)
+_SIZE: Final = re.compile(_OF + r"(?:w|h|width|height)")
+_POINTS: Final = ("x3", "y3")
+"""Beside x1 to y2 they are landmarks, such as eyes and mouth."""
 
 
 def _boxes(texts: dict[str, pa.Array], block: Block, faults: Faults) -> dict[str, pa.Array]:
@@ -145,9 +157,8 @@ def _boxes(texts: dict[str, pa.Array], block: Block, faults: Faults) -> dict[str
     Raises:
         BadManifestError: If boxes are in a column that does not say what its numbers are.
     """
-    four = next(
-        (names for names in (tuple(BOX), _SHORT, *CORNERS) if texts.keys() >= set(names)), ()
-    )
+    four = next((names for names in (*SIZED, *CORNERS) if texts.keys() >= set(names)), ())
+    four = () if texts.keys() >= set(_POINTS) and four not in SIZED else four
     if "box" in texts:
         boxes = _each(texts.pop("box"), _parse_box, block, faults, pa.list_(pa.float64(), 4))
         sides = [pc.list_element(boxes, place) for place in range(len(BOX))]
@@ -165,18 +176,31 @@ def _boxes(texts: dict[str, pa.Array], block: Block, faults: Faults) -> dict[str
             some, everything = pc.or_(some, side), pc.and_(everything, side)
         _note(faults, block, pc.and_not(some, everything), "the box is not complete")
     else:
-        for name in UNCLEAR:
-            if name in texts and not pc.all(pc.is_null(_said(texts[name]))).as_py():
-                raise BadManifestError(
-                    f"line {block.numbers[0]}: the column {name} does not say what its numbers are",
-                    hint="call it box if they are x, y, width, height; leave it out for face crops",
-                )
+        _check_clear(texts, block)
         return {}
     x, y, width, height = (np.asarray(side.to_numpy(zero_copy_only=False)) for side in sides)
     _note(faults, block, (width <= 0) | (height <= 0), "the box has no area")
     _note(faults, block, (width < LEAST_SIDE) | (height < LEAST_SIDE), TOO_SMALL)
     _note(faults, block, (x + width <= 0) | (y + height <= 0), "the box lies outside of the photo")
     return dict(zip(BOX, sides, strict=True))
+
+
+def _check_clear(texts: dict[str, pa.Array], block: Block) -> None:
+    """Refuses columns that could be a box in a way that is not known."""
+    told = [one for one in texts if not pc.all(pc.is_null(_said(texts[one]))).as_py()]
+    for name in (one for one in UNCLEAR if one in told):
+        raise BadManifestError(
+            f"line {block.numbers[0]}: the column {name} does not say what its numbers are",
+            hint="call it box if they are x, y, width, height; leave it out for face crops",
+        )
+    across, down = ([one for one in told if kind.fullmatch(one)] for kind in (_ACROSS, _DOWN))
+    sizes = [one for one in told if _SIZE.fullmatch(one)]
+    if across and down and len(across) + len(down) + len(sizes) >= len(BOX):
+        names = ", ".join([*across, *down, *sizes])
+        raise BadManifestError(
+            f"line {block.numbers[0]}: the columns {names} could be a box, or points",
+            hint=f"boxes are called {', '.join(BOX)} or {', '.join(CORNERS[0])}; rename others",
+        )
 
 
 def _parse_box(text: str) -> Box | None:
