@@ -1,3 +1,5 @@
+import hashlib
+import importlib
 import json
 import re
 import shutil
@@ -33,6 +35,9 @@ SCHEMA_KEYS = [
     "limits",
     "inputs",
     "pdf_sha256",
+    "page_sha256",
+    "wording",
+    "record_sha256",
 ]
 
 
@@ -117,7 +122,8 @@ def test_a_changed_answer_page_or_crop_is_named(kept):
     (crop,) = (kept / "case" / "crops").iterdir()
     page, record = kept / "case" / "index.html", kept / "case" / "case.json"
     page.write_text(page.read_text("utf-8").replace("Face 1: ", "Face 1: not "))
-    assert "index.html" in verify_case(kept / "case", finder=MiddleFinder())[0]
+    (fault,) = verify_case(kept / "case", finder=MiddleFinder())
+    assert fault == f"{page}: the file has changed (SHA-256 differs)"
     document = json.loads(record.read_text("utf-8"))
     (face,) = next(one["faces"] for one in document["inputs"] if one["faces"])
     face["crop_sha256"] = "0" * 64
@@ -137,11 +143,17 @@ def test_a_changed_answer_is_computed_again(kept):
         )
         for one in document.inputs
     ]
-    forged = document.model_copy(update={"inputs": tuple(inputs)})
-    (folder / "case.json").write_text(forged.model_dump_json())
-    (folder / "index.html").write_text(render(forged, folder))
+    forge(folder, document.model_copy(update={"inputs": tuple(inputs)}))
     (fault,) = verify_case(folder, finder=MiddleFinder())
     assert "logit: recorded 9.0, computed " in fault
+
+
+def forge(folder, document):
+    """Writes a record and its page, as one who knows how hashes are made would."""
+    page = render(document, folder).encode()
+    (folder / "index.html").write_bytes(page)
+    digest = hashlib.sha256(page).hexdigest()
+    document.model_copy(update={"page_sha256": digest}).write(folder)
 
 
 def test_the_changed_file_and_every_changed_answer_are_named(kept):
@@ -152,7 +164,8 @@ def test_the_changed_file_and_every_changed_answer_are_named(kept):
     face["verdict"] = "real" if face["verdict"] == "fake" else "fake"
     face["score"] = 0.25
     record.write_text(json.dumps(document))
-    verdict, score = verify_case(folder, finder=MiddleFinder())  # the page is not blamed
+    changed, verdict, score = verify_case(folder, finder=MiddleFinder())  # the page is not blamed
+    assert changed == f"{record}: the file has changed (its own SHA-256 differs)"
     assert verdict.startswith(f"{record}: {kept / 'in' / NAME}: faces[0].verdict: recorded ")
     assert "faces[0].score: recorded 0.25, computed " in score
     (kept / "in" / "broken.jpg").write_bytes(b"another")
@@ -161,15 +174,126 @@ def test_the_changed_file_and_every_changed_answer_are_named(kept):
     assert [one for one in faults if "faces[0].verdict" in one]
 
 
-def test_a_changed_date_names_both_files(kept):
+def test_a_forged_date_names_both_files(kept):
     folder = kept / "case"
-    text = (folder / "case.json").read_text("utf-8")
-    made = json.loads(text)["created"]
-    (folder / "case.json").write_text(text.replace(made, "1999-01-01T00:00:00+00:00"))
+    document = CaseDocument.read(folder)
+    document.model_copy(update={"created": "1999-01-01T00:00:00+00:00"}).write(folder)
     (fault,) = verify_case(folder, finder=MiddleFinder())
     assert fault.startswith(f"{folder / 'index.html'}: line ")
-    assert made in fault
+    assert document.created in fault
     assert "after case.json '<p>Made 1999-01-01" in fault
+
+
+def edit(path, old, new):
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def flip(path, place):
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+CROP = "case/crops/0001-1.png"
+TAMPERED = {
+    "a byte of an input": (f"in/{NAME}", lambda case: flip(case / "in" / NAME, -20)),
+    "an input is gone": (f"in/{NAME}", lambda case: (case / "in" / NAME).unlink()),
+    "an input is replaced": (
+        "in/broken.jpg",
+        lambda case: shutil.copy(case / "in" / NAME, case / "in/broken.jpg"),
+    ),
+    "a byte of a crop": (CROP, lambda case: flip(case / CROP, 100)),
+    "a crop is gone": (CROP, lambda case: (case / CROP).unlink()),
+    "a crop is added": (
+        "case/crops/0009-1.png",
+        lambda case: shutil.copy(case / CROP, case / "case/crops/0009-1.png"),
+    ),
+    "a note is added": ("case/note.txt", lambda case: (case / "case/note.txt").write_text("x")),
+    "a byte of the page": ("case/index.html", lambda case: flip(case / "case/index.html", 900)),
+    "line ends of the page": (
+        "case/index.html",
+        lambda case: (case / "case/index.html").write_bytes(
+            (case / "case/index.html").read_bytes().replace(b"\n", b"\r\n")
+        ),
+    ),
+    "the page is gone": ("case/index.html", lambda case: (case / "case/index.html").unlink()),
+    "the machine": (
+        "case/case.json",
+        lambda case: edit(case / "case/case.json", '"machine": "', '"machine": "my '),
+    ),
+    "a space in the record": (
+        "case/case.json",
+        lambda case: edit(case / "case/case.json", '"kind": ', '"kind":  '),
+    ),
+    "a key of the record twice": (
+        "case/case.json",
+        lambda case: edit(case / "case/case.json", "{", '{"created": "1999",'),
+    ),
+    "another hash of an input": (
+        "case/case.json",
+        lambda case: edit(case / "case/case.json", '"bytes": 13', '"bytes": 14'),
+    ),
+    "the record's own hash is gone": (
+        "case/case.json",
+        lambda case: edit(case / "case/case.json", '"wording"', '"record_sha256": null, "wording"'),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", TAMPERED)
+def test_each_way_to_tamper_is_named(case, tmp_path, monkeypatch, what):
+    module = importlib.import_module("demagnify.inference.case.verify")
+    monkeypatch.setattr(module, "_examined", lambda document, *_: document)  # hashes alone
+    for folder in ("in", "case"):
+        shutil.copytree(case / folder, tmp_path / folder)
+    document = CaseDocument.read(tmp_path / "case")
+    moved = [
+        one.model_copy(update={"file": one.file.replace(str(case), str(tmp_path))})
+        for one in document.inputs
+    ]
+    forge(tmp_path / "case", document.model_copy(update={"inputs": tuple(moved)}))
+    assert verify_case(tmp_path / "case", finder=MiddleFinder()) == []
+    named, change = TAMPERED[what]
+    change(tmp_path)
+    faults = verify_case(tmp_path / "case", finder=MiddleFinder())
+    assert [one for one in faults if one.startswith(f"{tmp_path / named}: ")], faults
+
+
+@pytest.fixture
+def older(case, tmp_path, monkeypatch):
+    """A case that a version with another page wrote."""
+    module = importlib.import_module("demagnify.inference.case.page")
+    document = importlib.import_module("demagnify.inference.case.document")
+    words = module._template()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_template", lambda: words.replace("Face ", "The face "))
+        patch.setattr(document, "LIMITS", (*document.LIMITS[1:], "A sentence of old."))
+        patch.setattr(document, "_versions", lambda: {"demagnify": "0.1.0"})
+        config = DetectionConfig(defense="light")
+        write_case([case / "in"], tmp_path / "older", config, finder=MiddleFinder())
+    return tmp_path / "older"
+
+
+def test_the_page_of_another_version_is_checked_by_its_hash(older):
+    notes = []
+    assert verify_case(older, finder=MiddleFinder(), on_note=notes.append) == []
+    (note,) = notes
+    assert note.startswith("made by demagnify 0.1.0, this is ")
+    edit(older / "index.html", "The face ", "No face ")
+    (fault,) = verify_case(older, finder=MiddleFinder())
+    assert fault == f"{older / 'index.html'}: the file has changed (SHA-256 differs)"
+
+
+def test_a_page_without_a_recorded_hash_may_be_an_older_one(older):
+    text = (older / "case.json").read_text("utf-8")
+    kept = json.loads(text)
+    for name in ("page_sha256", "wording", "record_sha256"):  # which older versions did not write
+        del kept[name]
+    (older / "case.json").write_text(json.dumps(kept))
+    (fault,) = verify_case(older, finder=MiddleFinder())
+    assert "changed, or as demagnify 0.1.0 wrote it, which recorded no SHA-256" in fault
 
 
 def test_a_case_is_not_replaced_unless_asked(case):
@@ -183,8 +307,9 @@ def test_two_runs_differ_in_their_time_only(case, tmp_path):
     config = DetectionConfig(defense="light")
     how = {"command": "demagnify detect in", "finder": MiddleFinder()}
     again = write_case([case / "in"], tmp_path / "again", config, **how)
-    first = CaseDocument.read(case / "case").model_dump(exclude={"created"})
-    assert again.model_dump(exclude={"created"}) == first
+    apart = {"created", "page_sha256", "record_sha256"}  # hashes that depend on the time
+    first = CaseDocument.read(case / "case").model_dump(exclude=apart)
+    assert again.model_dump(exclude=apart) == first
 
 
 def test_a_case_is_never_written_among_its_inputs(case, tmp_path):

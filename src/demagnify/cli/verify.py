@@ -17,11 +17,13 @@ from demagnify.core.printing import printable
 def verify(case: Path) -> None:
     """Check a case report: hashes of all files, and every answer computed again.
 
+    Of a case that another version wrote the page is checked by its hash alone; a line says so.
+
     Prints what has changed, a line each, and ends with exit code 1 if anything has.
     """
     from demagnify.inference.case import verify_case
 
-    faults = verify_case(case)
+    faults = verify_case(case, on_note=lambda note: say(printable(note)))
     for fault in faults:
         say(printable(fault))
     if faults:

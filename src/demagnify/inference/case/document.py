@@ -52,6 +52,7 @@ LIMITS: Final = (
     "changed the file, or about anything outside of the crop.",
     "Whoever knows this software can make fakes that it misses.",
 )
+_RECORD: Final = '"record_sha256":'
 _PACKAGES: Final = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "torch")
 
 
@@ -115,7 +116,10 @@ class Weights(_Document):
 
 
 class CaseDocument(_Document):
-    """A case: inputs, answers, and everything that they depend on. Only `created` is a time."""
+    """A case: inputs, answers, and everything that they depend on.
+
+    Only `created` is a time; hashes of the page and of the record depend on it.
+    """
 
     kind: Literal["case"] = "case"
     schema_version: Literal[1] = 1
@@ -133,6 +137,16 @@ class CaseDocument(_Document):
     limits: tuple[str, ...] = Field(description="What the answers do not say")
     inputs: tuple[InputRecord, ...]
     pdf_sha256: str | None = Field(default=None, description="Of report.pdf; null: not printed")
+    page_sha256: str | None = Field(default=None, description="Of index.html; null: no page")
+    wording: str | None = Field(
+        default=None,
+        description="SHA-256 of the page's template and fixed sentences, which differ between "
+        "versions; null: no page",
+    )
+    record_sha256: str | None = Field(
+        default=None,
+        description="SHA-256 of this file with this value empty; null: it is no file of a case",
+    )
 
     @classmethod
     def read(cls, folder: Path) -> CaseDocument:
@@ -150,6 +164,23 @@ class CaseDocument(_Document):
             ) from error
         except ValidationError as error:
             raise BadArtifactError(f"{path} is no case: {first_finding(error)}") from error
+
+    def write(self, folder: Path) -> CaseDocument:
+        """Writes the document to a folder; returns it with the SHA-256 of the file."""
+        text = self.model_copy(update={"record_sha256": ""}).model_dump_json(indent=2) + "\n"
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        before, _, after = text.rpartition(f'{_RECORD} ""')
+        write_text(folder / FILE, f'{before}{_RECORD} "{digest}"{after}')
+        return self.model_copy(update={"record_sha256": digest})
+
+    def is_whole(self, folder: Path) -> bool:
+        """Returns whether the file has the SHA-256 that it names; True if it names none."""
+        if self.record_sha256 is None:
+            return True
+        text = (folder / FILE).read_bytes().decode(errors="replace")
+        before, _, after = text.rpartition(f'{_RECORD} "{self.record_sha256}"')
+        whole = f'{before}{_RECORD} ""{after}'
+        return hashlib.sha256(whole.encode()).hexdigest() == self.record_sha256
 
     @classmethod
     def schema_text(cls) -> str:
@@ -200,7 +231,7 @@ def write_case(
         BadConfigError: If `pdf` is asked for and the printer is not installed.
     """
     from demagnify.inference.case import pdf as printer
-    from demagnify.inference.case.page import render
+    from demagnify.inference.case.page import render, wording
 
     if pdf:
         printer.check_printer()
@@ -227,11 +258,11 @@ def write_case(
         )
         page = render(document, temporary)
         write_text(temporary / PAGE, page)
+        known = {"wording": wording(), "page_sha256": sha256(temporary / PAGE)}
         if pdf:
             write_bytes(temporary / printer.FILE, printer.print_page(page))
-            document = document.model_copy(update={"pdf_sha256": sha256(temporary / printer.FILE)})
-        write_text(temporary / FILE, document.model_dump_json(indent=2) + "\n")
-    return document
+            known["pdf_sha256"] = sha256(temporary / printer.FILE)
+        return document.model_copy(update=known).write(temporary)
 
 
 def examine(

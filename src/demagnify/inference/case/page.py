@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from importlib import resources
 from pathlib import Path
 from typing import Final
@@ -12,7 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from demagnify.core import images
 from demagnify.core.printing import printable
-from demagnify.inference.case.document import CaseDocument, FaceRecord
+from demagnify.inference.case.document import LIMITS, PROPOSITIONS, CaseDocument, FaceRecord
 from demagnify.inference.explanation import draw_heat, in_words
 
 _SIDE: Final = 224
@@ -26,17 +27,26 @@ def render(document: CaseDocument, folder: Path) -> str:
         folder: Where its crops lie; they become part of the page.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    template = resources.files("demagnify.inference.case") / "page.html.j2"
     environment.filters["plain"] = printable
     environment.filters["explained"] = explanation_in_words
     environment.filters["ratio"] = ratio_in_words
     environment.filters["percent"] = lambda share: f"{share:.1%}"
-    return environment.from_string(template.read_text(encoding="utf-8")).render(
+    return environment.from_string(_template()).render(
         case=document,
         picture=lambda name: _base64((folder / name).read_bytes()),
         side=lambda name: min(images.load(folder / name).shape[:2]),
         heat_map=lambda face: _base64(_heat_map(face, folder)),
     )
+
+
+def wording() -> str:
+    """Returns a SHA-256 of what this version writes around the answers on every page."""
+    words = "\n".join([_template(), *PROPOSITIONS, *LIMITS])
+    return hashlib.sha256(words.encode()).hexdigest()
+
+
+def _template() -> str:
+    return (resources.files(__package__) / "page.html.j2").read_text(encoding="utf-8")
 
 
 def _base64(content: bytes) -> str:

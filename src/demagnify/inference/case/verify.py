@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from textwrap import shorten
 from typing import Final
 
+import demagnify
 from demagnify.core.documents import Json, differences
 from demagnify.core.errors import DemagnifyError
 from demagnify.core.files import sha256
 from demagnify.data.face_finding import FaceFinder
 from demagnify.inference.case.document import (
     FILE,
+    LIMITS,
     PAGE,
+    PROPOSITIONS,
     CaseDocument,
     InputRecord,
     crop_name,
@@ -22,19 +26,35 @@ from demagnify.inference.case.document import (
 )
 from demagnify.inference.case.pdf import FILE as PDF
 
-_OF_THE_RUN: Final = {"created", "command", "machine", "versions", "pdf_sha256"}
+_OF_THE_RUN: Final = {
+    *("created", "command", "machine", "versions"),
+    *("pdf_sha256", "page_sha256", "record_sha256", "wording"),
+}
 """What may differ when the same files are examined again."""
+_OF_THE_VERSION: Final = {"propositions", "limits", "calibration"}
+"""Words that may differ between versions."""
+_NOT_RECORDED: Final = "it is not in the record"
 _SHOWN: Final = 90
 _MOST: Final = 5
 """As many lines of a page are named, of so many letters."""
 
 
-def verify_case(folder: Path, *, finder: FaceFinder | None = None) -> list[str]:
+def verify_case(
+    folder: Path,
+    *,
+    finder: FaceFinder | None = None,
+    on_note: Callable[[str], None] = lambda _note: None,
+) -> list[str]:
     """Checks a case, and computes the answers about all inputs that are unchanged again.
+
+    Hashes say whether a file has changed: inputs, crops, page, PDF, and the record itself. Where
+    this version writes the same words around the answers, the page is compared with the record,
+    too; of another version's page the hash alone is checked, and a note says so.
 
     Args:
         folder: The folder of the case.
         finder: Finds the faces; YuNet if None.
+        on_note: Gets what is no fault.
 
     Returns:
         What is wrong, one line each; empty if all is as recorded.
@@ -42,34 +62,49 @@ def verify_case(folder: Path, *, finder: FaceFinder | None = None) -> list[str]:
     Raises:
         BadArtifactError: If there is no readable case.
     """
+    from demagnify.inference.case.page import wording
+
     document = CaseDocument.read(folder)
+    words = (document.propositions, document.limits)
+    same_words = document.wording == wording() or (
+        document.wording is None and words == (PROPOSITIONS, LIMITS)
+    )
+    if not same_words and document.page_sha256 is not None:
+        versions = f"{_version(document)}, this is {demagnify.__version__}"
+        on_note(f"made by demagnify {versions}: page checked by its SHA-256 alone")
     inputs = {one.file: _fault(Path(one.file), one.sha256) for one in document.inputs}
-    crops = {
-        folder / face.crop: _fault(folder / face.crop, face.crop_sha256)
-        for one in document.inputs
-        for face in one.faces
-    }
-    printed = folder / PDF
-    pdf = {printed: _fault(printed, document.pdf_sha256)}
-    faults = [f"{path}: {fault}" for path, fault in (inputs | crops | pdf).items() if fault]
+    of_case = _faults_of_case(document, folder)
+    faults = [f"{path}: {fault}" for path, fault in (inputs | of_case).items() if fault]
     intact = [one for one in document.inputs if not inputs[one.file]]
-    shown = document
     try:
         again = _examined(document, intact, finder)
     except DemagnifyError as error:
         faults.append(f"the answers cannot be computed again: {error}")
     else:
         computed = {one.file: one for one in again.inputs}
-        shown = document.model_copy(
-            update={"inputs": tuple(computed.get(one.file, one) for one in document.inputs)}
-        )
-        found = differences(_told(document), _told(again))
+        found = differences(_told(document, same_words), _told(again, same_words))
         for one in intact:
             record, other = one.model_dump(mode="json"), computed[one.file].model_dump(mode="json")
             found += [f"{one.file}: {line}" for line in differences(record, other)]
         faults += [f"{folder / FILE}: {line}" for line in found]
-    if not any(crops.values()):
-        faults += _of_the_page(folder, document, shown)
+    if not any(of_case.values()) and (same_words or document.page_sha256 is None):
+        faults += _of_the_page(folder, document)
+    return faults
+
+
+def _faults_of_case(document: CaseDocument, folder: Path) -> dict[Path, str]:
+    """Returns what is wrong with each file of the case itself."""
+    crops = {one.crop: one.crop_sha256 for each in document.inputs for one in each.faces}
+    known = {**crops, PDF: document.pdf_sha256}
+    if document.page_sha256 is not None:
+        known[PAGE] = document.page_sha256
+    faults = {folder / name: _fault(folder / name, digest) for name, digest in known.items()}
+    if not document.is_whole(folder):
+        faults[folder / FILE] = "the file has changed (its own SHA-256 differs)"
+    known |= {FILE: None, PAGE: None}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir() and path.relative_to(folder).as_posix() not in known:
+            faults[path] = _NOT_RECORDED
     return faults
 
 
@@ -91,21 +126,24 @@ def _examined(
     return again.model_copy(update={"inputs": tuple(inputs)})
 
 
-def _told(document: CaseDocument) -> Json:
-    return document.model_dump(mode="json", exclude={*_OF_THE_RUN, "inputs"})
+def _told(document: CaseDocument, same_words: bool) -> Json:
+    apart = set() if same_words else _OF_THE_VERSION
+    return document.model_dump(mode="json", exclude={*_OF_THE_RUN, *apart, "inputs"})
 
 
-def _of_the_page(folder: Path, document: CaseDocument, shown: CaseDocument) -> list[str]:
-    """Compares the page with the record, unless it shows the answers that were computed again."""
+def _of_the_page(folder: Path, document: CaseDocument) -> list[str]:
+    """Compares the page with the record."""
     from demagnify.inference.case.page import render
 
     page = folder / PAGE
     if not page.is_file():
         return [f"{page}: the file is missing"]
-    has = page.read_text(encoding="utf-8", errors="replace")
-    wanted = render(document, folder)
-    if has in (wanted, _rendered(shown, folder)):
+    has, wanted = page.read_text(encoding="utf-8", errors="replace"), render(document, folder)
+    if has == wanted:
         return []
+    if document.page_sha256 is None:
+        what = f"changed, or as demagnify {_version(document)} wrote it, which recorded no SHA-256"
+        return [f"{page}: {what}"]
     pairs = zip_longest(has.splitlines(), wanted.splitlines(), fillvalue="")
     return [
         f"{page}: line {number} is {shorten(one, _SHOWN)!r}, but after {FILE} "
@@ -115,18 +153,13 @@ def _of_the_page(folder: Path, document: CaseDocument, shown: CaseDocument) -> l
     ][:_MOST] or [f"{page}: its line ends were changed"]
 
 
-def _rendered(document: CaseDocument, folder: Path) -> str:
-    from demagnify.inference.case.page import render
-
-    try:
-        return render(document, folder)
-    except OSError:  # a face is found now that has no crop in the case
-        return ""
+def _version(document: CaseDocument) -> str:
+    return document.versions.get("demagnify", "of an unknown version")
 
 
 def _fault(path: Path, digest: str | None) -> str:
     if digest is None:
-        return "it is not in the record" if path.is_file() else ""
+        return _NOT_RECORDED if path.is_file() else ""
     if not path.is_file():
         return "the file is missing"
     return "" if sha256(path) == digest else "the file has changed (SHA-256 differs)"
