@@ -6,9 +6,9 @@ faces alone, and the down-up view in place of the mean for these. The difference
 are paired by face, with 95 % intervals over groups. Nothing of the split test is read. The commands
 behind a table of docs/hardening.md:
 
-    python benchmarks/gated_views.py ff128 --size 128 --attack bicubic-x4 \
+    python benchmarks/gated_views.py ff128 --size 128 --attack bicubic-x4 --half realesrgan-x4plus \
         --attack realesr-compact-x2 --attack realesr-compact-x4 --attack srgan-x4
-    python benchmarks/gated_views.py dfdc224 --size 224 --attack bicubic-x4 \
+    python benchmarks/gated_views.py dfdc224 --attack bicubic-x4 --half realesrgan-x4plus \
         --attack realesr-compact-x2 --attack realesr-compact-x4 --attack srgan-x4
 """
 
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--size", type=int, default=224, help="at which faces are attacked")
     parser.add_argument("--attack", action="append", default=[])
+    parser.add_argument("--half", action="append", default=[], help="attacks half of the faces")
     parser.add_argument("--detector", default="hardened")
     parser.add_argument("--faces", type=int, default=240, help="at most, drawn by group")
     options = parser.parse_args()
@@ -57,23 +58,29 @@ def main() -> None:
     print("|:--|--:|--:|:--|--:|--:|--:|--:|--:|")
     whole = open_faces(Manifest.load(options.data).split("val"), size=options.size)
     faces = whole.subset(draw_by_group(whole, options.faces, 0, "two detectors"))
-    resamples = GroupResamples(faces.groups).weights()
-    for name in (CLEAN, *options.attack):
-        seen = faces
+    half = faces.subset(draw_by_group(faces, options.faces // 2, 0, "few"))
+    names = {
+        CLEAN: faces,
+        **dict.fromkeys(options.attack, faces),
+        **dict.fromkeys(options.half, half),
+    }
+    for name, some in names.items():
+        resamples = GroupResamples(some.groups).weights()
+        seen = some
         if name != CLEAN:
             attack = create_transform(name, precision="auto")
-            seen = attacked_faces(faces, attack, cache=default_cache())
+            seen = attacked_faces(some, attack, cache=default_cache())
         enhanced = answers(seen)
         default: Measured | None = None
         for views, (logits, calls) in choices(detector, seen, enhanced).items():
             margins = logits - detector.threshold
-            measured = Measured.over(Scores(faces.labels, margins, 0.0), resamples)
+            measured = Measured.over(Scores(some.labels, margins, 0.0), resamples)
             default = default or measured
             found = measured.intervals(CONFIDENCE)
             cells = [with_span(found[key]) for key in ("balanced_accuracy", "auc", "fpr")]
             gain = measured.minus(default, CONFIDENCE)["balanced_accuracy"]
             words = "" if measured is default else with_span(gain)
-            where = f"{name} | {len(faces)} | {100 * enhanced.mean():.0f} % | {views}"
+            where = f"{name} | {len(some)} | {100 * enhanced.mean():.0f} % | {views}"
             print(f"| {where} | {calls:.2f} | {' | '.join(cells)} | {words} |", flush=True)
 
 
