@@ -29,7 +29,7 @@ from demagnify.data.subsample import draw_by_group
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.report.words import with_span
+from demagnify.evaluation.words import with_span
 from demagnify.inference.enhancement import recognize_enhancement
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN, default_cache
