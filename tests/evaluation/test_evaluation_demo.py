@@ -15,6 +15,7 @@ from tiny_faces import write_faces
 PRESET = """
 defense:
   actions: [identity, mask-center]
+  size: 64
   state: thumbnail
   learner: {episodes: 96, environments: 16, hidden: 8}
 """
@@ -27,12 +28,12 @@ def small(monkeypatch, tmp_path):
     def build_sample(folder, config):
         if not folder.exists():
             write_faces(
-                folder, seed=config.seed, size=224, counts={"train": 6, "val": 4, "test": 4}
+                folder, seed=config.seed, size=64, counts={"train": 6, "val": 4, "test": 4}
             )
 
     def load(name, *, device, precision):
         seed = ["light", "hardened"].index(name)
-        return detectors.create("test_efficientnet", input_size=224, device=device, seed=seed)
+        return detectors.create("test_efficientnet", input_size=64, device=device, seed=seed)
 
     (tmp_path / "tiny.yaml").write_text(PRESET)
     monkeypatch.setattr(demo, "build_sample", build_sample)

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from demagnify.data import face_finding, videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.inference.answers import SCOPE, Interpreter, Meaning
 from demagnify.inference.calibrated import calibrated
-from demagnify.inference.calibration import has_calibration
+from demagnify.inference.calibration import Verdict, has_calibration
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
 from demagnify.inference.explanation import Explanation, explain
 from demagnify.inference.runtime import OnnxRuntime, Runtime, as_runtime, load_runtime
@@ -57,7 +57,7 @@ class FaceVerdict:
 
     face: Face
     box: Box
-    verdict: Literal["real", "fake", "unsure"]
+    verdict: Verdict
     score: float
     logit: float
     action: str

@@ -20,6 +20,7 @@ from demagnify.core.files import atomic_folder, sha256, write_bytes, write_text
 from demagnify.data import Skipped
 from demagnify.data.face_finding import FaceFinder, crop
 from demagnify.inference.answers import SCOPE
+from demagnify.inference.calibration import Verdict
 from demagnify.inference.conditions import Condition
 from demagnify.inference.detect import DetectionConfig, detect_with
 from demagnify.inference.pipeline import PhotoVerdict, Pipeline
@@ -69,7 +70,7 @@ class FaceRecord(_Document):
     crop_sha256: str = Field(description="Its SHA-256")
     box: tuple[float, float, float, float] = Field(description="Left, top, width, height in pixels")
     found_with: float = Field(description="How sure the face finder is, 0 to 1")
-    verdict: Literal["real", "fake", "unsure"] = Field(description="The answer")
+    verdict: Verdict = Field(description="The answer")
     likelihood_ratio: float | None = Field(
         description="How many times likelier the logit is under the first proposition than under "
         "the second; null: none can be given"
@@ -79,7 +80,7 @@ class FaceRecord(_Document):
     )
     condition: str = Field(description='The measured condition in words, or "not validated"')
     error_rates: Condition | None = Field(description="The error rates under that condition")
-    delivered: Literal["real", "fake", "unsure"] | None = Field(
+    delivered: Verdict | None = Field(
         description="The verdict at half size and JPEG 75; null: not tried"
     )
     score: float = Field(description="0 to 1, a ranking; above 0.5 is on the fake side")

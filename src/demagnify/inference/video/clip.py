@@ -18,6 +18,7 @@ from demagnify.core.images import Pixels
 from demagnify.core.settings import FileOptions
 from demagnify.data import videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.inference.calibration import Verdict
 from demagnify.inference.runtime import Runtime
 from demagnify.inference.video.shots import CutFinder
 from demagnify.inference.video.tracks import PATIENCE, Track, Tracker
@@ -26,7 +27,6 @@ from demagnify.inference.video.verdicts import (
     FrameVerdict,
     ShotVerdict,
     TrackVerdict,
-    Verdict,
 )
 
 LEAST_FRAMES: Final = 3

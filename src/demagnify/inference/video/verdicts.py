@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from demagnify.core.images import Pixels
+from demagnify.inference.calibration import Verdict
 from demagnify.inference.conditions import NOT_VALIDATED
 
-Verdict = Literal["real", "fake", "unsure"]
 Box = tuple[float, float, float, float]
 
 
