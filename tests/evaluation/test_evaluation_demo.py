@@ -27,9 +27,7 @@ def small(monkeypatch, tmp_path):
 
     def build_sample(folder, config):
         if not folder.exists():
-            write_faces(
-                folder, seed=config.seed, size=64, counts={"train": 6, "val": 4, "test": 4}
-            )
+            write_faces(folder, seed=config.seed, size=64, counts={"train": 6, "val": 4, "test": 4})
 
     def load(name, *, device, precision):
         seed = ["light", "hardened"].index(name)
