@@ -15,7 +15,8 @@ from demagnify.data.face_finding import Face
 from demagnify.inference import DetectionConfig
 from demagnify.inference.answers import Interpreter
 from demagnify.inference.case import CaseDocument, verify_case, write_case
-from demagnify.inference.case.page import render
+from demagnify.inference.case.page import rates_in_words, render
+from demagnify.inference.conditions import Condition, Rate
 from demagnify.inference.runtime import load_runtime
 
 NAME = "<b>a & b</b>.png"
@@ -339,7 +340,19 @@ def test_the_calibration_is_told_with_its_data_and_promise():
     words = reads.in_words()
     assert "474 real and 242 fake faces" in words
     assert "at most 5% of real faces are called fake" in words
+    assert "answer enhanced about enhancement have limits of their own, fitted on 3080" in words
     assert "split test of dfdc224, ff128" in words
+
+
+def test_error_rates_of_a_page_name_what_was_measured():
+    known = {"face_size": (80, 160), "jpeg_quality": None, "enhancement": "any"}
+    some = Rate(value=0.1, low=0.05, high=0.2, faces=40, groups=20)
+    said = rates_in_words(Condition(**known, fpr=None, fnr=some, abstained=some))
+    assert said.startswith("There, 10.0% of fake faces were called real (95 % interval 5.0% to")
+    assert "and 10.0% of 40 faces were unsure." in said
+    everyone = some.model_copy(update={"value": 1.0, "high": 1.0})
+    said = rates_in_words(Condition(**known, fpr=some, fnr=some, abstained=everyone))
+    assert said.startswith("There, 100.0% of 40 faces were unsure.")
 
 
 @pytest.fixture

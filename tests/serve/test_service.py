@@ -12,7 +12,8 @@ from toy_service import PairFinder, form, photo
 from demagnify.inference import DetectionConfig
 from demagnify.inference.case import CaseDocument, write_case
 
-CHANGING = {"created", "command"}
+CHANGING = {"created", "command", "page_sha256", "wording", "record_sha256"}
+"""What depends on the time, or on files of a case that the service does not write."""
 
 
 def case_of(folder, **files):

@@ -14,6 +14,7 @@ from jinja2 import Environment, StrictUndefined
 from demagnify.core import images
 from demagnify.core.printing import printable
 from demagnify.inference.case.document import LIMITS, PROPOSITIONS, CaseDocument, FaceRecord
+from demagnify.inference.conditions import Condition
 from demagnify.inference.explanation import draw_heat, in_words
 
 _SIDE: Final = 224
@@ -30,7 +31,7 @@ def render(document: CaseDocument, folder: Path) -> str:
     environment.filters["plain"] = printable
     environment.filters["explained"] = explanation_in_words
     environment.filters["ratio"] = ratio_in_words
-    environment.filters["percent"] = lambda share: f"{share:.1%}"
+    environment.filters["rates"] = rates_in_words
     return environment.from_string(_template()).render(
         case=document,
         picture=lambda name: _base64((folder / name).read_bytes()),
@@ -66,6 +67,22 @@ def explanation_in_words(face: FaceRecord) -> str:
         return ""
     shown = found["heat"] is not None
     return in_words(found["toward"], found["change"], found["elsewhere"], shown=shown)
+
+
+def rates_in_words(condition: Condition) -> str:
+    """Returns the error rates under a condition as sentences."""
+    unsure = f"{condition.abstained.value:.1%} of {condition.abstained.faces} faces were unsure"
+    parts = [
+        f"{one.value:.1%} of {label} faces were called {verdict} (95 % interval {one.low:.1%} to "
+        f"{one.high:.1%}, {one.faces} faces of {one.groups} groups)"
+        for label, verdict, one in (
+            ("real", "fake", condition.fpr),
+            ("fake", "real", condition.fnr),
+        )
+        if one is not None and condition.abstained.value < 1  # of no answer none is wrong
+    ]
+    rates = f"{', '.join(parts)}, and {unsure}" if parts else unsure
+    return f"There, {rates}. A group is one video or photograph; intervals count groups."
 
 
 def ratio_in_words(face: FaceRecord) -> str:

@@ -70,8 +70,10 @@ def verify_case(
         document.wording is None and words == (PROPOSITIONS, LIMITS)
     )
     if not same_words and document.page_sha256 is not None:
-        versions = f"{_version(document)}, this is {demagnify.__version__}"
-        on_note(f"made by demagnify {versions}: page checked by its SHA-256 alone")
+        made, mine = _version(document), demagnify.__version__
+        who = f"another build of demagnify {made}" if made == mine else f"demagnify {made}"
+        this = "" if made == mine else f", this is {mine}"
+        on_note(f"made by {who}{this}: page checked by its SHA-256 alone")
     inputs = {one.file: _fault(Path(one.file), one.sha256) for one in document.inputs}
     of_case = _faults_of_case(document, folder)
     faults = [f"{path}: {fault}" for path, fault in (inputs | of_case).items() if fault]
