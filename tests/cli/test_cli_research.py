@@ -10,6 +10,7 @@ from PIL import Image
 from demagnify.cli.console import show_evaluation
 from demagnify.core import images
 from demagnify.core.assets.store import CACHE_VARIABLE
+from demagnify.core.sealed import write_sealed
 from demagnify.evaluation import load_result
 
 PRESET = """
@@ -161,7 +162,7 @@ def test_an_evaluation_is_written_and_told(evaluation):
 def test_names_with_brackets_are_shown_as_they_are(evaluation, tmp_path, monkeypatch, capsys):
     output, _ = evaluation
     text = (output / "results.json").read_text().replace("bicubic-x4", "4x[/compact]:net:")
-    (tmp_path / "results.json").write_text(text)
+    write_sealed(tmp_path / "results.json", text)
     monkeypatch.setenv("COLUMNS", "250")
     show_evaluation(load_result(tmp_path))
     assert "4x[/compact]:net:" in capsys.readouterr().out

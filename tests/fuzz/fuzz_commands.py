@@ -125,6 +125,20 @@ VERBS: dict[str, Command] = {
     "detect-save": lambda base, out: ("detect", base / "faces", "--save", out, *EXACT),
     "detect-report": lambda base, out: ("detect", base / "faces", "--report", out, *EXACT),
     "export": lambda base, out: ("export", base / "detector", out / "net.onnx"),
+    "join": lambda base, out: (
+        *("join", out, "--data", base / "data", "--detector", base / "detector"),
+        *("--detector", "light", "--precision", "float32", *EXACT),
+    ),
+    "report": lambda base, out: ("report", base / "evaluation"),
+    "train-processes": lambda base, out: (
+        *("train-detector", "--data", base / "data", out, *SMALL, "--epochs", 3, *EXACT),
+        *("--processes", 2),
+    ),
+    "harden-processes": lambda base, out: (
+        *("harden", out, "--data", base / "data", "--detector", base / "detector"),
+        *("--rounds", 1, "--epochs", 1, "--surrogates", 0, "--agent-faces", 8),
+        *("--attack", "bicubic-x2", *EXACT, "--processes", 2),
+    ),
 }
 NEEDS = {
     "train-defense": ("detector",),
@@ -136,6 +150,9 @@ NEEDS = {
     "bench-run": ("detector", "defense"),
     "scores-export": ("detector", "defense", "evaluation"),
     "export": ("detector",),
+    "join": ("detector",),
+    "harden-processes": ("detector",),
+    "report": ("detector", "defense", "evaluation"),
     "detect-output": ("faces",),
     "detect-save": ("faces",),
     "detect-report": ("faces",),
@@ -254,6 +271,10 @@ def start(
         before: Called in the new process, as to close streams.
     """
     cache = cache_of(folder)
+    if arguments[0] == "report":  # it writes where it reads
+        if not (folder / "out").exists():
+            shutil.copytree(Path(str(arguments[1])), folder / "out")
+        arguments = ("report", "out")
     handle, said = tempfile.mkstemp(dir=folder.parent, prefix="said-")
     number = os.fork()
     if number:

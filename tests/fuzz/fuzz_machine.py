@@ -27,6 +27,8 @@ import fuzz_commands as commands
 from fuzz_commands import VERBS
 from pyarrow import parquet
 
+from demagnify.core.sealed import unsealed
+
 MEASURED = {"costs", "timings", "images_per_second", "seconds", "found", "output"}
 """Fields of JSON documents that hold measured times, or of summary.json where it is and what an
 earlier run had done; documents are compared without."""
@@ -52,7 +54,8 @@ def _content(path: Path) -> bytes:
     data = path.read_bytes()
     if path.suffix == ".json":
         with contextlib.suppress(ValueError):  # a damaged one is what it is
-            return json.dumps(_unmeasured(json.loads(data))).encode()
+            document = json.loads(data)
+            return json.dumps(_unmeasured(_without_seal(document))).encode()
     if path.suffix == ".jsonl":  # a journal: threads finish in any order, lines may be cut
         return b"\n".join(sorted({line for line in data.splitlines() if _is_whole(line)}))
     if path.suffix == ".prom":
@@ -66,6 +69,13 @@ def _content(path: Path) -> bytes:
     if path.name in REPORTS and (path.parent / "results.json").is_file():
         return _report_of(path).encode()
     return data
+
+
+def _without_seal(document: Any) -> Any:
+    """Returns a document without its checksum, which is over measured times too, if it is right."""
+    with contextlib.suppress(ValueError, AttributeError, TypeError):
+        return unsealed(document)
+    return document
 
 
 def _unmeasured(value: Any) -> Any:
