@@ -7,13 +7,18 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import pytest
 
 import demagnify
+from demagnify.cli import main
 from demagnify.cli.app import app
 
 ROOT = Path(__file__).parents[1]
@@ -192,7 +197,40 @@ def run(page: Path, shims: Path) -> None:
         if block.language == "python":
             exec(compile(block.text, page.name, "exec"), session)
             continue
-        command = ["bash", "-euo", "pipefail", "-c", block.text]
-        ended = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, f"{block.text}\n{ended.stdout}\n{ended.stderr}"
-        sys.stdout.write(f"{ended.stdout}{ended.stderr}")
+        for step in steps(block.text):
+            if isinstance(step, list):
+                run_here(step)
+                continue
+            command = ["bash", "-euo", "pipefail", "-c", step]
+            ended = subprocess.run(
+                command, env=variables, capture_output=True, text=True, check=False
+            )
+            assert ended.returncode == 0, f"{step}\n{ended.stdout}\n{ended.stderr}"
+            sys.stdout.write(f"{ended.stdout}{ended.stderr}")
+
+
+def steps(shell: str) -> Iterator[list[str] | str]:
+    """Yields a script line by line: the words after `demagnify` where it is a plain command.
+
+    Lines that need a shell or start processes are for bash, and a script whose lines belong
+    together is one step.
+    """
+    if "<<" in shell or re.search(r"^\s*(cd|export|for|if|while|\w+=)\b", shell, re.MULTILINE):
+        yield shell
+        return
+    for line in shell.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        plain = words[:1] == ["demagnify"] and not re.search(r"[|&;<>$*?`()]", line)
+        if plain and not set(words) & {"--workers", "--processes", "--engine"}:
+            yield words[1:]
+        elif words:
+            yield line
+
+
+def run_here(words: list[str]) -> None:
+    """Runs a command in this process: to import torch takes longer than most commands do."""
+    with warnings.catch_warnings(), mock.patch.object(sys, "argv", ["demagnify", *words]):
+        warnings.simplefilter("default")
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert not ended.value.code, shlex.join(words)

@@ -21,6 +21,7 @@ from pages import (
     names_nothing,
     run,
     runnable,
+    steps,
 )
 
 EXAMPLES = {"data/test-00000-of-00002.parquet"}
@@ -93,6 +94,16 @@ def test_commands_are_found_in_a_script():
         "cd x && demagnify detect a.jpg \\\n  --json | head  # demagnify nothing\ndemagnify demo\n"
     )
     assert list(commands_of(script)) == [["detect", "a.jpg", "--json"], ["demo"]]
+
+
+def test_plain_commands_run_here_and_others_in_a_shell():
+    script = "demagnify detect a.jpg \\\n  --json  # b\n\ndemagnify detect > x\nmkdir 'a b'\n"
+    assert list(steps(script)) == [
+        ["detect", "a.jpg", "--json"], "demagnify detect > x", "mkdir 'a b'"
+    ]  # fmt: skip
+    assert list(steps("cd x\ndemagnify demo\n")) == ["cd x\ndemagnify demo\n"]
+    many = "demagnify attack a b --workers 2"
+    assert list(steps(many)) == [many]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
