@@ -38,6 +38,14 @@ AVERAGED = {
     "torch": {"model": raw(), "model_ema": averaged(), "optimizer": {"x": torch.ones(1)}},
     "convnext": {"model": raw(), "model_ema": averaged("module."), "epoch": 3},
     "basicsr": {"params": raw(), "params_ema": averaged()},
+    "lightning's callback": {
+        "state_dict": raw("model."),
+        "callbacks": {"EMA": {"ema_state_dict": averaged("model.")}, "ModelCheckpoint": {"a": 1}},
+    },
+    "another callback": {
+        "state_dict": raw("model."),
+        "callbacks": {"WeightKeeper{'decay': 0.9}": {"ema_weights": averaged("model.")}},
+    },
     "hyphen": {"params": raw(), "params-ema": averaged()},
     "generators": {"net_g": raw(), "net_g_ema": averaged(), "net_d": averaged("d.")},
     "stylegan": {"g": raw(), "g_ema": averaged(), "d": averaged("x."), "latent_avg": torch.ones(1)},
@@ -150,3 +158,15 @@ def test_shadow_weights_are_averaged_ones(tmp_path):
         {"params": {"a": torch.zeros(1)}, "shadow": {"a": torch.ones(1)}}, tmp_path / "a.pth"
     )
     assert weights.read(tmp_path / "a.pth") == {"a": torch.ones(1)}
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.complex64])
+def test_quantised_weights_are_refused(kind, tmp_path):
+    content = {"a.weight": torch.ones(2, 3).to(kind), "a.bias": torch.zeros(2)}
+    with pytest.raises(BadArtifactError, match=r"holds a\.weight as .* not as floating-point"):
+        weights.read(written(tmp_path, content))
+
+
+def test_whole_numbers_beside_the_weights_are_no_harm(tmp_path):
+    content = {"a.weight": torch.ones(2, 3), "relative_position_index": torch.ones(2, 2).long()}
+    assert set(weights.read(written(tmp_path, content))) == set(content)

@@ -61,6 +61,7 @@ _NETWORKS: Final = (
     *("model", "network", "net", "module", "weights", "sd", "shadow", "teacher"),
 )
 """Names under which they keep the network, the first that is there counts."""
+_CALLBACKS: Final = "callbacks"
 _LEFT_OUT: Final = re.compile(
     r"(?i)(?:^|\.)(?:\w*loss\w*|criterion\w*|crit\w*|metrics?|\w*_(?:acc|auc|accuracy|auroc)|lpips"
     r"|perceptual|n_averaged|net_?d|discriminator|optimizer)(?:\.|$)"
@@ -155,7 +156,18 @@ def read(path: Path) -> Weights:
             f"{path} holds a {type(loaded).__name__} without tensors by name",
             hint="save network.state_dict()",
         )
+    quantised = next((key for key, one in weights.items() if _is_quantised(key, one)), None)
+    if quantised is not None:
+        raise BadArtifactError(
+            f"{path} holds {quantised} as {str(weights[quantised].dtype).removeprefix('torch.')}, "
+            "not as floating-point numbers",
+            hint="save the weights before they were quantised",
+        )
     return weights
+
+
+def _is_quantised(key: str, value: torch.Tensor) -> bool:
+    return key.endswith("weight") and value.ndim > 1 and not value.is_floating_point()
 
 
 def choose(loaded: object) -> Weights:
@@ -178,6 +190,7 @@ def choose(loaded: object) -> Weights:
         for key, value in loaded.items()
         if isinstance(key, str) and isinstance(value, Mapping) and not _NOT_IT.search(key)
     }
+    inner |= _of_callbacks(inner.pop(_CALLBACKS, {}))
     raw = next((found for key in _NETWORKS if (found := choose(inner.get(key)))), {})
     for key in filter(_EMA.search, inner):
         if averaged := choose(inner[key]):
@@ -191,6 +204,17 @@ def choose(loaded: object) -> Weights:
         return _averaged({k: v.detach() for k, v in flat.items() if isinstance(k, str)})
     tables = [weights for value in inner.values() if (weights := choose(value))]
     return tables[0] if len(tables) == 1 else {}
+
+
+def _of_callbacks(callbacks: Mapping[object, object]) -> dict[str, Mapping[object, object]]:
+    """Returns what callbacks of PyTorch Lightning hold under names of averaged weights."""
+    tables = [value for value in callbacks.values() if isinstance(value, Mapping)]
+    return {
+        key: value
+        for table in (callbacks, *tables)
+        for key, value in table.items()
+        if isinstance(key, str) and isinstance(value, Mapping) and _EMA.search(key)
+    }
 
 
 def _note_unnamed(key: str, value: object) -> None:
