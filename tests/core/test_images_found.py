@@ -136,3 +136,12 @@ def test_a_coding_that_opencv_cannot_read_leaves_the_terminal_alone(capfd):
     with pytest.raises(BadImageError, match="cannot be read"):
         images.decode(tiff(half, sign=[3, 3, 3]))
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"), [("JPEG2000", {"no_jp2": True}), ("JPEG2000", {}), ("PPM", {})]
+)
+def test_a_file_without_a_suffix_is_told_by_its_content(kind, settings, tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a", kind, **settings)
+    assert images.is_image(tmp_path / "a")
+    assert (images.load(tmp_path / "a")[..., 0] == GREY).all()
