@@ -8,9 +8,9 @@ and at the end through JPEG and resizing. With `--output` it writes a detector:
     python benchmarks/patches.py stylegan256 --output runs/expert --epochs 100 --launder 0.5 \
         --real dfdc224 --real ff128 --real sample --real composite
 
-Fakes and real faces of the data set are a third of each batch. Another third are real faces of the
-sets of `--real`, each set equally often, so that a face of another source alone is no trace of a
-fake. Laundering and its settings are drawn without a look at the label.
+A third of each batch are real faces of the sets of `--real`, each set equally often, so that
+another source alone is no trace of a fake; the rest are as many fakes as real faces of the data
+set. Laundering and its settings are drawn without a look at the label.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def main() -> None:
         torch.nn.init.zeros_(network.classifier.weight)
     mean = copy.deepcopy(detector)
     optimizer = torch.optim.AdamW(network.parameters(), options.learning_rate, weight_decay=0.02)
-    share = 3 if others else 2
-    steps = max(1, share * len(x) // 2 // BATCH)
+    share = options.real_share if others else 0.0
+    steps = max(1, round(len(x) / (1 - share) / BATCH))
     whole, started = options.epochs * steps, time.monotonic()
     for epoch in range(options.epochs):
         detector.train()
@@ -89,7 +89,7 @@ def main() -> None:
                 group["lr"] = learning_rate(
                     epoch * steps + step, steps=whole, base=options.learning_rate, warmup=0.05
                 )
-            faces, labels = drawn(x, y, others, rng)
+            faces, labels = drawn(x, y, others, rng, options.real_share)
             crops = np.stack(
                 [augmented(face, options.crop, rng, pool, options.launder) for face in faces]
             )
@@ -121,6 +121,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("data", type=Path, help="real and fake faces of the kind")
     parser.add_argument("--real", type=Path, action="append", default=[], help="real faces alone")
+    parser.add_argument("--real-share", type=float, default=0.33, help="of them in a batch")
     parser.add_argument("--output", type=Path, help="the detector, written every third pass")
     parser.add_argument("--launder", type=float, default=0.0, help="share of laundered crops")
     parser.add_argument("--surrogates", type=Path, help="networks that launder: OUT.rounds")
@@ -153,10 +154,11 @@ def laundering(surrogates: Path | None) -> AttackPool:
 
 
 def drawn(
-    x: Faces, y: Labels, others: Sequence[Faces], rng: np.random.Generator
+    x: Faces, y: Labels, others: Sequence[Faces], rng: np.random.Generator, share: float
 ) -> tuple[list[Faces], Labels]:
     """Draws a batch: as many real as fake faces, and as many real ones of other sets."""
-    kinds = rng.permutation(np.arange(BATCH) % (3 if others else 2))
+    count = round(share * BATCH) if others else 0
+    kinds = rng.permutation(np.r_[np.full(count, 2), np.arange(BATCH - count) % 2])
     faces = []
     for kind in kinds:
         if kind == 2:

@@ -1,14 +1,18 @@
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from demagnify import detectors
+from demagnify.agents.defended import undefended
 from demagnify.core import registry
 from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
 from demagnify.detectors import loading
 from demagnify.detectors.loaders import folder
+from demagnify.inference import export
+from demagnify.inference.runtime import TorchRuntime
 
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generator_alone():
@@ -167,3 +171,11 @@ def test_stages_that_a_network_lacks_are_refused(name, message):
 def test_a_stage_is_a_number():
     with pytest.raises(UnknownNameError, match="light:five"):
         detectors.create("light:five", device="cpu")
+
+
+def test_first_stages_go_into_an_onnx_file(tmp_path):
+    cut = detectors.create("test_efficientnet:3", input_size=32, device="cpu", precision="float32")
+    opened = export(undefended(cut), tmp_path / "cut.onnx")
+    crops = np.random.default_rng(0).integers(0, 256, (3, 50, 41, 3), dtype=np.uint8)
+    wanted = TorchRuntime(cut).decide(crops).logits
+    np.testing.assert_allclose(opened.decide(crops).logits, wanted, atol=1e-4)

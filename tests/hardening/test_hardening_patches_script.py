@@ -44,14 +44,15 @@ def test_laundering_leaves_a_crop_of_the_same_size_and_draws_it_again():
     assert not np.array_equal(first, other)
 
 
-def test_a_third_of_a_batch_are_fakes_and_a_third_real_faces_of_other_sets():
+def test_a_share_of_a_batch_are_real_faces_of_other_sets_and_half_of_the_rest_are_fakes():
     script = scripts.load("patches")
     faces = np.arange(8, dtype=np.uint8).repeat(12).reshape(8, 2, 2, 3)
     others = [np.full((3, 2, 2, 3), 100, np.uint8), np.full((9, 2, 2, 3), 200, np.uint8)]
     labels = np.array([0, 1] * 4)
-    drawn, found = script.drawn(faces, labels, others, np.random.default_rng(0))
+    drawn, found = script.drawn(faces, labels, others, np.random.default_rng(0), 0.25)
     kinds = np.array([face[0, 0, 0] for face in drawn])
-    assert abs(found.sum() - script.BATCH / 3) < 1
+    assert found.sum() == script.BATCH * 3 // 8
+    assert (kinds >= 100).sum() == script.BATCH // 4
     assert set(kinds[found == 1]) <= {1, 3, 5, 7}
     assert {100, 200} <= set(kinds[found == 0])
 
