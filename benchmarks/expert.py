@@ -14,7 +14,7 @@ each set drawn by group, 95 % intervals over groups. On the split test the figur
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from demagnify import Detector, FaceDataset, Manifest, load_detector
 from demagnify.data.prepare.opening import open_faces
-from demagnify.data.subsample import draw_by_group
+from demagnify.data.subsample import draw_by_group, subsample
 from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
@@ -54,8 +54,7 @@ def main() -> None:
     expert = load_detector(options.detector, device="cpu", precision="float32")
     seen: list[tuple[str, str, FaceDataset, Column]] = []
     for folder in options.data:
-        whole = open_faces(Manifest.load(folder).split(options.split), size=expert.input_size)
-        faces = whole.subset(draw_by_group(whole, options.faces, 0, "two detectors"))
+        faces = _drawn(folder, options.split, options.faces, expert.input_size)
         for attack, changed in under_attacks(faces, create_attacks(options.attack)).items():
             column = (faces.labels, expert.logits(changed).numpy())
             seen.append((folder.name, attack, faces, column))
@@ -76,9 +75,22 @@ def main() -> None:
         where = f"{row['faces']:,} in {row['groups']}"
         print(f"| {row['data']} | {attack} | {where} | {' | '.join(cells)} |", flush=True)
     if options.split == "test":
-        command = f"python benchmarks/expert.py {expert.name} {' '.join(sys.argv[2:])}"
-        test = {"unit": UNIT, "command": command, "figures": rows}
+        words = [*_flags("attack", options.attack), *_flags("data", options.data)]
+        command = f"expert.py {expert.name} --split test --faces {options.faces} {' '.join(words)}"
+        test = with_rows(expert.card.get("test"), f"python benchmarks/{command}", rows)
         expert.save(Path(options.detector), {**expert.card, "test": test})
+
+
+def with_rows(
+    test: dict[str, Any] | None, command: str, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Returns the card's figures with those of a command after the ones that stand there."""
+    if test is None:
+        return {"unit": UNIT, "command": command, "figures": rows}
+    known = {(row["data"], row["attack"]) for row in test["figures"]}
+    new = [row for row in rows if (row["data"], row["attack"]) not in known]
+    command = f"{test['command']}; {command}"
+    return {"unit": UNIT, "command": command, "figures": [*test["figures"], *new]}
 
 
 def figures_of(
@@ -95,6 +107,20 @@ def figures_of(
         "groups": len(set(faces.groups.tolist())),
         **{key: _percent(found[key]) for key in FIGURES},
     }
+
+
+def _drawn(folder: Path, split: str, count: int, size: int) -> FaceDataset:
+    """Draws faces as the other tables do: whole groups of val, many groups of test."""
+    manifest = Manifest.load(folder).split(split)
+    if split == "test":
+        return open_faces(subsample(manifest, count), size=size)
+    whole = open_faces(manifest, size=size)
+    return whole.subset(draw_by_group(whole, count, 0, "two detectors"))
+
+
+def _flags(flag: str, values: Sequence[str | Path]) -> Iterator[str]:
+    for value in values:
+        yield f"--{flag} {Path(value).name}"
 
 
 def _percent(estimate: Estimate) -> dict[str, float]:

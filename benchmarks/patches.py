@@ -239,7 +239,11 @@ def score(detector: Detector, faces: Faces) -> NDArray[np.float32]:
 
 def write(detector: Detector, options: argparse.Namespace, *, minutes: float) -> None:
     """Writes the detector; its threshold is chosen later."""
-    words = {key: str(value) for key, value in vars(options).items() if key != "real"}
+    words = {
+        key: value.name if isinstance(value, Path) else str(value)
+        for key, value in vars(options).items()
+        if key != "real"
+    }
     data = [options.data, *options.real]
     card = {
         "training": {**words, "real": [one.name for one in options.real]},
