@@ -117,6 +117,19 @@ def test_it_can_keep_the_false_alarms_of_the_first(experts, tmp_path):
     assert kept.card["joining"]["keep_false_alarms"]
 
 
+def test_it_can_keep_the_verdicts_at_the_members_own_thresholds(experts, tmp_path):
+    sets, names = experts
+    joined = joined_with(experts, tmp_path / "both", keep_thresholds=True)
+    members = [detectors.load_detector(one, device="cpu", precision="float32") for one in names]
+    for one in sets:
+        (faces,) = open_splits([one], ["val"], size=SIZE).values()
+        margins = np.stack([each.logits(faces).numpy() - each.threshold for each in members])
+        clear = np.abs(margins).min(axis=0) > 0.2
+        fake = joined.logits(faces).numpy() > joined.threshold
+        np.testing.assert_array_equal(fake[clear], (margins > 0).any(axis=0)[clear])
+    assert clear.any()
+
+
 def test_its_members_stay_as_they_are(experts, tmp_path):
     joined = joined_with(experts, tmp_path / "both")
     pixels = torch.randint(0, 256, (4, 3, SIZE, SIZE), dtype=torch.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,7 +34,14 @@ from demagnify.laundering.conditions import create_attacks, under_attacks
 FOLDS: Final = 5
 """Parts of the groups for the cross-validated figures."""
 
+SHARP: Final = 8.0
+"""Scale of logits above their own thresholds: the noisy or of two is then nearly the higher one."""
+
 Floats = NDArray[np.float64]
+
+
+_Fit = Callable[..., tuple[torch.Tensor, torch.Tensor]]
+"""Returns scales and offsets for parts, or for some of their rows."""
 
 
 class JoinConfig(RunOptions):
@@ -51,6 +59,11 @@ class JoinConfig(RunOptions):
         default=False,
         description="Choose the threshold among those with no more false alarms than the first "
         "detector has, as a mean over data sets and attacks.",
+    )
+    keep_thresholds: bool = Field(
+        default=False,
+        description="Fit nothing: fake is what one of the detectors calls fake at its own "
+        "threshold. A silent expert leaves the verdicts of the others as they are.",
     )
     split: str = Field(default="val", description="The split to join on.")
     seed: int = Field(default=0, ge=0, description="Of the groups of the cross-validation.")
@@ -71,9 +84,9 @@ def join(
 
     Each detector's logits get a scale and an offset, fitted by logistic regression on validation
     faces, and the joined one a threshold with the best balanced accuracy, or the best with no more
-    false alarms than the first detector has. Every data set counts alike there, clean and under
-    each attack, and so do both classes. The networks stay as they are. The log tells the AUC of
-    each data set, cross-validated over groups.
+    false alarms than the first detector has. With `keep_thresholds` nothing is fitted. Every data
+    set counts alike there, clean and under each attack, and so do both classes. The networks stay
+    as they are. The log tells the AUC of each data set, cross-validated over groups.
 
     Args:
         data: Labelled faces with the split; none that a detector was trained on.
@@ -116,8 +129,12 @@ def join(
         for name, seen in under_attacks(faces, attacks).items():
             logits = torch.stack([one.logits(seen) for one in members], dim=1)
             parts.append(_Part(f"{source.name}, {name}", number, seen, logits.double()))
-    found = _fit(parts)
-    validation = _cross_validated(parts, config.seed)
+    if config.keep_thresholds:
+        fit: _Fit = partial(_as_they_are, [one.threshold for one in members])
+    else:
+        fit = _fit
+    found = fit(parts)
+    validation = _cross_validated(parts, config.seed, fit)
     for line, aucs in validation.items():
         told = ", ".join(f"{name} {auc:.3f}" for name, auc in aucs.items())
         log(f"{line}: AUC {told}")
@@ -134,7 +151,9 @@ def join(
     joined.to(members[0].mean.device).eval()
     columns = [(part.labels, noisy_or(part.logits * found[0] + found[1])) for part in parts]
     most = _false_alarms_of_first(parts, members[0]) if config.keep_false_alarms else None
-    joined.threshold = choose_threshold(*columns, most=most).threshold
+    joined.threshold = (
+        0.0 if config.keep_thresholds else choose_threshold(*columns, most=most).threshold
+    )
     joined.card = {
         "joining": config.model_dump(mode="json"),
         "members": [{"name": one.name, "fingerprint": one.fingerprint()} for one in members],
@@ -223,7 +242,17 @@ def _fit(
     return best[:count].exp(), best[count:]
 
 
-def _cross_validated(parts: Sequence[_Part], seed: int) -> dict[str, dict[str, float]]:
+def _as_they_are(
+    thresholds: Sequence[float],
+    _parts: Sequence[_Part],
+    _rows: Sequence[NDArray[np.bool_]] | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Returns scales and offsets by which each detector keeps its threshold, now at 0."""
+    scale = torch.full((len(thresholds),), SHARP, dtype=torch.float64)
+    return scale, -scale * torch.tensor(thresholds, dtype=torch.float64)
+
+
+def _cross_validated(parts: Sequence[_Part], seed: int, fit: _Fit) -> dict[str, dict[str, float]]:
     """Returns the AUC of each member and of the joined one, which was fitted to other groups."""
     groups = np.unique(np.concatenate([part.groups for part in parts]))
     folds = dict(
@@ -236,7 +265,7 @@ def _cross_validated(parts: Sequence[_Part], seed: int) -> dict[str, dict[str, f
     inside = [np.array([folds[group] for group in part.groups]) for part in parts]
     joined = [np.empty(len(part.labels)) for part in parts]
     for fold in range(FOLDS):
-        scale, offset = _fit(parts, [mine != fold for mine in inside])
+        scale, offset = fit(parts, [mine != fold for mine in inside])
         for part, mine, place in zip(parts, inside, joined, strict=True):
             left = part.logits[torch.from_numpy(mine == fold)]
             place[mine == fold] = noisy_or(left * scale + offset).numpy()
