@@ -116,7 +116,7 @@ def test_an_unknown_name_is_told_before_torch_is_asked_for(tmp_path):
     ended = run("detect", tmp_path / "photo.png", "--defense", "nosuch")
     assert ended.returncode == 1
     assert "no defence 'nosuch'" in ended.stderr
-    assert "default, hardened, light, tinyvit" in ended.stderr
+    assert "default, hardened, light, portraits, tinyvit" in ended.stderr
 
 
 @pytest.mark.parametrize("verb", ["verify", "leaderboard", "compare"])

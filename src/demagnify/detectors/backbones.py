@@ -69,6 +69,11 @@ def timm_name(backbone: str) -> str:
     return name
 
 
+def made_by_timm(name: str) -> bool:
+    """Returns whether timm itself makes the network: it is neither cut nor joined."""
+    return STAGES not in name and JOINED not in name
+
+
 def pretrained_config(name: str) -> dict[str, Any]:
     """Returns timm's record of the weights of a network: scaling and source."""
     import timm

@@ -246,6 +246,8 @@ class Detector(nn.Module, HubMixin):
             self.published_card(),
             weights_name=artifacts.HUB_WEIGHTS,
         )
+        if not backbones.made_by_timm(self.backbone):
+            return
         config = backbones.published_config(
             self.backbone,
             self.network,

@@ -10,6 +10,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from demagnify.core.errors import BadArtifactError, BadConfigError
 from demagnify.core.sealed import read_sealed
+from demagnify.detectors.backbones import made_by_timm
 
 MARK: Final = "<!-- written by demagnify -->"
 _TASK: Final = "image-classification"
@@ -74,7 +75,7 @@ def model_card(
         license=chosen or None,
         library_name="demagnify",
         pipeline_tag=_TASK,
-        tags=[*tags, "timm"] if kind == "Detector" else tags,
+        tags=[*tags, "timm"] if _by_timm(card, kind) else tags,
         model_name=name,
         eval_results=figures or None,
         **more,
@@ -149,6 +150,11 @@ def _figure(
     )
 
 
+def _by_timm(card: Mapping[str, Any], kind: str) -> bool:
+    """Whether timm makes the network without demagnify."""
+    return kind == "Detector" and made_by_timm(str(_described(card).get("backbone", "")))
+
+
 def _text(
     card: Mapping[str, Any], kind: str, name: str, repo_id: str, figures: list[EvalResult]
 ) -> Iterator[str]:
@@ -161,7 +167,7 @@ def _text(
         "logits = model.logits(images)  # uint8 RGB (N, 3, H, W)\n"
         "print(logits > model.threshold)\n```"
     )
-    if kind == "Detector":
+    if _by_timm(card, kind):
         described = _described(card)
         logit = (described.get("head") or {}).get("name", "logit") == "logit"
         verdict = f"model(batch)[:, 0] > {described.get('threshold', 0.0)!r}"
