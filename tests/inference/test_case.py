@@ -73,6 +73,8 @@ def kept(case):
     """The case; changed files are put back."""
     before = {path: path.read_bytes() for path in case.rglob("*") if path.is_file()}
     yield case
+    for path in [path for path in case.rglob("*") if path.is_file() and path not in before]:
+        path.unlink()
     for path, content in before.items():
         path.write_bytes(content)
 
@@ -106,7 +108,9 @@ def test_the_page_is_dark_where_wanted_and_as_wide_as_a_phone(case, looked_at):
     assert seen == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 28)"}
 
 
-def test_an_unchanged_case_is_verified(case):
+def test_an_unchanged_case_is_verified(kept):
+    (kept / "case" / ".DS_Store").write_bytes(b"left by a desktop")
+    case = kept
     assert verify_case(case / "case", finder=MiddleFinder()) == []
 
 

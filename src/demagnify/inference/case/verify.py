@@ -34,6 +34,8 @@ _OF_THE_RUN: Final = {
 _OF_THE_VERSION: Final = {"propositions", "limits", "calibration"}
 """Words that may differ between versions."""
 _NOT_RECORDED: Final = "it is not in the record"
+_OF_DESKTOPS: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""Files that desktops leave in every folder that is looked at."""
 _SHOWN: Final = 90
 _MOST: Final = 5
 """As many lines of a page are named, of so many letters."""
@@ -105,7 +107,8 @@ def _faults_of_case(document: CaseDocument, folder: Path) -> dict[Path, str]:
         faults[folder / FILE] = "the file has changed (its own SHA-256 differs)"
     known |= {FILE: None, PAGE: None}
     for path in sorted(folder.rglob("*")):
-        if not path.is_dir() and path.relative_to(folder).as_posix() not in known:
+        name = path.relative_to(folder).as_posix()
+        if not path.is_dir() and name not in known and path.name not in _OF_DESKTOPS:
             faults[path] = _NOT_RECORDED
     return faults
 
