@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -329,3 +330,19 @@ def test_a_log_that_cannot_be_written_is_said_in_one_line(root, tmp_path, monkey
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(BadOutputError, match=r"cannot write .*prepare\.jsonl: Permission denied"):
         prepare(Manifest.load(root), tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", [(b"train", b"trbin"), (b"g1", b"g2")])
+def test_a_table_that_was_changed_since_is_told_where_it_is_read(tmp_path, damage):
+    output = tmp_path / "crops"
+    prepare(photos(tmp_path), output, PrepareConfig(size=32), finder=NumberedFinder())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(Manifest.load(output)) == 3
+    table = output / "metadata.csv"
+    whole = table.read_bytes()
+    table.write_bytes(whole.replace(*damage, 1))
+    with pytest.warns(DemagnifyWarning, match=r"metadata\.csv was changed by hand or damaged"):
+        Manifest.load(output)
+    prepare(photos(tmp_path), output, PrepareConfig(size=32), finder=NumberedFinder())
+    assert table.read_bytes() == whole

@@ -206,6 +206,20 @@ class Journal:
         self._file.close()
 
 
+def last_of(path: Path, name: str) -> Json | None:
+    """Returns the item called `name` in a journal that others write; None if it has none."""
+    wanted, found = json.dumps([name, 0])[:-2].encode(), None
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                stated, _, content = line.rstrip(b"\n").partition(b" ")
+                if content.startswith(wanted) and stated == checksum(content):
+                    found = parse_json(content)[1]
+    except OSError:
+        return None
+    return found
+
+
 def file_checksum(path: Path) -> str:
     """Returns the CRC-32 of a file's content; empty if it cannot be read."""
     try:

@@ -21,6 +21,7 @@ from demagnify.data import splits
 from demagnify.data.formats.annotation_files import read_json
 from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
 from demagnify.data.manifest import Manifest
+from demagnify.data.prepared_table import note_change
 from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
 from demagnify.data.tables.columnar import ARROW, PARQUET
 from demagnify.data.tables.embedded_images import image_column
@@ -83,6 +84,8 @@ class Metadata(Format[MetadataOptions]):
             files = files or _tables_in_splits(source) or _split_tables(source)
         if not files:
             raise BadManifestError(f"{source}: there is no metadata.csv, .jsonl or .parquet")
+        for file in files:
+            note_change(file.path)
         return read_tables(files, root, strict=strict, check_files=options.check_files)
 
     def write(self, manifest: Manifest, output: Path, options: FormatOptions) -> Exported:

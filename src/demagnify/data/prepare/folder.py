@@ -34,13 +34,11 @@ from demagnify.data.prepare.cutting import (
 )
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.prepare.units import finished_item, prepare_in_units
+from demagnify.data.prepared_table import JOURNAL, TABLES
 from demagnify.data.records import Skipped
 from demagnify.data.writer import write_rows
 
 SKIPPED_NAME: Final = "skipped.csv"
-JOURNAL: Final = "prepare.jsonl"
-_TABLES: Final = ""
-"""In the journal, among the names of the sources: the checksums of the tables."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +152,8 @@ def prepare(
             problems.extend(Skipped(where, reason) for where, reason in outcome.problems)
         summary = _finish(manifest, output, config, crops, problems)
         written = [file_checksum(output / name) for name in (FILE_NAME, SKIPPED_NAME)]
-        if journal.find(_TABLES) != written:
-            journal.add(_TABLES, written)
+        if journal.find(TABLES) != written:
+            journal.add(TABLES, written)
         return summary
 
 
@@ -190,7 +188,7 @@ def is_intact(output: Path) -> bool:
     if not all((output / name).is_file() for name in (*tables, JOURNAL)):
         return False
     with Journal(output / JOURNAL) as journal:
-        noted = journal.find(_TABLES)
+        noted = journal.find(TABLES)
         if noted != [file_checksum(output / name) for name in tables]:
             return False
         items = [[Cut(**cut) for cut in item["cuts"]] for name, item in journal.items() if name]
