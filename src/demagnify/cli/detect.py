@@ -209,12 +209,13 @@ def _print_clip(verdict: ClipVerdict) -> None:
             reason = f" ({face.reason})" if face.reason else ""
             say(
                 f"{path}: shot {shot.number}, face {number}, {face.start:.3f} to "
-                f"{face.end:.3f} s: {face.verdict}{reason}, score {face.score:.3f}, "
-                f"{count(len(face.frames), 'frame')}, {face.agreement:.0%} agree"
+                f"{face.end:.3f} s: {face.verdict}"
             )
+            frames = count(len(face.frames), "frame")
+            say_wrapped(f"  score {face.score:.3f}, {frames}, {face.agreement:.0%} agree{reason}")
     rate = ", variable frame rate" if verdict.uneven else ""
     say(
         f"{path}: {verdict.examined} of {verdict.frames} frames examined "
-        f"({verdict.frames_per_second:g} per second){rate}; "
-        f"{verdict.condition}, no likelihood ratio"
+        f"({verdict.frames_per_second:g} per second){rate}"
     )
+    say_wrapped(f"  {verdict.condition}, no likelihood ratio")
