@@ -112,7 +112,8 @@ def test_a_detector_is_trained_and_told_of(detector, faces):
     best = card["validation"]
     assert f"validation: AUC {best['val_auc']:.3f}" in ended.out
     val = card["data"]["val"]
-    assert f"n = {val['real']} real and {val['fake']} fake faces)" in ended.out
+    words = " ".join(ended.out.split())  # a sentence is wrapped where the terminal ends
+    assert f"n = {val['real']} real and {val['fake']} fake faces)" in words
     assert ended.lines[-1] == f"written to {output}"
 
 
