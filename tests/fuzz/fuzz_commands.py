@@ -127,7 +127,7 @@ VERBS: dict[str, Command] = {
     "export": lambda base, out: ("export", base / "detector", out / "net.onnx"),
     "join": lambda base, out: (
         *("join", out, "--data", base / "data", "--detector", base / "detector"),
-        *("--detector", "light", "--precision", "float32", *EXACT),
+        *("--detector", base / "second", "--precision", "float32", *EXACT),
     ),
     "report": lambda base, out: ("report", base / "evaluation"),
     "train-processes": lambda base, out: (
@@ -150,7 +150,7 @@ NEEDS = {
     "bench-run": ("detector", "defense"),
     "scores-export": ("detector", "defense", "evaluation"),
     "export": ("detector",),
-    "join": ("detector",),
+    "join": ("detector", "second"),
     "harden-processes": ("detector",),
     "report": ("detector", "defense", "evaluation"),
     "detect-output": ("faces",),
@@ -159,6 +159,10 @@ NEEDS = {
 }
 MADE: dict[str, Command] = {
     "detector": VERBS["train-detector"],
+    "second": lambda base, out: (
+        *("train-detector", "--data", base / "data", out, *SMALL, "--epochs", 1, *EXACT),
+        *("--seed", 1),
+    ),
     "defense": VERBS["train-defense"],
     "evaluation": VERBS["evaluate"],
     "faces": VERBS["sample"],
