@@ -8,6 +8,7 @@ from demagnify import detectors
 from demagnify.core import artifacts
 from demagnify.core import images as image_files
 from demagnify.core.errors import BadArtifactError, BadConfigError, UnknownNameError
+from demagnify.core.sealed import read_sealed, write_sealed
 from demagnify.detectors import Detector
 
 
@@ -92,9 +93,9 @@ def test_a_loaded_detector_keeps_its_card_and_its_new_threshold_wins(tiny, tmp_p
 
 def edit_card(folder, **changes):
     path = folder / artifacts.CARD
-    card = json.loads(path.read_text())
+    card = read_sealed(path)
     card["detector"].update(changes)
-    path.write_text(json.dumps(card))
+    write_sealed(path, card)
 
 
 @pytest.mark.parametrize(
