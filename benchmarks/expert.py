@@ -29,12 +29,10 @@ from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.records import Estimate
-from demagnify.laundering.conditions import CLEAN, create_attacks, under_attacks
+from demagnify.laundering.conditions import create_attacks, under_attacks
+from ship import FIGURES, UNIT, models_table
 
 CONFIDENCE: Final = 0.95
-FIGURES: Final = ("balanced_accuracy", "tpr", "fpr", "auc")
-HEADINGS: Final = ("data", "attack", "faces, groups", "balanced accuracy", "TPR", "FPR", "AUC")
-UNIT: Final = "percent; low and high are 95 % intervals, bootstrapped over groups"
 
 Column = tuple[NDArray[np.int64], NDArray[np.floating[Any]]]
 
@@ -64,16 +62,8 @@ def main() -> None:
         set_threshold(expert, columns, Path(options.detector), most=options.most)
     machine = describe_machine("cpu").processor
     print(f"{machine}; split {options.split}; threshold {expert.threshold:+.3f}\n")
-    print(f"| {' | '.join(HEADINGS)} |\n|:--|:--|--:|--:|--:|--:|--:|")
     rows = [figures_of(expert, *one) for one in seen]
-    for row in rows:
-        attack = "–" if row["attack"] == CLEAN else row["attack"]  # noqa: RUF001
-        cells = [
-            f"{row[key]['value']} ({row[key]['low']}–{row[key]['high']})"  # noqa: RUF001
-            for key in FIGURES
-        ]
-        where = f"{row['faces']:,} in {row['groups']}"
-        print(f"| {row['data']} | {attack} | {where} | {' | '.join(cells)} |", flush=True)
+    print(models_table(rows), flush=True)
     if options.split == "test":
         words = [*_flags("attack", options.attack), *_flags("data", options.data)]
         command = f"expert.py {expert.name} --split test --faces {options.faces} {' '.join(words)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.append(str(BENCHMARKS))  # as Python does for a script, so that one can import another
 
 
 def load(name: str) -> ModuleType:
