@@ -74,7 +74,7 @@ def test_enhanced_can_make_a_verdict_of_the_default_unsure_but_never_turn_it_rou
             for answer in ("captured", "enhanced")
         )
         assert other in (one, "unsure")
-    high = shipped.read(9.0, Seen(224, 50, "enhanced"))
+    high = shipped.read(9.0, Seen(400, 50, "enhanced"))
     assert (high.verdict, high.condition, high.likelihood_ratio) == ("fake", None, None)
 
 

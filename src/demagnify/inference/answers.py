@@ -212,13 +212,17 @@ class Interpreter:
             f"{fitted.target_fpr:.0%} of real faces are called fake, and at most "
             f"{fitted.target_fnr:.0%} of fake faces real."
         )
-        for name, own in fitted.parts.items():
-            if name != calibrations.ANY:
-                words += (
-                    f" Faces with the answer {name} about enhancement have limits of their own, "
-                    f"fitted on {own.real_faces} real and {own.fake_faces} fake ones of "
-                    f"{own.real_groups} and {own.fake_groups} groups."
-                )
+        answers = [
+            f"{name} ({own.real_faces} real and {own.fake_faces} fake faces of "
+            f"{own.real_groups} and {own.fake_groups} groups)"
+            for name, own in fitted.parts.items()
+            if name != calibrations.ANY
+        ]
+        if answers:
+            words += (
+                " There are limits of their own for the answers about enhancement: "
+                f"{', '.join(answers)}."
+            )
         if part.likelihood_ratio is not None:
             words += (
                 f" Cost of the likelihood ratios on these faces (Cllr; 0 perfect, 1 no "
