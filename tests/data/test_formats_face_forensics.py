@@ -11,6 +11,7 @@ import pytest
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, DemagnifyWarning
 from demagnify.data import FAKE, REAL, Manifest, videos
+from demagnify.data.subsample import spread_evenly
 from field_sets import FF_SPLITS, face_forensics, grey, picture, video, write_json
 
 
@@ -212,11 +213,11 @@ def test_a_layout_without_videos_says_what_was_looked_for(tmp_path):
     [(300, 4, [0, 100, 199, 299]), (5, 1, [0]), (3, 8, [0, 1, 2]), (1, 32, [0])],
 )
 def test_frames_are_spread_over_the_whole_video(count, wanted, expected):
-    assert videos.even_frames(count, wanted) == expected
+    assert spread_evenly(count, wanted).tolist() == expected
 
 
 def test_long_videos_are_not_read_from_their_start_only():
-    assert videos.even_frames(1000, 320)[-1] == 999
+    assert spread_evenly(1000, 320)[-1] == 999
 
 
 def test_frames_are_the_ones_asked_for(tmp_path):

@@ -306,12 +306,15 @@ class ManifestBuilder(columns.RowCollector):
         self._strict = strict
         self._skipped: list[Skipped] = []
 
-    def skip(self, where: str, reason: str) -> None:
-        """Notes what was left out: the file or line, and what is wrong with it.
+    def skip(self, where: str | Path, reason: str) -> None:
+        """Notes what was left out: the file (a path below the root) or line, and what is wrong.
 
         Raises:
             BadManifestError: If the reading is strict.
         """
+        if isinstance(where, Path):  # its name may be no UTF-8
+            name = where.relative_to(self.root).as_posix()
+            where = name.encode("utf-8", "backslashreplace").decode()
         if self._strict:
             raise BadManifestError(f"{where}: {reason}")
         self._skipped.append(Skipped(where, reason))

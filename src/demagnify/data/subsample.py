@@ -76,6 +76,9 @@ def _rank_in_cell(cells: Integers, order: Integers) -> Integers:
 def spread_evenly(count: int, most: int) -> Integers:
     """Returns at most `most` of the places 0 to `count` - 1, the first and the last among them.
 
+    The frames of a video are taken so. (In DeepfakeBench's code the step between frames is 1 for
+    long videos, which takes all of them from the first second.)
+
     Example:
         >>> spread_evenly(9, 3).tolist(), spread_evenly(2, 3).tolist(), spread_evenly(0, 3).tolist()
         ([0, 4, 8], [0, 1], [])

@@ -240,20 +240,6 @@ def _video(path: Path, container: InputContainer) -> Video:
     return Video(path, container, stream)
 
 
-def even_frames(count: int, wanted: int) -> list[int]:
-    """Returns `wanted` frame numbers spread evenly over a video, from its first to its last.
-
-    Fewer where the video has fewer. (In DeepfakeBench's code the step between frames is 1 for
-    long videos, which takes all of them from the first second.)
-
-    Args:
-        count: How many frames the video has.
-        wanted: How many are to be taken.
-    """
-    places = np.linspace(0, count - 1, min(wanted, count))
-    return [int(place) for place in np.rint(places)]
-
-
 def count_frames(path: Path) -> int:
     """Returns how many frames a video has, from its header where that says so.
 

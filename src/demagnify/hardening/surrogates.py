@@ -25,6 +25,7 @@ from demagnify.core.files import atomic_path
 from demagnify.core.images import Pixels
 from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
+from demagnify.data.subsample import spread_evenly
 from demagnify.hardening.delivery import magnified, resize, rounded
 from demagnify.laundering.quality import image_quality
 from demagnify.transforms.degradations import Degradation, Floats
@@ -222,7 +223,7 @@ class Surrogate(Degradation):
 
 def draw_surrogates(faces: FaceDataset, surrogates: Sequence[Surrogate], path: Path) -> None:
     """Draws faces as they are and as each network rebuilds them, with the PSNR."""
-    chosen = np.unique(np.linspace(0, len(faces) - 1, _FACES_SHOWN).astype(np.int64))
+    chosen = spread_evenly(len(faces), _FACES_SHOWN)
     originals = faces.batch(chosen).permute(0, 2, 3, 1).numpy()
     lines = math.ceil((1 + len(surrogates)) / _MOST_COLUMNS)
     columns = math.ceil((1 + len(surrogates)) / lines)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from demagnify.core.errors import BadConfigError, BadManifestError, first_finding
 from demagnify.core.registry import Registry
+from demagnify.data.listing import entries
 from demagnify.data.splits import is_usual, parse_split
 from demagnify.data.subsample import choose_groups
 
@@ -104,7 +105,7 @@ class Format(ABC, Generic[OptionsT]):
     refused: ClassVar[str] = "files that are missing or cannot be read"
     crops: ClassVar[bool] = False
     order: ClassVar[int] = 0
-    options_type: type[OptionsT]
+    options_type: type[OptionsT] = FormatOptions  # type: ignore[assignment]  # the usual
     writes: ClassVar[str] = ""
     export_type: ClassVar[type[FormatOptions]] = FormatOptions
 
@@ -260,10 +261,7 @@ def _what_is_wrong(source: Path) -> str:
     """Returns why nothing is recognised: what is in a folder, and which of it could be meant."""
     if not source.is_dir():
         return PACKED if is_packed(source) else "is no file that demagnify knows"
-    try:
-        inside = sorted(path for path in source.iterdir() if path.name[0] != ".")
-    except OSError as error:
-        raise BadManifestError(f"{source}: cannot be read: {error.strerror or error}") from error
+    inside = [path for path in entries(source) if path.name[0] != "."]
     for kind, there in (("file", Path.is_file), ("folder", Path.is_dir)):
         if meant := [path for path in inside[:_TRIED] if there(path) and find(path)]:
             return f"give the {kind} that is meant: {_names(meant)}"

@@ -31,6 +31,7 @@ from demagnify.core import images
 from demagnify.core.errors import BadManifestError, DemagnifyWarning
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions, create
 from demagnify.data.labels import FAKE, REAL, label_name
+from demagnify.data.listing import levels
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import SOURCE_GROUP, VIDEO_SUFFIXES, is_utf8
 from demagnify.data.splits import split_of
@@ -146,12 +147,10 @@ def _split(source: str, listed: Mapping[str, int]) -> str:
 
 def _home(source: Path) -> Path | None:
     """Returns the folder with real and fake videos: the source, or the only one in it."""
-    if not source.is_dir():
-        return None
-    inside = [path for path in sorted(source.iterdir()) if path.is_dir()]
     homes = [
         place
-        for place in (source, *inside)
+        for level in levels(source, deep=1)
+        for place in level
         if {label for name, label in FOLDERS.items() if os.path.isdir(place / name)}  # noqa: PTH112
         == {REAL, FAKE}
     ]
@@ -162,18 +161,14 @@ def _files(home: Path, builder: ManifestBuilder) -> list[_File]:
     """Returns the videos, and the images: frames in a folder called like their video."""
     found = []
 
-    def skip(path: Path, reason: str) -> None:
-        name = path.relative_to(home).as_posix()
-        builder.skip(name.encode("utf-8", "backslashreplace").decode(), reason)
-
     for folder, label in FOLDERS.items():
         place = home / folder
         if not place.is_dir():
-            skip(place, "there is no such folder")
+            builder.skip(place, "there is no such folder")
             continue
-        for path in images.list_files(place, on_skip=skip, also=VIDEO_SUFFIXES):
+        for path in images.list_files(place, on_skip=builder.skip, also=VIDEO_SUFFIXES):
             if not is_utf8(str(path)):
-                skip(path, "the file's name is not UTF-8")
+                builder.skip(path, "the file's name is not UTF-8")
                 continue
             video = path.suffix.lower() in VIDEO_SUFFIXES or path.parent == place
             name = path.stem if video else path.parent.name

@@ -96,7 +96,6 @@ class Croissant(Format[FormatOptions]):
     refused: ClassVar[str] = (
         "metadata whose table has to be fetched first, and tables without labels"
     )
-    options_type = FormatOptions
     writes: ClassVar[str] = "croissant.json in a folder above the pictures"
     export_type: ClassVar[type[FormatOptions]] = CroissantExport
 

@@ -37,7 +37,7 @@ from pydantic import Field
 
 from demagnify.core.errors import BadConfigError, BadManifestError, DemagnifyWarning
 from demagnify.core.files import write_text
-from demagnify.data import splits, videos
+from demagnify.data import splits
 from demagnify.data.columns import stored_name
 from demagnify.data.formats._deepfake_bench_file import DeepfakeBenchExport, file_of
 from demagnify.data.formats.annotation_files import (
@@ -55,6 +55,7 @@ from demagnify.data.labels import FAKE, REAL
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import SOURCE_GROUP, is_utf8
 from demagnify.data.splits import Together
+from demagnify.data.subsample import spread_evenly
 
 PRECEDENCE: Final = ("test", "val", "train")
 """Where a video goes that is listed in several splits: best not to be trained on."""
@@ -221,7 +222,7 @@ def _frames(video: Video, wanted: int | None, locator: Locator, skip: Skip) -> I
         skip(video.where, "it has no frames")
         return
     if wanted is not None:
-        names = [names[place] for place in videos.even_frames(len(names), wanted)]
+        names = [names[place] for place in spread_evenly(len(names), wanted)]
     lost: list[str] = []
     for name in names:
         try:

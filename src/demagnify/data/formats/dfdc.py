@@ -32,12 +32,12 @@ from demagnify.data.formats.annotation_files import (
 )
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import parse_label, parse_truth
+from demagnify.data.listing import levels
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import VIDEO_SUFFIXES, is_utf8
 from demagnify.data.splits import Together
 
 NAMES: Final = ("metadata.json", "dataset.json")
-_DEEP: Final = 2
 _ORIGINALS: Final = ("original", "original_video")
 _ACTORS: Final = ("target_id", "swapped_id")
 
@@ -53,7 +53,6 @@ class Dfdc(Format[FormatOptions]):
         "entries without a label or with two that differ, listed videos that are missing, "
         "and videos that are not listed, since nothing says what they are"
     )
-    options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
         """Whether it is such a file, or a folder that holds one, up to two folders deep."""
@@ -84,19 +83,9 @@ def _parts(source: Path) -> Iterator[Path]:
         if keys and Path(keys[0]).suffix.lower() in VIDEO_SUFFIXES:
             yield source
         return
-    level = [source]
-    for _ in range(_DEEP + 1):
-        for folder in level:
-            for name in NAMES:
-                yield from _parts(folder / name) if (folder / name).is_file() else ()
-        level = [path for folder in level for path in _folders(folder)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
-    except OSError:
-        return []  # what cannot be looked into holds no part that could be read
+    for folder in (one for level in levels(source) for one in level):
+        for name in NAMES:
+            yield from _parts(folder / name) if (folder / name).is_file() else ()
 
 
 def _rows(
@@ -125,9 +114,7 @@ def _rows(
     listed = {Path(video).name for video in content}
     for one in sorted(path.parent.iterdir()):
         if one.suffix.lower() in VIDEO_SUFFIXES and one.name not in listed:
-            name = one.relative_to(builder.root).as_posix()
-            reason = f"the video is not in {path.name}"
-            builder.skip(name.encode("utf-8", "backslashreplace").decode(), reason)
+            builder.skip(one, f"the video is not in {path.name}")
 
 
 def _label(entry: Mapping[str, object]) -> int:

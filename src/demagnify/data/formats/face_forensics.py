@@ -40,9 +40,11 @@ from demagnify.data.formats.annotation_files import Skip, absolute, natural_key
 from demagnify.data.formats.base import FORMATS, Format, FractionOptions
 from demagnify.data.formats.official_splits import OfficialSplits
 from demagnify.data.labels import FAKE, REAL
+from demagnify.data.listing import entries, subfolders
 from demagnify.data.manifest import Manifest, ManifestBuilder
 from demagnify.data.records import is_utf8, reason_of
 from demagnify.data.splits import Together, split_of
+from demagnify.data.subsample import spread_evenly
 
 ORIGINALS: Final = "original_sequences"
 FAKES: Final = "manipulated_sequences"
@@ -129,7 +131,7 @@ class FaceForensics(Format[FaceForensicsOptions]):
         )
         for (video, group, split), frames in zip(kept, sampled, strict=True):
             if isinstance(frames, BadImageError):
-                builder.skip(_below(video.path, home), reason_of(frames, video.path))
+                builder.skip(video.path, reason_of(frames, video.path))
                 continue
             for path, frame in frames:
                 builder.add_row(
@@ -157,7 +159,7 @@ def _place(
         try:
             split = official.split_of(video.parts)
         except BadManifestError as error:
-            builder.skip(_below(video.path, builder.root), error.message)
+            builder.skip(video.path, error.message)
         else:
             together.join(*video.parts)
             kept.append((video, split))
@@ -175,11 +177,11 @@ def _sample(video: Video, wanted: int) -> list[tuple[Path, int]] | BadImageError
             count = videos.count_frames(video.path)
         except BadImageError as error:
             return error
-        return [(video.path, number) for number in videos.even_frames(count, wanted)]
+        return [(video.path, number) for number in spread_evenly(count, wanted).tolist()]
     files = sorted(images.list_files(video.path), key=lambda path: natural_key(path.name))
     if not files:
         return BadImageError(f"{video.path}: the folder holds no frame")
-    return [(files[place], place) for place in videos.even_frames(len(files), wanted)]
+    return [(files[place], place) for place in spread_evenly(len(files), wanted).tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,9 +264,7 @@ def _domain(method: str) -> str:
 
 
 def _folders(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return []
-    return [path for path in _entries(place) if path.is_dir() and path.name[0] != "."]
+    return subfolders(place) if place.is_dir() else []
 
 
 def list_videos(
@@ -327,16 +327,9 @@ def _media(folder: Path, kind: str) -> list[Path]:
         return _folders(folder)
     return [
         path
-        for path in _entries(folder)
+        for path in entries(folder)
         if path.suffix.lower() in videos.SUFFIXES and path.name[0] != "."
     ]
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise BadManifestError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def _parts(path: Path, source: _Source) -> tuple[str, ...]:

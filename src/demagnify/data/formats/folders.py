@@ -28,6 +28,7 @@ from demagnify.core.image_files import is_companion
 from demagnify.data import splits
 from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import FAKE, NAMES, REAL, named_label
+from demagnify.data.listing import levels, subfolders
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
 from demagnify.data.records import VIDEO_SUFFIXES, is_utf8
 
@@ -45,7 +46,6 @@ class LabelFolders(Format[FormatOptions]):
         "folders beside them whose names say neither real nor fake, images and videos "
         "outside of them, and files that are neither image nor video"
     )
-    options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
         """Whether there is such a folder, in a data set that has no format of its own."""
@@ -78,28 +78,24 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
         )
     builder = ManifestBuilder(root, strict=strict)
     for path, reason in _left_out(root, [folder for folder, _, _ in found]):
-        _skip(builder, path, reason)
-
-    def skip(path: Path, reason: str) -> None:
-        _skip(builder, path, reason)
-
+        builder.skip(path, reason)
     links = _Links(found)
     for folder, label, split in found:
-        paths = images.list_files(folder, on_skip=skip, also=VIDEO_SUFFIXES)
+        paths = images.list_files(folder, on_skip=builder.skip, also=VIDEO_SUFFIXES)
         frames = _hold_frames(folder, paths)
         for path in paths:
             name = path.relative_to(root).as_posix()
             other = _contradicting(path.relative_to(folder), label)
             if other:
-                _skip(builder, path, f"the folder {other} contradicts {folder.name} around it")
+                builder.skip(path, f"the folder {other} contradicts {folder.name} around it")
             elif other := links.contradicting(path, label):
-                _skip(builder, path, f"is the same file as one in {other}, by a link")
+                builder.skip(path, f"is the same file as one in {other}, by a link")
             elif is_utf8(name):
                 grouped = frames and path.suffix.lower() not in VIDEO_SUFFIXES
                 group = name.rpartition("/")[0] if grouped else name
                 builder.add_row(name, label, split, group=group)
             else:
-                _skip(builder, path, "the file's name is not UTF-8")
+                builder.skip(path, "the file's name is not UTF-8")
     return builder.build()
 
 
@@ -167,7 +163,7 @@ def _left_out(root: Path, known: Sequence[Path]) -> list[tuple[Path, str]]:
             if images.is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
                 reason = "the image lies beside the folders of the labels, in none of them"
                 found.append((path, reason))
-            elif path.is_dir() and not (path / FILE_NAME).is_file():
+            elif path.is_dir() and not _has_table(path):
                 count = _count(path)
                 reason = (
                     "its folders of labels lie deeper than the others, give it by itself"
@@ -186,11 +182,6 @@ def _count(folder: Path) -> int:
         return 0
 
 
-def _skip(builder: ManifestBuilder, path: Path, reason: str) -> None:
-    name = path.relative_to(builder.root).as_posix()
-    builder.skip(name.encode("utf-8", "backslashreplace").decode(), reason)
-
-
 def _places(root: Path) -> list[tuple[Path, int, str]]:
     """Returns the folders that hold images of one label, with that label and their split.
 
@@ -203,7 +194,7 @@ def _places(root: Path) -> list[tuple[Path, int, str]]:
     direct = list(_label_folders(root, splits.WHOLE))
     found = _named_splits(direct) or [
         place
-        for folder in _subfolders(root)
+        for folder in subfolders(root, hidden=True)
         for place in _label_folders(folder, splits.parse_split(folder.name))
     ]
     both = {label for _, label, _ in found} == {REAL, FAKE}
@@ -229,7 +220,7 @@ _WORD: Final = re.compile(r"[^\W\d_]+")
 
 
 def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:
-    for folder in _subfolders(root):
+    for folder in subfolders(root, hidden=True):
         label = named_label(folder.name)
         if label is None:
             continue
@@ -243,7 +234,7 @@ def _label_folders(root: Path, split: str) -> Iterator[tuple[Path, int, str]]:
 def _split_folders(folder: Path) -> list[Path]:
     """Returns the folders of splits inside of a folder of one label, if it holds nothing else."""
     with contextlib.suppress(BadManifestError):
-        places = [path for path in _subfolders(folder) if not path.name.startswith(".")]
+        places = subfolders(folder)
         if all(splits.is_usual(path.name) for path in places) and not any(
             path.is_file() and not is_companion(path) for path in folder.iterdir()
         ):
@@ -251,30 +242,17 @@ def _split_folders(folder: Path) -> list[Path]:
     return []
 
 
-def _subfolders(root: Path) -> list[Path]:
-    try:
-        return sorted(path for path in root.iterdir() if path.is_dir())
-    except OSError as error:
-        raise BadManifestError(f"{root}: cannot be read: {error.strerror or error}") from error
-
-
-_DEPTH: Final = 2
 _SPLITS: Final = ("Train", "Validation", "Test")
 
 
 @FORMATS.register("kaggle")
-class KaggleCrops(Format[FormatOptions]):
+class KaggleCrops(LabelFolders):
     """Split folders with `Real/` and `Fake/`, inside of a folder or two."""
 
     name: ClassVar[str] = "kaggle"
     order: ClassVar[int] = 60
     summary: ClassVar[str] = "Dataset/{Train,Validation,Test}/{Fake,Real} (Kaggle's OpenForensics)"
     crops: ClassVar[bool] = True
-    refused: ClassVar[str] = (
-        "folders beside them whose names say neither real nor fake, images and videos "
-        "outside of them, and files that are neither image nor video"
-    )
-    options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
         """Whether it is called `Dataset` and has them, or exactly one folder below has."""
@@ -299,26 +277,17 @@ def _is_kaggles(source: Path) -> bool:
 
 
 def _home(source: Path) -> Path | None:
-    """Returns the only place with folders of labels, the source or up to two folders below it."""
-    level = [source]
-    for _ in range(_DEPTH + 1):
+    """Returns the only place with folders of labels, the source or up to two folders below it.
+
+    A folder with a table of its own is another data set, such as the crops made of this one.
+    """
+    for level in levels(source):
+        level[:] = [place for place in level if place == source or not _has_table(place)]
         homes = [place for place in level if _places(place)]
         if homes:
             return homes[0] if len(homes) == 1 else None
-        level = [path for place in level for path in _visible_folders(place)]
     return None
 
 
-def _visible_folders(place: Path) -> list[Path]:
-    """Returns the folders in a place that are not hidden, and that may be looked into.
-
-    One with a table of its own is another data set, such as the crops that were made of this one.
-    """
-    with os.scandir(place) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and entry.name[0] != "."]
-    found = [place / name for name in sorted(names)]
-    return [
-        path
-        for path in found
-        if os.access(path, os.R_OK | os.X_OK) and not (path / FILE_NAME).is_file()
-    ]
+def _has_table(place: Path) -> bool:
+    return (place / FILE_NAME).is_file()

@@ -35,7 +35,6 @@ class Kaggle140k(Format[FormatOptions]):
     refused: ClassVar[str] = (
         "rows whose picture is missing, and pictures that could lie in several folders"
     )
-    options_type = FormatOptions
 
     def recognises(self, source: Path) -> bool:
         """Whether it is such a table, or a folder that holds one."""

@@ -20,6 +20,7 @@ from demagnify.core.errors import BadManifestError
 from demagnify.data import splits
 from demagnify.data.formats.annotation_files import read_json
 from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
+from demagnify.data.listing import subfolders
 from demagnify.data.manifest import Manifest
 from demagnify.data.prepared_table import note_change
 from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
@@ -114,7 +115,7 @@ def _saved_tables(folder: Path) -> list[TableFile]:
         return _saved_files(folder, splits.WHOLE)
     if not (folder / _SAVED_SPLITS).is_file():
         return []
-    inside = sorted(path for path in folder.iterdir() if (path / _SAVED).is_file())
+    inside = (path for path in subfolders(folder) if (path / _SAVED).is_file())
     return [file for path in inside for file in _saved_files(path, splits.parse_split(path.name))]
 
 
@@ -143,13 +144,9 @@ def _only_one(paths: list[Path]) -> list[Path]:
 
 def _tables_in_splits(folder: Path) -> list[TableFile]:
     """Returns the tables in folders that are called like splits: `train`, `Validation`."""
-    try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    except OSError as error:
-        raise BadManifestError(f"{folder}: cannot be read: {error.strerror or error}") from error
     return [
         TableFile(table, splits.parse_split(place.name))
-        for place in inside
+        for place in subfolders(folder)
         if splits.is_usual(place.name)
         for table in _only_one(_tables_in(place))
     ]
@@ -161,10 +158,9 @@ def _split_tables(folder: Path) -> list[TableFile]:
     `train.csv`, `data/test-00000-of-00002.parquet`, `validation/0000.parquet`; other tables are
     left alone, and so are those that name no files and labels.
     """
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
     found = [
         TableFile(path, splits.parse_split(place.name))
-        for place in inside
+        for place in subfolders(folder)
         if splits.is_usual(place.name)
         for path in sorted(place.glob(f"*{PARQUET}"))
     ]

@@ -19,6 +19,7 @@ from demagnify.data.boxes import upright_box
 from demagnify.data.face_finding import MARGIN, Face, square_around
 from demagnify.data.prepare.sources import Source
 from demagnify.data.records import Box, Record, reason_of
+from demagnify.data.subsample import spread_evenly
 
 FRAMES: Final = 32
 
@@ -170,7 +171,7 @@ class Cutter:
         evenly: set[int] = set()
         if any(_whole_video(record) for record in source.records):
             count = videos.count_frames(source.path)
-            evenly = set(videos.even_frames(count, self._config.video_frames))
+            evenly = set(spread_evenly(count, self._config.video_frames).tolist())
         return [
             evenly if _whole_video(record) else {record.frame or 0} for record in source.records
         ]

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import columns, splits
+from demagnify.data.listing import levels
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Skipped, is_utf8
 from demagnify.data.tables import values
@@ -37,7 +38,6 @@ from demagnify.data.tables.readers import (
 
 Faults = dict[int, str]
 _LOOKED: Final = 20
-_DEEP: Final = 2
 _WIDE: Final = 200
 
 
@@ -143,7 +143,7 @@ def _home(table: Path, block: Block, place: Path) -> Path:
     column = block.columns.get(FILE, pa.nulls(0, pa.string())).slice(0, _LOOKED)
     names = [name.replace("\\", "/") for name in column.to_pylist() if name]
     fitting: list[Path] = []
-    for level in _levels(place):
+    for level in levels(place, most=_WIDE):  # few, as in a data set
         fitting = [one for one in level if any(_locate(name, one, check=True) for name in names)]
         if fitting:
             break
@@ -154,24 +154,6 @@ def _home(table: Path, block: Block, place: Path) -> Path:
             hint="move the table into the folder that its file names are relative to",
         )
     return fitting[0] if fitting else place
-
-
-def _levels(place: Path) -> Iterator[list[Path]]:
-    """Yields a folder, those in it, and those in these; few of each, as in a data set."""
-    level = [place]
-    for _ in range(_DEEP + 1):
-        yield level
-        inside = (one for folder in level for one in _folders(folder))
-        level = list(islice(inside, _WIDE))
-
-
-def _folders(place: Path) -> list[Path]:
-    try:
-        with os.scandir(place) as entries:
-            names = [one.name for one in entries if one.name[0] != "." and one.is_dir()]
-    except OSError:
-        return []
-    return [place / name for name in sorted(names)]
 
 
 def _parsed(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.data.face_finding import Face, overlap
-from demagnify.data.videos import even_frames
+from demagnify.data.subsample import spread_evenly
 
 PATIENCE: Final = 1.0
 """Seconds that a face may be out of sight and still be the same one."""
@@ -45,7 +45,7 @@ class Evenly(Generic[Item]):
 
     def chosen(self) -> list[Item]:
         """Returns `count` of the items, or all of fewer, from the first to the last kept."""
-        return [self._items[place] for place in even_frames(len(self._items), self._count)]
+        return [self._items[place] for place in spread_evenly(len(self._items), self._count)]
 
 
 @dataclass(eq=False)
