@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.core.documents import read_json
-from demagnify.core.errors import BadOutputError
-from demagnify.core.files import sweep_dead, write_text
+from demagnify.core.files import sweep_dead, write_text, writing_to
 from demagnify.core.runs import Json, checksum
 
 Array = NDArray[Any]
@@ -103,7 +102,8 @@ class ArrayFile:
         Raises:
             BadOutputError: If the disk is full, or the file cannot be written.
         """
-        try:
+        hint = "run again with more room on the disk; finished rows are kept"
+        with writing_to(self.path, hint=hint):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("r+b" if self.path.exists() else "w+b") as file:
                 kept = self._note.rows - self._note.rows % self._batch
@@ -115,11 +115,6 @@ class ArrayFile:
                     yield writer
                 finally:
                     writer.note()
-        except OSError as error:
-            raise BadOutputError(
-                f"cannot write {self.path}: {error.strerror or error}",
-                hint="run again with more room on the disk; finished rows are kept",
-            ) from error
         self._note = writer.state
 
     def rows(self, *, in_memory: bool = True) -> Array:

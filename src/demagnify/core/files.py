@@ -29,7 +29,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    with _refusals(path):
+    with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep_dead(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=_prefix(path))
@@ -39,7 +39,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with _full_disk(path):
             yield temporary
         _adopt_permissions(temporary)
-        with _refusals(path):
+        with writing_to(path):
             with temporary.open("rb") as written:
                 os.fsync(written.fileno())
             temporary.replace(path)
@@ -69,7 +69,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    with _refusals(folder):
+    with writing_to(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         sweep_dead(folder.parent)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_prefix(folder)))
@@ -80,7 +80,7 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         with _full_disk(folder):
             yield temporary
         temporary.chmod(0o777 & ~_UMASK)
-        with _refusals(folder):
+        with writing_to(folder):
             if folder.is_dir():
                 folder.replace(old)
             temporary.replace(folder)
@@ -175,13 +175,13 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def _refusals(place: Path) -> Iterator[None]:
+def writing_to(place: Path | str, *, hint: str = "choose another output folder") -> Iterator[None]:
     """Turns what the system says against writing to `place` into one line for the user."""
     try:
         yield
     except OSError as error:
         raise BadOutputError(
-            f"cannot write {place}: {error.strerror or error}", hint="choose another output folder"
+            f"cannot write {place}: {error.strerror or error}", hint=hint
         ) from error
 
 

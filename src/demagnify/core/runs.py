@@ -20,14 +20,12 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from filelock import FileLock, Timeout
-from numpy.typing import NDArray
 
 from demagnify.core.documents import parse_json, read_json
 from demagnify.core.errors import BadOutputError
-from demagnify.core.files import is_temporary, sweep_temporaries, write_text
+from demagnify.core.files import is_temporary, sweep_temporaries, write_text, writing_to
 
 Json = Any
-Array = NDArray[Any]
 
 IDENTITY: Final = "run.json"
 LOCK: Final = "run.lock"
@@ -114,17 +112,14 @@ def hold(path: Path, *, wait: float = -1.0, hint: str = "choose another folder")
         BadOutputError: If another process holds it, or it cannot be written.
     """
     lock = FileLock(path)
-    try:
+    with writing_to(path.parent, hint=hint):
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait)
-    except Timeout as error:
-        raise BadOutputError(
-            f"{path.parent}: another run writes there", hint="wait for the other run"
-        ) from error
-    except OSError as error:
-        raise BadOutputError(
-            f"cannot write {path.parent}: {error.strerror or error}", hint=hint
-        ) from error
+        try:
+            lock.acquire(timeout=wait)
+        except Timeout as error:
+            raise BadOutputError(
+                f"{path.parent}: another run writes there", hint="wait for the other run"
+            ) from error
     try:
         yield
     finally:
@@ -148,13 +143,11 @@ class Journal:
         self._mutex = threading.Lock()
         self._items: dict[str, Json] = {}
         self.damaged = 0
-        try:
+        with writing_to(path, hint=""):
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 self._read(path)
             self._file = path.open("a", encoding="utf-8", newline="\n")
-        except OSError as error:
-            raise BadOutputError(f"cannot write {path}: {error.strerror or error}") from error
 
     def _read(self, path: Path) -> None:
         whole = True
@@ -184,13 +177,9 @@ class Journal:
         content = json.dumps([name, item], ensure_ascii=True)
         with self._mutex:
             self._items[name] = item
-            try:
+            with writing_to(self._file.name, hint=""):
                 self._file.write(f"{checksum(content.encode()).decode()} {content}\n")
                 self._file.flush()
-            except OSError as error:
-                raise BadOutputError(
-                    f"cannot write {self._file.name}: {error.strerror or error}"
-                ) from error
 
     def items(self) -> list[tuple[str, Json]]:
         """Returns the finished items with their names."""

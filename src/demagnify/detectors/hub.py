@@ -26,7 +26,8 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 
 from demagnify.core import artifacts
 from demagnify.core.devices import Precision
-from demagnify.core.errors import AssetError, BadArtifactError, BadConfigError, BadOutputError
+from demagnify.core.errors import AssetError, BadArtifactError, BadConfigError
+from demagnify.core.files import writing_to
 from demagnify.core.imports import brief
 from demagnify.detectors.model_card import MARK, model_card
 
@@ -96,10 +97,8 @@ class HubMixin(ModelHubMixin):
             AssetError: If the hub is out of reach.
         """
         about = _about(repo_id, model_card_kwargs)
-        try:
+        with writing_to(save_directory, hint=""):
             Path(save_directory).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise BadOutputError(f"cannot write {save_directory}: {error.strerror}") from error
         return super().save_pretrained(
             save_directory,
             repo_id=repo_id,
@@ -113,17 +112,17 @@ class HubMixin(ModelHubMixin):
         readme = save_directory / README
         if readme.is_file() and MARK in readme.read_text(encoding="utf-8", errors="replace"):
             readme.unlink()  # `save_pretrained` writes no card where there is one
-        try:
-            with tempfile.TemporaryDirectory(dir=save_directory.parent, prefix=".hub-") as name:
-                made = Path(name) / "model"
-                self.publish(made)
-                for one in made.iterdir():
-                    place = save_directory / one.name
-                    if place.is_dir():
-                        shutil.rmtree(place)
-                    one.replace(place)
-        except OSError as error:
-            raise BadOutputError(f"cannot write {save_directory}: {error.strerror}") from error
+        with (
+            writing_to(save_directory, hint=""),
+            tempfile.TemporaryDirectory(dir=save_directory.parent, prefix=".hub-") as name,
+        ):
+            made = Path(name) / "model"
+            self.publish(made)
+            for one in made.iterdir():
+                place = save_directory / one.name
+                if place.is_dir():
+                    shutil.rmtree(place)
+                one.replace(place)
 
     @classmethod
     def from_pretrained(  # type: ignore[override]  # without a configuration: the card has it

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from demagnify.core.errors import BadOutputError
-from demagnify.core.files import file_name
+from demagnify.core.files import file_name, writing_to
 from demagnify.core.trackers.base import TRACKERS, Status, TrackedRun, Tracker
 
 
@@ -24,10 +23,8 @@ class TensorBoard(Tracker):
         self._folder = Path(where) if where else run.folder / "tensorboard"
         self._run = self._folder / file_name(f"{run.name}-{run.key[:8]}")
         begun = self._run.is_dir()
-        try:
+        with writing_to(self._run, hint=""):
             self._writer = SummaryWriter(str(self._run))
-        except OSError as error:
-            raise BadOutputError(f"cannot write {self._run}: {error.strerror or error}") from error
         if not begun:
             rows = [f"| {name} | {value} |" for name, value in run.settings.items()]
             table = "\n".join(["| setting | value |", "|---|---|", *rows])
