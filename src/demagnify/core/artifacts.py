@@ -221,13 +221,18 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors) -> Non
 
 
 def _digest(tensors: Mapping[str, torch.Tensor], state: str) -> str:
+    digest = hashlib.sha256(state.encode())
+    update_digest(digest, tensors)
+    return digest.hexdigest()
+
+
+def update_digest(digest: hashlib._Hash, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Adds names, types, shapes and values of tensors to a digest."""
     import torch
 
-    digest = hashlib.sha256(state.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 def load_card(folder: Path) -> Json:

@@ -191,7 +191,7 @@ class Detector(nn.Module, HubMixin):
         )
         precise = not computes_in_bfloat16(device, self.precision)
         digest.update(f"{settings} {precise}".encode())
-        update_digest(digest, self.network.state_dict())
+        artifacts.update_digest(digest, self.network.state_dict())
         return digest.hexdigest()
 
     @property
@@ -363,13 +363,6 @@ def check_finite(logits: torch.Tensor, name: str) -> torch.Tensor:
             hint="check its weights and preprocessing, or compute in float32",
         )
     return logits
-
-
-def update_digest(digest: hashlib._Hash, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Adds names, types, shapes and values of tensors to a digest."""
-    for key, tensor in sorted(tensors.items()):
-        digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
 
 
 @contextmanager

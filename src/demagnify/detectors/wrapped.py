@@ -22,7 +22,7 @@ from demagnify.core.errors import (
     ImageContractError,
 )
 from demagnify.core.imports import brief, stated_fingerprint
-from demagnify.detectors.detector import Detector, check_finite, update_digest
+from demagnify.detectors.detector import Detector, check_finite
 from demagnify.detectors.heads import Head, HeadName, ProbabilitySuspicion, make_head, two_names
 from demagnify.detectors.preprocessing import Preprocessing
 from demagnify.detectors.pretrained import check_fit
@@ -101,7 +101,7 @@ class WrappedDetector(Detector):
         before = "" if self.preprocessing is None else self.preprocessing.model_dump_json()
         parts = [self.identity, self.head.model_dump_json(), before, self.output or ""]
         digest = hashlib.sha256("\n".join(parts).encode())
-        update_digest(digest, self.network.state_dict())
+        artifacts.update_digest(digest, self.network.state_dict())
         return digest.hexdigest()
 
     @property
