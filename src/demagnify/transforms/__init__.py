@@ -5,8 +5,9 @@ The names load on first use, so that the lists of names cost no import of torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from demagnify.core.imports import lazy
 
 if TYPE_CHECKING:
     from demagnify.transforms.base import IDENTITY, TRANSFORMS, Chain, Identity, Transform, create
@@ -36,20 +37,12 @@ __all__ = [
     "names",
 ]
 
-_MODULES: Final = {
-    "TransformSet": "transform_set",
-    "ATTACKS": "catalogue",
-    "CORRECTIONS": "catalogue",
-    "DEGRADATIONS": "catalogue",
-    "SuperResolution": "super_resolution.attack",
-    "create_attack": "super_resolution.attack",
-    "from_callable": "super_resolution.attack",
-}
-"""The module of each name; `base` where none is given."""
-
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401  module attributes are anything
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_MODULES.get(name, 'base')}")
-    return getattr(module, name)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "base": ("IDENTITY", "TRANSFORMS", "Chain", "Identity", "Transform", "create", "names"),
+        "catalogue": ("ATTACKS", "CORRECTIONS", "DEGRADATIONS"),
+        "super_resolution.attack": ("SuperResolution", "create_attack", "from_callable"),
+        "transform_set": ("TransformSet",),
+    },
+)
