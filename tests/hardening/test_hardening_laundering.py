@@ -130,7 +130,7 @@ def test_surrogates_and_given_attacks_take_part(tmp_path):
         name="white",
     )
     laundering = Laundering(1.0, ["jpeg-50", white], surrogates=tmp_path)
-    names = {design.name for design, _ in trained}
+    names = {one.name for one in trained}
     assert names | {"jpeg-50", white.name, "bicubic-x2"} <= set(laundering.attacks)
     batch = TENSOR[None].repeat(24, 1, 1, 1)
     torch.manual_seed(0)

@@ -140,11 +140,11 @@ def test_surrogates_are_trained_once_and_always_alike(photographs, tmp_path, mon
 
     first, again = train(tmp_path / "one"), train(tmp_path / "two")
     for one, other in zip(first, again, strict=True):
-        states = (network.state_dict() for _, network in (one, other))
+        states = (found.network.state_dict() for found in (one, other))
         for here, there in zip(*(state.values() for state in states), strict=True):
             assert torch.equal(here, there)
     monkeypatch.setattr(surrogate_training, "train_surrogate", None)  # not trained again
-    assert [one[0] for one in train(tmp_path / "one")] == [one[0] for one in first]
+    assert [one.design for one in train(tmp_path / "one")] == [one.design for one in first]
 
 
 def test_surrogates_of_other_settings_or_faces_are_not_taken_for_these(photographs, tmp_path):
@@ -162,7 +162,7 @@ def test_a_damaged_surrogate_is_trained_again_with_a_line(photographs, tmp_path)
     config = SurrogateConfig(count=2, steps=2, batch_size=2)
     arguments = {"seed": 0, "folder": tmp_path, "device": CPU}
     first = train_surrogates(photographs, config, **arguments)
-    weights = tmp_path / first[1][0].name / "weights.safetensors"
+    weights = tmp_path / first[1].name / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-4] + bytes(4))
     lines = []
@@ -171,7 +171,7 @@ def test_a_damaged_surrogate_is_trained_again_with_a_line(photographs, tmp_path)
     assert lines[0].endswith("the network is trained again")
     assert weights.read_bytes() == whole
     for one, other in zip(first, again, strict=True):
-        assert torch.equal(one[1].body[0].weight, other[1].body[0].weight)
+        assert torch.equal(one.network.body[0].weight, other.network.body[0].weight)
 
 
 def test_a_killed_training_of_surrogates_continues_with_the_next(

@@ -19,7 +19,7 @@ from demagnify.data.subsample import draw_by_group
 from demagnify.hardening.config import HardeningConfig
 from demagnify.hardening.delivery import Delivery
 from demagnify.hardening.surrogate_training import train_surrogates
-from demagnify.hardening.surrogates import Surrogate, draw_surrogates
+from demagnify.hardening.surrogates import draw_surrogates
 from demagnify.transforms.base import Identity, Rngs, Transform, content_numbers, create
 from demagnify.transforms.catalogue import DEGRADATIONS
 from demagnify.transforms.transform_set import TransformSet
@@ -131,10 +131,9 @@ def build_attack_pool(
     """
     filters = [create(name) for name in config.degradations or DEGRADATIONS]
     some = faces.subset(draw_by_group(faces, config.surrogates.faces, config.seed, "sparring"))
-    trained = train_surrogates(
+    surrogates = train_surrogates(
         some, config.surrogates, seed=config.seed, folder=folder, device=device, log=log
     )
-    surrogates = [Surrogate(design, network) for design, network in trained]
     if surrogates:
         draw_surrogates(some, surrogates, folder / FIGURE)
         log(f"{len(surrogates)} surrogate networks; look at {folder / FIGURE}")

@@ -13,7 +13,7 @@ import torch
 
 from demagnify.core.images import Pixels, from_batch, to_batch
 from demagnify.transforms.base import Rngs, Transform
-from demagnify.transforms.degradations import Degradation, Floats, compressed
+from demagnify.transforms.degradations import Degradation, Floats, compressed, rounded
 from demagnify.transforms.kernels import threads
 
 _SMALLEST: Final = 8
@@ -94,11 +94,6 @@ def _finished(rebuilt: Floats, face: Floats, pixels: Floats, rng: np.random.Gene
     if rng.random() < _STORED:
         rebuilt = compressed(rebuilt, rng)
     return rounded(resize(rebuilt, pixels.shape[1], pixels.shape[0]))
-
-
-def rounded(pixels: Floats) -> Pixels:
-    """Returns whole levels 0-255."""
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def magnified(

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from pydantic import Field
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from demagnify.core import progress
@@ -194,7 +195,7 @@ def decide(network: EnhancementNetwork, examples: Described, config: Enhancement
     truth = examples.enhanced == 1
     model = LogisticRegression(C=1e6).fit(logits[:, :1], truth)
     slope, intercept = float(model.coef_[0, 0]), float(model.intercept_[0])
-    chances = _sigmoid(slope * logits[:, 0] + intercept)
+    chances = expit(slope * logits[:, 0] + intercept)
     enhanced = float(np.quantile(chances[~truth], 1 - config.false_alarms))
     captured = float(np.quantile(chances[truth], config.missed))
     if captured > enhanced:  # the two kinds hardly overlap: there is nothing between the answers
@@ -211,7 +212,7 @@ def _least(logits: np.ndarray, truth: np.ndarray) -> float:
     known = truth >= 0
     if not known.any():
         return 2.0
-    chances = softmax(logits[known])
+    chances = softmax(logits[known], axis=1)
     confidence, right = chances.max(1), chances.argmax(1) == truth[known]
     order = np.argsort(-confidence)
     precision = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
@@ -224,7 +225,7 @@ def measure(
 ) -> dict[str, float]:
     """Returns accuracy figures of a network on described faces."""
     logits = logits_of(network, examples.features)
-    chances = _sigmoid(decision.slope * logits[:, 0] + decision.intercept)
+    chances = expit(decision.slope * logits[:, 0] + decision.intercept)
     truth = examples.enhanced == 1
     told = (chances <= decision.captured) | (chances > decision.enhanced)
     middle = (decision.captured + decision.enhanced) / 2
@@ -238,13 +239,3 @@ def measure(
         "false alarms": float((chances[~truth] > decision.enhanced).mean()),
         "missed": float((chances[truth] <= decision.captured).mean()),
     }
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns probabilities (N, K) of logits (N, K)."""
-    raised = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True))
-
-
-def _sigmoid(logits: np.ndarray) -> np.ndarray:
-    return np.asarray((1 + np.tanh(logits / 2)) / 2)

@@ -24,7 +24,6 @@ from demagnify.data import Manifest, Skipped
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import subsample
-from demagnify.hardening.delivery import rounded
 from demagnify.hardening.enhancement_examples import Enhanced, FaceSet, upright
 from demagnify.hardening.enhancement_features import SMALLEST
 from demagnify.hardening.surrogate_training import train_surrogates
@@ -32,6 +31,7 @@ from demagnify.hardening.surrogates import Surrogate
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import default_cache
 from demagnify.transforms import create_attack
+from demagnify.transforms.degradations import rounded
 from demagnify.transforms.kernels import opencv_jpeg
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def newly_captured(pixels: Pixels, least: int, rng: np.random.Generator) -> Pixe
     if rng.random() < 0.3:
         soft = cv2.GaussianBlur(face, (0, 0), rng.uniform(0.6, 1.2))
         face = face + rng.uniform(0.2, 0.8) * (face - soft)
-    stored = np.clip(np.rint(face), 0, 255).astype(np.uint8)
+    stored = rounded(face)
     return opencv_jpeg(stored, int(rng.integers(85, 99))) if rng.random() < 0.4 else stored
 
 
@@ -170,10 +170,9 @@ def with_surrogates(
     The networks are trained on the first set, into `folder`, unless an earlier run has done that.
     """
     device = pick_device(config.device)
-    trained = train_surrogates(
+    surrogates = train_surrogates(
         sets[0].faces, config.surrogates, seed=config.seed, folder=folder, device=device, log=log
     )
-    surrogates = [Surrogate(*one) for one in trained]
     return [
         FaceSet(
             one.name,

@@ -17,7 +17,6 @@ from demagnify.core.errors import BadArtifactError
 from demagnify.core.rng import derived_seed, generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.hardening.config import SurrogateConfig
-from demagnify.hardening.delivery import rounded
 from demagnify.hardening.surrogates import (
     Design,
     Discriminator,
@@ -25,7 +24,7 @@ from demagnify.hardening.surrogates import (
     SurrogateNetwork,
     draw_design,
 )
-from demagnify.transforms.degradations import Floats
+from demagnify.transforms.degradations import Floats, rounded
 from demagnify.transforms.kernels import opencv_jpeg
 
 KIND: Final = "surrogate network"
@@ -54,7 +53,7 @@ def train_surrogates(
     folder: Path,
     device: torch.device,
     log: Callable[[str], None] = lambda _line: None,
-) -> list[tuple[Design, SurrogateNetwork]]:
+) -> list[Surrogate]:
     """Trains surrogate networks, or reads those that an earlier run has finished."""
     designs = [draw_design(seed, number + 1) for number in range(config.count)]
     trained = []
@@ -77,7 +76,7 @@ def train_surrogates(
                 artifacts.save(place, KIND, network.state_dict(), {"identity": identity})
             else:
                 advance(config.steps * design.effort)
-            trained.append((design, network))
+            trained.append(Surrogate(design, network))
     return trained
 
 
@@ -93,8 +92,12 @@ def _load(
         log(f"{error.message}; the network is trained again")
         return None
     check_same(artifact.card.get("identity"), identity, folder)
+    return _network(design, artifact.tensors)
+
+
+def _network(design: Design, tensors: artifacts.Tensors) -> SurrogateNetwork:
     network = SurrogateNetwork(design).to(memory_format=torch.channels_last)
-    network.load_state_dict(artifact.tensors)
+    network.load_state_dict(tensors)
     return network.eval()
 
 
@@ -109,9 +112,7 @@ def read_surrogates(folder: Path) -> list[Surrogate]:
     for place in (card.parent for card in cards if artifacts.kind_of(card.parent) == KIND):
         artifact = artifacts.load(place, KIND)
         design = Design.model_validate(artifact.card["identity"]["surrogate network"])
-        network = SurrogateNetwork(design).to(memory_format=torch.channels_last)
-        network.load_state_dict(artifact.tensors)
-        found.append(Surrogate(design, network.eval()))
+        found.append(Surrogate(design, _network(design, artifact.tensors)))
     if not found:
         raise BadArtifactError(
             f"{folder}: there is no surrogate network in it",

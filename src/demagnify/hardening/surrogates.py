@@ -26,9 +26,9 @@ from demagnify.core.images import Pixels
 from demagnify.core.rng import generator
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.subsample import spread_evenly
-from demagnify.hardening.delivery import magnified, resize, rounded
+from demagnify.hardening.delivery import magnified, resize
 from demagnify.laundering.quality import image_quality
-from demagnify.transforms.degradations import Degradation, Floats
+from demagnify.transforms.degradations import Degradation, Floats, rounded
 
 Aim = Literal["faithful", "restoring", "painting", "inventing", "enhancing"]
 Activation = Literal["relu", "prelu", "leaky"]

@@ -67,8 +67,7 @@ class Degradation(Transform):
         """Returns the degraded copies."""
 
         def work(pixels: Pixels, rng: Rng) -> Pixels:
-            changed = self.degrade(pixels.astype(np.float32), rng)
-            return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+            return rounded(self.degrade(pixels.astype(np.float32), rng))
 
         return to_batch(list(threads().map(work, from_batch(images), rngs))).to(images.device)
 
@@ -277,8 +276,12 @@ def noisy(pixels: Floats, rng: Rng) -> Floats:
 @degradation("compressed")
 def compressed(pixels: Floats, rng: Rng) -> Floats:
     """Stores as JPEG of quality 30 to 95."""
-    rounded = np.clip(pixels.round(), 0, 255).astype(np.uint8)
-    return opencv_jpeg(rounded, int(rng.integers(30, 96))).astype(np.float32)
+    return opencv_jpeg(rounded(pixels), int(rng.integers(30, 96))).astype(np.float32)
+
+
+def rounded(pixels: Floats) -> Pixels:
+    """Returns whole levels 0-255."""
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
 
 
 def _shrink(
