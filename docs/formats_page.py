@@ -53,12 +53,15 @@ Refused: files over {MAX_BYTES // 2**30} GiB; more than {MAX_PIXELS:,} pixels (P
 checksum of every chunk; floats and 32-bit numbers that fit none of 0-1, 0-255 and 0-65535, and
 numbers with a sign; PNG, AVIF and HEIC of high dynamic range; TIFF and camera files that begin with
 a preview (DNG), and TIFF of deep colours in separate planes; JPEG 2000 with a sign or of fewer than
-8 bits; JPEG of 12 bits; pipes, devices and folders with the name of an image; all other formats,
-some of which run programs (EPS).
+8 bits; JPEG of 12 bits, and of four colours without Adobe's marker (ink and paper could be
+exchanged); PNG whose still picture is not in its animation; pipes, devices and folders with the
+name of an image; all other formats, some of which run programs (EPS).
 
 Pixels become sRGB: by the file's colour profile, or by what the file states otherwise (PNG's cICP,
-or gAMA and cHRM; code points in AVIF and HEIC; "Adobe RGB" in EXIF data). Of several images in a
-file the first is read.
+or gAMA and cHRM; code points in AVIF and HEIC; "Adobe RGB" in EXIF data). They are turned upright
+by the orientation in the EXIF data, or in XMP (`tiff:Orientation`) where those have none. Of
+several images in a file the first is read; what is transparent in it, and what it leaves free of a
+larger canvas, becomes white.
 
 ## Videos
 

@@ -115,6 +115,9 @@ def left(folder: Path) -> list[str]:
     return [str(path.relative_to(folder)) for path in folder.rglob("*") if is_temporary(path)]
 
 
+_wholes: dict[str, tuple[dict[str, str], float]] = {}
+
+
 def undisturbed(verb: str, base: Path, folder: Path) -> tuple[dict[str, str], float]:
     """Runs a command to its end; returns the digests of what it wrote, and its seconds."""
     for name in commands.NEEDS.get(verb, ()):
@@ -195,6 +198,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", type=int, default=3, help="Pairs of each command, of both kinds."
     )
+    parser.add_argument("--turn", type=int, default=20, help="Kills before the next has its turn.")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e9, help="Most minutes of all.")
     parser.add_argument("--verbs", nargs="*", default=list(VERBS))
@@ -206,21 +210,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         commands.prepare(base)
-        for verb in given.verbs:
-            mine = [row for row in rows if (row["verb"], row["seed"]) == (verb, given.seed)]
-            _campaign(verb, base, mine, given, until)
-            for how in ("kill", "pair", "cache"):
+        own = {
+            verb: [row for row in rows if (row["verb"], row["seed"]) == (verb, given.seed)]
+            for verb in given.verbs
+        }
+        for kills in range(given.turn, given.kills + given.turn, given.turn):
+            hows = {"kill": min(kills, given.kills), "pair": given.pairs, "cache": given.pairs}
+            for verb, mine in own.items():
+                _campaign(verb, base, mine, hows, given, until)
+        for verb, mine in own.items():
+            for how in hows:
                 some = [row for row in mine if row["how"] == how]
                 kills = sum(row.get("kills", 0) for row in some)
                 counts = dict(Counter(row["outcome"] for row in some))
                 sys.stdout.write(f"{verb:>17} {how}: {kills} kills, {counts}\n")
-                sys.stdout.flush()
-            rows += [row for row in mine if row not in rows]
-    sys.exit(any(row["outcome"] != "same bytes" for row in rows))
+    sys.exit(any(row["outcome"] != "same bytes" for mine in own.values() for row in mine))
 
 
 def _campaign(
-    verb: str, base: Path, mine: list[dict[str, Any]], given: argparse.Namespace, until: float
+    verb: str,
+    base: Path,
+    mine: list[dict[str, Any]],
+    hows: dict[str, int],
+    given: argparse.Namespace,
+    until: float,
 ) -> None:
     """Does the missing cases of a command, and adds them to `mine` and the log."""
     done = {(row["how"], row["case"]) for row in mine}
@@ -230,11 +243,12 @@ def _campaign(
         reached = sum(row["kills"] for row in some) if how == "kill" else len(some)
         return reached < most and time.monotonic() < until
 
-    hows = {"kill": given.kills, "pair": given.pairs, "cache": given.pairs}
     if not any(missing(how, most) for how, most in hows.items()):
         return
     runs = base / "runs" / verb
-    expected, seconds = undisturbed(verb, base, runs / "whole")
+    if verb not in _wholes:
+        _wholes[verb] = undisturbed(verb, base, runs / "whole")
+    expected, seconds = _wholes[verb]
     for how, most in hows.items():
         number = 0
         while missing(how, most):

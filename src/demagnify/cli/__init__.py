@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
 import sys
 import warnings
@@ -39,6 +40,7 @@ def main() -> None:
     # Pillow warns where `images` refuses in words of its own, and of tags that nobody reads.
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     # Figures show a box for a letter that their font lacks.
     warnings.filterwarnings("ignore", message="Glyph .* missing from")
     warnings.showwarning = _show_warning

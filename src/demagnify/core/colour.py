@@ -1,4 +1,4 @@
-"""Colour profiles: pixels become sRGB once, where files are decoded.
+"""Colours: decoded images become sRGB once, where files are decoded, and opaque on white.
 
 Relative colorimetric with black point compensation: colours inside sRGB keep their values, so a
 picture equals its sRGB twin; perceptual would move them where a profile has tables for it.
@@ -13,14 +13,53 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageCms
 
+from demagnify.core.deep_images import deep_grey
+
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
 _SPACES: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _TOLERANCE: Final = 2
 """Levels; the profiles of sRGB that are in use differ by less in their rounding."""
 _STEPS: Final = 17
+_TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 
 _Transform = ImageCms.ImageCmsTransform
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether a decoded image has transparency."""
+    return image.mode in _TRANSPARENT or "transparency" in image.info
+
+
+def shown(image: Image.Image) -> Image.Image:
+    """Returns a decoded image in sRGB, with white behind what is transparent.
+
+    Its mode is RGB, but L for more than 8 bits of grey without a profile, to save memory.
+    """
+    profile = image.info.get("icc_profile") or b""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _clear(image, to_srgb(deep_grey(image), profile))
+    if is_transparent(image):
+        rgba = image.convert("RGBA")
+        opaque = _rgb(rgba.convert("RGB"), profile)
+        opaque.putalpha(rgba.getchannel("A"))
+        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
+        return Image.alpha_composite(white, opaque).convert("RGB")
+    plain = image.mode in ("RGB", "L", "CMYK")  # without a copy
+    return _rgb(image if plain else image.convert("RGB"), profile)
+
+
+def _clear(deep: Image.Image, grey: Image.Image) -> Image.Image:
+    """Returns deep grey as it is shown, with white where it has the value that is transparent."""
+    value = deep.info.get("transparency")
+    if isinstance(value, int):
+        clear = Image.fromarray(np.asarray(deep) == value)
+        grey.paste((255,) * len(grey.getbands()), mask=clear)
+    return grey
+
+
+def _rgb(image: Image.Image, profile: bytes) -> Image.Image:
+    return to_srgb(image, profile).convert("RGB")
 
 
 def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:

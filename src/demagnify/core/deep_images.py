@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImagePalette, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from demagnify.core import opencv, tiff_strips
 
@@ -24,11 +24,7 @@ _LEVELS: Final = np.rint(np.arange(_DEEP + 1) * (255.0 / _DEEP)).astype(np.uint8
 """The 8 bits of each of 16."""
 _WIDTH, _HEIGHT, _SAMPLES, _FORMAT, _ORIENTATION, _PROFILE = 256, 257, 277, 339, 274, 34675
 _PHOTOMETRIC: Final = 262
-_SIGNED: Final = 2
-_KIND, _OLD_KIND, _DNG = 254, 255, 50706
-_REDUCED: Final = 2
-_BITS, _PLANES, _COLOURS = 258, 284, 320
-_SEPARATE: Final = 2
+_BITS: Final = 258
 _FLOAT: Final = 3
 _OVER: Final = 0.1
 _LEAST_BYTE: Final = 16.0
@@ -94,33 +90,6 @@ def _white(stripes: Iterable[NDArray[np.float64]], *, floats: bool) -> float:
         f"its values reach from {low:g} to {high:g}, and which of them is white is not known; "
         "save it as 8 or 16 bits, or as floats from 0 to 1"
     )
-
-
-def check_first(image: Image.Image) -> Image.Image:
-    """Returns an image, unless Pillow would read something else than the photograph.
-
-    Raises:
-        OSError: If it is the preview at the start of a TIFF or camera file, since the photograph is
-            another image of the file; or a TIFF of a kind that Pillow gets wrong.
-    """
-    tags: Mapping[int, Any] = getattr(image, "tag_v2", {})
-    kind = tags.get(_KIND, 0)
-    reduced = (isinstance(kind, int) and kind & 1) or tags.get(_OLD_KIND) == _REDUCED
-    if _DNG in tags or reduced:
-        raise OSError(
-            "it begins with a preview, as camera files (DNG, NEF) do; develop it to JPEG or TIFF"
-        )
-    if _SIGNED in np.ravel(tags.get(_FORMAT, ())):
-        raise OSError("its values have a sign, and which of them is white is not known")
-    deep = max(np.ravel(tags.get(_BITS, (1,)))) > _BYTE
-    tile = getattr(image, "tile", ())
-    if deep and tags.get(_PLANES) == _SEPARATE and tile and tile[0][0] == "raw":
-        raise OSError("deep colours in separate planes cannot be read; save them interleaved")
-    colours = tags.get(_COLOURS, ())
-    if image.palette and colours and max(colours) < 2**_BYTE:  # as old programs wrote them
-        levels = np.reshape(colours, (3, -1)).T.astype(np.uint8).tobytes()
-        image.palette = ImagePalette.raw("RGB", levels)
-    return image
 
 
 def scale_transparent(image: Image.Image, data: bytes) -> Image.Image:

@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from demagnify.core import jpeg2000
-from demagnify.core.colour import to_srgb
-from demagnify.core.deep_images import (
-    check_first,
-    deep_grey,
-    float_size,
-    read_float,
-    scale_transparent,
-)
+from demagnify.core.colour import shown
+from demagnify.core.deep_images import float_size, read_float, scale_transparent
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.extras import install
 from demagnify.core.files import write_bytes
+from demagnify.core.first_picture import (
+    UnclearError,
+    check_first,
+    free_canvas,
+    on_canvas,
+    with_alpha,
+)
 from demagnify.core.image_files import (
     SUFFIXES,
     check_png,
@@ -41,6 +42,8 @@ from demagnify.core.image_files import (
     read_file,
     readable_formats,
 )
+from demagnify.core.native_lines import libtiff_errors
+from demagnify.core.orientation import note_orientation, orientation_of, upright
 from demagnify.core.stated_colour import with_profile
 
 if TYPE_CHECKING:  # torch is imported where a tensor is made: reading a photograph needs none
@@ -56,17 +59,7 @@ MIN_SIDE: Final = 8
 _ROUNDING: Final = 1e-6
 _STRIPE: Final = 2**20
 """Pixels that are copied at once."""
-_TRANSPARENT: Final = ("RGBA", "LA", "PA", "RGBa", "La")
 
-_TURNS: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 T = TypeVar("T")
 _DAMAGE: Final = (
     *(OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, OverflowError),
@@ -161,11 +154,12 @@ def check_pixels(array: Pixels) -> Pixels:
 
 
 def load(path: Path, *, max_pixels: int | None = None) -> Pixels:
-    """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its EXIF orientation.
+    """Reads a photograph as uint8 RGB of shape (H, W, 3), upright by its orientation.
 
-    A colour profile is converted to sRGB. Greyscale, palette and CMYK become RGB; transparency is
-    laid on white; deeper samples are scaled to 8 bits (float ones are taken as 0-1 unless a larger
-    value is among them); of an animation the first frame is taken.
+    The EXIF data say it, or XMP where they do not. A colour profile is converted to sRGB.
+    Greyscale, palette and CMYK become RGB; transparency is laid on white; deeper samples are scaled
+    to 8 bits (float ones are taken as 0-1 unless a larger value is among them); of an animation the
+    first picture is taken, on its whole canvas.
 
     Args:
         path: A file in a format that Pillow reads.
@@ -221,8 +215,10 @@ def opened(
         check_png(data)
         with _from_decoder(lambda: _open(data, name, max_pixels)) as image:
             _check_size(image.size, name, max_pixels)
-            _from_decoder(image.load)
-            yield image
+            note_orientation(image)
+            box = free_canvas(image)
+            _from_decoder(lambda: _load(image))
+            yield on_canvas(image, box)
     except UnidentifiedImageError as error:
         kind = extra_format(data)
         if kind:
@@ -241,6 +237,8 @@ def opened(
         raise BadImageError(f"{name}: too many pixels to decode safely") from error
     except BadImageError:
         raise
+    except UnclearError as error:
+        raise BadImageError(f"{name}: {error}") from error
     except _DAMAGE as error:
         raise BadImageError(f"{name}: the image is damaged: {error}") from error
 
@@ -252,7 +250,8 @@ def _open(data: bytes, name: str, max_pixels: int | None) -> Image.Image:
         _check_size(deep, name, max_pixels)
         return with_profile(jpeg2000.read_deep(data), data)
     try:
-        found = check_first(Image.open(io.BytesIO(data), formats=readable_formats()))
+        file = io.BytesIO(with_alpha(data))
+        found = check_first(Image.open(file, formats=readable_formats()))
         return with_profile(scale_transparent(found, data), data)
     except UnidentifiedImageError:
         size = float_size(data)
@@ -260,6 +259,24 @@ def _open(data: bytes, name: str, max_pixels: int | None) -> Image.Image:
             raise
         _check_size(size, name, max_pixels)
         return read_float(data)
+
+
+def _load(image: Image.Image) -> None:
+    """Decodes an image; libtiff prints what is wrong, and goes on where it can."""
+    tile = getattr(image, "tile", ())
+    if not tile or tile[0][0] != "libtiff":
+        image.load()
+        return
+    failed = None
+    with libtiff_errors() as errors:
+        try:
+            image.load()
+        except _DAMAGE as error:
+            failed = error
+    if errors:
+        raise OSError(errors[0]) from failed
+    if failed:
+        raise failed
 
 
 def _from_decoder(work: Callable[[], T]) -> T:
@@ -272,7 +289,7 @@ def _from_decoder(work: Callable[[], T]) -> T:
 
 def upright_rgb(image: Image.Image) -> Pixels:
     """Returns what `opened` yields as uint8 RGB (H, W, 3), upright; see `load`."""
-    turned = upright(_to_rgb(image), image.getexif())
+    turned = upright(shown(image), image)
     width, height = turned.size
     pixels = np.empty((height, width, 3), dtype=np.uint8)
     rows = max(1, _STRIPE // width)
@@ -305,54 +322,6 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int | None) -> Non
         )
     if min(width, height) < MIN_SIDE:
         raise BadImageError(f"{name}: {width}x{height} pixels are too few for a face")
-
-
-def upright(image: Image.Image, exif: Image.Exif) -> Image.Image:
-    """Turns a photograph as its EXIF orientation says.
-
-    Not `ImageOps.exif_transpose`: it writes the EXIF data anew, and fails where they are odd.
-    """
-    turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
-    return image if turn is None else image.transpose(turn)
-
-
-def orientation_of(image: Image.Image) -> int:
-    """Returns the EXIF orientation of what `opened` yields, 1 to 8; 1 is upright."""
-    value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return int(value) if value in _TURNS else 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    """Returns an image in sRGB; a deep grey one without a profile stays grey, to save memory."""
-    profile = image.info.get("icc_profile") or b""
-    if image.mode.startswith("I") or image.mode == "F":
-        return _clear(image, to_srgb(deep_grey(image), profile))
-    if is_transparent(image):
-        rgba = image.convert("RGBA")
-        opaque = _srgb(rgba.convert("RGB"), profile)
-        opaque.putalpha(rgba.getchannel("A"))
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        return Image.alpha_composite(white, opaque).convert("RGB")
-    plain = image.mode in ("RGB", "L", "CMYK")  # without a copy
-    return _srgb(image if plain else image.convert("RGB"), profile)
-
-
-def _clear(deep: Image.Image, shown: Image.Image) -> Image.Image:
-    """Returns deep grey as it is shown, with white where it has the value that is transparent."""
-    value = deep.info.get("transparency")
-    if isinstance(value, int):
-        clear = Image.fromarray(np.asarray(deep) == value)
-        shown.paste((255,) * len(shown.getbands()), mask=clear)
-    return shown
-
-
-def _srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    return to_srgb(image, profile).convert("RGB")
-
-
-def is_transparent(image: Image.Image) -> bool:
-    """Whether a decoded image has transparency."""
-    return image.mode in _TRANSPARENT or "transparency" in image.info
 
 
 def save_png(path: Path, pixels: Pixels) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +11,12 @@ from typing import Any, Final
 from PIL import ExifTags, Image
 
 from demagnify.core import colour
+from demagnify.core.orientation import XMP_ORIENTATION
 
 _EXIF_HEAD: Final = b"Exif\0\0"
 _BYTE_ORDERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
 _ORIENTATION: Final = int(ExifTags.Base.Orientation)
 _LONG: Final = 4
-_XMP_ORIENTATION: Final = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)[2-8]")
 # Text chunks of PNG in which ImageMagick and Adobe keep what has a place of its own here.
 _METADATA_IN_TEXT: Final = ("Raw profile type ", "XML:com.adobe.xmp")
 # Tags of a TIFF file that describe how its pixels are laid out, not the photograph.
@@ -105,7 +104,7 @@ def straighten_exif(exif: bytes) -> bytes:
 
 def straighten_xmp(xmp: bytes) -> bytes:
     """Returns an XMP packet that says "upright", every other byte as it was."""
-    return _XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
+    return XMP_ORIENTATION.sub(rb"\g<1>1", xmp)
 
 
 def _exif(image: Image.Image) -> bytes:

@@ -20,6 +20,7 @@ from PIL import Image, JpegImagePlugin, PngImagePlugin
 from demagnify.core import colour, images
 from demagnify.core.errors import BadImageError, ImageContractError
 from demagnify.core.images import Pixels, check_pixels
+from demagnify.core.orientation import orientation_of, upright
 from demagnify.data.photo_metadata import Metadata, profile_to_keep, read_metadata
 
 Coding = Mapping[str, Any]
@@ -200,7 +201,7 @@ class Photograph:
                 stored=_stored(image, grey=grey),
                 coding=coding_of(image, data),
                 metadata=read_metadata(image, grey=grey),
-                orientation=images.orientation_of(image),
+                orientation=orientation_of(image),
             )
 
     def encode(self, pixels: Pixels, *, save_as: SaveAs = "png") -> bytes:
@@ -262,11 +263,11 @@ class Photograph:
 def _stored(image: Image.Image, *, grey: bool) -> NDArray[np.uint8] | None:
     if image.mode == "F" or image.mode.startswith("I"):  # transparent or not, laid on white
         return None
-    mode = "RGBA" if images.is_transparent(image) else "RGB"
+    mode = "RGBA" if colour.is_transparent(image) else "RGB"
     if mode == "RGB" and (grey or not profile_to_keep(image, grey=grey)):
         return None
-    upright = images.upright(image.convert(mode), image.getexif())
-    pixels: NDArray[np.uint8] = np.array(upright, dtype=np.uint8)
+    turned = upright(image.convert(mode), image)
+    pixels: NDArray[np.uint8] = np.array(turned, dtype=np.uint8)
     if mode == "RGBA" and (pixels[..., 3] == 255).all():
         pixels = np.ascontiguousarray(pixels[..., :3])
         return pixels if profile_to_keep(image, grey=grey) else None
