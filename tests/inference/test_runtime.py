@@ -152,10 +152,27 @@ def test_an_exported_file_keeps_the_calibration(tmp_path):
     assert Interpreter.inside(OnnxRuntime(path, device="cpu").notes) == shipped
     config = DetectionConfig(defense=str(path))
     assert Pipeline.load(config, finder=object()).interpreter == shipped
-    before = path.read_bytes()
-    with pytest.raises(BadOutputError, match="exists"):
-        export("default", path)
+
+
+def test_an_export_that_is_there_is_left_and_another_one_is_refused(exported, tmp_path):
+    defense, path = exported
+    before, told = path.read_bytes(), []
+    again = export(defense, path, log=told.append)
     assert path.read_bytes() == before
+    assert told[1:] == [f"{path} is unchanged", f"comparing {path} with torch"]
+    assert again.notes == OnnxRuntime(path, device="cpu").notes
+    other = defended(["identity", "flip"], MeanOfViews(1))
+    damaged, strange = tmp_path / "damaged.onnx", tmp_path / "strange.onnx"
+    damaged.write_bytes(before[:-1])
+    strange.write_bytes(b"mine")
+    for source, place, takes in (
+        *((other, path, "uint8"), (defense, path, "float")),
+        *((defense, damaged, "uint8"), (defense, strange, "uint8")),
+    ):
+        content = place.read_bytes()
+        with pytest.raises(BadOutputError, match="exists, with another content"):
+            export(source, place, takes=takes)
+        assert place.read_bytes() == content
 
 
 def test_bfloat16_says_that_verdicts_are_not_calibrated():

@@ -12,7 +12,7 @@ from demagnify.cli.generate import verb
 from demagnify.cli.options import PATH, Argument, Option
 
 if TYPE_CHECKING:
-    from demagnify.inference.export import InputType
+    from demagnify.inference.runtime import InputType
 
 
 @verb(
@@ -43,7 +43,8 @@ def export(
 
     Resizing, corrections and scaling are inside; name, threshold, corrections, fingerprint and a
     SHA-256 over the file are in its metadata, and the calibration if there is one. The file is
-    compared with torch before the command ends. `demagnify detect --defense model.onnx` uses it.
+    compared with torch before the command ends; one that is there
+    already, the same, is left as it is. `demagnify detect --defense model.onnx` uses it.
     """
     from demagnify.inference.export import export as write
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -30,14 +30,12 @@ from demagnify.inference.answers import Interpreter
 from demagnify.inference.calibration import folder_of
 from demagnify.inference.exported import DIGEST, NOTES, ExportNotes, digest_of
 from demagnify.inference.onnx_resize import resized
-from demagnify.inference.runtime import INPUT, OnnxRuntime, TorchRuntime
+from demagnify.inference.runtime import INPUT, InputType, OnnxRuntime, TorchRuntime
 
 if TYPE_CHECKING:
     import torch
 
     from demagnify.agents.defended import DefendedDetector
-
-InputType = Literal["uint8", "float"]
 
 PARITY: Final = 1e-4
 """The largest difference of logits between the file and torch, on the crops that `export` tries."""
@@ -74,7 +72,7 @@ def export(
     Raises:
         BadConfigError: If a part of it cannot be exported; the message names the part.
         BadArtifactError: If there is no such defence, or the calibration belongs to another.
-        BadOutputError: If the file is there.
+        BadOutputError: If the file is there with another content; the same one is left as it is.
 
     Example:
         >>> from demagnify.inference import export
@@ -83,32 +81,69 @@ def export(
     """
     if path.suffix != ".onnx":
         raise BadConfigError(f"{path} is no name of an ONNX file", hint="such as model.onnx")
-    if path.exists() and not overwrite:
-        raise BadOutputError(f"{path} exists", hint="choose another name, or --overwrite")
+    there = None if overwrite else _exported(path)
     need("research", "torch", "onnx", "onnxscript", what="export needs")
     log("reading the detector or defence")
     defended = _load(source)
     notes = _notes(defended, {}).model_copy(update=_calibration(source, calibration, defended))
-    log(f"converting {defended.name}, which takes up to a minute")
-    _write(_model(defended, takes), path, notes)
+    if there:
+        if (there.notes, there.takes) != (notes, takes):
+            raise _another(path)
+        log(f"{path} is unchanged")
+    else:
+        log(f"converting {defended.name}, which takes up to a minute")
+        _write(_model(defended, takes), path, notes)
     log(f"comparing {path} with torch")
-    opened = OnnxRuntime(path, device="cpu")
-    reference, crops = TorchRuntime(defended), _samples(defended.input_size)
+    opened = there or OnnxRuntime(path, device="cpu")
     try:
-        difference = largest_difference(reference, opened, crops)
+        _compare(defended, opened)
+    except BadConfigError:
+        if not there:
+            path.unlink()
+        raise
+    return opened
+
+
+def _exported(path: Path) -> OnnxRuntime | None:
+    """Returns the file of an earlier export, opened; None if there is no file.
+
+    Raises:
+        BadOutputError: If it is something else, or damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        return OnnxRuntime(path, device="cpu")
+    except BadArtifactError as error:
+        raise _another(path) from error
+
+
+def _another(path: Path) -> BadOutputError:
+    return BadOutputError(
+        f"{path} exists, with another content", hint="choose another name, or --overwrite"
+    )
+
+
+def _compare(defended: DefendedDetector, opened: OnnxRuntime) -> None:
+    """Compares a file with torch.
+
+    Raises:
+        BadConfigError: If their logits differ, or the file does not run.
+    """
+    try:
+        difference = largest_difference(
+            TorchRuntime(defended), opened, _samples(defended.input_size)
+        )
     except BadConfigError as error:
-        path.unlink()
         raise BadConfigError(
             f"the policy {defended.policy.name!r} cannot be exported: its graph does not run",
             hint="use this defence with torch",
         ) from error
     if not difference <= PARITY:
-        path.unlink()
         raise BadConfigError(
             f"the exported {defended.name} differs from torch by {difference:.2g} in logits",
             hint="its network computes differently in ONNX Runtime; use it with torch",
         )
-    return opened
 
 
 def ship(name: str) -> Path:

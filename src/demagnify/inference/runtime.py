@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from demagnify.detectors.detector import Detector
 
 RuntimeName = Literal["auto", "onnx", "torch"]
+InputType = Literal["uint8", "float"]
+"""What an exported file takes: RGB 0-255, or in [0, 1]."""
 
 ONNX_FILE: Final = "model.onnx"
 """The name of the file beside the card of a shipped detector or defence."""
@@ -119,7 +121,7 @@ class OnnxRuntime:
         for file, digest in self.notes.weights.items():
             check_weights((weights or path.parent) / file, digest, path)
         (one,) = self._session.session.get_inputs()
-        self._floats = one.type == "tensor(float)"
+        self.takes: InputType = "float" if one.type == "tensor(float)" else "uint8"
         self._outputs = [output.name for output in self._session.session.get_outputs()]
         self.path = path
 
@@ -158,7 +160,7 @@ class OnnxRuntime:
         if not len(crops):
             return Decided(logits=np.empty(0, np.float32), actions=np.empty(0, np.int64))
         batch: NDArray[Any] = np.ascontiguousarray(crops.transpose(0, 3, 1, 2))
-        if self._floats:
+        if self.takes == "float":
             batch = batch.astype(np.float32) / np.float32(255)
         answers = dict(
             zip(
