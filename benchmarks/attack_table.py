@@ -19,12 +19,12 @@ import time
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from attack_table_cells import AttackTable, DataSet, TablePlan, fill_table
+from attack_table_written import sentences, to_csv, to_markdown
 from demagnify.core.devices import Precision
 from demagnify.core.errors import BadConfigError, DemagnifyError
 from demagnify.core.files import write_text
 from demagnify.evaluation.adaptive import SearchConfig, Target, load_target
-from demagnify.evaluation.attack_table import AttackTable, DataSet, TablePlan, fill_table
-from demagnify.evaluation.report.attack_table import sentences, to_csv, to_markdown
 from demagnify.laundering.conditions import default_cache
 from demagnify.transforms import ATTACKS, create_attack
 from demagnify.transforms.base import Chain, Transform

@@ -9,19 +9,20 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from demagnify.core import images
-from demagnify.core.errors import AssetError, BadConfigError, BadOutputError
-from demagnify.core.runs import claim
-from demagnify.detectors import wrap
-from demagnify.evaluation.adaptive import SearchConfig
-from demagnify.evaluation.attack_table import (
+import scripts  # noqa: F401  puts benchmarks/ on the path
+from attack_table_cells import (
     AttackTable,
     DataSet,
     TablePlan,
     family,
     fill_table,
 )
-from demagnify.evaluation.report.attack_table import sentences, to_csv, to_markdown
+from attack_table_written import sentences, to_csv, to_markdown
+from demagnify.core import images
+from demagnify.core.errors import AssetError, BadConfigError, BadOutputError
+from demagnify.core.runs import claim
+from demagnify.detectors import wrap
+from demagnify.evaluation.adaptive import SearchConfig
 from demagnify.transforms.base import Transform
 from demagnify.transforms.resize import Bicubic
 

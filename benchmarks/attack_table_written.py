@@ -7,10 +7,10 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from attack_table_cells import AdaptiveFigures, AttackTable, TableCell, TableData
 from demagnify.core.printing import cell as safe_cell
 from demagnify.core.printing import count, listed
 from demagnify.evaluation.adaptive import SearchConfig
-from demagnify.evaluation.attack_table import AdaptiveFigures, AttackTable, TableCell, TableData
 from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report.markup import markdown_table
