@@ -36,7 +36,7 @@ class Guided(Predictor):
 
     name = "dqn"
 
-    def predict(self, table, states=None):
+    def predict(self, table):
         actions = np.where(table.hint > 0.5, 3, 0)
         logits = table.logits[np.arange(len(actions)), actions]
         return Predictions(logits=logits, actions=actions, threshold=table.threshold)

@@ -276,7 +276,7 @@ class Unsure(Predictor):
 
     name = "unsure"
 
-    def predict(self, table, states=None):
+    def predict(self, table):
         logits = table.logits[:, 0]
         uncertainty = np.exp(-np.abs(logits))
         return Predictions(
@@ -330,7 +330,7 @@ class Collapsed(Predictor):
 
     name = "collapsed"
 
-    def predict(self, table, states=None):
+    def predict(self, table):
         logits = np.full(len(table.labels), math.nan, dtype=np.float32)
         return Predictions(logits=logits, actions=None, threshold=0.0)
 

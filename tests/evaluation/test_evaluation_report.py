@@ -227,7 +227,7 @@ class Knowing(Predictor):
 
     name = "knowing"
 
-    def predict(self, table, states=None):
+    def predict(self, table):
         logits = np.where(table.labels == 1, 1.0, -1.0).astype(np.float32)
         return Predictions(logits=logits, actions=None, threshold=0.0)
 
@@ -240,7 +240,7 @@ class Chosen(Predictor):
     def __init__(self, actions):
         self.actions = actions
 
-    def predict(self, table, states=None):
+    def predict(self, table):
         actions = self.actions(table)
         logits = table.logits[np.arange(len(actions)), actions]
         return Predictions(logits=logits, actions=actions, threshold=table.threshold)

@@ -54,13 +54,11 @@ class Predictor(ABC):
     name: str
 
     @abstractmethod
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:
+    def predict(self, table: LogitTable) -> Predictions:
         """Returns a prediction for every face of `table`.
 
         Args:
             table: The faces; filled.
-            states: float32 (N, S), the states of the faces. One that needs them computes
-                them itself where they are None.
         """
 
 
@@ -69,7 +67,7 @@ class PolicyPredictor(Predictor):
 
     Args:
         policy: Maps states to actions.
-        encoder: Computes the states where `predict` gets none; None if the policy uses none.
+        encoder: Computes the states; None if the policy uses none.
         name: The name in tables.
         threshold: A logit above it means fake; that of the table's detector if None.
     """
@@ -87,12 +85,12 @@ class PolicyPredictor(Predictor):
         self.name = name
         self.threshold = threshold
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:
+    def predict(self, table: LogitTable) -> Predictions:
         """Returns the policy's decisions; the table replaces the detector."""
         threshold = table.threshold if self.threshold is None else self.threshold
         known = self.encoder is not None and self.encoder.needs != "nothing"
         parts = []
-        for indices, part in self._states(table, states):
+        for indices, part in self._states(table):
             query = TableQueries(table, indices, known=known, device=part.device)
             parts.append(query.decide(self.policy, part, threshold))
         return Predictions(
@@ -104,13 +102,11 @@ class PolicyPredictor(Predictor):
             calls=_joined([part.calls for part in parts]),
         )
 
-    def choose(self, table: LogitTable, states: torch.Tensor | None = None) -> Integers:
+    def choose(self, table: LogitTable) -> Integers:
         """Returns the policy's first action for every face, int64 (N,); see `Predictor.predict`."""
-        return _joined([self.policy(part) for _, part in self._states(table, states)])
+        return _joined([self.policy(part) for _, part in self._states(table)])
 
-    def _states(
-        self, table: LogitTable, states: torch.Tensor | None
-    ) -> Iterator[tuple[Integers, torch.Tensor]]:
+    def _states(self, table: LogitTable) -> Iterator[tuple[Integers, torch.Tensor]]:
         """Yields the numbers of a few faces at a time, and their states."""
         device = next((weights.device for weights in self.policy.parameters()), table.device)
         encode = None if self.encoder is None else FaceStates(table, self.encoder, device)
@@ -119,7 +115,7 @@ class PolicyPredictor(Predictor):
             if encode is None:
                 yield indices, torch.empty(len(indices), 0, device=device)
             else:
-                yield indices, encode(indices) if states is None else states[indices].to(device)
+                yield indices, encode(indices)
 
 
 def _joined(parts: Sequence[torch.Tensor]) -> NDArray[Any]:

@@ -58,7 +58,7 @@ class Router(Predictor):
         clean, attacked = (_branch(pool, rows) for rows in (~pool.attacked, pool.attacked))
         return cls(probe, encoder, (clean, attacked))
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Routes and classifies every face of `table`."""
         attacked = self.probe.predict(_states(table, self.encoder)).astype(np.int64)
         actions = np.array([branch.action for branch in self.branches])[attacked]
@@ -95,7 +95,7 @@ class Stacking(Predictor):
         """Fits the weights; both classes count alike."""
         return cls(_logistic_regression().fit(pool.table.logits, pool.table.labels))
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` by all its logits."""
         logits = self.model.decision_function(table.logits).astype(np.float32)
         return Predictions(logits=logits, actions=None, threshold=0.0, calls=passes_for_all(table))
@@ -137,7 +137,7 @@ class GreedySearch(Predictor):
             reached = max(gains)
         return cls(chosen)
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` by the mean probability after the chosen actions."""
         mean = _chances(table)[:, list(self.actions)].mean(axis=1)
         passes = set(

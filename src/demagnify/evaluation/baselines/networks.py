@@ -49,7 +49,7 @@ class DirectDetector(Predictor):
         return cls(cast("GreedyQPolicy", trained.policy), encoder)
 
     @torch.no_grad()
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` by its state alone."""
         weights = next(self.policy.parameters())
         seen = FaceStates(table, self.encoder, weights.device).all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from demagnify.agents.predictors import Predictions, Predictor
@@ -25,7 +24,7 @@ class FixedTransform(Predictor):
         self.name = f"always {action_name}" if action else UNDEFENDED
         self._action = action
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` after the one transform."""
         return _after(table, np.full(len(table.labels), self._action))
 
@@ -38,7 +37,7 @@ class RandomAction(Predictor):
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` after a random action."""
         draw = randomness.generator(self._seed, "random-action")
         return _after(table, draw.integers(table.logits.shape[1], size=len(table.labels)))
@@ -49,7 +48,7 @@ class Oracle(Predictor):
 
     name = "oracle"
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` after its best action; the first of equals."""
         towards_label = np.where(table.labels[:, None] == 1, table.logits, -table.logits)
         return _after(table, towards_label.argmax(axis=1))
@@ -60,7 +59,7 @@ class AverageActions(Predictor):
 
     name = "average of actions"
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` by its mean logit."""
         logits = table.logits.mean(axis=1)
         return Predictions(
@@ -76,7 +75,7 @@ class MovedThreshold(Predictor):
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table`, unchanged, by the moved threshold."""
         left = np.zeros(len(table.labels), dtype=np.int64)
         return Predictions(
@@ -95,7 +94,7 @@ class Constant(Predictor):
     def __init__(self, label: int) -> None:
         self.label = label
 
-    def predict(self, table: LogitTable, states: torch.Tensor | None = None) -> Predictions:  # noqa: ARG002
+    def predict(self, table: LogitTable) -> Predictions:
         """Classifies every face of `table` alike."""
         count = len(table.labels)
         logits = np.full(count, 1.0 if self.label else -1.0, dtype=np.float32)
