@@ -28,7 +28,7 @@ from demagnify.data.prepare import open_faces
 from demagnify.data.subsample import subsample
 from demagnify.evaluation.adaptive import Candidates, SearchConfig, Target
 from demagnify.evaluation.adaptive.search import search
-from demagnify.evaluation.bootstrap import GroupResamples, Measured, group_mean, interval
+from demagnify.evaluation.bootstrap import GroupResamples, Measured, group_estimate
 from demagnify.evaluation.metrics import MetricName, Scores
 from demagnify.evaluation.records import Estimate, Measure, Record
 from demagnify.evaluation.results import ADAPTIVE
@@ -39,7 +39,6 @@ from demagnify.scores import Column, LogitTable
 from demagnify.transforms.base import Transform
 
 CONFIDENCE: Final = 0.95
-_NO_FACE: Final = "there is no such face"
 
 Floats = NDArray[np.float64]
 Quality = tuple[Floats, Floats]
@@ -312,7 +311,7 @@ class _Part:
             quality = psnr[found.winner, faces], ssim[found.winner, faces]
             counts = np.bincount(found.winner % len(names), minlength=len(names)).tolist()
             success, queries = (
-                interval(*group_mean(values, found.attackable, self._weights), CONFIDENCE, _NO_FACE)
+                group_estimate(values, found.attackable, self._weights, CONFIDENCE)
                 for values in (found.succeeded, found.queries)
             )
             figures = AdaptiveFigures(

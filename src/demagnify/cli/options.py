@@ -31,9 +31,9 @@ class Argument(click.Argument):
         self.usual = f"default: {settings['default']}" if "default" in settings else ""
 
 
-def output(default: str, text: str = "Folder to write to.") -> Argument:
+def output(default: str) -> Argument:
     """Returns the argument for the folder that a command writes to."""
-    return Argument("output", text, type=PATH, default=default)
+    return Argument("output", "Folder to write to.", type=PATH, default=default)
 
 
 def data(text: str) -> Option:

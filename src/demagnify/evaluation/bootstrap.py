@@ -21,6 +21,7 @@ from demagnify.evaluation.metrics import COLUMN, Floats, MetricName, Scores
 from demagnify.evaluation.records import Estimate, none_if_nan
 
 _MIN_SHARE_DEFINED: Final = 0.5
+NO_FACE: Final = "there is no such face"
 _NO_DAMAGE: Final = 1e-9
 """A smaller difference is what rounding leaves between two means of the same verdicts."""
 
@@ -197,3 +198,11 @@ def group_mean(
     samples = np.full(len(weights), np.nan)
     np.divide(counts @ chosen, totals, out=samples, where=totals > 0)
     return float(chosen.mean()) if len(chosen) else math.nan, samples
+
+
+def group_estimate(
+    values: ArrayLike, among: NDArray[np.bool_], weights: NDArray[np.uint16], confidence: float
+) -> Estimate:
+    """Returns the mean of `group_mean` with its interval, as `interval` gives it."""
+    mean, samples = group_mean(values, among, weights)
+    return interval(mean, samples, confidence, NO_FACE)

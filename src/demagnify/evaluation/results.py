@@ -31,23 +31,20 @@ class ConditionEntry(Record):
     ssim_sd: Measure = None
 
     @classmethod
-    def of(
-        cls, name: str, psnr: ArrayLike, ssim: ArrayLike, *, seen: bool = False
-    ) -> ConditionEntry:
+    def of(cls, name: str, psnr: ArrayLike, ssim: ArrayLike) -> ConditionEntry:
         """Returns an attack with the mean and the standard deviation of its quality.
 
         Args:
             name: The attack's name.
             psnr: (N,) in dB; of images that the attack left unchanged infinite, and left out.
             ssim: (N,), 0 to 1.
-            seen: Whether the defence was trained against it.
         """
         decibels = np.asarray(psnr, dtype=np.float64)
         decibels = decibels[np.isfinite(decibels)]
         similarity = np.asarray(ssim, dtype=np.float64)
         return cls(
             name=name,
-            seen=seen,
+            seen=False,
             n=len(similarity),
             psnr_mean=float(decibels.mean()) if len(decibels) else None,
             psnr_sd=float(decibels.std(ddof=1)) if len(decibels) > 1 else None,

@@ -31,11 +31,10 @@ from demagnify.evaluation.adaptive.search import (
     Search,
     SearchConfig,
     search,
-    targets_of,
 )
 from demagnify.evaluation.methods import is_bare
 from demagnify.laundering.attacked_faces import attacked_faces
-from demagnify.laundering.conditions import CLEAN, Conditions
+from demagnify.laundering.conditions import CLEAN, Conditions, is_attacked
 from demagnify.laundering.quality import psnr
 from demagnify.scores import Column, LogitTable
 from demagnify.transforms.base import Transform
@@ -87,7 +86,6 @@ class Candidates:
         faces: The originals, N of them.
         attacks: The attacks; none of them is the identity.
         cache: Where attacked faces are cached.
-        batch_size: The most faces in one call of an attack's network.
 
     Attributes:
         names: The names of the attacks.
@@ -98,9 +96,7 @@ class Candidates:
         BadOutputError: If `cache` cannot be written to.
     """
 
-    def __init__(
-        self, faces: FaceDataset, attacks: Sequence[Transform], *, cache: Path, batch_size: int = 16
-    ) -> None:
+    def __init__(self, faces: FaceDataset, attacks: Sequence[Transform], *, cache: Path) -> None:
         self.names = [attack.name for attack in attacks]
         if not attacks:
             raise BadConfigError("there is no attack to choose from")
@@ -112,7 +108,7 @@ class Candidates:
             Column(
                 attack.name,
                 attack.fingerprint(),
-                attacked_faces(faces, attack, cache=cache, batch_size=batch_size, in_memory=False),
+                attacked_faces(faces, attack, cache=cache, in_memory=False),
             )
             for attack in attacks
         ]
@@ -200,7 +196,7 @@ def attack_target(
             saved = time.monotonic()
         return logits
 
-    total = int(targets_of(faces.labels, config.targets).sum())
+    total = int(is_attacked(faces.labels, config.targets).sum())
     everyone = np.arange(len(faces))
     try:
         with progress.bar(f"attacking {target.name}", total) as advance:

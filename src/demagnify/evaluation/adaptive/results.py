@@ -11,7 +11,13 @@ from pydantic import Field
 
 from demagnify.evaluation.adaptive.attack import Adapted, Candidates, Target
 from demagnify.evaluation.adaptive.search import SearchConfig
-from demagnify.evaluation.bootstrap import Measured, group_mean, interval
+from demagnify.evaluation.bootstrap import (
+    NO_FACE,
+    Measured,
+    group_estimate,
+    group_mean,
+    interval,
+)
 from demagnify.evaluation.metrics import MetricName, Scores
 from demagnify.evaluation.records import Estimate, Measure, Record, SkippedFile, load_record
 
@@ -125,7 +131,6 @@ def load_adaptive(folder: Path) -> AdaptiveResult:
 
 
 _CLASSES: Final[dict[Class, tuple[int, ...]]] = {"all": (0, 1), "fake": (1,), "real": (0,)}
-_NO_FACE: Final = "there is no such face"
 
 Weights = NDArray[np.uint16]
 
@@ -136,7 +141,6 @@ def measure_against(
     adapted: Adapted,
     cost: Cost,
     weights: Weights,
-    confidence: float = CONFIDENCE,
 ) -> Against:
     """Returns the figures of an attack on one target; `weights` are the resamples, (B, N)."""
     before, after = _measured(adapted, weights)
@@ -144,19 +148,17 @@ def measure_against(
         name=target.name,
         fingerprint=target.fingerprint(),
         threshold=adapted.threshold,
-        reached=_reached(adapted, weights, confidence),
-        curve=_curve(adapted, weights, confidence),
+        reached=_reached(adapted, weights),
+        curve=_curve(adapted, weights),
         attacks=_tried(candidates, adapted),
         cost=cost,
-        before=before.intervals(confidence),
-        after=after.intervals(confidence),
-        change=after.minus(before, confidence),
+        before=before.intervals(CONFIDENCE),
+        after=after.intervals(CONFIDENCE),
+        change=after.minus(before, CONFIDENCE),
     )
 
 
-def measure_gain(
-    defended: Adapted, undefended: Adapted, weights: Weights, confidence: float = CONFIDENCE
-) -> DefenseGain:
+def measure_gain(defended: Adapted, undefended: Adapted, weights: Weights) -> DefenseGain:
     """Returns the effect of a defence, each side against an attacker who adapts to it."""
     (_, after), (_, bare) = (_measured(each, weights) for each in (defended, undefended))
 
@@ -165,12 +167,12 @@ def measure_gain(
             group_mean(getattr(each.search, column), each.search.attackable, weights)
             for each in (defended, undefended)
         )
-        return interval(one - other, samples - others, confidence, _NO_FACE)
+        return interval(one - other, samples - others, CONFIDENCE, NO_FACE)
 
     return DefenseGain(
         success=difference("succeeded"),
         queries=difference("queries"),
-        attacked=after.minus(bare, confidence),
+        attacked=after.minus(bare, CONFIDENCE),
     )
 
 
@@ -183,7 +185,7 @@ def _measured(adapted: Adapted, weights: Weights) -> tuple[Measured, Measured]:
     return before, after
 
 
-def _reached(adapted: Adapted, weights: Weights, confidence: float) -> tuple[Reached, ...]:
+def _reached(adapted: Adapted, weights: Weights) -> tuple[Reached, ...]:
     found = adapted.search
     rows = []
     for name, labels in _CLASSES.items():
@@ -192,7 +194,7 @@ def _reached(adapted: Adapted, weights: Weights, confidence: float) -> tuple[Rea
             continue
         attackable, succeeded = mine & found.attackable, mine & found.succeeded
         success, queries, first = (
-            interval(*group_mean(values, among, weights), confidence, _NO_FACE)
+            group_estimate(values, among, weights, CONFIDENCE)
             for values, among in (
                 (found.succeeded, attackable),
                 (found.queries, attackable),
@@ -213,14 +215,13 @@ def _reached(adapted: Adapted, weights: Weights, confidence: float) -> tuple[Rea
     return tuple(rows)
 
 
-def _curve(adapted: Adapted, weights: Weights, confidence: float) -> tuple[CurvePoint, ...]:
+def _curve(adapted: Adapted, weights: Weights) -> tuple[CurvePoint, ...]:
     """Success by queries, up to the most that any face took."""
     found = adapted.search
     points = []
     for queries in range(1, int(found.queries.max(initial=1)) + 1):
         turned = found.succeeded & (found.success_at <= queries)
-        mean = group_mean(turned, found.attackable, weights)
-        success = interval(*mean, confidence, _NO_FACE)
+        success = group_estimate(turned, found.attackable, weights, CONFIDENCE)
         points.append(CurvePoint(queries=queries, success=success))
     return tuple(points)
 

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from demagnify.laundering.conditions import is_attacked
+from demagnify.laundering.config import Attacked
+
 Order = Literal["success", "quality", "given"]
-Targets = Literal["fakes", "reals", "all"]
 
 
 class SearchConfig(BaseModel):
@@ -34,7 +36,7 @@ class SearchConfig(BaseModel):
         description="Which attack is tried first: the one that succeeded most often on earlier "
         "faces of the same label, the one closest to the original, or the first --attack.",
     )
-    targets: Targets = Field(
+    targets: Attacked = Field(
         default="all",
         description="Which faces are attacked: fakes to pass as real, real ones to be called fake.",
     )
@@ -104,15 +106,13 @@ ORIGINAL: Final = -1
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The outcome of the search, for each of N faces.
+    """The search so far and, when it has ended, its outcome, for each of N faces.
 
     Attributes:
-        targeted: bool (N,), which faces are attacked.
-        mistaken: bool (N,), targeted faces that the detector misclassifies without any attack; they
-            stay unchanged, after one query.
-        succeeded: bool (N,), whose verdict was right and is wrong now.
         queries: int64 (N,), how often the detector was asked about each face, the question about
             the original being the first; 0 for faces that are no target.
+        mistaken: bool (N,), targeted faces that the detector misclassifies without any attack; they
+            stay unchanged, after one query.
         success_at: int64 (N,), the query that first turned the verdict; 0 where none did.
         winner: int64 (N,), the number of the attack that is published; -1 is the original.
         before: float32 (N,), the score of the original; NaN for faces that are no target.
@@ -121,10 +121,8 @@ class Search:
         turned: bool (N, M), which of them turned the verdict.
     """
 
-    targeted: Flags
-    mistaken: Flags
-    succeeded: Flags
     queries: Integers
+    mistaken: Flags
     success_at: Integers
     winner: Integers
     before: Scores
@@ -132,17 +130,34 @@ class Search:
     tried: Flags
     turned: Flags
 
+    @classmethod
+    def begin(cls, faces: int, attacks: int) -> Search:
+        """Returns the search before its first query."""
+        return cls(
+            queries=np.zeros(faces, dtype=np.int64),
+            mistaken=np.zeros(faces, dtype=np.bool_),
+            success_at=np.zeros(faces, dtype=np.int64),
+            winner=np.full(faces, ORIGINAL, dtype=np.int64),
+            before=np.full(faces, np.nan, dtype=np.float32),
+            after=np.full(faces, np.nan, dtype=np.float32),
+            tried=np.zeros((faces, attacks), dtype=np.bool_),
+            turned=np.zeros((faces, attacks), dtype=np.bool_),
+        )
+
+    @property
+    def targeted(self) -> Flags:
+        """Which faces are attacked, bool (N,)."""
+        return self.queries > 0
+
     @property
     def attackable(self) -> Flags:
         """Targets that the detector classifies right before the attack, bool (N,)."""
         return self.targeted & ~self.mistaken
 
-
-def targets_of(labels: ArrayLike, targets: Targets) -> Flags:
-    """Returns which faces are to be attacked, bool (N,)."""
-    fake: Flags = np.asarray(labels) == 1
-    chosen: dict[Targets, Flags] = {"fakes": fake, "reals": ~fake, "all": np.ones_like(fake)}
-    return chosen[targets]
+    @property
+    def succeeded(self) -> Flags:
+        """Whose verdict was right and is wrong now, bool (N,)."""
+        return self.success_at > 0
 
 
 def search(
@@ -167,88 +182,66 @@ def search(
         config: Budget, order and the rest.
         advance: Gets the number of targets that were finished.
     """
-    state = _State(np.asarray(labels, np.int64), np.asarray(psnr, np.float64), threshold, config)
-    targets = np.flatnonzero(targets_of(labels, config.targets))
+    known = np.asarray(labels, np.int64)
+    attacker = _Attacker(known, np.asarray(psnr, np.float64), threshold, config)
+    targets = np.flatnonzero(is_attacked(known, config.targets))
     for start in range(0, len(targets), config.block):
         block = targets[start : start + config.block]
-        state.query_originals(block, ask)
-        while len(pending := state.pending(block)):
-            state.attack(pending, ask)
+        attacker.query_originals(block, ask)
+        while len(pending := attacker.pending(block)):
+            attacker.attack(pending, ask)
         advance(len(block))
-    return state.result()
+    return attacker.search
 
 
-class _State:
-    """The attacker's knowledge so far."""
+class _Attacker:
+    """Carries a search on, and knows what it needs for that."""
 
     def __init__(
         self, labels: Integers, psnr: Floats, threshold: float, config: SearchConfig
     ) -> None:
-        count, attacks = psnr.shape
+        self.search = Search.begin(*psnr.shape)
         self._labels = labels
         self._psnr = psnr
         self._threshold = np.float32(threshold)
         self._config = config
         self._ranking = Ranking(config.order, psnr)
         self._allowed = psnr >= config.min_psnr
-        self._queries = np.zeros(count, dtype=np.int64)
-        self._success_at = np.zeros(count, dtype=np.int64)
-        self._winner = np.full(count, ORIGINAL, dtype=np.int64)
-        self._winner_psnr = np.full(count, np.inf)
-        self._before = np.full(count, np.nan, dtype=np.float32)
-        self._after = self._before.copy()
-        self._tried = np.zeros((count, attacks), dtype=np.bool_)
-        self._turned = np.zeros((count, attacks), dtype=np.bool_)
+        self._winner_psnr = np.full(len(labels), np.inf)
 
     def query_originals(self, faces: Integers, ask: Ask) -> None:
         """Queries the originals."""
         scores = ask(faces, np.full_like(faces, ORIGINAL))
-        self._before[faces] = self._after[faces] = scores
-        self._queries[faces] = 1
+        found = self.search
+        found.before[faces] = found.after[faces] = scores
+        found.mistaken[faces] = self._is_wrong(faces, scores)
+        found.queries[faces] = 1
 
     def pending(self, faces: Integers) -> Integers:
         """Returns those of `faces` on which there is an attack left to try, and budget for it."""
-        going = ~self._is_wrong(faces, self._before[faces])
-        going &= self._queries[faces] < self._config.budget
+        found = self.search
+        going = ~found.mistaken[faces] & (found.queries[faces] < self._config.budget)
         going &= self._left(faces).any(axis=1)
         if self._config.stop_at_success:
-            going &= self._success_at[faces] == 0
+            going &= found.success_at[faces] == 0
         return faces[going]
 
     def attack(self, faces: Integers, ask: Ask) -> None:
         """Tries one more attack on each of `faces`."""
-        labels = self._labels[faces]
+        found, labels = self.search, self._labels[faces]
         attacks = self._ranking.choose(faces, labels, self._left(faces))
         scores = ask(faces, attacks)
         turned = self._is_wrong(faces, scores)
-        self._queries[faces] += 1
-        self._tried[faces, attacks] = True
-        self._turned[faces, attacks] = turned
-        first = faces[turned & (self._success_at[faces] == 0)]
-        self._success_at[first] = self._queries[first]
+        found.queries[faces] += 1
+        found.tried[faces, attacks] = True
+        found.turned[faces, attacks] = turned
+        first = faces[turned & (found.success_at[faces] == 0)]
+        found.success_at[first] = found.queries[first]
         self._crown(faces, attacks, scores)
         self._ranking.learn(attacks, labels, turned)
 
-    def result(self) -> Search:
-        targeted = self._queries > 0
-        mistaken = np.zeros_like(targeted)
-        asked = np.flatnonzero(targeted)
-        mistaken[asked] = self._is_wrong(asked, self._before[asked])
-        return Search(
-            targeted=targeted,
-            mistaken=mistaken,
-            succeeded=self._success_at > 0,
-            queries=self._queries,
-            success_at=self._success_at,
-            winner=self._winner,
-            before=self._before,
-            after=self._after,
-            tried=self._tried,
-            turned=self._turned,
-        )
-
     def _left(self, faces: Integers) -> Flags:
-        left: Flags = self._allowed[faces] & ~self._tried[faces]
+        left: Flags = self._allowed[faces] & ~self.search.tried[faces]
         return left
 
     def _is_wrong(self, faces: Integers, scores: Scores) -> Flags:
@@ -258,10 +251,10 @@ class _State:
     def _crown(self, faces: Integers, attacks: Integers, scores: Scores) -> None:
         """Lets a try replace the winner if its logit is better, or equal with a higher PSNR."""
         pull = np.where(self._labels[faces] == 1, np.float32(-1), np.float32(1))
-        gain = pull * (scores - self._after[faces])
+        gain = pull * (scores - self.search.after[faces])
         psnr = self._psnr[faces, attacks]
         better = (gain > 0) | ((gain == 0) & (psnr > self._winner_psnr[faces]))
         chosen = faces[better]
-        self._winner[chosen] = attacks[better]
+        self.search.winner[chosen] = attacks[better]
         self._winner_psnr[chosen] = psnr[better]
-        self._after[chosen] = scores[better]
+        self.search.after[chosen] = scores[better]
