@@ -22,7 +22,7 @@ from demagnify.inference.drawing import COLOURS
 from demagnify.transforms import TransformSet
 
 module = importlib.import_module("demagnify.inference.detect")
-pipeline = importlib.import_module("demagnify.inference.pipeline")
+runtime = importlib.import_module("demagnify.inference.runtime")
 SIZE = 32
 
 
@@ -89,7 +89,7 @@ def test_how_many_are_classified_at_once_changes_nothing(paths, monkeypatch, at_
 
     expected = results()
     monkeypatch.setattr(module, "PHOTOS_AT_ONCE", at_once[0])
-    monkeypatch.setattr(pipeline, "FACES_AT_ONCE", at_once[1])
+    monkeypatch.setattr(runtime, "FACES_AT_ONCE", at_once[1])
     assert results() == expected
 
 

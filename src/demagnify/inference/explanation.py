@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from demagnify.core import rng
 from demagnify.core.errors import ImageContractError
 from demagnify.core.images import Pixels, check_pixels, fit
-from demagnify.inference.runtime import Runtime, as_runtime, load_runtime
+from demagnify.inference.runtime import Runtime, as_runtime, decide_each, load_runtime
 
 if TYPE_CHECKING:
     from demagnify.agents.defended import DefendedDetector
@@ -36,7 +35,6 @@ MOVED: Final = 19
 """Other places of the same shape that the check covers."""
 _BLUR: Final = 0.045
 """Spread of the blur under the window, as a share of the face's side."""
-_AT_ONCE: Final = 32
 _COLOUR: Final = (213, 94, 0)
 
 Cells = NDArray[np.bool_]
@@ -224,7 +222,4 @@ def _edges(side: int) -> NDArray[np.int64]:
 
 
 def _logits(faces: Iterable[Pixels], runtime: Runtime) -> NDArray[np.float32]:
-    found, rest = [np.empty(0, np.float32)], iter(faces)
-    while batch := list(islice(rest, _AT_ONCE)):
-        found.append(runtime.decide(np.stack(batch)).logits)
-    return np.concatenate(found)
+    return np.array([one.logit for one in decide_each(runtime, faces)], np.float32)

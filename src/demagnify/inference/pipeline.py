@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from demagnify.core.errors import BadImageError, DemagnifyWarning
 from demagnify.core.images import Pixels
 from demagnify.data import face_finding, videos
-from demagnify.data.face_finding import Face, FaceFinder, crop
-from demagnify.inference.answers import SCOPE, Interpreter, Meaning
-from demagnify.inference.calibrated import calibrated
+from demagnify.data.face_finding import Face, FaceFinder, crop, square
+from demagnify.inference.answers import (
+    SCOPE,
+    Interpreter,
+    Meaning,
+    Seen,
+    delivered_face,
+    delivered_photo,
+    quality_of,
+)
 from demagnify.inference.calibration import Verdict, has_calibration
 from demagnify.inference.enhancement import Enhancement, EnhancementRecognizer
 from demagnify.inference.explanation import Explanation, explain
-from demagnify.inference.runtime import OnnxRuntime, Runtime, as_runtime, load_runtime
+from demagnify.inference.runtime import (
+    Decision,
+    OnnxRuntime,
+    Runtime,
+    as_runtime,
+    decide_each,
+    load_runtime,
+    score_of,
+    surplus_of,
+)
 from demagnify.inference.video import ClipVerdict, classify_clip
 
 if TYPE_CHECKING:
     from demagnify.agents.defended import DefendedDetector
     from demagnify.detectors.detector import Detector
     from demagnify.inference.detect import DetectionConfig
-
-FACES_AT_ONCE: Final = 32
 
 Box = tuple[float, float, float, float]
 
@@ -203,10 +215,36 @@ class Pipeline:
         """Yields the verdicts on photographs, in order."""
         verdicts = self._classified(photos)
         if self.interpreter is not None:
-            files = [photo.path if photo.content is None else photo.content for photo in photos]
-            check = self.config.delivery_check
-            verdicts = calibrated(verdicts, files, self.interpreter, self.runtime, check=check)
+            read = partial(self._calibrated, self.interpreter)
+            verdicts = map(read, verdicts, photos)
         return map(self._explained, verdicts) if self.config.explain else verdicts
+
+    def _calibrated(
+        self, reads: Interpreter, found: PhotoVerdict, photo: Photograph
+    ) -> PhotoVerdict:
+        """Gives each face the verdict of a calibration, not of the detector's own threshold."""
+        pixels = found.pixels
+        if not found.faces or pixels is None:
+            return found
+        quality = quality_of(photo.path if photo.content is None else photo.content, pixels)
+        delivered: list[float | None] = [None] * len(found.faces)
+        if self.config.delivery_check:
+            small, size = delivered_photo(pixels), self.runtime.input_size
+            crops = [crop(small, delivered_face(one.face), size=size) for one in found.faces]
+            delivered = [one.logit for one in decide_each(self.runtime, crops)]
+        faces = []
+        for one, again in zip(found.faces, delivered, strict=True):
+            enhanced = one.enhancement.answer
+            meaning = reads.read(
+                one.logit,
+                Seen(square(one.face, pixels.shape).side, quality, enhanced),
+                abstained=one.verdict == "unsure",
+                delivered=again,
+            )
+            limit = reads.threshold(enhanced)
+            score = one.score if limit is None else score_of(one.logit - limit)
+            faces.append(replace(one, verdict=meaning.verdict, score=score, meaning=meaning))
+        return replace(found, faces=tuple(faces))
 
     def _explained(self, photo: PhotoVerdict) -> PhotoVerdict:
         """Adds to each face what its verdict depends on."""
@@ -243,7 +281,7 @@ class Pipeline:
             if not isinstance(photo.pixels, BadImageError)
             for face in faces
         ]
-        classified = _classify(crops, self.runtime)
+        classified = decide_each(self.runtime, crops)
         for (path, pixels, _), faces in zip(photos, found, strict=True):
             if isinstance(pixels, BadImageError):
                 yield PhotoVerdict(path=path, problem=str(pixels).removeprefix(f"{path}: "))
@@ -252,34 +290,26 @@ class Pipeline:
             else:
                 enhancements = self.recognizer([crop(pixels, face) for face in faces])
                 verdicts = [
-                    FaceVerdict(
-                        face=face,
-                        box=_inside(face.box, pixels.shape),
-                        enhancement=enhancement,
-                        **next(classified),
-                    )
+                    self._verdict(face, pixels, next(classified), enhancement)
                     for face, enhancement in zip(faces, enhancements, strict=True)
                 ]
                 yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
 
-
-def _classify(crops: Sequence[Pixels], runtime: Runtime) -> Iterator[dict[str, Any]]:
-    """Yields the part of each crop's `FaceVerdict` that comes from the runtime."""
-    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
-    threshold = float(np.float32(runtime.threshold))
-    for start in range(0, len(crops), FACES_AT_ONCE):
-        found = runtime.decide(np.stack(crops[start : start + FACES_AT_ONCE]))
-        for row, logit in enumerate(found.logits.tolist()):
-            surplus = logit - threshold
-            unsure = found.abstained is not None and bool(found.abstained[row])
-            yield {
-                "verdict": "unsure" if unsure else "fake" if surplus > 0 else "real",
-                "score": (1 + math.tanh(surplus / 2)) / 2,  # the sigmoid, safe from overflow
-                "logit": logit,
-                "action": runtime.actions[int(found.actions[row])],
-                "views": runtime.views,
-                "uncertainty": None if found.uncertainty is None else found.uncertainty[row].item(),
-            }
+    def _verdict(
+        self, face: Face, pixels: Pixels, decision: Decision, enhancement: Enhancement
+    ) -> FaceVerdict:
+        surplus = surplus_of(decision.logit, self.runtime)
+        return FaceVerdict(
+            face=face,
+            box=_inside(face.box, pixels.shape),
+            verdict="unsure" if decision.abstained else "fake" if surplus > 0 else "real",
+            score=score_of(surplus),
+            logit=decision.logit,
+            action=decision.action,
+            enhancement=enhancement,
+            views=self.runtime.views,
+            uncertainty=decision.uncertainty,
+        )
 
 
 def _inside(box: Box, shape: tuple[int, ...]) -> Box:

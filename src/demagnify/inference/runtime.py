@@ -6,11 +6,14 @@ what `demagnify export` wrote, runs in ONNX Runtime and needs no torch; everythi
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources, util
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 RuntimeName = Literal["auto", "onnx", "torch"]
 InputType = Literal["uint8", "float"]
 """What an exported file takes: RGB 0-255, or in [0, 1]."""
+
+FACES_AT_ONCE: Final = 32
 
 ONNX_FILE: Final = "model.onnx"
 """The name of the file beside the card of a shipped detector or defence."""
@@ -56,6 +61,15 @@ class Decided:
     actions: NDArray[np.int64]
     uncertainty: NDArray[np.float32] | None = None
     abstained: NDArray[np.bool_] | None = None
+
+
+class Decision(NamedTuple):
+    """The decision on one crop; see `Decided`."""
+
+    logit: float
+    action: str
+    uncertainty: float | None
+    abstained: bool
 
 
 class Runtime(Protocol):
@@ -124,36 +138,10 @@ class OnnxRuntime:
         self.takes: InputType = "float" if one.type == "tensor(float)" else "uint8"
         self._outputs = [output.name for output in self._session.session.get_outputs()]
         self.path = path
-
-    @property
-    def name(self) -> str:
-        """The name in tables."""
-        return self.notes.name
-
-    @property
-    def fingerprint(self) -> str:
-        """What the logits depend on; the same as that of the defence in torch, in float32."""
-        return self.notes.fingerprint
-
-    @property
-    def input_size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.notes.input_size
-
-    @property
-    def threshold(self) -> float:
-        """A logit above it means fake."""
-        return self.notes.threshold
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The names of the corrections."""
-        return self.notes.actions
-
-    @property
-    def views(self) -> int:
-        """Of how many views a logit is the mean."""
-        return self.notes.views
+        notes = self.notes
+        self.name, self.fingerprint = notes.name, notes.fingerprint
+        self.input_size, self.threshold = notes.input_size, notes.threshold
+        self.actions, self.views = notes.actions, notes.views
 
     def decide(self, crops: Pixels) -> Decided:
         """See `Runtime.decide`; crops of any other size are resized in the network."""
@@ -191,11 +179,10 @@ class TorchRuntime:
         from demagnify.detectors.detector import Detector
 
         self.defended = undefended(defense) if isinstance(defense, Detector) else defense
-
-    @property
-    def name(self) -> str:
-        """The name in tables."""
-        return self.defended.name
+        self.name, self.input_size = self.defended.name, self.defended.input_size
+        self.threshold = self.defended.threshold
+        self.actions = tuple(self.defended.actions.names)
+        self.views = self.defended.policy.averaged
 
     @cached_property
     def fingerprint(self) -> str:
@@ -204,26 +191,6 @@ class TorchRuntime:
             return self.defended.fingerprint()
         except BadConfigError:
             return ""
-
-    @property
-    def input_size(self) -> int:
-        """Side of the crops in pixels."""
-        return self.defended.input_size
-
-    @property
-    def threshold(self) -> float:
-        """A logit above it means fake."""
-        return self.defended.threshold
-
-    @property
-    def actions(self) -> tuple[str, ...]:
-        """The names of the corrections."""
-        return tuple(self.defended.actions.names)
-
-    @property
-    def views(self) -> int:
-        """Of how many views a logit is the mean."""
-        return self.defended.policy.averaged
 
     def decide(self, crops: Pixels) -> Decided:
         """See `Runtime.decide`."""
@@ -237,6 +204,36 @@ class TorchRuntime:
             uncertainty=None if found.uncertainty is None else found.uncertainty.cpu().numpy(),
             abstained=None if found.abstained is None else found.abstained.cpu().numpy(),
         )
+
+
+def decide_each(
+    runtime: Runtime, crops: Iterable[Pixels], *, at_once: int | None = None
+) -> Iterator[Decision]:
+    """Yields the decision on each face crop, uint8 RGB (S, S, 3); some are decided at once."""
+    rest = iter(crops)
+    while batch := list(islice(rest, at_once or FACES_AT_ONCE)):
+        found = runtime.decide(np.stack(batch))
+        for row, logit in enumerate(found.logits.tolist()):
+            yield Decision(
+                logit=logit,
+                action=runtime.actions[int(found.actions[row])],
+                uncertainty=None if found.uncertainty is None else found.uncertainty[row].item(),
+                abstained=found.abstained is not None and bool(found.abstained[row]),
+            )
+
+
+def surplus_of(logit: float, runtime: Runtime) -> float:
+    """Returns by how much a logit is above the threshold, in float32 as everywhere.
+
+    A threshold that is one of the logits is not above itself then.
+    """
+    return logit - float(np.float32(runtime.threshold))
+
+
+def score_of(surplus: float) -> float:
+    """Returns the sigmoid of a logit's surplus; above 0.5 exactly where that is positive."""
+    least = math.nextafter(0.5, 1) if surplus > 0 else 0.0
+    return max((1 + math.tanh(surplus / 2)) / 2, least)  # tanh is safe from overflow
 
 
 def in_words(runtime: Runtime) -> str:

@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
 from pydantic import Field
 
 from demagnify.core import images
@@ -19,7 +18,7 @@ from demagnify.core.settings import FileOptions
 from demagnify.data import videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.inference.calibration import Verdict
-from demagnify.inference.runtime import Runtime
+from demagnify.inference.runtime import Runtime, decide_each, score_of, surplus_of
 from demagnify.inference.video.shots import CutFinder
 from demagnify.inference.video.tracks import PATIENCE, Track, Tracker
 from demagnify.inference.video.verdicts import (
@@ -213,7 +212,7 @@ class _Reading:
             kept = track.kept.chosen()
             frames = list(_decide(kept, self._runtime))
             logit = math.fsum(frame.logit for frame in frames) / len(frames)
-            score = _score(logit, self._runtime)
+            score = score_of(surplus_of(logit, self._runtime))
             fake = score > 0.5
             agreement = sum((one.score > 0.5) == fake for one in frames) / len(frames)
             reason = self._doubt(track, frames, agreement)
@@ -269,28 +268,18 @@ class _Reading:
 
 def _decide(kept: list[_Sighting], runtime: Runtime) -> Iterator[FrameVerdict]:
     """Yields what the runtime says of each crop."""
-    for start in range(0, len(kept), FACES_AT_ONCE):
-        part = kept[start : start + FACES_AT_ONCE]
-        found = runtime.decide(np.stack([one.crop for one in part]))
-        for row, one in enumerate(part):
-            logit = float(found.logits[row])
-            yield FrameVerdict(
-                number=one.number,
-                seconds=one.seconds,
-                box=one.face.box,
-                found_with=one.face.score,
-                logit=logit,
-                score=_score(logit, runtime),
-                action=runtime.actions[int(found.actions[row])],
-                abstained=found.abstained is not None and bool(found.abstained[row]),
-            )
-
-
-def _score(logit: float, runtime: Runtime) -> float:
-    """Returns the sigmoid of the logit's surplus; above 0.5 exactly where that is positive."""
-    # In float32, as everywhere: a threshold that is one of the logits is not above itself.
-    surplus = logit - float(np.float32(runtime.threshold))
-    return max((1 + math.tanh(surplus / 2)) / 2, math.nextafter(0.5, 1) if surplus > 0 else 0.0)
+    found = decide_each(runtime, (one.crop for one in kept), at_once=FACES_AT_ONCE)
+    for one, decision in zip(kept, found, strict=True):
+        yield FrameVerdict(
+            number=one.number,
+            seconds=one.seconds,
+            box=one.face.box,
+            found_with=one.face.score,
+            logit=decision.logit,
+            score=score_of(surplus_of(decision.logit, runtime)),
+            action=decision.action,
+            abstained=decision.abstained,
+        )
 
 
 def _is_uneven(gaps: set[Fraction]) -> bool:
