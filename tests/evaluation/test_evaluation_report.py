@@ -372,7 +372,7 @@ def test_a_share_of_damage_within_the_noise_is_not_shown(result):
     assert {str(entry) for row in table.rows[1:] for entry in row[1:-1]} == {"\N{EN DASH}"}
     assert table.rows[1][1].reason == "not clear of zero"
     assert "000" not in render(changed).partition("Recovered share")[2][:200]
-    assert recovered_shares(changed, Focus(changed)) is None
+    assert recovered_shares(Focus(changed)) is None
 
 
 def test_a_table_for_a_terminal_is_never_wider_and_cuts_no_name(result):

@@ -12,7 +12,6 @@ from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.summary import abstaining_cells
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.results import EvaluationResult
 from demagnify.evaluation.words import condition_name, percent, split_name
 
 History = Sequence[dict[str, float | None]]
@@ -90,13 +89,9 @@ def _words(name: str) -> str:
     return name.replace("_", " ").replace("auc", "AUC")
 
 
-def risk_curves(result: EvaluationResult, focus: Focus) -> Plot | None:
+def risk_curves(focus: Focus) -> Plot | None:
     """Share of wrong verdicts against the share given; None if every verdict is given."""
-    found = [
-        cell
-        for cell in abstaining_cells(result, focus)
-        if cell.abstention and cell.abstention.curve
-    ]
+    found = [cell for cell in abstaining_cells(focus) if cell.abstention and cell.abstention.curve]
     if not found:
         return None
     mine = [cell for cell in found if cell.method == found[0].method]

@@ -14,7 +14,7 @@ from demagnify.evaluation.records import Estimate
 from demagnify.evaluation.report import theme
 from demagnify.evaluation.report.curves import risk_curves, training_curves
 from demagnify.evaluation.report.story import Focus
-from demagnify.evaluation.report.tables import column_name, conditions_of, main_methods
+from demagnify.evaluation.report.tables import column_name, main_methods
 from demagnify.evaluation.report.theme import Plot
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult, Recovery, RocCurve
 from demagnify.evaluation.words import condition_name, known_share, percent, split_name
@@ -43,7 +43,7 @@ def draw_all(result: EvaluationResult) -> list[Plot]:
         roc,
     )
     with theme.style():
-        drawn = [draw(result, focus) for draw in drawers]
+        drawn = [draw(focus) for draw in drawers]
         for who, history, caption in (
             ("agent", result.context.learner_history, _REWARD),
             ("detector", result.context.detector_history, _EPOCHS),
@@ -52,20 +52,20 @@ def draw_all(result: EvaluationResult) -> list[Plot]:
     return [plot for plot in drawn if plot is not None]
 
 
-def forest(result: EvaluationResult, focus: Focus) -> Plot:
+def forest(focus: Focus) -> Plot:
     """Balanced accuracy with intervals: a block per attack, a mark per defence."""
-    shown = main_methods(result)
-    roles = {entry.name: entry.role for entry in result.methods}
-    conditions = conditions_of(result, focus.split)
+    shown = main_methods(focus.result)
+    roles = {entry.name: entry.role for entry in focus.result.methods}
+    conditions = focus.here
     lines = len(conditions) * (len(shown) + 1)
     figure = theme.new_figure(0.17 * lines + 1.1)
     axes = figure.add_subplot()
     shapes = {role: cycle(look[1]) for role, look in _STYLES.items()}
     for number, method in enumerate(shown):
         colour, shape = _STYLES[roles[method]][0], next(shapes[roles[method]])
-        label = column_name(result, method)
+        label = column_name(focus.result, method)
         for block, condition in enumerate(conditions):
-            figures = result.cell(focus.split, condition, method).metrics["balanced_accuracy"]
+            figures = focus.balanced(condition, method)
             row = block * (len(shown) + 1) + number
             _mark(axes, row, figures, colour, shape, "" if block else label)
     middle = (len(shown) - 1) / 2
@@ -80,9 +80,9 @@ def forest(result: EvaluationResult, focus: Focus) -> Plot:
     return Plot(
         title="Every attack, with intervals",
         svg=theme.to_svg(figure),
-        alt=_forest_alt(result, focus, conditions),
+        alt=_alt("Balanced accuracy", focus, conditions, shown, focus.balanced),
         caption=f"{split_name(focus.split).capitalize()} split; bars: "
-        f"{100 * result.settings.confidence:g} % intervals over groups.",
+        f"{100 * focus.result.settings.confidence:g} % intervals over groups.",
     )
 
 
@@ -94,29 +94,32 @@ def _mark(axes: Axes, row: int, figure: Estimate, colour: str, shape: str, label
         axes.hlines(row, 100 * figure.low, 100 * figure.high, color=colour, linewidth=1.6)
 
 
-def _forest_alt(result: EvaluationResult, focus: Focus, conditions: Sequence[str]) -> str:
+def _alt(
+    what: str,
+    focus: Focus,
+    conditions: Sequence[str],
+    methods: Sequence[str],
+    value: Callable[[str, str], Estimate],
+) -> str:
+    """Returns a figure in words: by condition, the value of each method in percent."""
     parts = []
     for condition in conditions:
-        values = []
-        for method in main_methods(result):
-            figure = result.cell(focus.split, condition, method).metrics["balanced_accuracy"]
-            values.append(f"{column_name(result, method)} {percent(figure.value)}")
+        values = [
+            f"{column_name(focus.result, method)} {percent(value(condition, method).value)}"
+            for method in methods
+        ]
         parts.append(f"{condition_name(condition)}: {listed(values)}")
-    return f"Balanced accuracy in percent. {'; '.join(parts)}."
+    return f"{what} in percent. {'; '.join(parts)}."
 
 
-def roc(result: EvaluationResult, focus: Focus) -> Plot | None:
+def roc(focus: Focus) -> Plot | None:
     """A small ROC panel per attack: undefended against learned, clean as reference."""
     curves = {
         (curve.condition, curve.method): curve
-        for curve in result.roc_curves
+        for curve in focus.result.roc_curves
         if curve.split == focus.split
     }
-    conditions = [
-        condition
-        for condition in conditions_of(result, focus.split)
-        if (condition, UNDEFENDED) in curves
-    ]
+    conditions = [condition for condition in focus.here if (condition, UNDEFENDED) in curves]
     if not conditions:
         return None
     rows = math.ceil(len(conditions) / 2)
@@ -143,7 +146,7 @@ def roc(result: EvaluationResult, focus: Focus) -> Plot | None:
     return Plot(
         title="ROC curves",
         svg=theme.to_svg(figure),
-        alt=_roc_alt(result, focus, conditions),
+        alt=_roc_alt(focus, conditions),
         caption="The score after the chosen action; the nearer to the upper left the better.",
     )
 
@@ -153,37 +156,37 @@ def _curve(panel: Axes, curve: RocCurve, colour: str, line: str, label: str) -> 
     panel.plot(fpr, tpr, color=colour, linestyle=line, linewidth=1.6, label=label)
 
 
-def _roc_alt(result: EvaluationResult, focus: Focus, conditions: Sequence[str]) -> str:
+def _roc_alt(focus: Focus, conditions: Sequence[str]) -> str:
     parts = []
     for condition in conditions:
-        alone = result.cell(focus.split, condition, UNDEFENDED).metrics["auc"].value
+        alone = focus.cell(condition).metrics["auc"].value
         text = f"{condition_name(condition)}: no defence {percent(alone)}"
         if focus.method is not None:
-            defended = result.cell(focus.split, condition, focus.method).metrics["auc"].value
+            defended = focus.cell(condition, focus.method).metrics["auc"].value
             text += f", {focus.method} {percent(defended)}"
         parts.append(text)
     return f"ROC curves. Area under the curve in percent: {'; '.join(parts)}."
 
 
-def actions(result: EvaluationResult, focus: Focus) -> Plot | None:
+def actions(focus: Focus) -> Plot | None:
     """Actions of the agent: share of each action, per attack and label."""
     if focus.method is None:
         return None
     found = {
         item.condition: item
-        for item in result.action_counts
+        for item in focus.result.action_counts
         if item.split == focus.split and item.method == focus.method
     }
     rows = [
         (f"{condition_name(item.condition)}, {label}", numbers)
-        for item in map(found.get, conditions_of(result, focus.split))
+        for item in map(found.get, focus.here)
         if item is not None
         for label, numbers in (("real", item.real), ("fake", item.fake))
         if sum(numbers)
     ]
     if not rows:
         return None
-    names = next(iter(found.values())).actions or result.actions
+    names = next(iter(found.values())).actions or focus.result.actions
     figure = theme.new_figure(0.27 * len(rows) + 1.2)
     axes = figure.add_subplot()
     for row, (_, numbers) in enumerate(rows):
@@ -224,20 +227,24 @@ _COLOURS: Final = {"learned": theme.BLUE, "detector": theme.PURPLE, "baseline": 
 _SHADES: Final = (1.0, 0.7, 0.45, 0.25)
 
 
-def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
+def recovered_shares(focus: Focus) -> Plot | None:
     """Bars with intervals; None if no attack has a share."""
-    bounds = result.of_role("bound")
-    shown = [name for name in main_methods(result) if name not in (UNDEFENDED, *bounds)]
+
+    def share_of(condition: str, method: str) -> Estimate:
+        return known_share(focus.recovery(condition, method).share)
+
+    bounds = focus.result.of_role("bound")
+    shown = [name for name in main_methods(focus.result) if name not in (UNDEFENDED, *bounds)]
     conditions = [
         condition
-        for condition in conditions_of(result, focus.split)
-        if condition != CLEAN and _share(result, focus, condition, shown) is not None
+        for condition in focus.here
+        if condition != CLEAN and _share(focus, condition, shown) is not None
     ]
     if not shown or not conditions:
         return None
     figure = theme.new_figure((0.2 * len(shown) + 0.14) * len(conditions) + 1.3)
     axes = figure.add_subplot()
-    roles = {entry.name: entry.role for entry in result.methods}
+    roles = {entry.name: entry.role for entry in focus.result.methods}
     height = 0.84 / len(shown)
     drawn: dict[str, int] = {}
     for number, method in enumerate(shown):
@@ -246,8 +253,8 @@ def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
         drawn[colour] = drawn.get(colour, 0) + 1
         for place, condition in enumerate(conditions):
             row = place + (number - (len(shown) - 1) / 2) * height
-            share = known_share(result.recovery(focus.split, condition, method).share)
-            label = None if place else column_name(result, method)
+            share = share_of(condition, method)
+            label = None if place else column_name(focus.result, method)
             value = 0.0 if share.value is None else 100 * share.value
             axes.barh(
                 row, _cut(value), 0.86 * height, color=colour, alpha=shade, label=label, linewidth=0
@@ -266,31 +273,17 @@ def recovered_shares(result: EvaluationResult, focus: Focus) -> Plot | None:
     return Plot(
         title="Recovered share",
         svg=theme.to_svg(figure),
-        alt=_alt(result, focus, conditions, shown),
+        alt=_alt("Recovered share", focus, conditions, shown, share_of),
         caption=f"{split_name(focus.split).capitalize()} split; below zero the defence adds to "
         f"the damage. Cut off at \N{PLUS-MINUS SIGN}{_MOST:g} %.",
     )
 
 
-def _share(
-    result: EvaluationResult, focus: Focus, condition: str, shown: list[str]
-) -> Recovery | None:
+def _share(focus: Focus, condition: str, shown: list[str]) -> Recovery | None:
     """Any defence's recovery under an attack that did clear damage."""
-    found = (result.recovery(focus.split, condition, method) for method in shown)
+    found = (focus.recovery(condition, method) for method in shown)
     return next((one for one in found if one.share.low is not None), None)
 
 
 def _cut(value: float) -> float:
     return max(-_MOST, min(_MOST, value))
-
-
-def _alt(result: EvaluationResult, focus: Focus, conditions: list[str], shown: list[str]) -> str:
-    parts = []
-    for condition in conditions:
-        shares = [
-            f"{column_name(result, method)} "
-            f"{percent(known_share(result.recovery(focus.split, condition, method).share).value)}"
-            for method in shown
-        ]
-        parts.append(f"{condition_name(condition)}: {listed(shares)}")
-    return f"Recovered share in percent. {'; '.join(parts)}."

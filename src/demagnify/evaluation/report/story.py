@@ -13,8 +13,9 @@ from demagnify.evaluation.results import (
     ADAPTIVE,
     UNDEFENDED,
     Cell,
-    ConditionEntry,
+    Comparison,
     EvaluationResult,
+    Recovery,
 )
 from demagnify.evaluation.words import (
     known_share,
@@ -66,74 +67,97 @@ class Focus:
     """What the report speaks about first.
 
     Attributes:
+        result: The document.
         split: The unseen split ("test" where there is one, else the last).
-        attack: The attack that hurts the undefended detector most there; "none" without attacks.
-        attacks: The attacks that the means are over: the unseen ones where there are any, those
+        here: The conditions of this split in the order of the document, "none" included.
+        condition: The attack that hurts the undefended detector most there; "none" without attacks.
+        conditions: The attacks that the means are over: the unseen ones where there are any, those
             without a network among them, and never the adaptive one.
-        defense: The first learned defence; else the first other detector; None without either.
+        method: The first learned defence; else the first other detector; None without either.
     """
 
     def __init__(self, result: EvaluationResult) -> None:
+        self.result = result
         names = [split.name for split in result.splits]
         self.split = "test" if "test" in names else names[-1]
+        self.here = conditions_of(result, self.split)
         self.condition = worst_attack(result, self.split)
-        evaluated = [entry for entry in result.conditions if entry.name not in (CLEAN, ADAPTIVE)]
-        here = {cell.condition for cell in result.cells if cell.split == self.split}
-        evaluated = [entry for entry in evaluated if entry.name in here]
+        evaluated = [
+            entry
+            for entry in result.conditions
+            if entry.name in self.here and entry.name not in (CLEAN, ADAPTIVE)
+        ]
         unseen = [entry for entry in evaluated if entry.familiarity in ("unseen", "control")]
         self.some_seen = len(unseen) < len(evaluated)
-        self.conditions = _names(unseen) or _names(evaluated)
+        self.conditions = tuple(entry.name for entry in unseen or evaluated)
         self.all_seen = bool(evaluated) and not unseen
         learned = (*result.of_role("learned"), *result.of_role("detector"))
         self.method = learned[0] if learned else None
 
+    def cell(self, condition: str, method: str = UNDEFENDED) -> Cell:
+        """Returns a cell of the split; KeyError if it was not evaluated."""
+        return self.result.cell(self.split, condition, method)
 
-def _names(entries: list[ConditionEntry]) -> tuple[str, ...]:
-    return tuple(entry.name for entry in entries)
+    def balanced(self, condition: str, method: str = UNDEFENDED) -> Estimate:
+        """Returns the balanced accuracy of a cell."""
+        return self.cell(condition, method).metrics["balanced_accuracy"]
+
+    def comparison(self, condition: str, method: str) -> Comparison:
+        """Returns a method minus the undefended detector; KeyError if not compared."""
+        return self.result.comparison(self.split, condition, method, UNDEFENDED)
+
+    def recovery(self, condition: str, method: str) -> Recovery:
+        """Returns a method's recovery under an attack; KeyError if it was not evaluated."""
+        return self.result.recovery(self.split, condition, method)
+
+    def mean_gain(
+        self, method: str, reference: str = UNDEFENDED, *, net: bool = False
+    ) -> Estimate | None:
+        """Returns the gain over `reference`, mean over `conditions`; None if unknown.
+
+        With `net`, less the change on clean faces.
+        """
+        for gain in self.result.mean_gains:
+            key = (gain.split, set(gain.conditions), gain.method, gain.reference)
+            if key == (self.split, set(self.conditions), method, reference):
+                return gain.net if net else gain.gain
+        return None
+
+
+def conditions_of(result: EvaluationResult, split: str) -> tuple[str, ...]:
+    """Returns the conditions on a split in the order of the result, "none" included."""
+    here = {cell.condition for cell in result.cells if cell.split == split}
+    return tuple(condition.name for condition in result.conditions if condition.name in here)
 
 
 def story_of(result: EvaluationResult) -> Story:
     """Returns the story of `result`: honest where nothing was gained or nothing can be told."""
     focus = Focus(result)
-    tone = _tone(result, focus)
+    tone = _tone(focus)
     return Story(
-        headline=_headline(result, focus, tone),
+        headline=_headline(focus, tone),
         tone=tone,
-        sentences=tuple(filter(None, _sentences(result, focus))),
-        tiles=tuple(_tiles(result, focus)),
+        sentences=tuple(filter(None, _sentences(focus))),
+        tiles=tuple(_tiles(focus)),
     )
 
 
-def mean_gain(
-    result: EvaluationResult, focus: Focus, method: str, reference: str, *, net: bool = False
-) -> Estimate | None:
-    """Returns the gain over `reference`, mean over the focus's conditions; None if unknown.
-
-    With `net`, less the change on clean faces.
-    """
-    for gain in result.mean_gains:
-        key = (gain.split, set(gain.conditions), gain.method, gain.reference)
-        if key == (focus.split, set(focus.conditions), method, reference):
-            return gain.net if net else gain.gain
-    return None
-
-
-def _tone(result: EvaluationResult, focus: Focus) -> Tone:
+def _tone(focus: Focus) -> Tone:
     if focus.method is None or focus.condition == CLEAN:
         return "none"
-    gain = mean_gain(result, focus, focus.method, UNDEFENDED)
+    gain = focus.mean_gain(focus.method)
     if gain is None or gain.value is None:
         return "none"
     tones: dict[int, Tone] = {1: "gain", 0: "even", -1: "harm"}
     return tones[sign(gain)]
 
 
-def _headline(result: EvaluationResult, focus: Focus, tone: Tone) -> str:
+def _headline(focus: Focus, tone: Tone) -> str:
     if focus.method is None:
         return "No learned defence was evaluated"
     if focus.condition == CLEAN:
         return "No attack was evaluated"
-    gain = mean_gain(result, focus, focus.method, UNDEFENDED)
+    gain = focus.mean_gain(focus.method)
     if tone == "none" or gain is None or gain.value is None:
         return "Whether the defence helps cannot be told"
     if tone == "even":
@@ -142,35 +166,35 @@ def _headline(result: EvaluationResult, focus: Focus, tone: Tone) -> str:
     where = "under unseen attacks" if focus.some_seen and not focus.all_seen else "under attack"
     if tone == "harm":
         return f"The defence costs {size} points {where}"
-    if not _beats(result, focus, focus.method, result.best_fixed):
+    if not _beats(focus, focus.method, focus.result.best_fixed):
         return f"The defence gains {size} points {where}, but no more than a fixed action does"
-    if result.best_baseline and not _beats(result, focus, focus.method, result.best_baseline):
-        best = result.best_baseline
+    if focus.result.best_baseline and not _beats(focus, focus.method, focus.result.best_baseline):
+        best = focus.result.best_baseline
         return (
             f"The defence gains {size} points {where}, but no more than the best baseline, {best}"
         )
     return f"The defence gains {size} points {where}"
 
 
-def _beats(result: EvaluationResult, focus: Focus, method: str, baseline: str) -> bool:
+def _beats(focus: Focus, method: str, baseline: str) -> bool:
     if baseline in (UNDEFENDED, method):
         return True
-    gain = mean_gain(result, focus, method, baseline)
+    gain = focus.mean_gain(method, baseline)
     return gain is not None and sign(gain) == 1
 
 
-def _sentences(result: EvaluationResult, focus: Focus) -> Iterator[str]:
-    yield _damage(result, focus)
+def _sentences(focus: Focus) -> Iterator[str]:
+    yield _damage(focus)
     if focus.method is not None and focus.condition != CLEAN:
-        yield _rescue(result, focus, focus.method)
-        yield _beyond(result, focus, focus.method)
-        yield _standing(result, focus, focus.method)
-        yield _adaptive(result, focus, focus.method)
+        yield _rescue(focus, focus.method)
+        yield _beyond(focus, focus.method)
+        yield _standing(focus, focus.method)
+        yield _adaptive(focus, focus.method)
 
 
-def _damage(result: EvaluationResult, focus: Focus) -> str:
-    entry = result.split_entry(focus.split)
-    clean = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED))
+def _damage(focus: Focus) -> str:
+    entry = focus.result.split_entry(focus.split)
+    clean = focus.balanced(CLEAN)
     faces = f"{count(entry.n, 'face')} of the {split_name(focus.split)} split"
     if clean.value is None:
         return f"On the {faces} no balanced accuracy can be told: {clean.reason}."
@@ -178,8 +202,8 @@ def _damage(result: EvaluationResult, focus: Focus) -> str:
     text += " (balanced accuracy)"
     if focus.condition == CLEAN:
         return f"{text}."
-    attacked = _balanced(result.cell(focus.split, focus.condition, UNDEFENDED))
-    if sign(_damage_of(result, focus)) < 1:
+    attacked = focus.balanced(focus.condition)
+    if sign(_damage_of(focus)) < 1:
         return (
             f"{text}; even the worst attack, {focus.condition}, does no clear damage: "
             f"{_rate(attacked)}."
@@ -187,47 +211,48 @@ def _damage(result: EvaluationResult, focus: Focus) -> str:
     return f"{text}; the worst attack, {focus.condition}, brings it down to {_rate(attacked)}."
 
 
-def _damage_of(result: EvaluationResult, focus: Focus) -> Estimate:
-    for recovery in result.recoveries:
+def _damage_of(focus: Focus) -> Estimate:
+    for recovery in focus.result.recoveries:
         if (recovery.split, recovery.condition) == (focus.split, focus.condition):
             return recovery.damage
     return Estimate(value=None, low=None, high=None, reason="not evaluated")
 
 
-def _rescue(result: EvaluationResult, focus: Focus, method: str) -> str:
-    comparison = result.comparison(focus.split, focus.condition, method, UNDEFENDED)
+def _rescue(focus: Focus, method: str) -> str:
+    comparison = focus.comparison(focus.condition, method)
     change = comparison.metrics["balanced_accuracy"]
     if change.value is None:
         return ""
-    defended = _balanced(result.cell(focus.split, focus.condition, method))
+    defended = focus.balanced(focus.condition, method)
     verb = {1: "a gain of", 0: "no clear change,", -1: "a loss:"}[sign(change)]
     size = points(change.value).lstrip("+") if sign(change) == 1 else points(change.value)
-    learned = method in result.of_role("learned")
+    learned = method in focus.result.of_role("learned")
     kind = "learned defence" if learned else "other detector"
     text = f"With the {kind} ({method}) it is {percent(defended.value)} %: "
     text += f"{verb} {size} points ({point_span(change)})"
-    share = result.recovery(focus.split, focus.condition, method).share
+    share = focus.recovery(focus.condition, method).share
     if sign(change) == 1 and known_share(share).value is not None:
         text += f", {percent(share.value)} % of the damage undone"
     return f"{text}."
 
 
-def _beyond(result: EvaluationResult, focus: Focus, method: str) -> str:
-    cost = result.comparison(focus.split, CLEAN, method, UNDEFENDED).metrics["balanced_accuracy"]
+def _beyond(focus: Focus, method: str) -> str:
+    cost = focus.comparison(CLEAN, method).metrics["balanced_accuracy"]
     parts = []
     if cost.value is not None:
         effect = {1: "gains", 0: "changes nothing clearly", -1: "costs"}[sign(cost)]
         parts.append(f"on clean faces it {effect}: {_change(cost)}")
-    gain = mean_gain(result, focus, method, UNDEFENDED)
+    gain = focus.mean_gain(method)
     if gain is not None and gain.value is not None and len(focus.conditions) > 1:
         which = "unseen attacks" if focus.some_seen and not focus.all_seen else "attacks"
         text = f"over the {len(focus.conditions)} {which} the mean change is {_change(gain)}"
-        net = mean_gain(result, focus, method, UNDEFENDED, net=True)
+        net = focus.mean_gain(method, net=True)
         if net is not None and net.value is not None:
             text += f", net of the change on clean faces {_change(net)}"
         parts.append(text)
-    for what, name in (("fixed action", result.best_fixed), ("baseline", result.best_baseline)):
-        baseline = mean_gain(result, focus, method, name)
+    best = {"fixed action": focus.result.best_fixed, "baseline": focus.result.best_baseline}
+    for what, name in best.items():
+        baseline = focus.mean_gain(method, name)
         if baseline is not None and baseline.value is not None and name != UNDEFENDED:
             outcome = {1: "beats", 0: "does not clearly beat", -1: "does worse than"}[
                 sign(baseline)
@@ -237,11 +262,11 @@ def _beyond(result: EvaluationResult, focus: Focus, method: str) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _standing(result: EvaluationResult, focus: Focus, method: str) -> str:
+def _standing(focus: Focus, method: str) -> str:
     """How many baselines it beats, and which beat it."""
-    roles = {entry.name: entry.role for entry in result.methods}
+    roles = {entry.name: entry.role for entry in focus.result.methods}
     baselines = [name for name, role in roles.items() if role in ("baseline", "detector")]
-    gains = {name: mean_gain(result, focus, method, name) for name in baselines}
+    gains = {name: focus.mean_gain(method, name) for name in baselines}
     known = {name: gain for name, gain in gains.items() if gain is not None}
     if len(known) < _FEW_BASELINES:
         return ""
@@ -254,17 +279,15 @@ def _standing(result: EvaluationResult, focus: Focus, method: str) -> str:
     return f"{text}; clearly better {'is' if len(better) == 1 else 'are'} {named}."
 
 
-def _adaptive(result: EvaluationResult, focus: Focus, method: str) -> str:
+def _adaptive(focus: Focus, method: str) -> str:
     """The adaptive attacker against the defence and the detector alone."""
-    cells = {(cell.split, cell.condition, cell.method): cell for cell in result.cells}
-    alone = cells.get((focus.split, ADAPTIVE, UNDEFENDED))
-    if alone is None:
+    if ADAPTIVE not in focus.here:
         return ""
-    clean = result.cell(focus.split, CLEAN, method)
-    attacked = result.cell(focus.split, ADAPTIVE, method)
-    before, after = _balanced(clean).value, _balanced(attacked).value
-    bare = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED)).value
-    bare_after = _balanced(alone).value
+    before, after, bare, bare_after = (
+        focus.balanced(condition, who).value
+        for who in (method, UNDEFENDED)
+        for condition in (CLEAN, ADAPTIVE)
+    )
     if before is None or after is None or bare is None or bare_after is None:
         return ""
     return (
@@ -274,21 +297,17 @@ def _adaptive(result: EvaluationResult, focus: Focus, method: str) -> str:
     )
 
 
-def _tiles(result: EvaluationResult, focus: Focus) -> Iterator[Tile]:
-    clean = _balanced(result.cell(focus.split, CLEAN, UNDEFENDED))
+def _tiles(focus: Focus) -> Iterator[Tile]:
+    clean = focus.balanced(CLEAN)
     yield Tile("Clean", percent(clean.value), span(clean), "detector alone, no attack")
     if focus.condition == CLEAN:
         return
-    attacked = _balanced(result.cell(focus.split, focus.condition, UNDEFENDED))
+    attacked = focus.balanced(focus.condition)
     yield Tile("Under attack", percent(attacked.value), span(attacked), focus.condition)
     if focus.method is None:
         return
-    defended = _balanced(result.cell(focus.split, focus.condition, focus.method))
+    defended = focus.balanced(focus.condition, focus.method)
     yield Tile("Defended", percent(defended.value), span(defended), f"{focus.method}, same attack")
-
-
-def _balanced(cell: Cell) -> Estimate:
-    return cell.metrics["balanced_accuracy"]
 
 
 def _change(figure: Estimate) -> str:

@@ -9,13 +9,12 @@ import numpy as np
 from demagnify.core.printing import count
 from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import Estimate
-from demagnify.evaluation.report.story import Focus, mean_gain
+from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import (
     Entry,
     Table,
     change,
     column_name,
-    conditions_of,
     main_methods,
     population,
     rate,
@@ -35,10 +34,10 @@ from demagnify.laundering.config import CLEAN
 def recovery_table(result: EvaluationResult) -> Table | None:
     """Recovered share of each attack's damage, and the clean cost; None without attacks."""
     focus = Focus(result)
-    conditions, shown = _attacks(result, focus), _shown(result)
+    conditions, shown = _attacks(focus), _shown(result)
     if not conditions or not shown:
         return None
-    first = [result.recovery(focus.split, condition, shown[0]) for condition in conditions]
+    first = [focus.recovery(condition, shown[0]) for condition in conditions]
     damage = (
         Entry("Damage", "points, no defence"),
         *(change(one.damage, better=0) for one in first),
@@ -46,7 +45,7 @@ def recovery_table(result: EvaluationResult) -> Table | None:
     )
     rows = [damage]
     for method in shown:
-        found = [result.recovery(focus.split, condition, method) for condition in conditions]
+        found = [focus.recovery(condition, method) for condition in conditions]
         shares = (rate(known_share(one.share)) for one in found)
         rows.append((Entry(column_name(result, method)), *shares, change(found[0].clean_cost)))
     return Table(
@@ -65,11 +64,8 @@ def recovery_table(result: EvaluationResult) -> Table | None:
 def threshold_table(result: EvaluationResult) -> Table | None:
     """What of the damage is the threshold's place; None where it was not measured."""
     focus = Focus(result)
-    conditions, shown = conditions_of(result, focus.split), main_methods(result)
-    cells = [
-        [result.cell(focus.split, condition, method) for condition in conditions]
-        for method in shown
-    ]
+    conditions, shown = focus.here, main_methods(result)
+    cells = [[focus.cell(condition, method) for condition in conditions] for method in shown]
     if any("best_balanced_accuracy" not in cell.metrics for row in cells for cell in row):
         return None
     kinds: dict[MetricName, str] = {"auc": "AUC", "best_balanced_accuracy": "best threshold"}
@@ -94,17 +90,15 @@ def threshold_table(result: EvaluationResult) -> Table | None:
 def alarm_table(result: EvaluationResult) -> Table | None:
     """False alarms above those of no defence on clean faces; None without attacks."""
     focus = Focus(result)
-    conditions, shown = _attacks(result, focus), _shown(result)
+    conditions, shown = _attacks(focus), _shown(result)
     if not conditions or not shown:
         return None
-    clean = result.cell(focus.split, CLEAN, UNDEFENDED).metrics["fpr"]
-    alone = [
-        result.cell(focus.split, condition, UNDEFENDED).metrics["fpr"] for condition in conditions
-    ]
+    clean = focus.cell(CLEAN).metrics["fpr"]
+    alone = [focus.cell(condition).metrics["fpr"] for condition in conditions]
     rows = [(Entry("No defence", "FPR in %"), rate(clean), *map(rate, alone))]
     for method in shown:
-        found = [result.recovery(focus.split, condition, method) for condition in conditions]
-        unharmed = result.comparison(focus.split, CLEAN, method, UNDEFENDED).metrics["fpr"]
+        found = [focus.recovery(condition, method) for condition in conditions]
+        unharmed = focus.comparison(CLEAN, method).metrics["fpr"]
         changes = (
             Entry("") if one.fpr_over_clean is None else change(one.fpr_over_clean, better=-1)
             for one in found
@@ -119,8 +113,8 @@ def alarm_table(result: EvaluationResult) -> Table | None:
     )
 
 
-def _attacks(result: EvaluationResult, focus: Focus) -> list[str]:
-    return [condition for condition in conditions_of(result, focus.split) if condition != CLEAN]
+def _attacks(focus: Focus) -> list[str]:
+    return [condition for condition in focus.here if condition != CLEAN]
 
 
 def _shown(result: EvaluationResult) -> list[str]:
@@ -142,25 +136,23 @@ _VERDICTS: Final = {1: "better", 0: "undecided", -1: "worse"}
 def summary_table(result: EvaluationResult) -> Table:
     """What every defence reaches: clean, over the unseen attacks, at worst, and at which cost."""
     focus = Focus(result)
-    conditions = [
-        name for name in conditions_of(result, focus.split) if name not in (CLEAN, ADAPTIVE)
-    ]
+    conditions = [name for name in focus.here if name not in (CLEAN, ADAPTIVE)]
     head = [
         "Method",
         "Clean",
         f"Mean of {count(len(focus.conditions), _what(focus))}",
         "Worst attack",
     ]
-    adaptive = ADAPTIVE in conditions_of(result, focus.split)
+    adaptive = ADAPTIVE in focus.here
     head += ["Adaptive"] if adaptive else []
     rows = []
     for entry in result.methods:
         what = _ROLES[entry.role] + (f", {entry.seeds} seeds" if entry.seeds > 1 else "")
-        row = [Entry(method_name(entry.name), what), _balanced(result, focus, CLEAN, entry.name)]
-        row.append(Entry(percent(_mean(result, focus, entry.name))))
-        row.append(_worst(result, focus, conditions, entry.name))
-        row += [_balanced(result, focus, ADAPTIVE, entry.name)] if adaptive else []
-        row += [_passes(result, focus, entry.name), _cost(result, focus, entry.name)]
+        row = [Entry(method_name(entry.name), what), rate(focus.balanced(CLEAN, entry.name))]
+        row.append(Entry(percent(_mean(focus, entry.name))))
+        row.append(_worst(focus, conditions, entry.name))
+        row += [rate(focus.balanced(ADAPTIVE, entry.name))] if adaptive else []
+        row += [_passes(focus, entry.name), _cost(focus, entry.name)]
         rows.append(tuple(row))
     return Table(
         name="summary",
@@ -180,7 +172,7 @@ def pairwise_table(result: EvaluationResult) -> Table | None:
     learned = result.of_role("learned")
     rows = []
     for baseline in result.methods:
-        gains = [mean_gain(result, focus, method, baseline.name) for method in learned]
+        gains = [focus.mean_gain(method, baseline.name) for method in learned]
         if any(gain is not None for gain in gains):
             name = Entry(method_name(baseline.name), _ROLES[baseline.role])
             rows.append((name, *(Entry("") if gain is None else _won(gain) for gain in gains)))
@@ -208,22 +200,14 @@ def _what(focus: Focus) -> str:
     return "unseen attack" if focus.some_seen and not focus.all_seen else "attack"
 
 
-def _balanced(result: EvaluationResult, focus: Focus, condition: str, method: str) -> Entry:
-    return rate(result.cell(focus.split, condition, method).metrics["balanced_accuracy"])
-
-
-def _value(result: EvaluationResult, focus: Focus, condition: str, method: str) -> float | None:
-    return result.cell(focus.split, condition, method).metrics["balanced_accuracy"].value
-
-
-def _mean(result: EvaluationResult, focus: Focus, method: str) -> float | None:
-    found = [_value(result, focus, condition, method) for condition in focus.conditions]
+def _mean(focus: Focus, method: str) -> float | None:
+    found = [focus.balanced(condition, method).value for condition in focus.conditions]
     known = [value for value in found if value is not None]
     return float(np.mean(known)) if known else None
 
 
-def _worst(result: EvaluationResult, focus: Focus, conditions: list[str], method: str) -> Entry:
-    found = [(_value(result, focus, condition, method), condition) for condition in conditions]
+def _worst(focus: Focus, conditions: list[str], method: str) -> Entry:
+    found = [(focus.balanced(one, method).value, one) for one in conditions]
     known = [(value, condition) for value, condition in found if value is not None]
     if not known:
         return Entry(NOTHING)
@@ -231,24 +215,24 @@ def _worst(result: EvaluationResult, focus: Focus, conditions: list[str], method
     return Entry(percent(value), condition_name(condition))
 
 
-def _passes(result: EvaluationResult, focus: Focus, method: str) -> Entry:
+def _passes(focus: Focus, method: str) -> Entry:
     found = [
         cell.passes
-        for cell in result.cells
+        for cell in focus.result.cells
         if (cell.split, cell.method) == (focus.split, method) and cell.passes is not None
     ]
     return Entry(f"{np.mean(found):.2f}" if found else NOTHING)
 
 
-def _cost(result: EvaluationResult, focus: Focus, method: str) -> Entry:
+def _cost(focus: Focus, method: str) -> Entry:
     """Passes and the actions taken; nothing where it is not known which were."""
-    costs = result.context.costs
+    costs = focus.result.context.costs
     totals = []
-    for taken in result.action_counts:
+    for taken in focus.result.action_counts:
         if (taken.split, taken.method) != (focus.split, method):
             continue
-        names = taken.actions or result.actions
-        cell = result.cell(focus.split, taken.condition, method)
+        names = taken.actions or focus.result.actions
+        cell = focus.cell(taken.condition, method)
         if cell.passes is None or not set(names) <= set(costs):
             return Entry(NOTHING)
         numbers = np.add(taken.real, taken.fake)
@@ -260,7 +244,7 @@ def _cost(result: EvaluationResult, focus: Focus, method: str) -> Entry:
 def abstention_table(result: EvaluationResult) -> Table | None:
     """Coverage and risk under each attack; None if every verdict is given."""
     focus = Focus(result)
-    found = abstaining_cells(result, focus)
+    found = abstaining_cells(focus)
     if not found:
         return None
     return Table(
@@ -299,10 +283,11 @@ def abstention_table(result: EvaluationResult) -> Table | None:
     )
 
 
-def abstaining_cells(result: EvaluationResult, focus: Focus) -> list[Cell]:
+def abstaining_cells(focus: Focus) -> list[Cell]:
     """Returns the cells of the focus's split in which a method may abstain."""
-    order = conditions_of(result, focus.split)
     found = [
-        cell for cell in result.cells if cell.split == focus.split and cell.abstention is not None
+        cell
+        for cell in focus.result.cells
+        if cell.split == focus.split and cell.abstention is not None
     ]
-    return sorted(found, key=lambda cell: (cell.method, order.index(cell.condition)))
+    return sorted(found, key=lambda cell: (cell.method, focus.here.index(cell.condition)))

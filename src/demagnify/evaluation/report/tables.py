@@ -9,7 +9,7 @@ from typing import Final
 from demagnify.core.printing import count
 from demagnify.evaluation.metrics import METRICS, MetricName
 from demagnify.evaluation.records import Estimate
-from demagnify.evaluation.report.story import Focus
+from demagnify.evaluation.report.story import Focus, conditions_of
 from demagnify.evaluation.results import UNDEFENDED, EvaluationResult
 from demagnify.evaluation.words import (
     KNOWN,
@@ -131,13 +131,13 @@ def main_table(result: EvaluationResult) -> Table:
     if focus.method is not None:
         head.append(f"Gain of {focus.method}")
     rows = []
-    for condition in conditions_of(result, focus.split):
+    for condition in focus.here:
         row = [condition_heading(result, condition)]
         for method in shown:
-            cell = result.cell(focus.split, condition, method)
+            cell = focus.cell(condition, method)
             row.append(rate(cell.metrics["balanced_accuracy"]))
         if focus.method is not None:
-            gain = result.comparison(focus.split, condition, focus.method, UNDEFENDED)
+            gain = focus.comparison(condition, focus.method)
             row.append(change(gain.metrics["balanced_accuracy"]))
         rows.append(tuple(row))
     return Table(
@@ -255,7 +255,7 @@ def paired_table(result: EvaluationResult) -> Table | None:
     """The learned defences against their references, face by face; None without any."""
     focus = Focus(result)
     learned = result.of_role("learned")
-    order = conditions_of(result, focus.split)
+    order = focus.here
     against = (UNDEFENDED, result.best_fixed, result.retuned, result.best_baseline)
     found = [
         item
@@ -363,12 +363,6 @@ def data_table(result: EvaluationResult) -> Table:
             for split in result.splits
         ),
     )
-
-
-def conditions_of(result: EvaluationResult, split: str) -> tuple[str, ...]:
-    """Returns the attacks on a split in the order of the result, "none" included."""
-    here = {cell.condition for cell in result.cells if cell.split == split}
-    return tuple(condition.name for condition in result.conditions if condition.name in here)
 
 
 def condition_heading(result: EvaluationResult, condition: str) -> Entry:
