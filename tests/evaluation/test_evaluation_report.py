@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from demagnify.agents.predictors import Predictions, Predictor
+from demagnify.cli.console import plain_console, show_figures
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.printing import listed
 from demagnify.evaluation import Context, Settings, evaluate_tables
@@ -375,13 +376,14 @@ def test_a_share_of_damage_within_the_noise_is_not_shown(result):
     assert recovered_shares(Focus(changed)) is None
 
 
-def test_a_table_for_a_terminal_is_never_wider_and_cuts_no_name(result):
+@pytest.mark.parametrize("width", [60, 80, 400])
+def test_a_table_for_a_terminal_is_never_wider_and_cuts_no_name(result, width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(width))
     table = tables.main_table(result)
-    assert tables.fit_width(table, 400) is table
-    narrow = tables.fit_width(table, 80)
-    assert narrow.head == ("Attack", "", "")
-    assert len(narrow.rows) == len(table.rows) * (len(table.head) - 1)
-    names = {row[1].value for row in narrow.rows}
-    assert names == set(table.head[1:])
-    fields = [str(entry) for row in table.rows for entry in row[1:]]
-    assert [row[2].value for row in narrow.rows] == fields
+    show_figures(plain_console(), table)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= width
+    words = {word for text in table.head for word in text.split()}
+    words |= {word for row in table.rows for one in row for word in str(one.value).split()}
+    assert all(word in shown for word in words)
+    assert ("\N{BOX DRAWINGS LIGHT VERTICAL}" in shown) == (width == 400)

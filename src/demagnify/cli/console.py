@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from demagnify.core.engine import Summary
     from demagnify.evaluation import EvaluationResult
+    from demagnify.evaluation.report.tables import Table as Figures
 
 
 def say(text: object = "", *, err: bool = False) -> None:
@@ -176,26 +177,23 @@ def _longest_word(text: str) -> int:
     return max(map(len, text.split()), default=0)
 
 
+def show_figures(console: Console, table: Figures) -> None:
+    """Prints a table of the report with its notes; intervals stand below their figures."""
+    rows = [
+        [f"{one.value}\n{one.span}" if one.span else one.value for one in row] for row in table.rows
+    ]
+    show_table(console, table.head, rows, title=table.caption)
+    for note in table.notes:
+        console.print(note, style="dim")
+
+
 def show_evaluation(result: EvaluationResult) -> None:
     """Prints the result of an evaluation in words, and its main table."""
-    from rich import box
-    from rich.table import Table
-
     from demagnify.evaluation.report import story_of
-    from demagnify.evaluation.report.tables import fit_width, main_table
+    from demagnify.evaluation.report.tables import main_table
 
-    console = plain_console()
-    story = story_of(result)
-    main = fit_width(main_table(result), console.width)
-    table = Table(title=main.caption, title_justify="left", box=box.SIMPLE_HEAD)
-    for number, name in enumerate(main.head):
-        # A long name continues on the next line: nothing is cut.
-        table.add_column(name, justify="left" if number < main.words else "right", overflow="fold")
-    for row in main.rows:
-        table.add_row(*(f"{one.value}\n{one.span}" if one.span else one.value for one in row))
+    console, story = plain_console(), story_of(result)
     console.print(f"\n{story.headline}", style="bold")
     console.print(" ".join(story.sentences))
     console.print()
-    console.print(table)
-    for note in main.notes:
-        console.print(note, style="dim")
+    show_figures(console, main_table(result))

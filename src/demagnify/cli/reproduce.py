@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demagnify.cli.console import Skips, plain_console, say, show_table
+from demagnify.cli.console import Skips, plain_console, say, show_figures
 from demagnify.cli.data import FORMAT, STRICT, FormatOptions
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument
@@ -47,12 +47,6 @@ def reproduce(
     skips = Skips()
     command = shlex.join(["demagnify", *sys.argv[1:]])
     _result, table = run(manifest, output, config, command=command, log=say, on_skip=skips)
-    console = plain_console()
-    cells = [
-        [f"{one.value}\n{one.span}" if one.span else one.value for one in row] for row in table.rows
-    ]
-    show_table(console, table.head, cells, title=table.caption)
-    for note in table.notes:
-        console.print(note)
+    show_figures(plain_console(), table)
     say(f"look at {output / 'report.html'}")
     skips.end()

@@ -77,29 +77,6 @@ class Table:
     words: int = 1
 
 
-def fit_width(table: Table, width: int) -> Table:
-    """Returns a table that fits into `width` characters without cutting a name.
-
-    A table that is too wide becomes a long one: a line for each of its fields.
-    """
-    fields = zip(table.head, *([str(entry) for entry in row] for row in table.rows), strict=True)
-    needed = sum(max(_widest(text) for text in column) + 2 for column in fields)
-    if needed <= width:
-        return table
-    rows = [
-        (row[0] if number == 0 else Entry(""), Entry(name), Entry(str(entry)))
-        for row in table.rows
-        for number, (name, entry) in enumerate(zip(table.head[1:], row[1:], strict=True))
-    ]
-    head = (table.head[0], "", "")
-    return Table(table.name, table.caption, head, tuple(rows), table.notes, words=2)
-
-
-def _widest(text: str) -> int:
-    """The longest word; a value and its interval stand below each other."""
-    return max((len(word) for word in text.replace(" to ", "_to_").split()), default=0)
-
-
 def rate(figure: Estimate) -> Entry:
     """Returns a fraction in percent as a field."""
     return Entry(percent(figure.value), span(figure), reason=figure.reason)
