@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demagnify.cli.console import Skips, say, say_wrapped
+from demagnify.cli.console import Skips, command_line, say, say_wrapped
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option, output
 from demagnify.core.printing import count
@@ -84,10 +82,7 @@ def attack(
     if summary.unattacked:
         say_wrapped(f"{summary.unattacked} are written unattacked: no face was found or chosen")
     say(f"look at {summary.figure}")
-    skips = Skips()
-    for one in summary.skipped:
-        skips(one)
-    skips.end()
+    Skips().end(summary.skipped)
 
 
 @verb(
@@ -113,12 +108,8 @@ def adaptive_attack(data: Path, output: Path, config: AdaptiveConfig) -> None:
     from demagnify.evaluation.adaptive import adaptive_attack as attack_methods
     from demagnify.evaluation.adaptive import summarize
 
-    command = shlex.join(["demagnify", *sys.argv[1:]])
-    result = attack_methods(data, output, config, command=command).result
+    result = attack_methods(data, output, config, command=command_line()).result
     for line in summarize(result):
         say_wrapped(line)
     say(f"look at {output / 'adaptive.png'}; the faces are in {output / 'faces'}")
-    skips = Skips()
-    for one in result.skipped:
-        skips(f"{one.name}: {one.reason}")
-    skips.end()
+    Skips().end(f"{one.name}: {one.reason}" for one in result.skipped)

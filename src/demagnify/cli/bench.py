@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT
-from demagnify.cli.console import Skips, plain_console, say, say_json, say_wrapped, show_table
+from demagnify.cli.console import (
+    Skips,
+    command_line,
+    plain_console,
+    say,
+    say_json,
+    say_wrapped,
+    show_table,
+)
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option, data, output
 from demagnify.core.printing import count, printable
@@ -38,8 +44,7 @@ def run(data: tuple[Path, ...], output: Path, config: SuiteConfig) -> None:
     from demagnify.evaluation.words import with_span
 
     skips = Skips()
-    command = shlex.join(["demagnify", *sys.argv[1:]])
-    row = run_suite(data, output, config, command=command, log=say, on_skip=skips)
+    row = run_suite(data, output, config, command=command_line(), log=say, on_skip=skips)
     for one in row.figures.summaries:
         say_wrapped(
             f"{row.name}, {one.method}: balanced accuracy in % {with_span(one.clean)} clean, "

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demagnify.cli.console import Skips, say
+from demagnify.cli.console import Skips, command_line, say
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import data, output
 
@@ -35,8 +33,7 @@ def calibrate(data: tuple[Path, ...], output: Path, config: CalibrationConfig) -
     from demagnify.inference.calibrate import calibrate as fit
 
     skips = Skips()
-    command = shlex.join(["demagnify", *sys.argv[1:]])
-    made = fit(data, output, config, command=command, log=say, on_skip=skips)
+    made = fit(data, output, config, command=command_line(), log=say, on_skip=skips)
     for name, part in made.parts.items():
         above, below = (
             f"never ({groups} {what} groups are too few for {share:.1%})"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
+import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
@@ -57,6 +59,11 @@ def say_json(value: object, **how: Any) -> None:  # noqa: ANN401  as json.dumps
     click.echo(json.dumps(value, ensure_ascii=True, **how).replace("\x7f", "\\u007f"))
 
 
+def command_line() -> str:
+    """Returns the command line, for the record of a run."""
+    return shlex.join(["demagnify", *sys.argv[1:]])
+
+
 class Skips:
     """Prints each file or line that is left out on stderr, and counts them."""
 
@@ -68,8 +75,10 @@ class Skips:
         self._count += 1
         say(f"skipped {printable(skipped)}", err=True)
 
-    def end(self) -> None:
-        """Ends the command with its own exit code if something was skipped."""
+    def end(self, more: Iterable[object] = ()) -> None:
+        """Prints `more`, and ends the command with its own exit code if something was skipped."""
+        for one in more:
+            self(one)
         if self._count:
             raise click.exceptions.Exit(EXIT_SOME_SKIPPED)
 

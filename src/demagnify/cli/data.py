@@ -307,13 +307,11 @@ def _show_summary(summary: PrepareSummary, output: Path) -> None:
     say(f"{count(len(summary.manifest), 'crop')}: {ways}")
     if summary.without_face:
         say_wrapped(f"no face in {summary.without_face} photographs or frames: {summary.no_face}")
-    skips = Skips()
-    for skipped in summary.skipped[:_SHOWN]:
-        skips(skipped)
-    if len(summary.skipped) > _SHOWN:
-        skips(f"{len(summary.skipped) - _SHOWN} more: see {output}/skipped.csv")
     say(f"written to {output}")
-    skips.end()
+    skipped: list[object] = [*summary.skipped[:_SHOWN]]
+    if len(summary.skipped) > _SHOWN:
+        skipped.append(f"{len(summary.skipped) - _SHOWN} more: see {output}/skipped.csv")
+    Skips().end(skipped)
 
 
 @verb(
@@ -358,10 +356,7 @@ def export(
     say(f"wrote {', '.join(map(printable, files))}: {count(len(manifest), 'image')}")
     for note in notes:
         say_wrapped(f"note: {note}")
-    skips = Skips()
-    for skipped in manifest.skipped:
-        skips(skipped)
-    skips.end()
+    Skips().end(manifest.skipped)
 
 
 @verb(

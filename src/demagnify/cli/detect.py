@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from demagnify.cli import EXIT_FAULT_OF_INPUT, EXIT_SOME_SKIPPED
-from demagnify.cli.console import say, say_json, say_wrapped, show_summary
+from demagnify.cli.console import command_line, say, say_json, say_wrapped, show_summary
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, Option
 from demagnify.core.printing import count, printable
@@ -115,12 +113,11 @@ def detect(
     else:
         from demagnify.inference.case import write_case
 
-        command = shlex.join(["demagnify", *sys.argv[1:]])
         write_case(
             [*map(Path, photos)],
             report,
             config,
-            command=command,
+            command=command_line(),
             overwrite=overwrite,
             pdf=pdf,
             on_verdict=on_verdict,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from demagnify.cli.console import Skips, say, show_evaluation
+from demagnify.cli.console import Skips, command_line, say, show_evaluation
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument, data, output, tracker
 
@@ -50,10 +48,15 @@ def evaluate(
 
     config = config if config.title else config.model_copy(update={"title": output.name})
     skips = Skips()
-    command = shlex.join(["demagnify", *sys.argv[1:]])
     options = engine if engine.given else None
     evaluation = evaluate_methods(
-        data, output, config, command=command, tracker=tracker, options=options, on_skip=skips
+        data,
+        output,
+        config,
+        command=command_line(),
+        tracker=tracker,
+        options=options,
+        on_skip=skips,
     )
     show_evaluation(evaluation.result)
     say(f"look at {output / 'report.html'}")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from demagnify.cli.console import Skips, plain_console, say, show_figures
+from demagnify.cli.console import Skips, command_line, plain_console, say, show_figures
 from demagnify.cli.data import FORMAT, STRICT, FormatOptions
 from demagnify.cli.generate import Config, verb
 from demagnify.cli.options import PATH, Argument
@@ -45,8 +43,7 @@ def reproduce(
 
     manifest = Manifest.load(source, format=format_name, strict=strict, **settings)
     skips = Skips()
-    command = shlex.join(["demagnify", *sys.argv[1:]])
-    _result, table = run(manifest, output, config, command=command, log=say, on_skip=skips)
+    _result, table = run(manifest, output, config, command=command_line(), log=say, on_skip=skips)
     show_figures(plain_console(), table)
     say(f"look at {output / 'report.html'}")
     skips.end()
