@@ -22,10 +22,9 @@ from demagnify.agents.learners.full_information import (
     TopK,
     TopKConfig,
 )
-from demagnify.agents.learners.margin_cascade import MarginCascadeConfig
-from demagnify.agents.learners.mean_of_views import MeanOfViewsConfig
 from demagnify.agents.learners.q_learning import QLearning, QLearningConfig
 from demagnify.agents.learners.sequential import Sequential, SequentialConfig, SequentialEnv
+from demagnify.agents.learners.untrained import MarginCascadeConfig, MeanOfViewsConfig
 
 __all__ = [
     "LEARNERS",

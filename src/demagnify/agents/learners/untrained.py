@@ -1,4 +1,4 @@
-"""The learner of the margin cascade: views are bought while the verdict is close."""
+"""Learners with nothing to train: each returns a policy of `policies.simple` as it is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,25 @@ from demagnify.agents.learners.base import (
     TrainedPolicy,
     TrainingData,
 )
-from demagnify.agents.policies.simple import MarginCascade
+from demagnify.agents.policies.simple import MarginCascade, MeanOfViews
+
+
+class MeanOfViewsConfig(LearnerConfig):
+    """The mean over all actions; there is nothing to train."""
+
+    name: Literal["mean-of-views"] = Field(default="mean-of-views", description="The learner")
+
+
+@LEARNERS.register("mean-of-views")
+class MeanOfViewsLearner(Learner):
+    """Returns the policy `MeanOfViews`, without reading faces, states or rewards."""
+
+    config_type = MeanOfViewsConfig
+    uses_state = False
+
+    def train(self, data: TrainingData, checkpoint: Checkpoint) -> TrainedPolicy:  # noqa: ARG002
+        """See `Learner.train`."""
+        return TrainedPolicy(policy=MeanOfViews(len(data.table.transforms)).eval(), history=[])
 
 
 class MarginCascadeConfig(LearnerConfig):
