@@ -6,8 +6,8 @@ import pytest
 from demagnify.agents.predictors import Predictions
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.cells import worst_of
+from demagnify.evaluation.document import familiarity, families
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.provenance import familiarity, families
 from demagnify.evaluation.significance import holm
 
 

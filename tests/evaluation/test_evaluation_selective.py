@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from demagnify.evaluation.selective import Selective, aurc, risk_coverage
+from demagnify.evaluation.selective import aurc, coverage_and_risks, risk_coverage
 
 CORRECT = [True, True, False, True, False]
 UNCERTAINTY = [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -22,8 +22,6 @@ def test_the_curve_of_a_known_example():
     np.testing.assert_allclose(curve.coverage, [0.2, 0.4, 0.6, 0.8, 1.0])
     np.testing.assert_allclose(curve.risk, [0, 0, 1 / 3, 1 / 4, 2 / 5])
     np.testing.assert_allclose(curve.limit, UNCERTAINTY)
-    assert curve.at(0.4) == 0
-    assert curve.at(0.41) == pytest.approx(1 / 3)
     assert aurc(CORRECT, UNCERTAINTY) == pytest.approx((1 / 3 + 1 / 4 + 2 / 5) / 5)
     assert aurc(CORRECT, np.logical_not(CORRECT)) == pytest.approx((1 / 4 + 2 / 5) / 5)
 
@@ -37,14 +35,14 @@ def test_equal_uncertainties_are_one_point_and_count_in_any_order():
 
 
 def test_what_is_rejected_counts_apart():
-    some = Selective.of(CORRECT, [False, False, True, False, True])
-    assert some == Selective(coverage=0.6, risk=0.0, rejected_risk=1.0)
-    everything = Selective.of(CORRECT, [False] * 5)
-    assert (everything.coverage, everything.risk) == (1.0, 0.4)
-    assert math.isnan(everything.rejected_risk)
-    nothing = Selective.of(CORRECT, [True] * 5)
-    assert (nothing.coverage, nothing.rejected_risk) == (0.0, 0.4)
-    assert math.isnan(nothing.risk)
+    some = coverage_and_risks(CORRECT, [False, False, True, False, True])
+    assert some == (0.6, 0.0, 1.0)
+    coverage, risk, rejected_risk = coverage_and_risks(CORRECT, [False] * 5)
+    assert (coverage, risk) == (1.0, 0.4)
+    assert math.isnan(rejected_risk)
+    coverage, risk, rejected_risk = coverage_and_risks(CORRECT, [True] * 5)
+    assert (coverage, rejected_risk) == (0.0, 0.4)
+    assert math.isnan(risk)
 
 
 @given(cases)
@@ -55,9 +53,9 @@ def test_it_ends_at_the_risk_of_all_and_never_beats_the_perfect_uncertainty(pair
     assert curve.risk[-1] == pytest.approx(1 - correct.mean())
     assert (np.diff(curve.coverage) > 0).all()
     assert aurc(correct, uncertainty) >= aurc(correct, ~correct) - 1e-12
-    some = Selective.of(correct, uncertainty > curve.limit[0])
-    assert some.coverage == pytest.approx(curve.coverage[0])
-    assert some.risk == pytest.approx(curve.risk[0])
+    coverage, risk, _ = coverage_and_risks(correct, uncertainty > curve.limit[0])
+    assert coverage == pytest.approx(curve.coverage[0])
+    assert risk == pytest.approx(curve.risk[0])
 
 
 @given(cases)

@@ -16,7 +16,7 @@ from demagnify.evaluation.methods import Method
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.records import none_if_nan
 from demagnify.evaluation.results import ADAPTIVE, Abstention
-from demagnify.evaluation.selective import Selective, aurc, risk_coverage
+from demagnify.evaluation.selective import aurc, coverage_and_risks, risk_coverage
 
 Weights = NDArray[np.uint16]
 _CURVE_POINTS = 60
@@ -73,11 +73,11 @@ class EvaluatedCell:
         unsure, uncertainty = self.predictions.abstained, self.predictions.uncertainty
         if unsure is None:
             return None
-        found = Selective.of(correct, unsure)
+        coverage, risk, rejected_risk = coverage_and_risks(correct, unsure)
         return Abstention(
-            coverage=found.coverage,
-            risk=none_if_nan(found.risk),
-            rejected_risk=none_if_nan(found.rejected_risk),
+            coverage=coverage,
+            risk=none_if_nan(risk),
+            rejected_risk=none_if_nan(rejected_risk),
             aurc=None if uncertainty is None else aurc(correct, uncertainty),
             curve=() if uncertainty is None else _curve(correct, uncertainty),
         )

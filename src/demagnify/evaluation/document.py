@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -11,14 +12,15 @@ from numpy.typing import NDArray
 
 from demagnify.core import documents
 from demagnify.core import rng as randomness
+from demagnify.core.errors import BadConfigError
 from demagnify.core.printing import count
+from demagnify.core.specs import parse
 from demagnify.evaluation.baselines.choose import Baselines, best_baseline
 from demagnify.evaluation.bootstrap import mean_defined
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
 from demagnify.evaluation.paired import corrected
-from demagnify.evaluation.provenance import familiarity
 from demagnify.evaluation.records import none_if_nan
 from demagnify.evaluation.results import (
     ADAPTIVE,
@@ -28,6 +30,7 @@ from demagnify.evaluation.results import (
     ConditionEntry,
     Context,
     EvaluationResult,
+    Familiarity,
     MeanGain,
     MethodEntry,
     Settings,
@@ -36,6 +39,9 @@ from demagnify.evaluation.results import (
 from demagnify.laundering.config import CLEAN
 
 _FEW_GROUPS: Final = 20
+_SCALE: Final = re.compile(r"[-_]?x\d+(?:\.\d+)?$", re.IGNORECASE)
+_CODEC: Final = re.compile(r"jpeg-\d+(?:-444)?|none")
+_RESIZING: Final = "bicubic"
 
 
 def worst_attack(result: EvaluationResult, split: str) -> str:
@@ -216,3 +222,34 @@ def _warnings(splits: Sequence[SplitEntry]) -> Iterator[str]:
         if not split.real or not split.fake:
             missing = "real" if not split.real else "fake"
             yield f"The split {split.name} has no {missing} faces: some metrics have no value."
+
+
+def familiarity(attack: str, seen: Collection[str]) -> Familiarity:
+    """Returns how well defences that were trained against `seen` know `attack`.
+
+    Args:
+        attack: Its name, or a chain of names.
+        seen: Every attack that took part in any training.
+
+    Returns:
+        "clean" for no attack, "adaptive" for the best of all attacks, "seen" for one of `seen`,
+        "other-setting" where a network (or the resizing) of it took part otherwise, "control" for
+        an attack without a network, else "unseen".
+    """
+    if attack in (CLEAN, ADAPTIVE):
+        return "clean" if attack == CLEAN else "adaptive"
+    if attack in seen:
+        return "seen"
+    mine = families(attack)
+    if mine & set().union(*(families(name) for name in seen)):
+        return "other-setting"
+    return "unseen" if mine - {_RESIZING} else "control"
+
+
+def families(attack: str) -> set[str]:
+    """Returns the networks of an attack without scale and options; resizing counts as one."""
+    try:
+        bases = [link.base for link in parse(attack)]
+    except BadConfigError:  # a file's name may look like options
+        bases = [attack]
+    return {_SCALE.sub("", base).lower() for base in bases if not _CODEC.fullmatch(base)}

@@ -13,7 +13,7 @@ from demagnify.evaluation.metrics import MetricName
 from demagnify.evaluation.records import AnyRecord, Estimate, Measure, Record, SkippedFile
 
 Familiarity = Literal["clean", "seen", "other-setting", "unseen", "control", "adaptive"]
-"""How well the methods know an attack; see `demagnify.evaluation.provenance`."""
+"""How well the methods know an attack; see `demagnify.evaluation.document.familiarity`."""
 
 
 class ConditionEntry(Record):

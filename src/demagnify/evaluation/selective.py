@@ -20,40 +20,25 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selective:
-    """Verdicts of which some are rejected.
+def coverage_and_risks(correct: ArrayLike, rejected: ArrayLike) -> tuple[float, float, float]:
+    """Measures verdicts of which some are rejected.
 
-    Attributes:
-        coverage: Share of the faces that get a verdict.
-        risk: Share of those verdicts that are wrong; NaN if there is none.
-        rejected_risk: Share of the rejected verdicts that would have been wrong; NaN if there is
-            none. Abstaining is worth something where it is above `risk`.
+    Args:
+        correct: bool (N,), where the verdict is, or would be, right.
+        rejected: bool (N,), where no verdict is given.
+
+    Returns:
+        The share of the faces that get a verdict; the share of those verdicts that are wrong; and
+        the share of the rejected ones that would have been wrong. NaN where there is none.
+        Abstaining is worth something where the last is above the second.
+
+    Raises:
+        ValueError: If there is no face, or the lengths differ.
     """
-
-    coverage: float
-    risk: float
-    rejected_risk: float
-
-    @classmethod
-    def of(cls, correct: ArrayLike, rejected: ArrayLike) -> Selective:
-        """Measures verdicts.
-
-        Args:
-            correct: bool (N,), where the verdict is, or would be, right.
-            rejected: bool (N,), where no verdict is given.
-
-        Raises:
-            ValueError: If there is no face, or the lengths differ.
-        """
-        right = np.asarray(correct, dtype=np.bool_)
-        left_out = np.asarray(rejected, dtype=np.bool_)
-        _check(right, left_out)
-        return cls(
-            coverage=float(np.mean(~left_out)),
-            risk=_share(~right[~left_out]),
-            rejected_risk=_share(~right[left_out]),
-        )
+    right = np.asarray(correct, dtype=np.bool_)
+    left_out = np.asarray(rejected, dtype=np.bool_)
+    _check(right, left_out)
+    return float(np.mean(~left_out)), _share(~right[~left_out]), _share(~right[left_out])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +54,6 @@ class RiskCoverage:
     coverage: Floats
     risk: Floats
     limit: Floats
-
-    def at(self, coverage: float) -> float:
-        """Returns the risk at the least coverage on the curve that is not below `coverage`."""
-        return float(self.risk[np.searchsorted(self.coverage, coverage - 1e-12)])
 
 
 def risk_coverage(correct: ArrayLike, uncertainty: ArrayLike) -> RiskCoverage:

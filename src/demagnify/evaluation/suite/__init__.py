@@ -8,12 +8,11 @@ from demagnify.core.imports import lazy
 
 if TYPE_CHECKING:
     from demagnify.evaluation.suite.comparison import RowComparison, compare_rows
-    from demagnify.evaluation.suite.config import SuiteConfig
     from demagnify.evaluation.suite.page import check_replaceable, leaderboard
     from demagnify.evaluation.suite.row import Row, load_row, verify_row
     from demagnify.evaluation.suite.running import run_suite
     from demagnify.evaluation.suite.table import ScoreTable
-    from demagnify.evaluation.suite.versions import Suite, load_suite
+    from demagnify.evaluation.suite.versions import Suite, SuiteConfig, load_suite
 
 __all__ = [
     "Row",
@@ -36,9 +35,8 @@ __getattr__, __dir__ = lazy(
         "comparison": ("RowComparison", "compare_rows"),
         "page": ("check_replaceable", "leaderboard"),
         "row": ("Row", "load_row", "verify_row"),
-        "config": ("SuiteConfig",),
         "running": ("run_suite",),
         "table": ("ScoreTable",),
-        "versions": ("Suite", "load_suite"),
+        "versions": ("Suite", "SuiteConfig", "load_suite"),
     },
 )

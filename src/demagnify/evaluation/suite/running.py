@@ -23,7 +23,6 @@ from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.methods import is_bare
 from demagnify.evaluation.records import SkippedFile
 from demagnify.evaluation.results import UNDEFENDED
-from demagnify.evaluation.suite.config import SuiteConfig
 from demagnify.evaluation.suite.row import (
     DEFENDED,
     SCORES,
@@ -34,7 +33,7 @@ from demagnify.evaluation.suite.row import (
     figures,
 )
 from demagnify.evaluation.suite.table import Key, ScoreTable
-from demagnify.evaluation.suite.versions import Suite, load_suite
+from demagnify.evaluation.suite.versions import Suite, SuiteConfig, load_suite
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import (
     at_size,

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from demagnify.core.documents import parse_yaml
 from demagnify.core.errors import BadConfigError, first_finding
 from demagnify.core.sealed import digest_of
+from demagnify.core.settings import DetectorOptions
 from demagnify.core.specs import JOIN
 from demagnify.evaluation.records import Record
 from demagnify.laundering.config import CLEAN, Attacked
@@ -61,6 +62,20 @@ class Suite(Record):
     def digest(self) -> str:
         """Returns the SHA-256 of its content."""
         return digest_of(self.model_dump(mode="json"))
+
+
+class SuiteConfig(DetectorOptions):
+    """What is entered, and in which suite."""
+
+    detector: str = Field(
+        default="default",
+        description="What is entered: a detector as in train-defense --detector, or a defence, a "
+        "folder or a shipped one. A defence's row holds its detector alone beside it.",
+    )
+    suite: str = Field(default="sr-v1", description="A published suite, or a YAML file.")
+    name: str = Field(default="", description="The row's name in tables.")
+    seed: int = Field(default=0, ge=0, description="Seed of the resamples.")
+    resamples: int = Field(default=1000, ge=20, description="Bootstrap resamples over groups.")
 
 
 def load_suite(source: str) -> Suite:
