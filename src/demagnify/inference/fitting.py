@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import isotonic_regression
+from scipy.special import logit
 
 from demagnify.core.errors import BadConfigError
 from demagnify.inference.calibration import ANSWERS, ANY, ENHANCED, LikelihoodRatio, Part
@@ -284,26 +286,13 @@ def _balanced(mass: Floats, labels: NDArray[np.int64]) -> Floats:
 
 
 def _logistic(x: Floats, labels: NDArray[np.int64], mass: Floats) -> tuple[float, float]:
-    """Newton's method on the penalised likelihood of slope and intercept."""
-    design = np.column_stack([x, np.ones_like(x)])
-    penalty = np.diag([1.0, 0.0])
-    beta = np.zeros(2)
+    """Returns slope and intercept of the penalised logistic regression; no slope below 0."""
+    from sklearn.linear_model import LogisticRegression
 
-    def loss(values: Floats) -> float:
-        z = design @ values
-        return float(mass @ (np.logaddexp(0, z) - labels * z) + values[0] ** 2 / 2)
-
-    for _ in range(100):
-        p = 0.5 * (1 + np.tanh(design @ beta / 2))
-        gradient = design.T @ (mass * (p - labels)) + penalty @ beta
-        hessian = (design * (mass * p * (1 - p))[:, None]).T @ design + penalty
-        step = np.linalg.solve(hessian + 1e-12 * np.eye(2), gradient)
-        while loss(beta - step) > loss(beta) + 1e-12:
-            step = step / 2
-        beta = beta - step
-        if np.abs(step).max() < 1e-10:
-            break
-    return max(float(beta[0]), 0.0), float(beta[1]) if beta[0] > 0 else 0.0
+    model = LogisticRegression(solver="newton-cholesky", tol=1e-10)
+    model.fit(x[:, None], labels, sample_weight=mass)
+    slope = float(model.coef_[0, 0])
+    return (slope, float(model.intercept_[0])) if slope > 0 else (0.0, 0.0)
 
 
 def limits(log10_lr: Floats, labels: NDArray[np.int64], mass: Floats) -> tuple[float, float]:
@@ -357,22 +346,9 @@ def isotonic(scores: Floats, labels: NDArray[np.int64], mass: Floats) -> Floats:
     levels, place = np.unique(scores, return_inverse=True)
     weight = np.bincount(place, weights=balanced, minlength=len(levels))
     fakes = np.bincount(place, weights=balanced * labels, minlength=len(levels))
-    blocks: list[list[float]] = []
-    for one, hits in zip(weight, fakes, strict=True):
-        blocks.append([one, hits, 1])
-        while len(blocks) > 1 and blocks[-2][1] * blocks[-1][0] >= blocks[-1][1] * blocks[-2][0]:
-            last = blocks.pop()
-            blocks[-1] = [a + b for a, b in zip(blocks[-1], last, strict=True)]
-    ratios = [_log_odds(hits, one) for one, hits, _ in blocks]
-    found: Floats = np.repeat(ratios, [int(count) for *_, count in blocks])[place]
-    return found
-
-
-def _log_odds(fakes: float, weight: float) -> float:
-    reals = weight - fakes
-    if fakes <= 1e-12:
-        return -math.inf
-    return math.inf if reals <= 1e-12 else math.log10(fakes / reals)
+    share = np.clip(isotonic_regression(fakes / weight, weights=weight).x, 0.0, 1.0)
+    ratios: Floats = logit(share)[place] / math.log(10)
+    return ratios
 
 
 def names_of(sources: Sequence[object]) -> tuple[str, ...]:
