@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from demagnify.agents.policies import AbstainingPolicy, Decisions, Policy
 from demagnify.agents.policies.abstaining import Measure
@@ -15,6 +15,7 @@ from demagnify.agents.predictors import PolicyPredictor
 from demagnify.agents.queries import TableQueries
 from demagnify.agents.states import StateEncoder
 from demagnify.core.errors import BadConfigError
+from demagnify.core.settings import Frozen
 from demagnify.scores import LogitTable
 
 _LEAST_SLOPE: Final = 1e-3
@@ -23,10 +24,8 @@ Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
 
-class AbstainConfig(BaseModel):
+class AbstainConfig(Frozen):
     """How often the agent may abstain: by coverage, or by the risk that may remain."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     measure: Measure = Field(
         default="margin",

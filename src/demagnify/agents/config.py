@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from demagnify.agents.abstention import AbstainConfig
 from demagnify.agents.learners import LearnerConfig
 from demagnify.agents.learners.q_learning import QLearningConfig
-from demagnify.core.settings import DetectorOptions
+from demagnify.core.settings import DetectorOptions, Frozen
 
 
 def _learner_config(value: Any) -> Any:  # noqa: ANN401
@@ -20,13 +20,11 @@ def _learner_config(value: Any) -> Any:  # noqa: ANN401
     return LearnerConfig.model_for(value).model_validate(dict(value))
 
 
-class DefenseConfig(BaseModel):
+class DefenseConfig(Frozen):
     """The settings of an agent; together with faces and detector they determine the result.
 
     The defaults are the paper's; `demagnify.agents.presets` has others.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     actions: tuple[str, ...] = Field(
         default=("identity", "mask-center"),

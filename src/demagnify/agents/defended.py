@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from torch import nn
 from torch.nn import functional
 
@@ -23,6 +23,7 @@ from demagnify.core.devices import Precision, pick_device
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.core.files import atomic_folder, write_text
 from demagnify.core.images import check_batch
+from demagnify.core.settings import Frozen
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.backbones import CONFIG
 from demagnify.detectors.detector import Detector, batched_logits, check_finite
@@ -314,19 +315,15 @@ def undefended(detector: Detector) -> DefendedDetector:
     ).eval()
 
 
-class Part(BaseModel):
+class Part(Frozen):
     """A registered name and its settings; of actions and states the name may hold them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="The name in its registry")
     settings: dict[str, Any] = Field(default_factory=dict, description="Its keyword arguments")
 
 
-class DefenseDescription(BaseModel):
+class DefenseDescription(Frozen):
     """The part of a defence's card from which it is made again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     input_size: int = Field(ge=1, description="Side in pixels of the faces that the agent knows")
     actions: tuple[Part, ...] = Field(description="The actions; identity is the first")

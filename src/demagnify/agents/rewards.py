@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from demagnify.core.settings import Frozen
 from demagnify.scores import LogitTable
 
 Floats = NDArray[np.float32]
@@ -33,7 +34,7 @@ def verdict_rewards(
     return np.where(right != adversarial, np.float32(1.0), np.float32(-1.0))
 
 
-class RewardConfig(BaseModel):
+class RewardConfig(Frozen):
     """The reward of a logit; the defaults are the paper's +1 and -1.
 
     The soft kinds distinguish a near miss from a clear one. With the margin m (the distance of
@@ -44,8 +45,6 @@ class RewardConfig(BaseModel):
     * "likelihood": 1 + log2 sigmoid(m / T), the bits won over tossing a coin: 1 at best, 0 at the
       threshold, and never below `floor`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["verdict", "margin", "likelihood"] = Field(
         default="verdict", description="The kind of reward"

@@ -17,11 +17,17 @@ _NAME: Final = "name"
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class FileOptions(BaseModel):
+class Frozen(BaseModel):
+    """The base of models that do not change once they are made, and know no other field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileOptions(Frozen):
     """Options of every command that reads files and runs networks."""
 
     # Most models are bases, or belong to other commands: their validators are made when needed.
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(defer_build=True)
 
     strict: bool = Field(
         default=False, description="Stop at the first bad file or line instead of skipping it."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify import detectors
 from demagnify.agents import presets
@@ -14,6 +14,7 @@ from demagnify.agents.defended import DefendedDetector, undefended
 from demagnify.agents.presets import Preset
 from demagnify.agents.training import train_defense
 from demagnify.core.devices import Precision
+from demagnify.core.settings import Frozen
 from demagnify.data.sample import SampleConfig, build_sample
 from demagnify.detectors import Detector, TrainDetectorConfig, train_detector
 from demagnify.evaluation.evaluating import EvaluationConfig, evaluate
@@ -28,10 +29,8 @@ SEEN: Final = ("realesr-compact-x2",)
 UNSEEN: Final = ("srgan-x4", "bicubic-x4")
 
 
-class DemoConfig(BaseModel):
+class DemoConfig(Frozen):
     """The settings of the demonstration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train_detector: bool = Field(
         default=False,

@@ -6,17 +6,18 @@ import math
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from demagnify.core.documents import read_json
 from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.sealed import ANEW, unsealed
+from demagnify.core.settings import Frozen
 
 
-class Record(BaseModel):
+class Record(Frozen):
     """Base of everything in the document: frozen, no unknown field, no NaN in the JSON."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
 
 def _none_if_not_finite(value: object) -> object:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.agents import presets
 from demagnify.agents.presets import Preset
 from demagnify.agents.training import train_defense
 from demagnify.core.files import write_text
+from demagnify.core.settings import Frozen
 from demagnify.data.manifest import Manifest
 from demagnify.data.prepare import prepare
 from demagnify.data.prepare.opening import AS_IT_IS
@@ -41,10 +42,8 @@ PUBLISHED: Final[dict[MetricName, tuple[float | None, float | None, float | None
 """The published Tables 1, 2 and 3, in %; a figure that a table does not have is None."""
 
 
-class ReproduceConfig(BaseModel):
+class ReproduceConfig(Frozen):
     """The settings of a reproduction; all others are those of the preset."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     preset: str = Field(
         default="paper",

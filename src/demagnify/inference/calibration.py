@@ -15,10 +15,11 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.sealed import ANEW, read_sealed, write_sealed
+from demagnify.core.settings import Frozen
 
 FILE: Final = "calibration.json"
 ANY: Final = "any"
@@ -31,11 +32,7 @@ Floats = NDArray[np.float64]
 Verdict = Literal["real", "fake", "unsure"]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LikelihoodRatio(_Document):
+class LikelihoodRatio(Frozen):
     """Logistic calibration: ln LR = slope x logit + intercept, kept within limits.
 
     Source:
@@ -58,7 +55,7 @@ class LikelihoodRatio(_Document):
         return np.clip(raw, self.low, self.high)
 
 
-class Part(_Document):
+class Part(Frozen):
     """The calibration for one answer about enhancement, or for any.
 
     Attributes:
@@ -93,7 +90,7 @@ class Calibrated(NamedTuple):
     parts: list[str]
 
 
-class Calibration(_Document):
+class Calibration(Frozen):
     """Limits and likelihood ratios for one set of weights.
 
     Of new groups like those of the data, at most `target_fpr` of the real faces are called fake,

@@ -17,11 +17,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.images import Pixels
 from demagnify.core.sealed import ANEW, read_sealed, write_sealed
+from demagnify.core.settings import Frozen
 from demagnify.inference.calibration import ANY, folder_of
 
 FILE: Final = "conditions.json"
@@ -40,11 +41,7 @@ _LUMINANCE: Final = np.fromstring(
 """The quantisation table of quality 50 (ITU-T T.81, Annex K), row by row."""
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Rate(_Document):
+class Rate(Frozen):
     """A share with its 95 % interval (Clopper and Pearson, with groups as the number of trials)."""
 
     value: float = Field(ge=0, le=1, description="Share of the faces")
@@ -54,7 +51,7 @@ class Rate(_Document):
     groups: int = Field(ge=1, description="How many videos or photographs they are from")
 
 
-class Condition(_Document):
+class Condition(Frozen):
     """Error rates under one condition. A range is from its first number to below its second."""
 
     face_size: tuple[int, int] = Field(description="Side of the face crop in pixels")
@@ -99,7 +96,7 @@ class Condition(_Document):
         return f"{self.in_words()}: {', '.join(rates)}"
 
 
-class ConditionTable(_Document):
+class ConditionTable(Frozen):
     """Error rates of one calibrated defence by condition."""
 
     kind: Literal["conditions"] = "conditions"

@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.files import sha256
 from demagnify.core.onnx_session import OnnxSession
+from demagnify.core.settings import Frozen
 
 NOTES: Final = "demagnify"
 """The key of its metadata that holds `ExportNotes` as JSON."""
@@ -20,10 +21,8 @@ DIGEST: Final = "demagnify_sha256"
 _DIGEST: Final = re.compile(DIGEST.encode() + rb"\x12\x40([0-9a-f]{64})")
 
 
-class ExportNotes(BaseModel):
+class ExportNotes(Frozen):
     """What an exported ONNX file says about itself, in its metadata."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="The name in tables")
     fingerprint: str = Field(description="What the logits depend on, as of the exported defence")

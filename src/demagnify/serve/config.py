@@ -6,19 +6,18 @@ import os
 from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from demagnify.core.errors import BadConfigError
 from demagnify.core.parallel import default_workers
+from demagnify.core.settings import Frozen
 from demagnify.inference import DetectionConfig
 
 TOKEN_VARIABLE: Final = "DEMAGNIFY_TOKEN"  # noqa: S105  the name of a variable
 
 
-class _Listening(BaseModel):
+class _Listening(Frozen):
     """Where it listens, and how it classifies."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field(
         default="127.0.0.1",

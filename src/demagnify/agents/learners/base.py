@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Generic, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from demagnify.agents.policies.base import Policy
 from demagnify.agents.rewards import RewardConfig
@@ -20,6 +20,7 @@ from demagnify.agents.states import FaceStates, StateEncoder
 from demagnify.core import artifacts
 from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
+from demagnify.core.settings import Frozen
 from demagnify.core.trackers import Point
 from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
@@ -35,10 +36,8 @@ LEARNERS: Final[Registry[type[Learner]]] = Registry(
 )
 
 
-class LearnerConfig(BaseModel):
+class LearnerConfig(Frozen):
     """Settings that all learners have; each learner adds its own in a subclass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="The registered name of the learner")
     reward: RewardConfig = Field(

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.agents.config import TrainDefenseConfig
 from demagnify.core import settings
@@ -18,10 +18,8 @@ from demagnify.detectors.config import TrainDetectorConfig
 __all__ = ["Preset", "load", "names"]
 
 
-class Preset(BaseModel):
+class Preset(settings.Frozen):
     """The configuration of a detector and of its defence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     detector: TrainDetectorConfig = Field(
         default=TrainDetectorConfig(), description="The training of the detector."

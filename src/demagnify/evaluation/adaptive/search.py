@@ -8,18 +8,19 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from demagnify.core.settings import Frozen
 from demagnify.laundering.conditions import is_attacked
 from demagnify.laundering.config import Attacked
 
 Order = Literal["success", "quality", "given"]
 
 
-class SearchConfig(BaseModel):
+class SearchConfig(Frozen):
     """The budget of the attacker for each face, and how it is spent."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     budget: int = Field(
         default=16,

@@ -11,12 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 import demagnify
 from demagnify.core import documents, images
 from demagnify.core.errors import BadArtifactError, BadOutputError, first_finding
 from demagnify.core.files import atomic_folder, sha256, write_bytes, write_text
+from demagnify.core.settings import Frozen
 from demagnify.data import Skipped
 from demagnify.data.face_finding import FaceFinder, crop
 from demagnify.inference.answers import SCOPE
@@ -57,10 +58,8 @@ _RECORD: Final = '"record_sha256":'
 _PACKAGES: Final = ("numpy", "pillow", "opencv-python-headless", "onnxruntime", "torch")
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
-    )
+class _Document(Frozen):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
 
 class FaceRecord(_Document):
