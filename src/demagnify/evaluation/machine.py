@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Final
@@ -90,17 +91,12 @@ def action_costs(faces: FaceDataset, defended: DefendedDetector, path: Path) -> 
 
 def _measured(faces: FaceDataset, defended: DefendedDetector) -> dict[str, float]:
     images = faces.batch(np.arange(min(_FACES, len(faces)))).to(defended.device or "cpu")
-    one = _seconds(lambda: defended.detector.logits(images))
-    return {
-        action.name: 0.0 if action.is_identity else round(_seconds(_task(action, images)) / one, 4)
+    one = _seconds(partial(defended.detector.logits, images))
+    times = {
+        action.name: 0.0 if action.is_identity else _seconds(partial(action, images))
         for action in defended.actions
     }
-
-
-def _task(
-    action: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor
-) -> Callable[[], object]:
-    return lambda: action(images)
+    return {name: round(seconds / one, 4) for name, seconds in times.items()}
 
 
 def _seconds(task: Callable[[], object]) -> float:

@@ -15,9 +15,10 @@ from demagnify.core import images
 from demagnify.core.errors import BadImageError, DemagnifyError
 from demagnify.core.extras import install, need
 from demagnify.core.printing import printable
-from demagnify.data.face_finding import crop
+from demagnify.data.face_finding import crop, overlap
 from demagnify.inference import (
     ClipVerdict,
+    Enhancement,
     FaceVerdict,
     Photograph,
     PhotoVerdict,
@@ -35,6 +36,8 @@ from demagnify.serve.work import Limits
 
 _LONGEST: Final = 1000
 """Side in pixels of the photograph as shown."""
+_SAME: Final = 1 / 3
+"""Intersection over union: what two boxes of one size have that share a half of their area."""
 _NOTHING: Final[Mapping[str, Any]] = {
     "problem": "",
     "summary": "",
@@ -72,7 +75,8 @@ class Answers:
         environment.filters["ratio"] = ratio_in_words
         environment.filters["explained"] = explanation_in_words
         environment.filters["percent"] = lambda share: f"{share:.1%}"
-        environment.globals |= {"enhancement": _enhancement, "propositions": PROPOSITIONS}
+        environment.filters["enhancement"] = lambda answer: Enhancement(**answer)
+        environment.globals["propositions"] = PROPOSITIONS
         text = resources.files("demagnify.serve") / "answers.html.j2"
         self._template = environment.from_string(text.read_text(encoding="utf-8"))
 
@@ -201,15 +205,6 @@ def _count(verdicts: Iterable[str]) -> str:
     return f"{total} face{'s' if total != 1 else ''}: {found}"
 
 
-def _enhancement(answer: Mapping[str, Any]) -> str:
-    """Returns the answer about enhancement in words."""
-    details = [] if answer["probability"] is None else [f"probability {answer['probability']:.2f}"]
-    details += [f"{answer['family']} network"] if answer["family"] else []
-    details += [f"factor {answer['factor']}"] if answer["factor"] else []
-    details += [answer["reason"]] if answer["reason"] else []
-    return f"{answer['answer']} ({', '.join(details)})" if details else str(answer["answer"])
-
-
 def _side_by_side(pairs: list[tuple[PhotoVerdict, PhotoVerdict]]) -> Iterable[Laundered]:
     """Yields each face with its verdicts, undefended first; the same face is where it was."""
     (before, after), (defended, defended_after) = pairs
@@ -232,17 +227,5 @@ def _pictures(when: str, photo: PhotoVerdict, one: FaceVerdict, number: int) -> 
 
 def _same(face: FaceVerdict, photo: PhotoVerdict) -> FaceVerdict | None:
     """Returns the face that lies where one was; None if there is none."""
-
-    def overlap(other: FaceVerdict) -> float:
-        width, height = (
-            max(
-                0.0,
-                min(face.box[i] + face.box[i + 2], other.box[i] + other.box[i + 2])
-                - max(face.box[i], other.box[i]),
-            )
-            for i in (0, 1)
-        )
-        return width * height / (face.box[2] * face.box[3])
-
-    best = max(photo.faces, key=overlap, default=None)
-    return best if best is not None and overlap(best) > 0.5 else None
+    best = max(photo.faces, key=lambda other: overlap(face.box, other.box), default=None)
+    return best if best is not None and overlap(face.box, best.box) > _SAME else None
