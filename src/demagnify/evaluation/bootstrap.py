@@ -42,9 +42,6 @@ class GroupResamples:
         chances = np.full(self.groups, 1.0 / self.groups)
         self._draws = generator.multinomial(self.groups, chances, size=count).astype(np.uint16)
 
-    def __len__(self) -> int:
-        return len(self._draws)
-
     def weights(self) -> NDArray[np.uint16]:
         """Returns how often each face counts in each resample: (B, N)."""
         return self._draws[:, self._group_of_face]

@@ -20,7 +20,6 @@ from demagnify.evaluation.bootstrap import mean_defined
 from demagnify.evaluation.grid import EvaluatedSplit
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.metrics import METRICS, Floats, MetricName
-from demagnify.evaluation.paired import corrected
 from demagnify.evaluation.records import none_if_nan
 from demagnify.evaluation.results import (
     ADAPTIVE,
@@ -36,6 +35,7 @@ from demagnify.evaluation.results import (
     Settings,
     SplitEntry,
 )
+from demagnify.evaluation.significance import corrected
 from demagnify.laundering.config import CLEAN
 
 _FEW_GROUPS: Final = 20

@@ -13,7 +13,6 @@ from demagnify.data.subsample import spread_evenly
 from demagnify.evaluation.bootstrap import GroupResamples, interval
 from demagnify.evaluation.cells import EvaluatedCell, evaluate_adaptive, evaluate_cell
 from demagnify.evaluation.methods import Method
-from demagnify.evaluation.paired import compare, mean_difference, recovery
 from demagnify.evaluation.records import Estimate, SkippedFile
 from demagnify.evaluation.results import (
     ADAPTIVE,
@@ -26,6 +25,7 @@ from demagnify.evaluation.results import (
     Settings,
     SplitEntry,
 )
+from demagnify.evaluation.significance import compare, mean_difference, recovery
 from demagnify.laundering.config import CLEAN
 from demagnify.scores import LogitTable
 

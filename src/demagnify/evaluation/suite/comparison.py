@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import Field
 
 from demagnify.evaluation.bootstrap import Measured
-from demagnify.evaluation.paired import compare, corrected, mean_gain
 from demagnify.evaluation.records import Estimate, Record
 from demagnify.evaluation.results import ADAPTIVE, Comparison
+from demagnify.evaluation.significance import compare, corrected, mean_gain
 from demagnify.evaluation.suite.row import Row, measure, same_faces, verified
 
 

@@ -15,7 +15,6 @@ from demagnify.core.files import sha256, write_text
 from demagnify.core.sealed import digest_of
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.metrics import Scores
-from demagnify.evaluation.paired import compare, corrected, mean_accuracy, recovery
 from demagnify.evaluation.records import Estimate, Record, SkippedFile, load_record
 from demagnify.evaluation.results import (
     ADAPTIVE,
@@ -25,6 +24,7 @@ from demagnify.evaluation.results import (
     Recovery,
     Versions,
 )
+from demagnify.evaluation.significance import compare, corrected, mean_accuracy, recovery
 from demagnify.evaluation.suite.table import ScoreTable
 from demagnify.evaluation.suite.versions import SUITES, Suite, load_suite
 from demagnify.laundering.config import CLEAN

@@ -30,6 +30,7 @@ from demagnify.inference.video import ClipVerdict
 
 FILE: Final = "case.json"
 PAGE: Final = "index.html"
+PDF: Final = "report.pdf"
 PROPOSITIONS: Final = (
     "The face is a face swap or another video manipulation of a person's face.",
     "The face is from a recording in which nobody's face was manipulated.",
@@ -230,11 +231,10 @@ def write_case(
         BadArtifactError: As `detect`.
         BadConfigError: If `pdf` is asked for and the printer is not installed.
     """
-    from demagnify.inference.case import pdf as printer
-    from demagnify.inference.case.page import render, wording
+    from demagnify.inference.case.page import check_printer, print_page, render, wording
 
     if pdf:
-        printer.check_printer()
+        check_printer()
     for photo in photos:
         if output.resolve().is_relative_to(photo.resolve()):
             raise BadOutputError(
@@ -260,8 +260,8 @@ def write_case(
         write_text(temporary / PAGE, page)
         known = {"wording": wording(), "page_sha256": sha256(temporary / PAGE)}
         if pdf:
-            write_bytes(temporary / printer.FILE, printer.print_page(page))
-            known["pdf_sha256"] = sha256(temporary / printer.FILE)
+            write_bytes(temporary / PDF, print_page(page))
+            known["pdf_sha256"] = sha256(temporary / PDF)
         return document.model_copy(update=known).write(temporary)
 
 

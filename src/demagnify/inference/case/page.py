@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 from importlib import resources
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from demagnify.core import images
+from demagnify.core.errors import BadConfigError
+from demagnify.core.extras import need
 from demagnify.core.printing import printable
 from demagnify.inference.case.document import LIMITS, PROPOSITIONS, CaseDocument, FaceRecord
 from demagnify.inference.conditions import Condition
@@ -97,3 +100,42 @@ def ratio_in_words(face: FaceRecord) -> str:
         f"The measurement is {least}{size:.3g} times more likely if the {which} proposition is "
         f"true than if the {other} one is (likelihood ratio {ratio:.3g})."
     )
+
+
+def check_printer() -> None:
+    """Refuses in one line where the printer is not installed, before any work.
+
+    Raises:
+        BadConfigError: If WeasyPrint, or the library Pango that it draws text with, is missing.
+    """
+    _printer()
+
+
+def print_page(page: str) -> bytes:
+    """Returns a PDF of the page of a case. Nothing is fetched: pictures are a part of the page.
+
+    Args:
+        page: HTML.
+
+    Raises:
+        BadConfigError: If WeasyPrint or Pango is missing.
+    """
+    # WeasyPrint (BSD-3-Clause) prints the very page that is shown, so that there is one template.
+    # reportlab would need a second one, fpdf2 is LGPL, and Chromium is 300 MB that must be trusted.
+    printer = _printer()
+    inside = printer.urls.URLFetcher(allowed_protocols=["data"])
+    printed: bytes = printer.HTML(string=page, url_fetcher=inside).write_pdf()
+    return printed
+
+
+def _printer() -> Any:  # noqa: ANN401  has no types
+    need("pdf", "weasyprint", what="--pdf needs")
+    logging.getLogger("weasyprint").setLevel(logging.ERROR)  # rules for screens that it skips
+    try:
+        import weasyprint
+    except OSError as error:
+        raise BadConfigError(
+            "--pdf needs the library Pango, which is not installed",
+            hint="apt install libpango-1.0-0 libpangoft2-1.0-0, or brew install pango",
+        ) from error
+    return weasyprint

@@ -18,13 +18,13 @@ from demagnify.inference.case.document import (
     FILE,
     LIMITS,
     PAGE,
+    PDF,
     PROPOSITIONS,
     CaseDocument,
     InputRecord,
     crop_name,
     examine,
 )
-from demagnify.inference.case.pdf import FILE as PDF
 
 _OF_THE_RUN: Final = {
     *("created", "command", "machine", "versions"),

@@ -9,17 +9,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
+from demagnify.core.extras import need
 from demagnify.core.images import Pixels
 from demagnify.core.settings import FileOptions
 from demagnify.data import videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
 from demagnify.inference.calibration import Verdict
 from demagnify.inference.runtime import Runtime, decide_each, score_of, surplus_of
-from demagnify.inference.video.shots import CutFinder
 from demagnify.inference.video.tracks import PATIENCE, Track, Tracker
 from demagnify.inference.video.verdicts import (
     ClipVerdict,
@@ -28,6 +29,10 @@ from demagnify.inference.video.verdicts import (
     TrackVerdict,
 )
 
+SHORTEST: Final = 0.2
+"""Seconds of the shortest shot: a flash of light is none."""
+_SIDE: Final = 160
+_MICROSECONDS: Final = Fraction(1, 1_000_000)
 LEAST_FRAMES: Final = 3
 """A face that is seen in fewer frames may be none, or not the same one."""
 FACES_AT_ONCE: Final = 4
@@ -117,6 +122,38 @@ def classify_clip(
             return _Reading(video, options, runtime, finder).result(on_frame)
     except BadImageError as error:
         return ClipVerdict(path=path, problem=str(error).removeprefix(f"{path}: "))
+
+
+class CutFinder:
+    """Tells the first frame of each shot from the others; sees every frame, in order.
+
+    Args:
+        rate: The clip's frames per second, on average.
+
+    Raises:
+        BadConfigError: If PySceneDetect is not installed.
+    """
+
+    def __init__(self, rate: Fraction) -> None:
+        need("video", "scenedetect", what="shots need")
+        from scenedetect.detector import FlashFilter
+        from scenedetect.detectors import ContentDetector
+
+        self._detector = ContentDetector(
+            min_scene_len=SHORTEST, filter_mode=FlashFilter.Mode.SUPPRESS
+        )
+        self._rate = rate or Fraction(25)
+        self._first: Fraction | None = None
+
+    def is_cut(self, frame: videos.Frame) -> bool:
+        """Whether a shot begins with this frame; the clip's first frame is no cut."""
+        from scenedetect.common import FrameTimecode, Timecode
+
+        self._first = frame.seconds if self._first is None else self._first
+        since = max(Fraction(0), frame.seconds - self._first)
+        time = Timecode(pts=round(since / _MICROSECONDS), time_base=_MICROSECONDS)
+        bgr = np.ascontiguousarray(frame.pixels(_SIDE)[..., ::-1])
+        return bool(self._detector.process_frame(FrameTimecode(time, fps=self._rate), bgr))
 
 
 class _Reading:
