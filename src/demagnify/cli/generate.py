@@ -79,18 +79,15 @@ class Config:
         model: "package.module:Model".
         flags: Key -> its option, where that is not "--" and the key. A key has dots into sections;
             options may be "--attack", "--hash/--no-hash" or, of a choice, "--photos/--crops".
-        hidden: Keys without an option.
-        section: The section of the model whose fields become options; all fields if empty.
-        presets: Whether `--preset` names the values below the options.
+        section: Of a preset, the section whose fields become options, over the values that
+            `--preset` names; all fields of another model if empty.
         usual: Key -> default in words, where the model cannot know it.
         into: The function's parameter for it.
     """
 
     model: str
     flags: Mapping[str, str] = field(default_factory=dict)
-    hidden: Sequence[str] = ()
     section: str = ""
-    presets: bool = False
     usual: Mapping[str, str] = field(default_factory=dict)
     into: str = "config"
 
@@ -104,7 +101,7 @@ class Config:
     def options(self) -> list[click.Parameter]:
         """Returns an option for each field, and those for presets and for other keys."""
         made: list[click.Parameter] = [self._option(key, one) for key, one in self._fields()]
-        if self.presets:
+        if self.section:
             from demagnify.agents import presets
 
             text = (
@@ -123,7 +120,7 @@ class Config:
         from demagnify.core import settings
 
         overrides = values.pop(_SET, ())
-        preset = values.pop(_PRESET) if self.presets else None
+        preset = values.pop(_PRESET) if self.section else None
         given = {key: values.pop(parameter_name(key)) for key, _ in self._fields()}
         given = {key: one for key, one in given.items() if one is not None and one != ()}
         given = {key: None if one is NOTHING else one for key, one in given.items()}
@@ -145,20 +142,17 @@ class Config:
                 inside = f"{self.section}.".startswith(f"{key}.")
                 if sections and (inside or any(flag.startswith(f"{key}.") for flag in self.flags)):
                     yield from walk(sections[0], f"{key}.")
-                elif not sections and (key in self.flags or self._is_shown(key)):
+                elif not sections and (key in self.flags or before.rstrip(".") == self.section):
                     yield key, one
 
         return walk(self.type, "")
-
-    def _is_shown(self, key: str) -> bool:
-        return key.rpartition(".")[0] == self.section and key not in self.hidden
 
     def _option(self, key: str, one: FieldInfo) -> click.Parameter:
         from demagnify.core.settings import default_of
 
         default = default_of(self.type, key)
         flags = self.flags.get(key, f"--{key.rpartition('.')[2].replace('_', '-')}")
-        if self.presets:
+        if self.section:
             from demagnify.agents import presets
 
             default = attrgetter(key)(presets.load())
@@ -167,8 +161,7 @@ class Config:
     def _has_sections(self) -> bool:
         from demagnify.core.settings import models_of
 
-        nested = any(models_of(one.annotation) for one in self.type.model_fields.values())
-        return nested or bool(self.hidden)
+        return any(models_of(one.annotation) for one in self.type.model_fields.values())
 
     def _such_as(self) -> str:
         """Returns an example of a key that has no option."""

@@ -26,7 +26,7 @@ _PRESET = "demagnify.agents.presets:Preset"
         "val/real, val/fake."
     ),
     tracker("Where the figures of each epoch go as well"),
-    Config(_PRESET, section="detector", flags={"detector.attacks": "--attack"}, presets=True),
+    Config(_PRESET, section="detector", flags={"detector.attacks": "--attack"}),
 )
 def train_detector(
     data: tuple[Path, ...], output: Path, config: Preset, tracker: str | None
@@ -90,7 +90,6 @@ def join(data: tuple[Path, ...], output: Path, config: JoinConfig) -> None:
         _PRESET,
         section="defense",
         flags={"defense.actions": "--action", "defense.attacks": "--attack"},
-        presets=True,
     ),
 )
 def train_defense(
