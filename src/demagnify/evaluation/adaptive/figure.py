@@ -17,11 +17,10 @@ from demagnify.data.labels import label_name
 from demagnify.data.subsample import spread_evenly
 from demagnify.evaluation.adaptive.attack import Adapted, Candidates
 from demagnify.evaluation.adaptive.results import AdaptiveResult, Against
+from demagnify.evaluation.report.page import AMPLIFY, residual
 from demagnify.evaluation.report.theme import BLUE, GREY, MUTED, RULE
 
 SHOWN: Final = 4
-AMPLIFY: Final = 8
-MID_GREY: Final = 128
 
 
 def draw(candidates: Candidates, adapted: Adapted, result: AdaptiveResult) -> bytes:
@@ -54,8 +53,9 @@ def _pick(adapted: Adapted) -> list[int]:
 
 
 def _draw_face(places: Sequence[Axes], candidates: Candidates, adapted: Adapted, row: int) -> None:
-    original, published = (faces.batch([row]) for faces in (candidates.faces, adapted.faces))
-    residual = AMPLIFY * (published.int() - original.int()) + MID_GREY
+    original, published = (
+        from_batch(faces.batch([row]))[0] for faces in (candidates.faces, adapted.faces)
+    )
     label = label_name(int(adapted.faces.labels[row]))
     attack = [*candidates.names, "not changed"][adapted.search.winner[row]]
     titles = (
@@ -63,9 +63,9 @@ def _draw_face(places: Sequence[Axes], candidates: Candidates, adapted: Adapted,
         f"{attack}\n{_verdict(adapted.after[row], adapted)}, {adapted.search.queries[row]} queries",
         f"difference x{AMPLIFY}",
     )
-    batches = (original, published, residual.clamp(0, 255).byte())
-    for place, title, batch in zip(places, titles, batches, strict=True):
-        place.imshow(from_batch(batch)[0], interpolation="nearest")
+    pictures = (original, published, residual(original, published))
+    for place, title, pixels in zip(places, titles, pictures, strict=True):
+        place.imshow(pixels, interpolation="nearest")
         place.set_title(title, fontsize=7)
         place.set_axis_off()
 

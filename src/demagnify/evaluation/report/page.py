@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from PIL import Image
 
 from demagnify.core.images import Pixels
 from demagnify.core.printing import count, listed
-from demagnify.evaluation.metrics import METRICS
+from demagnify.data.labels import NAMES
+from demagnify.evaluation.metrics import METRICS, sigmoid
 from demagnify.evaluation.report import figures, story, summary, tables, theme
 from demagnify.evaluation.report.theme import data_uri
 from demagnify.evaluation.results import EvaluationResult
@@ -25,7 +25,6 @@ from demagnify.evaluation.words import MEANING, SHORT, split_name
 
 AMPLIFY: Final = 8
 _SHOWN: Final = 224
-_LABELS: Final = ("real", "fake")
 _OUTCOMES: Final[dict[Outcome, str]] = {
     "mended": "Wrong before, right after",
     "broken": "Right before, wrong after",
@@ -71,7 +70,7 @@ def residual(original: Pixels, attacked: Pixels) -> Pixels:
 
 def panel(example: Example, pictures: Pictures) -> Panel:
     """Returns an example as the page shows it."""
-    label = _LABELS[example.label]
+    label = NAMES[example.label]
     difference = residual(pictures.original, pictures.attacked)
     frames = [
         ("Original", pictures.original, f"A {label} face, unchanged"),
@@ -103,16 +102,13 @@ def panel(example: Example, pictures: Pictures) -> Panel:
 def _verdict(of: str, label: int, score: float, threshold: float) -> Verdict:
     fake = score > threshold
     right = fake == (label == 1)
-    text = f"called {_LABELS[int(fake)]}, {'right' if right else 'wrong'}"
+    text = f"called {NAMES[int(fake)]}, {'right' if right else 'wrong'}"
     return Verdict(of, text, right, _score(score, threshold))
 
 
 def _score(score: float, threshold: float) -> str:
-    return f"fake score {_sigmoid(score):.2f}, threshold {_sigmoid(threshold):.2f}"
-
-
-def _sigmoid(logit: float) -> float:
-    return 0.5 * (1.0 + math.tanh(0.5 * logit))
+    shown, cut = sigmoid(np.array([score, threshold]))
+    return f"fake score {shown:.2f}, threshold {cut:.2f}"
 
 
 def _uri(pixels: Pixels) -> str:
