@@ -16,7 +16,7 @@ from demagnify.evaluation.report.curves import risk_curves, training_curves
 from demagnify.evaluation.report.story import Focus
 from demagnify.evaluation.report.tables import column_name, main_methods
 from demagnify.evaluation.report.theme import Plot
-from demagnify.evaluation.results import UNDEFENDED, EvaluationResult, Recovery, RocCurve
+from demagnify.evaluation.results import UNDEFENDED, EvaluationResult, RocCurve
 from demagnify.evaluation.words import condition_name, known_share, percent, split_name
 from demagnify.laundering.config import CLEAN
 
@@ -35,7 +35,7 @@ _REWARD: Final = "Mean reward: +1 for a right verdict, \N{MINUS SIGN}1 for a wro
 def draw_all(result: EvaluationResult) -> list[Plot]:
     """Draws every figure for which `result` holds the figures."""
     focus = Focus(result)
-    drawers: tuple[Callable[[EvaluationResult, Focus], Plot | None], ...] = (
+    drawers: tuple[Callable[[Focus], Plot | None], ...] = (
         recovered_shares,
         forest,
         actions,
@@ -238,8 +238,9 @@ def recovered_shares(focus: Focus) -> Plot | None:
     conditions = [
         condition
         for condition in focus.here
-        if condition != CLEAN and _share(focus, condition, shown) is not None
-    ]
+        if condition != CLEAN
+        and any(share_of(condition, method).low is not None for method in shown)
+    ]  # under which some method has a share: the attack did clear damage
     if not shown or not conditions:
         return None
     figure = theme.new_figure((0.2 * len(shown) + 0.14) * len(conditions) + 1.3)
@@ -277,12 +278,6 @@ def recovered_shares(focus: Focus) -> Plot | None:
         caption=f"{split_name(focus.split).capitalize()} split; below zero the defence adds to "
         f"the damage. Cut off at \N{PLUS-MINUS SIGN}{_MOST:g} %.",
     )
-
-
-def _share(focus: Focus, condition: str, shown: list[str]) -> Recovery | None:
-    """Any defence's recovery under an attack that did clear damage."""
-    found = (focus.recovery(condition, method) for method in shown)
-    return next((one for one in found if one.share.low is not None), None)
 
 
 def _cut(value: float) -> float:
