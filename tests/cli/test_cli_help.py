@@ -80,7 +80,7 @@ def test_a_verbs_help_names_its_options(run, verb):
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_command_without_options_has_its_models_defaults(command):
     """Once not: harden trained 12 surrogate networks where the configuration had 15."""
-    for one in (one for one in command.generated if isinstance(one, Config) and not one.presets):
+    for one in (one for one in command.generated if isinstance(one, Config) and not one.section):
         values = dict.fromkeys(parameter.name for parameter in one.options())
         assert one.take({**values, "overrides": ()}) == one.type()
 
