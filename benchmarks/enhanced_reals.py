@@ -29,7 +29,7 @@ from demagnify.data.subsample import subsample
 from demagnify.evaluation.bootstrap import GroupResamples
 from demagnify.evaluation.machine import describe_machine
 from demagnify.hardening.enhancement_examples import family_of
-from demagnify.inference.calibration import Calibration
+from demagnify.inference.calibration import FILE, Calibration, folder_of
 from demagnify.inference.enhancement import EnhancementRecognizer
 from demagnify.inference.runtime import Runtime, load_runtime
 from demagnify.laundering.attacked_faces import attacked_faces
@@ -68,7 +68,9 @@ def main() -> None:
     parser.add_argument("--faces", type=int, default=150, help="real faces of each set")
     options = parser.parse_args()
     rows = collect(options.data, options.output, options.split, options.faces)
-    calibration = Calibration.beside("default", load_runtime("default").fingerprint)
+    calibration = Calibration.read(
+        Path(str(folder_of("default") / FILE)), load_runtime("default").fingerprint
+    )
     print_reals(rows, calibration)
     machine = describe_machine("cpu")
     print(f"\n{machine.processor}; the limit was {ALLOWED:.0%} more")

@@ -67,7 +67,7 @@ def enhancement_network(folder):
 
 def calibration(folder):
     shutil.copy(DEFAULT / "calibration.json", folder)
-    return lambda: Calibration.beside(folder)
+    return lambda: Calibration.read(folder / "calibration.json")
 
 
 def conditions(folder):

@@ -20,7 +20,7 @@ def test_one_command_makes_the_whole_calibration(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", [*command, "--target-fnr", "0.2"])
     script.main()
     said = capsys.readouterr().out
-    made = Calibration.beside(tmp_path / "out")
+    made = Calibration.read(tmp_path / "out" / "calibration.json")
     assert made.parts["any"].real_groups == 4 * 6
     assert made.parts["any"].fake_groups == 2 * 6  # fakes of the other two are of other kinds
     assert made.conditions["bicubic-x4"] == made.conditions["bicubic-x4+jpeg-75"] == 36

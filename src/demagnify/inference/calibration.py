@@ -97,7 +97,7 @@ class Calibration(Frozen):
     and at most `target_fnr` of the fake ones real, within each part; all others are unsure.
 
     Example:
-        >>> calibration = Calibration.beside("runs/calibration")  # doctest: +SKIP
+        >>> calibration = Calibration.read(Path("calibration.json"))  # doctest: +SKIP
         >>> calibration.apply([-9.0, 9.0]).verdicts  # doctest: +SKIP
         ['real', 'fake']
     """
@@ -121,45 +121,19 @@ class Calibration(Frozen):
     demagnify: str = Field(default="", description="The version that made it")
 
     @classmethod
-    def read(cls, path: Path, fingerprint: str) -> Calibration:
+    def read(cls, path: Path, fingerprint: str | None = None) -> Calibration:
         """Reads a calibration and checks that it belongs to these weights.
 
         Args:
             path: The file.
-            fingerprint: Of the defence whose logits are to be calibrated.
+            fingerprint: Of the defence whose logits are to be calibrated; not checked if None.
 
         Raises:
             BadArtifactError: If it is missing, no calibration, or belongs to other weights.
         """
-        found = cls._parse(path)
-        if found.fingerprint != fingerprint:
-            raise BadArtifactError(
-                f"{path} belongs to other weights (it names {found.fingerprint[:12]}, these are "
-                f"{fingerprint[:12]})",
-                hint="run `demagnify calibrate` for this defence",
-            )
-        return found
-
-    @classmethod
-    def beside(cls, defense: str | Path, fingerprint: str | None = None) -> Calibration:
-        """Reads the calibration beside a shipped defence, or in a folder.
-
-        Args:
-            defense: The name of a shipped defence, or a folder.
-            fingerprint: As in `read`; not checked if None.
-
-        Raises:
-            BadArtifactError: As in `read`.
-        """
-        with resources.as_file(folder_of(defense)) as folder:
-            path = Path(folder) / FILE
-            return cls._parse(path) if fingerprint is None else cls.read(path, fingerprint)
-
-    @classmethod
-    def _parse(cls, path: Path) -> Calibration:
         try:
             # From text, not values: pydantic is laxer then, as about tuples.
-            return cls.model_validate_json(json.dumps(read_sealed(path)))
+            found = cls.model_validate_json(json.dumps(read_sealed(path)))
         except FileNotFoundError as error:
             raise BadArtifactError(
                 f"{path}: there is no such file", hint="`demagnify calibrate` makes it"
@@ -168,6 +142,13 @@ class Calibration(Frozen):
             raise BadArtifactError(f"{path} is no calibration: {first_finding(error)}") from error
         except (OSError, ValueError) as error:
             raise BadArtifactError(f"{path}: {error}", hint=f"{ANEW} {path}") from error
+        if fingerprint not in (None, found.fingerprint):
+            raise BadArtifactError(
+                f"{path} belongs to other weights (it names {found.fingerprint[:12]}, these are "
+                f"{fingerprint[:12]})",
+                hint="run `demagnify calibrate` for this defence",
+            )
+        return found
 
     def save(self, folder: Path) -> Path:
         """Writes `calibration.json` to a folder; returns its path."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal
@@ -23,7 +22,7 @@ from demagnify.core.errors import BadArtifactError, first_finding
 from demagnify.core.images import Pixels
 from demagnify.core.sealed import ANEW, read_sealed, write_sealed
 from demagnify.core.settings import Frozen
-from demagnify.inference.calibration import ANY, folder_of
+from demagnify.inference.calibration import ANY
 
 FILE: Final = "conditions.json"
 SIZES: Final = {56: (40, 80), 112: (80, 160), 224: (160, 320)}
@@ -136,12 +135,11 @@ class ConditionTable(Frozen):
 
     @classmethod
     def beside(
-        cls, defense: str | Path, fingerprint: str, calibration_sha256: str
+        cls, folder: Path, fingerprint: str, calibration_sha256: str
     ) -> ConditionTable | None:
-        """Reads the table beside a shipped defence or in a folder; None if there is none."""
-        with resources.as_file(folder_of(defense)) as folder:
-            path = Path(folder) / FILE
-            return cls.read(path, fingerprint, calibration_sha256) if path.is_file() else None
+        """Reads the table in the folder of a calibration; None if there is none."""
+        path = folder / FILE
+        return cls.read(path, fingerprint, calibration_sha256) if path.is_file() else None
 
     def save(self, folder: Path) -> Path:
         """Writes `conditions.json` to a folder; returns its path."""

@@ -244,11 +244,34 @@ def write_faces(
     Raises:
         BadOutputError: If the place cannot be written to.
     """
-    labels = [label_name(label) for label in adapted.faces.labels.tolist()]
-    # Numbers, because the names of the originals may be anything.
-    names = [f"{label}/{number:06d}.png" for number, label in enumerate(labels)]
+    faces, found = adapted.faces, adapted.search
+    attacks = [*candidates.names, CLEAN]  # the original is number -1
+    names, rows = [], []
+    for row, label in enumerate(map(label_name, faces.labels.tolist())):
+        # Numbers, because the names of the originals may be anything.
+        names.append(f"{label}/{row:06d}.png")
+        outcome = "succeeded" if found.succeeded[row] else "failed"
+        if not found.targeted[row]:
+            outcome = "no target"
+        elif found.mistaken[row]:
+            outcome = "wrong already"
+        rows.append(
+            {
+                "file_name": names[row],
+                "label": label,
+                "split": split,
+                "group": str(faces.groups[row]),
+                "original": faces.names[row],
+                "attack": attacks[found.winner[row]],
+                "outcome": outcome,
+                "queries": str(found.queries[row]),
+                "score_before": f"{adapted.before[row]:.6g}",
+                "score_after": f"{adapted.after[row]:.6g}",
+                "psnr": f"{psnr[row]:.4f}",
+                "ssim": f"{ssim[row]:.6f}",
+            }
+        )
     buffer = io.StringIO()
-    rows = list(_rows(names, labels, candidates, adapted, psnr, ssim, split))
     writer = csv.DictWriter(buffer, list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
@@ -256,44 +279,11 @@ def write_faces(
         atomic_folder(folder) as temporary,
         progress.bar("writing faces", len(names)) as advance,
     ):
-        for numbers, batch in adapted.faces.batches(CHUNK):
+        for numbers, batch in faces.batches(CHUNK):
             for row, pixels in zip(numbers.tolist(), images.from_batch(batch), strict=True):
                 images.save_png(temporary / names[row], pixels)
             advance(len(numbers))
         write_text(temporary / FILE_NAME, buffer.getvalue())
-
-
-def _rows(
-    names: list[str],
-    labels: list[str],
-    candidates: Candidates,
-    adapted: Adapted,
-    psnr: Floats,
-    ssim: Floats,
-    split: str,
-) -> Iterator[dict[str, str]]:
-    faces, found = adapted.faces, adapted.search
-    attacks = [*candidates.names, CLEAN]  # the original is number -1
-    for row, name in enumerate(names):
-        outcome = "succeeded" if found.succeeded[row] else "failed"
-        if not found.targeted[row]:
-            outcome = "no target"
-        elif found.mistaken[row]:
-            outcome = "wrong already"
-        yield {
-            "file_name": name,
-            "label": labels[row],
-            "split": split,
-            "group": str(faces.groups[row]),
-            "original": faces.names[row],
-            "attack": attacks[found.winner[row]],
-            "outcome": outcome,
-            "queries": str(found.queries[row]),
-            "score_before": f"{adapted.before[row]:.6g}",
-            "score_after": f"{adapted.after[row]:.6g}",
-            "psnr": f"{psnr[row]:.4f}",
-            "ssim": f"{ssim[row]:.6f}",
-        }
 
 
 def summarize(result: AdaptiveResult) -> list[str]:
