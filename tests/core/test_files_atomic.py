@@ -2,6 +2,9 @@
 
 import errno
 import os
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -167,3 +170,31 @@ def test_what_was_too_young_to_be_swept_is_swept_later(tmp_path, monkeypatch):
     os.utime(left, (0, 0))
     files.write_text(tmp_path / "b.txt", "whole")
     assert not left.exists()
+
+
+def test_a_private_folder_is_gone_after_its_block_and_those_of_killed_processes_are_too(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(files, "_swept", set())
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    script = (
+        "import os, signal\n"
+        "from demagnify.core.files import private_folder\n"
+        "with private_folder() as folder:\n"
+        "    (folder / 'clip').write_text('a face')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    (left,) = tmp_path.iterdir()
+    assert (left / "clip").exists()
+    others = tmp_path / ".other.tmp-abcd1234"
+    others.mkdir()
+    for path in (left, others):
+        os.utime(path, (0, 0))
+    with files.private_folder() as folder:
+        os.utime(folder, (0, 0))
+        files._swept.clear()
+        files.sweep_private()
+        assert sorted(tmp_path.iterdir()) == sorted([folder, others])
+    assert list(tmp_path.iterdir()) == [others]

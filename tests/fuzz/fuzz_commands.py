@@ -296,6 +296,7 @@ def start(
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+        tempfile.tempdir = None  # it was read before the fork
         sys.argv = ["demagnify", *map(str, arguments)]
         before()
         open_streams()

@@ -37,13 +37,26 @@ YOUNG_SECONDS = 1.1
 """Temporary files of this age are left alone by the next run: their writer may live."""
 
 
+TEMPORARY = "tmp"
+"""The folder in a working folder for what commands would put in /tmp."""
+
+
+def start(line: tuple[object, ...], folder: Path, cache: Path | None = None) -> commands.Process:
+    """Starts a command in a folder; see `commands.start`."""
+    (folder / TEMPORARY).mkdir(parents=True, exist_ok=True)
+    environment = {"TMPDIR": str(folder / TEMPORARY)}
+    if cache:
+        environment["DEMAGNIFY_CACHE"] = str(cache)
+    return commands.start(line, folder, environment=environment)
+
+
 def digests(folder: Path) -> dict[str, str]:
     """The SHA-256 of every file that a command left in its folder, measured times taken out."""
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"]
     found = {}
     for path in files:
         name = path.relative_to(folder).as_posix()
-        if not name.startswith("cache/assets/"):
+        if not name.startswith(("cache/assets/", f"{TEMPORARY}/")):
             found[name] = hashlib.sha256(_content(path)).hexdigest()
     return found
 
@@ -112,7 +125,9 @@ def left(folder: Path) -> list[str]:
     """The temporary files in a folder."""
     from demagnify.core.files import is_temporary
 
-    return [str(path.relative_to(folder)) for path in folder.rglob("*") if is_temporary(path)]
+    ours = [path for path in folder.rglob("*") if is_temporary(path)]
+    ours += (folder / TEMPORARY).glob("demagnify*")  # other libraries leave some, too
+    return [str(path.relative_to(folder)) for path in ours]
 
 
 _wholes: dict[str, tuple[dict[str, str], float]] = {}
@@ -123,7 +138,7 @@ def undisturbed(verb: str, base: Path, folder: Path) -> tuple[dict[str, str], fl
     for name in commands.NEEDS.get(verb, ()):
         commands.make(name, base)
     begun = time.monotonic()
-    wrong = commands.start(VERBS[verb](base, Path("out")), folder).finish()
+    wrong = start(VERBS[verb](base, Path("out")), folder).finish()
     seconds = time.monotonic() - begun
     if wrong:
         sys.exit(f"{verb}: {wrong}")
@@ -134,7 +149,7 @@ def killed(verb: str, rng: random.Random, base: Path, folder: Path, seconds: flo
     """Kills a command at random times until it gets through; returns kills and what is wrong."""
     line, kills = VERBS[verb](base, Path("out")), 0
     for _ in range(rng.randint(1, 3)):
-        process = commands.start(line, folder)
+        process = start(line, folder)
         if process.wait(rng.uniform(0.02, 1.0) * seconds):
             if wrong := process.finish():
                 return kills, wrong
@@ -143,14 +158,14 @@ def killed(verb: str, rng: random.Random, base: Path, folder: Path, seconds: flo
         if wrong := process.kill():
             return kills, wrong
     time.sleep(YOUNG_SECONDS)
-    end = commands.start(line, folder).finish()
+    end = start(line, folder).finish()
     return kills, "" if end.startswith("exit 1") and " holds a case (" in end else end
 
 
 def at_once(verb: str, base: Path, folder: Path) -> str:
     """Starts two commands in one folder; one of them may be refused in one line."""
     line = VERBS[verb](base, Path("out"))
-    both = [commands.start(line, folder) for _ in range(2)]
+    both = [start(line, folder) for _ in range(2)]
     ends = [one.finish() for one in both]
     bad = [end for end in ends if end.startswith(("traceback", "hung")) or end.count("\n")]
     if bad:
@@ -162,7 +177,7 @@ def one_cache(verb: str, base: Path, folder: Path, expected: dict[str, str]) -> 
     """Starts two commands in folders of their own, with one cache; both must get through."""
     line, cache = VERBS[verb](base, Path("out")), commands.cache_of(folder)
     places = [folder / "one", folder / "two"]
-    both = [commands.start(line, at, environment={"DEMAGNIFY_CACHE": str(cache)}) for at in places]
+    both = [start(line, at, cache) for at in places]
     ends = [one.finish() for one in both]
     if bad := [end for end in ends if end]:
         return bad[0]

@@ -1,6 +1,7 @@
 """The service through its HTTP interface, in this process."""
 
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,7 +71,17 @@ def test_a_clip_is_answered_as_by_detect(service, tmp_path, monkeypatch):
         assert "than the limit" in line(
             service(**limits).post("/v1/detect", files=form(("clip.mp4", clip))), 422
         )
-    assert not [*tmp_path.glob("demagnify-*")]  # its copies are gone
+    assert not [*tmp_path.glob(".demagnify*")]  # its copies are gone
+
+
+def test_a_service_removes_the_clips_of_one_that_was_killed(service, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / ".demagnify.tmp-abcd1234"
+    left.mkdir()
+    (left / "clip").write_bytes(b"a face")
+    os.utime(left, (0, 0))
+    service()
+    assert not left.exists()
 
 
 def test_names_are_texts_and_never_paths(service, tmp_path):

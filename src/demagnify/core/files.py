@@ -92,6 +92,28 @@ def atomic_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """Yields a new folder among the system's temporary files, which is gone after the block.
+
+    Those that killed processes left are removed.
+    """
+    sweep_private()
+    folder = Path(tempfile.mkdtemp(prefix=_prefix(Path(_PRIVATE))))
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        _hold(handle)
+        yield folder
+    finally:
+        os.close(handle)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep_private() -> None:
+    """Removes the folders of `private_folder` that killed processes left."""
+    sweep_dead(Path(tempfile.gettempdir()), _PRIVATE)
+
+
 def is_temporary(path: Path) -> bool:
     """Returns whether a path is what a run, perhaps a killed one, writes before it is moved."""
     return _TEMPORARY.fullmatch(path.name) is not None
@@ -119,16 +141,22 @@ def _hold(handle: int) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def sweep_dead(folder: Path) -> None:
+def sweep_dead(folder: Path, name: str = "") -> None:
     """Removes the temporary files that killed runs left in a folder, once in each process.
 
     Those that another process holds stay. Those that are no second old are looked at the next time.
+
+    Args:
+        folder: Where to look.
+        name: That of which they are; empty for any.
     """
-    if folder in _swept:
+    if (folder, name) in _swept:
         return
     young = False
     with suppress(OSError), os.scandir(folder) as entries:
-        found = [Path(one) for one in entries if _TEMPORARY.fullmatch(one.name)]
+        begin = f".{name}.{_MARK}" if name else "."
+        named = [one for one in entries if one.name.startswith(begin)]
+        found = [Path(one) for one in named if _TEMPORARY.fullmatch(one.name)]
         for path in (one for one in found if not one.name.endswith(_OLD)):
             with suppress(OSError):
                 if time.time() - path.lstat().st_mtime <= _YOUNG:
@@ -136,7 +164,7 @@ def sweep_dead(folder: Path) -> None:
                 elif _is_dead(path):
                     _remove(path)
     if not young:
-        _swept.add(folder)
+        _swept.add((folder, name))
 
 
 def _is_dead(path: Path) -> bool:
@@ -269,8 +297,9 @@ def short_name(name: str, most: int, *, of: str = "") -> str:
 
 _MARK: Final = "tmp-"
 _OLD: Final = ".old"
+_PRIVATE: Final = "demagnify"
 _YOUNG: Final = 1.0
 _TEMPORARY: Final = re.compile(r"\..*\." + _MARK + r"[a-z0-9_]{8}(\.old)?", re.DOTALL)
-_swept: Final[set[Path]] = set()
+_swept: Final[set[tuple[Path, str]]] = set()
 _UNSAFE: Final = re.compile(r"[^\w.+@-]+")
 _LONGEST: Final = 100

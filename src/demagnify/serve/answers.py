@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources, util
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 
 from jinja2 import Environment, StrictUndefined
@@ -14,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, DemagnifyError
 from demagnify.core.extras import install, need
+from demagnify.core.files import private_folder
 from demagnify.core.printing import printable
 from demagnify.data.face_finding import crop, overlap
 from demagnify.inference import (
@@ -99,16 +99,16 @@ class Answers:
         from demagnify.laundering.config import AttackConfig
 
         try:
-            with TemporaryDirectory(prefix="demagnify-") as folder:
+            with private_folder() as folder:
                 settings = AttackConfig(
                     attack=attack, content="photos", device=self._pipeline.config.device
                 )
-                original = Path(folder, "photograph" + path.suffix)
+                original = folder / f"photograph{path.suffix}"
                 original.write_bytes(images.read_file(path))
                 before = self._read(original, path.name)
                 find = self._pipeline.finder.find
-                attack_files(original, Path(folder, "copy"), settings, find_faces=find)
-                (copy,) = Path(folder, "copy").rglob("photograph*.png")
+                attack_files(original, folder / "copy", settings, find_faces=find)
+                (copy,) = (folder / "copy").rglob("photograph*.png")
                 after = self._read(copy, path.name)
             pairs = [(self._verdict(before), self._verdict(after))]
             pairs.insert(0, (self._verdict(before, bare=True), self._verdict(after, bare=True)))

