@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.core.devices import Precision
-from demagnify.core.settings import RunOptions
+from demagnify.core.settings import Frozen, RunOptions
 
 _NO_EFFECT: Final = frozenset({"save_seconds", "processes"})
 _LATER: Final = ("accumulate", "batch_norm")
 
 
-class Optimization(BaseModel):
+class Optimization(Frozen):
     """How the weights of a detector are trained."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=12, ge=1, description="Most passes over the training faces.")
     batch_size: int = Field(default=32, ge=2, description="Faces per training step.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from torch import nn
 
 from demagnify.core import artifacts, progress
@@ -18,6 +18,7 @@ from demagnify.core.devices import Precision, autocast, computes_in_bfloat16, pi
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.core.files import write_text
 from demagnify.core.images import check_batch
+from demagnify.core.settings import Frozen
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import backbones
 from demagnify.detectors.depthwise import fast_gradients
@@ -30,10 +31,8 @@ from demagnify.detectors.source import Source
 KIND: Final = "detector"
 
 
-class About(BaseModel):
+class About(Frozen):
     """The part of a card from which a detector is built again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="Its name in tables")
     backbone: str = Field(description="timm's name of the network")

@@ -21,9 +21,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from demagnify.core.errors import BadConfigError
+from demagnify.core.settings import Frozen
 from demagnify.data.labels import FAKE, REAL, named_label
 
 HeadName = Literal[
@@ -41,15 +42,13 @@ _MOST: Final = 1.0 - 2.0**-25
 """Probabilities 0 and 1 become these, half-way to the next float32, so that order is kept."""
 
 
-class Head(BaseModel):
+class Head(Frozen):
     """How the numbers that a network gives for an image become a logit.
 
     Example:
         >>> Head(name="two-logit", fake_index=0).logits(torch.tensor([[3.0, 1.0]]), 1, "mine")
         tensor([2.])
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: HeadName = Field(default="logit", description="The kind of outputs")
     fake_index: Literal[0, 1] | None = Field(

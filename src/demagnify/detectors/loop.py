@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from demagnify.core import artifacts
@@ -25,6 +25,7 @@ from demagnify.core.errors import BadConfigError
 from demagnify.core.parallel import prefetch
 from demagnify.core.process_group import ProcessGroup
 from demagnify.core.rng import derived_seed, generator
+from demagnify.core.settings import Frozen
 from demagnify.core.trackers import Point
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.augment import Augmentation, Indices, TrainingTransform
@@ -38,10 +39,8 @@ _SHARE_OF_FREE_MEMORY: Final = 0.4
 Targets = NDArray[np.float32]
 
 
-class Epoch(BaseModel):
+class Epoch(Frozen):
     """One pass over the training faces, and the validation after it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     epoch: int = Field(description="1 for the first")
     loss: float = Field(description="Mean training loss, on augmented faces")

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Final, Literal
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from demagnify.core.images import resize
+from demagnify.core.settings import Frozen
 
 Interpolation = Literal["bicubic", "bilinear"]
 CropMode = Literal["squash", "center"]
@@ -64,14 +65,12 @@ def _whole(images: torch.Tensor, batch: torch.Tensor) -> torch.Tensor | None:
     return rounded.clamp(0, 255).to(torch.uint8) if near else None
 
 
-class Resizing(BaseModel):
+class Resizing(Frozen):
     """Resizing to the input size of a network, as torchvision and timm do it.
 
     The image is brought to `size` / `crop_pct`, and `size` is cut out of its middle: "squash"
     resizes each side by itself, "center" the shorter side and keeps the proportions.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: Size | None = Field(default=None, description="(height, width) in pixels; None: any")
     interpolation: Interpolation = Field(default="bicubic", description="Antialiased")

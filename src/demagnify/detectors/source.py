@@ -9,9 +9,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AliasChoices,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
 )
@@ -20,6 +18,7 @@ from demagnify.core import specs
 from demagnify.core.documents import parse_yaml
 from demagnify.core.documents import read_json as read_document
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
+from demagnify.core.settings import Frozen
 from demagnify.detectors.heads import HeadName
 from demagnify.detectors.preprocessing import (
     Channels,
@@ -49,10 +48,8 @@ def _in_order(value: Any) -> Any:  # noqa: ANN401  whatever a user wrote
     return value
 
 
-class Options(BaseModel):
+class Options(Frozen):
     """The facts about a network that it does not contain."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str | None = Field(default=None, description="Its name in tables")
     head: HeadName | None = Field(
@@ -169,10 +166,8 @@ def _finding(error: ValidationError) -> str:
     return first_finding(error, known=Options.model_fields, noun="option")
 
 
-class Source(BaseModel):
+class Source(Frozen):
     """The line and the options that `load_detector` was given."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     where: str = Field(description="The path of a file, absolute, or package.module:name")
     options: Options = Field(default=Options(), description="Its options")
@@ -188,10 +183,8 @@ class Source(BaseModel):
         return recorded.model_dump(mode="json", exclude_none=True)
 
 
-class Recorded(BaseModel):
+class Recorded(Frozen):
     """A source in the card of a defence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: Source
     nearby: str = Field(default="", description="The file's path as seen from the card's folder")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.agents.learners import FullInformationConfig
-from demagnify.core.settings import RunOptions
+from demagnify.core.settings import Frozen, RunOptions
 from demagnify.detectors.config import Optimization
 
 _LATER: Final = ("blended", "balance", "consistency")
 _OF_THE_RUN: Final = frozenset(("detector", "size", *RunOptions.model_fields))
 
 
-class SurrogateConfig(BaseModel):
+class SurrogateConfig(Frozen):
     """The small super-resolution networks that the loop trains for itself."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     count: int = Field(
         default=15,

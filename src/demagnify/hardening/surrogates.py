@@ -17,13 +17,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from matplotlib.figure import Figure
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
 from demagnify.core.figures import savefig
 from demagnify.core.files import atomic_path
 from demagnify.core.images import Pixels
 from demagnify.core.rng import generator
+from demagnify.core.settings import Frozen
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.subsample import spread_evenly
 from demagnify.hardening.delivery import magnified, resize
@@ -47,7 +48,7 @@ _FACES_SHOWN: Final = 3
 _MOST_COLUMNS: Final = 8
 
 
-class Design(BaseModel):
+class Design(Frozen):
     """The build and the training aim of one surrogate network.
 
     The aims are those of published networks, in small: least error on clean images (EDSR, SRResNet,
@@ -56,8 +57,6 @@ class Design(BaseModel):
     discriminator takes for true (SRGAN); sharpened images with such detail from degraded ones
     (Real-ESRGAN).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int = Field(ge=1, description="Which of the networks.")
     aim: Aim = Field(description="What it is trained for.")

@@ -13,9 +13,10 @@ from typing import Final
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.agents.rewards import verdict_rewards
+from demagnify.core.settings import Frozen
 from demagnify.core.trackers import Point
 from demagnify.data.dataset import FaceDataset
 from demagnify.detectors.detector import Detector
@@ -30,10 +31,8 @@ VALIDATION: Final = 10**6
 """The round number under which validation faces are degraded: drawn apart from all training."""
 
 
-class Round(BaseModel):
+class Round(Frozen):
     """The result of a round on validation faces; round 0 is the detector before hardening."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     number: int = Field(ge=0, description="0 before the first round.")
     share: float = Field(

@@ -8,21 +8,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from demagnify.core.errors import BadArtifactError, BadConfigError, first_finding
 from demagnify.core.sealed import ANEW, read_sealed
+from demagnify.core.settings import Frozen
 
 FILE: Final = "costs.json"
 DRIVER_MIB: Final = 200
 """Resident memory of the process that hands out the units; `benchmarks/scale.py engine`."""
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Cost(_Model):
+class Cost(Frozen):
     """The cost of one verb on one kind of device.
 
     Attributes:
@@ -42,7 +39,7 @@ class Cost(_Model):
     memory_mib: float
 
 
-class Costs(_Model):
+class Costs(Frozen):
     """Measured costs.
 
     Attributes:

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from demagnify.core.settings import Frozen
 from demagnify.data import columns
 from demagnify.data.describe.crossings import EXAMPLES, check_count, group_crossings, like_crossings
 from demagnify.data.describe.description import (
@@ -28,10 +29,8 @@ from demagnify.data.manifest import Manifest
 MAX_DISTANCE: Final = 8
 
 
-class DescribeConfig(BaseModel):
+class DescribeConfig(Frozen):
     """How images of different splits are compared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hashes: bool = Field(
         default=True,

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from demagnify.core.errors import BadConfigError, BadManifestError, first_finding
 from demagnify.core.registry import Registry
+from demagnify.core.settings import Frozen
 from demagnify.data.listing import entries
 from demagnify.data.splits import is_usual, parse_split
 from demagnify.data.subsample import choose_groups
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from demagnify.data.manifest import Manifest
 
 
-class FormatOptions(BaseModel):
+class FormatOptions(Frozen):
     """What can be set on reading a format; a format with settings derives its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class FractionOptions(FormatOptions):

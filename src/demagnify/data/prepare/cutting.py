@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import MIN_SIDE, Pixels
 from demagnify.core.runs import file_checksum
+from demagnify.core.settings import Frozen
 from demagnify.data import videos
 from demagnify.data.boxes import upright_box
 from demagnify.data.face_finding import MARGIN, Face, square_around
@@ -24,10 +25,8 @@ from demagnify.data.subsample import spread_evenly
 FRAMES: Final = 32
 
 
-class PrepareConfig(BaseModel):
+class PrepareConfig(Frozen):
     """Settings of the crops; the same settings and photographs give the same crops."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     no_face: Literal["skip", "whole", "fail"] = Field(
         "skip",

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from demagnify.core import assets, images
 from demagnify.core.errors import BadImageError, BadManifestError
@@ -18,6 +18,7 @@ from demagnify.core.files import sweep_dead
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
 from demagnify.core.runs import claim
+from demagnify.core.settings import Frozen
 from demagnify.data.face_finding import FaceFinder
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.manifest import FILE_NAME, Manifest
@@ -34,10 +35,8 @@ CONTACT_SHEET: Final = "contact_sheet.png"
 _VERSION: Final = 1
 
 
-class SampleConfig(BaseModel):
+class SampleConfig(Frozen):
     """Which photographs a sample set is made of, and its draws."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     photos: Path | None = Field(
         default=None,
