@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Protocol, overload
+from typing import TypeAlias, overload
 
 import numpy as np
 import torch
@@ -23,29 +23,8 @@ from demagnify.data.records import Skipped
 from demagnify.data.streaming import Pixels, decoded
 
 Indices = NDArray[np.int64]
-
-
-class PixelSource(Protocol):
-    """Pixels of a `FaceDataset`: a uint8 array (N, 3, S, S), a memory map, or `Joined`."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, 3, S, S)."""
-
-    @property
-    def dtype(self) -> np.dtype[np.uint8]:
-        """uint8."""
-
-    @property
-    def ndim(self) -> int:
-        """4."""
-
-    @property
-    def nbytes(self) -> int:
-        """How many bytes the pixels take."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, key: slice | Indices, /) -> Pixels: ...
+PixelSource: TypeAlias = "Pixels | Joined"
+"""Pixels of a `FaceDataset`: a uint8 array (N, 3, S, S), a memory map, or several joined."""
 
 
 class Joined:

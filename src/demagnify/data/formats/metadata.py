@@ -9,6 +9,7 @@ the Arrow files that `datasets` writes with `save_to_disk`. JSON is lines, or on
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path, PurePath
 from typing import ClassVar, Final
 
@@ -16,18 +17,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import Field
 
-from demagnify.core.errors import BadManifestError
+from demagnify.core.errors import BadManifestError, DemagnifyWarning
+from demagnify.core.runs import file_checksum, last_of
 from demagnify.data import splits
 from demagnify.data.formats.annotation_files import read_json
 from demagnify.data.formats.base import FORMATS, Exported, Format, FormatOptions
 from demagnify.data.listing import subfolders
-from demagnify.data.manifest import Manifest
-from demagnify.data.prepared_table import note_change
+from demagnify.data.manifest import FILE_NAME, Manifest
 from demagnify.data.tables import READERS, TableFile, is_complete, known, read_columns, read_tables
 from demagnify.data.tables.columnar import ARROW, PARQUET
 from demagnify.data.tables.embedded_images import image_column
 from demagnify.data.tables.readers import JSON, is_json_list
 
+JOURNAL: Final = "prepare.jsonl"
+"""Of `data prepare`, beside the table of the crops."""
+TABLES: Final = ""
+"""In the journal, among the names of the sources: the checksums of the tables."""
 _STEM: Final = "metadata"
 _SUFFIXES: Final = (*READERS, ".txt")
 _SAVED: Final = "state.json"
@@ -94,6 +99,18 @@ class Metadata(Format[MetadataOptions]):
         del options
         manifest.save(output)
         return Exported((output,))
+
+
+def note_change(table: Path) -> None:
+    """Says so, in a warning, where a table beside the journal of `data prepare` is another."""
+    noted = last_of(table.with_name(JOURNAL), TABLES) if table.name == FILE_NAME else None
+    if isinstance(noted, list) and noted and noted[0] != file_checksum(table):
+        warnings.warn(
+            f"{table} was changed by hand or damaged since data prepare wrote it; the same command "
+            "writes it again",
+            DemagnifyWarning,
+            stacklevel=3,
+        )
 
 
 def _tables_in(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
 from demagnify.core.runs import Journal, claim, file_checksum
 from demagnify.data.face_finding import Face, FaceFinder
+from demagnify.data.formats.metadata import JOURNAL, TABLES
 from demagnify.data.labels import NAMES
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
 from demagnify.data.prepare.cutting import (
@@ -34,7 +35,6 @@ from demagnify.data.prepare.cutting import (
 )
 from demagnify.data.prepare.sources import Source, Sources
 from demagnify.data.prepare.units import finished_item, prepare_in_units
-from demagnify.data.prepared_table import JOURNAL, TABLES
 from demagnify.data.records import Skipped
 from demagnify.data.writer import write_rows
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, TypeAlias
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 PARQUET: Final = ".parquet"
 ARROW: Final = ".arrow"
@@ -15,21 +16,8 @@ COLUMNAR: Final = (PARQUET, ARROW)
 _FILE: Final = b"ARROW1"
 
 
-class Columns(Protocol):
-    """What Parquet and Arrow files have in common."""
-
-    @property
-    def schema_arrow(self) -> pa.Schema:
-        """The names and types of the columns."""
-
-    def iter_batches(
-        self, batch_size: int = ..., *, columns: Sequence[str] | None = None
-    ) -> Iterator[pa.RecordBatch]:
-        """Yields rows of some columns, at most `batch_size` at a time."""
-
-
-class _Arrow:
-    """A stream or file of Arrow."""
+class ArrowFile:
+    """A stream or file of Arrow, read by the methods of pyarrow's `ParquetFile`."""
 
     def __init__(self, source: pa.NativeFile, *, stream: bool) -> None:
         self._batches: Iterator[pa.RecordBatch]
@@ -44,11 +32,15 @@ class _Arrow:
     def iter_batches(
         self, batch_size: int = 65_536, *, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
+        """Yields rows of some columns, at most `batch_size` at a time."""
         names = self.schema_arrow.names if columns is None else list(columns)
         for batch in self._batches:
             chosen = batch.select(names)
             for start in range(0, batch.num_rows, batch_size):
                 yield chosen.slice(start, batch_size)
+
+
+Columns: TypeAlias = pq.ParquetFile | ArrowFile
 
 
 @contextmanager
@@ -59,8 +51,6 @@ def open_columns(path: Path) -> Iterator[Columns]:
         pa.ArrowException: If it is none, or damaged.
         OSError: If it cannot be read.
     """
-    import pyarrow.parquet as pq
-
     if path.suffix.lower() != ARROW:
         with pq.ParquetFile(path) as file:
             yield file
@@ -68,4 +58,4 @@ def open_columns(path: Path) -> Iterator[Columns]:
     with path.open("rb") as head:
         stream = head.read(len(_FILE)) != _FILE
     with pa.OSFile(str(path)) as source:
-        yield _Arrow(source, stream=stream)
+        yield ArrowFile(source, stream=stream)
