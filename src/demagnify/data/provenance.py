@@ -1,4 +1,4 @@
-"""Provenance: whether something was trained on the data set that it is evaluated on."""
+"""Provenance: on which data sets, and under which attacks, something was trained."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from demagnify.data import Manifest
 RECORDED: Final = "sources"
 """In a card: which data sets took part in the training, as `provenance_of` writes them."""
 
+SEEN: Final = "seen_attacks"
+"""In a card: the attacks that took part in the training, by name."""
+
+Cards = Iterable[Mapping[str, Any]]
 Shared = Literal["", "same", "other", "partly"]
 
 
@@ -20,7 +24,19 @@ def provenance_of(sources: Sequence[Path]) -> list[list[str]]:
     return [_splits(Manifest.load(source)) for source in sources]
 
 
-def compare_provenance(cards: Iterable[Mapping[str, Any]], sources: Sequence[Path]) -> Shared:
+def all_sources(cards: Cards, sources: Sequence[Path]) -> list[list[str]]:
+    """Returns what cards record of data sets, and that of more data sets, each once."""
+    whole = [one for card in cards for one in card.get(RECORDED, ())] + provenance_of(sources)
+    return [one for number, one in enumerate(whole) if one not in whole[:number]]
+
+
+def all_seen(cards: Cards, attacks: Iterable[str] = ()) -> tuple[str, ...]:
+    """Returns the attacks that cards record, and more, each once."""
+    recorded = (attack for card in cards for attack in card.get(SEEN, ()))
+    return tuple(dict.fromkeys((*recorded, *attacks)))
+
+
+def compare_provenance(cards: Cards, sources: Sequence[Path]) -> Shared:
     """Returns whether trainings used the data sets of an evaluation.
 
     Args:

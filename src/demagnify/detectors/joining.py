@@ -22,7 +22,7 @@ from demagnify.core.runs import check_free
 from demagnify.core.settings import RunOptions
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
-from demagnify.data.provenance import RECORDED, provenance_of
+from demagnify.data.provenance import RECORDED, SEEN, all_seen, all_sources
 from demagnify.detectors.backbones import JOINED
 from demagnify.detectors.detector import Detector
 from demagnify.detectors.heads import Head
@@ -154,14 +154,15 @@ def join(
     joined.threshold = (
         0.0 if config.keep_thresholds else choose_threshold(*columns, most=most).threshold
     )
+    cards = [one.card for one in members]
     joined.card = {
         "joining": config.model_dump(mode="json"),
         "members": [{"name": one.name, "fingerprint": one.fingerprint()} for one in members],
         "scale": found[0].tolist(),
         "offset": found[1].tolist(),
         "validation_auc": validation,
-        RECORDED: _sources(members, data),
-        "seen_attacks": _seen(members, [attack.name for attack in attacks]),
+        RECORDED: all_sources(cards, data),
+        SEEN: list(all_seen(cards, [attack.name for attack in attacks])),
         "demagnify": demagnify.__version__,
     }
     joined.save(output, joined.card)
@@ -280,15 +281,3 @@ def _cross_validated(parts: Sequence[_Part], seed: int, fit: _Fit) -> dict[str, 
             name: float(roc_auc_score(part.labels, column)) for name, column in columns.items()
         }
     return found
-
-
-def _sources(members: Sequence[Detector], data: Sequence[Path]) -> list[Any]:
-    """Returns the data sets that took part in the members or here, each once."""
-    whole = [one for member in members for one in member.card.get(RECORDED, ())]
-    whole += provenance_of(data)
-    return [one for number, one in enumerate(whole) if one not in whole[:number]]
-
-
-def _seen(members: Sequence[Detector], attacks: Sequence[str]) -> list[str]:
-    recorded = [one for member in members for one in member.card.get("seen_attacks", ())]
-    return list(dict.fromkeys([*recorded, *attacks]))

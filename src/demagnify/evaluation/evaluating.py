@@ -29,7 +29,7 @@ from demagnify.core.settings import DetectorOptions
 from demagnify.core.trackers import check_tracker, track
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
-from demagnify.data.provenance import compare_provenance
+from demagnify.data.provenance import all_seen, compare_provenance
 from demagnify.detectors import Detector
 from demagnify.evaluation.baselines.choose import choose_baselines
 from demagnify.evaluation.document import make_result, worst_attack
@@ -212,7 +212,7 @@ def evaluate(
     tables = MethodTables(trainings, base)
     size, sources = tables.input_size, () if isinstance(data, Mapping) else data
     opened = _open(data, config, size, on_skip)
-    seen = _seen(trainings)
+    seen = all_seen(_cards(trainings))  # seen if any method was trained against it
     timings: dict[str, float] = {}
     with claim(output / "tables", {"run": "evaluation"}, what="an evaluation") as folder:
         for split, faces in opened.items():
@@ -360,12 +360,6 @@ def _cards(methods: Mapping[str, Trainings]) -> list[Mapping[str, Any]]:
     """The card of every defence and every detector."""
     everyone = [one for many in methods.values() for one in many]
     return [card for one in everyone for card in (one.card, one.detector.card)]
-
-
-def _seen(methods: Mapping[str, Trainings]) -> tuple[str, ...]:
-    """An attack counts as seen if any method was trained against it."""
-    found = (attack for card in _cards(methods) for attack in card.get("seen_attacks", ()))
-    return tuple(dict.fromkeys(found))
 
 
 def _about_detector(defended: DefendedDetector) -> dict[str, Any]:

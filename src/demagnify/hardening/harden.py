@@ -28,7 +28,7 @@ from demagnify.core.runs import check_free
 from demagnify.core.trackers import SILENT, Tracking, track
 from demagnify.data import Skipped
 from demagnify.data.dataset import FaceDataset
-from demagnify.data.provenance import RECORDED, provenance_of
+from demagnify.data.provenance import RECORDED, SEEN, all_seen, all_sources
 from demagnify.data.subsample import draw_by_group
 from demagnify.detectors.config import TrainDetectorConfig
 from demagnify.detectors.detector import Detector
@@ -150,12 +150,8 @@ def _provenance(
     detector: Detector, sources: Sequence[Path], attacks: Sequence[Transform]
 ) -> dict[str, Any]:
     """Returns the card's entries on data and attacks: everything seen before stays seen."""
-    known = detector.card.get(RECORDED, [])
-    seen = (*detector.card.get("seen_attacks", ()), "filters", *(one.name for one in attacks))
-    return {
-        RECORDED: [*known, *(one for one in provenance_of(sources) if one not in known)],
-        "seen_attacks": list(dict.fromkeys(seen)),
-    }
+    seen = all_seen([detector.card], ("filters", *(one.name for one in attacks)))
+    return {RECORDED: all_sources([detector.card], sources), SEEN: list(seen)}
 
 
 @dataclass(eq=False)

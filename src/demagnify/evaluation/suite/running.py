@@ -19,6 +19,7 @@ from demagnify.core.printing import count
 from demagnify.core.runs import claim
 from demagnify.data import FaceDataset, Skipped
 from demagnify.data.prepare import open_splits
+from demagnify.data.provenance import all_seen
 from demagnify.evaluation.machine import describe_machine, describe_versions
 from demagnify.evaluation.methods import is_bare
 from demagnify.evaluation.records import SkippedFile
@@ -173,8 +174,6 @@ def _by_method(logits: dict[Key, NDArray[np.float32]]) -> dict[Key, NDArray[np.f
 
 
 def _entry(defended: DefendedDetector, source: str) -> Entry:
-    cards = (defended.card, defended.detector.card)
-    seen = (attack for card in cards for attack in card.get("seen_attacks", ()))
     return Entry(
         source=source,
         detector=defended.detector.name,
@@ -182,7 +181,7 @@ def _entry(defended: DefendedDetector, source: str) -> Entry:
         input_size=defended.input_size,
         threshold=defended.threshold,
         detector_threshold=None if defended.own_threshold is None else defended.detector.threshold,
-        seen_attacks=tuple(dict.fromkeys(seen)),
+        seen_attacks=all_seen((defended.card, defended.detector.card)),
         card=_card(defended),
     )
 
