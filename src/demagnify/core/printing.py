@@ -38,6 +38,16 @@ def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape", "backslashreplace").decode()
 
 
+def storable(text: object) -> str:
+    r"""Returns a text as UTF-8 can hold it: the names of files may be any bytes.
+
+    Example:
+        >>> print(storable("a\udcff.png"))
+        a\udcff.png
+    """
+    return str(text).encode("utf-8", "backslashreplace").decode()
+
+
 def count(number: int, noun: str, plural: str = "") -> str:
     """Returns a number with its noun.
 

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from demagnify.core.errors import BadManifestError
-from demagnify.core.printing import count
+from demagnify.core.printing import count, storable
 from demagnify.data import columns, formats, splits, writer
 from demagnify.data.records import BOX, VIDEO_SUFFIXES, Record, Skipped, SplitCounts
 
@@ -313,8 +313,7 @@ class ManifestBuilder(columns.RowCollector):
             BadManifestError: If the reading is strict.
         """
         if isinstance(where, Path):  # its name may be no UTF-8
-            name = where.relative_to(self.root).as_posix()
-            where = name.encode("utf-8", "backslashreplace").decode()
+            where = storable(where.relative_to(self.root).as_posix())
         if self._strict:
             raise BadManifestError(f"{where}: {reason}")
         self._skipped.append(Skipped(where, reason))

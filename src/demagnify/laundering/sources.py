@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from demagnify.core import images
 from demagnify.core.errors import BadConfigError, BadManifestError
 from demagnify.core.files import short_name
+from demagnify.core.printing import storable
 from demagnify.data import formats
 from demagnify.data.boxes import ORIENTATION, stated_size
 from demagnify.data.columns import EXTRA
@@ -152,7 +153,7 @@ def _unlabelled(folder: Path, save_as: SaveAs, *, strict: bool) -> Sources:
     skipped: list[Skipped] = []
 
     def skip(path: Path, reason: str) -> None:
-        shown = relative_name(path, folder).encode("utf-8", "backslashreplace").decode()
+        shown = storable(relative_name(path, folder))
         skipped.append(Skipped(shown, reason))
         if strict:
             raise BadManifestError(str(skipped[0]))

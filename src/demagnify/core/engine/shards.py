@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from demagnify.core.engine.inputs import Item
 from demagnify.core.files import atomic_path, write_bytes
+from demagnify.core.printing import storable
 
 if TYPE_CHECKING:
     from demagnify.core.engine.work import Result
@@ -70,15 +71,15 @@ def write(
 
     rows: list[dict[str, Any]] = []
     for item, result in zip(items, results, strict=True):
-        common = {"item": item.number, "input": _text(item.uri)}
-        problem = None if result.problem is None else _text(result.problem)
+        common = {"item": item.number, "input": storable(item.uri)}
+        problem = None if result.problem is None else storable(result.problem)
         rows += [{**one, **common, "problem": problem} for one in result.rows or ({},)]
     receipt = Receipt(
         unit,
         len(items),
         len(rows),
         sum(len(result.rows) for result in results),
-        dict(Counter(_text(result.problem) for result in results if result.problem is not None)),
+        dict(Counter(storable(result.problem) for result in results if result.problem is not None)),
         round(seconds, 3),
     )
     schema = pa.schema(
@@ -160,7 +161,7 @@ def write_skipped(folder: Path, units: Sequence[int], more: Sequence[tuple[str, 
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("input", "reason"))
-        writer.writerows((_text(name), _text(reason)) for name, reason in more)
+        writer.writerows((storable(name), storable(reason)) for name, reason in more)
         for unit in units:
             writer.writerows(_problems(folder, unit))
     return path
@@ -172,8 +173,3 @@ def _problems(folder: Path, unit: int) -> Iterator[tuple[str, str]]:
     table = parquet.read_table(shard_path(folder, unit), columns=["input", "item", "problem"])
     found = {row["item"]: row for row in table.to_pylist() if row["problem"] is not None}
     yield from ((row["input"], row["problem"]) for row in found.values())
-
-
-def _text(text: str) -> str:
-    """Returns a text as UTF-8 can hold it: names of files may be any bytes."""
-    return text.encode("utf-8", "backslashreplace").decode()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from demagnify.core.errors import BadManifestError
+from demagnify.core.printing import storable
 
 Skip = Callable[[str, str], None]
 """Gets what a reader leaves out: where it stands, and what is wrong with it."""
@@ -85,8 +86,7 @@ def identifier(value: object) -> int | str | None:
 
 def shown(value: object) -> str:
     """Returns a value as it may stand in a message: on one line, and short."""
-    text = value if isinstance(value, str) else repr(value)
-    text = text.encode("utf-8", "backslashreplace").decode()
+    text = storable(value if isinstance(value, str) else repr(value))
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 60 else f"{text[:57]}..."
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, Typ
 from pydantic import Field, ValidationError, field_validator
 
 from demagnify.core.errors import BadConfigError, BadManifestError, first_finding
+from demagnify.core.printing import storable
 from demagnify.core.registry import Registry
 from demagnify.core.settings import Frozen
 from demagnify.data.listing import entries
@@ -272,6 +273,6 @@ def _what_is_wrong(source: Path) -> str:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    names = [path.name.encode("utf-8", "backslashreplace").decode() for path in paths[:_TOLD]]
+    names = [storable(path.name) for path in paths[:_TOLD]]
     more = len(paths) - len(names)
     return ", ".join(names) + (f" and {more} more" if more else "")

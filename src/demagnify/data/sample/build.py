@@ -17,6 +17,7 @@ from demagnify.core.errors import BadImageError, BadManifestError
 from demagnify.core.files import sweep_dead
 from demagnify.core.images import Pixels
 from demagnify.core.parallel import in_threads
+from demagnify.core.printing import storable
 from demagnify.core.runs import claim
 from demagnify.core.settings import Frozen
 from demagnify.data.face_finding import FaceFinder
@@ -92,7 +93,7 @@ def build_sample(
     root = config.photos or assets.fetch("celeba-999")
     left_out: list[Skipped] = []
     found = images.list_files(
-        root, on_skip=lambda path, why: left_out.append(Skipped(_shown(path), why))
+        root, on_skip=lambda path, why: left_out.append(Skipped(storable(path), why))
     )
     paths = [path for path in found if not path.is_relative_to(output)][: config.count]
     listing = "\n".join(f"{_name(path, root)!a} {path.stat().st_size}" for path in paths)
@@ -116,16 +117,12 @@ def _name(path: Path, root: Path) -> str:
     return path.relative_to(root).with_suffix("").as_posix()
 
 
-def _shown(path: Path) -> str:
-    return str(path).encode("utf-8", "backslashreplace").decode()
-
-
 def _find_portraits(
     root: Path, paths: Sequence[Path], finder: FaceFinder, workers: int | None
 ) -> tuple[list[Portrait], list[Skipped]]:
     def find(path: Path) -> Portrait | Skipped:
         name = _name(path, root)
-        shown = _shown(path)
+        shown = storable(path)
         if not is_utf8(name):
             return Skipped(shown, "the file's name is not UTF-8")
         try:

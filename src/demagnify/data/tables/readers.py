@@ -45,7 +45,7 @@ def read_jsonl(path: Path) -> Iterator[Block]:
     with open_text(path) as file:
         lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
         while block := list(islice(lines, ROWS)):
-            yield _jsonl_block(block)
+            yield _json_block(block, _row)
 
 
 def read_json_list(path: Path) -> Iterator[Block]:
@@ -74,10 +74,6 @@ def is_json_list(path: Path) -> bool:
             return _LIST.match(file.read(_HEAD)) is not None
     except (BadManifestError, OSError):
         return False
-
-
-def _jsonl_block(lines: list[tuple[int, bytes]]) -> Block:
-    return _json_block(lines, _row)
 
 
 def _json_block(items: list[tuple[int, T]], read: Callable[[T], Row]) -> Block:
