@@ -75,6 +75,12 @@ class DemagnifyWarning(UserWarning):
     """Something that the user should know, though the work goes on."""
 
 
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error: the system's words, or its kind where it says nothing."""
+    said = (error.strerror if isinstance(error, OSError) else "") or str(error)
+    return next(iter(said.strip().splitlines()), type(error).__name__)
+
+
 def first_finding(
     error: ValidationError,
     *,

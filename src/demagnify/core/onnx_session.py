@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError, BadConfigError, first_line
 from demagnify.core.threads import available
 
 _EXTERNAL: Final = re.compile(rb"\n\x08location\x12([\x01-\x7f])")
@@ -66,7 +66,7 @@ class OnnxSession:
             )
         except self._errors as error:
             raise BadArtifactError(
-                f"{path} is no ONNX network that onnxruntime runs: {_first_line(error)}"
+                f"{path} is no ONNX network that onnxruntime runs: {first_line(error)}"
             ) from error
 
     def run(self, output: str, name: str, numbers: np.ndarray, *, hint: str) -> np.ndarray:
@@ -93,7 +93,7 @@ class OnnxSession:
         except self._errors as error:
             shape = " x ".join(map(str, numbers.shape))
             raise BadConfigError(
-                f"{self.path} does not run on {shape} numbers: {_first_line(error)}", hint=hint
+                f"{self.path} does not run on {shape} numbers: {first_line(error)}", hint=hint
             ) from error
         return [np.asarray(answer) for answer in answers]
 
@@ -150,7 +150,3 @@ def _providers(runtime: Any, device: str) -> list[str]:  # noqa: ANN401  onnxrun
         )
     first = ["CUDAExecutionProvider"] if on_gpu and kind != "cpu" else []
     return [*first, "CPUExecutionProvider"]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -1,13 +1,23 @@
-"""What is in a folder of a data set, in one order everywhere."""
+"""What is in a folder of a data set, in one order everywhere, and that it cannot be read."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from demagnify.core.errors import BadManifestError
+from demagnify.core.errors import BadManifestError, first_line
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns what the system says against reading `path` into one line for the user."""
+    try:
+        yield
+    except OSError as error:
+        raise BadManifestError(f"{path}: cannot be read: {first_line(error)}") from error
 
 
 def entries(folder: Path) -> list[Path]:
@@ -16,10 +26,8 @@ def entries(folder: Path) -> list[Path]:
     Raises:
         BadManifestError: If the folder cannot be read.
     """
-    try:
+    with reading(folder):
         return sorted(folder.iterdir())
-    except OSError as error:
-        raise BadManifestError(f"{folder}: cannot be read: {error.strerror or error}") from error
 
 
 def subfolders(folder: Path, *, hidden: bool = False) -> list[Path]:

@@ -16,7 +16,13 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from demagnify.core import image_files
-from demagnify.core.errors import BadConfigError, BadImageError, BadManifestError, BadOutputError
+from demagnify.core.errors import (
+    BadConfigError,
+    BadImageError,
+    BadManifestError,
+    BadOutputError,
+    first_line,
+)
 from demagnify.core.files import atomic_path, private_folder, write_bytes
 
 MANIFESTS: Final = frozenset({".txt", ".csv", ".jsonl", ".ndjson", ".parquet"})
@@ -99,7 +105,7 @@ def _inside(source: str, takes: Takes, on_skip: OnSkip) -> Iterator[str]:
     try:
         names = sorted(system.find(path)) if system.isdir(path) else [path]
     except Exception as error:  # whatever a file system raises
-        raise BadImageError(f"{source}: cannot be listed: {_brief(error)}") from error
+        raise BadImageError(f"{source}: cannot be listed: {first_line(error)}") from error
     for name in names:
         suffix = PurePosixPath(name).suffix.lower()
         if name == path or suffix in image_files.SUFFIXES or takes(name):
@@ -143,7 +149,7 @@ def _names(source: str) -> Iterator[Any]:
     except (BadConfigError, BadManifestError):
         raise
     except (OSError, ValueError, TypeError, csv.Error) as error:
-        raise BadManifestError(f"{source}: cannot be read: {_brief(error)}") from error
+        raise BadManifestError(f"{source}: cannot be read: {first_line(error)}") from error
 
 
 def _column(names: Iterable[str], source: str) -> str:
@@ -176,7 +182,7 @@ def _filesystem(uri: str) -> tuple[Any, str]:
     try:
         system, path = fsspec.core.url_to_fs(uri)
     except (ValueError, ImportError) as error:
-        raise BadConfigError(f"{uri}: fsspec cannot read it: {_brief(error)}") from error
+        raise BadConfigError(f"{uri}: fsspec cannot read it: {first_line(error)}") from error
     return system, str(path)
 
 
@@ -209,7 +215,7 @@ def _fetch(item: Item, folder: Path) -> Path | BadImageError:
     except BadConfigError:
         raise
     except Exception as error:  # noqa: BLE001  whatever a store raises; the input is listed
-        return BadImageError(f"{item.uri}: cannot be read: {_brief(error)}")
+        return BadImageError(f"{item.uri}: cannot be read: {first_line(error)}")
     return path
 
 
@@ -282,13 +288,6 @@ class InputList:
 
 def _line(uri: str) -> bytes:
     return json.dumps(uri, ensure_ascii=True).encode() + b"\n"
-
-
-def _brief(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return (error.strerror if isinstance(error, OSError) else "") or (
-        text[0] if text else type(error).__name__
-    )
 
 
 def absolute(source: str) -> str:

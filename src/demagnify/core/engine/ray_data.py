@@ -13,7 +13,7 @@ from demagnify.core import threads
 from demagnify.core.engine.local import attempt
 from demagnify.core.engine.shards import Receipt
 from demagnify.core.engine.work import Units
-from demagnify.core.errors import BadConfigError
+from demagnify.core.errors import BadConfigError, first_line
 from demagnify.core.extras import need
 
 _BLOCKS: Final = 10_000
@@ -69,9 +69,8 @@ def _start(ray: Any, workers: int | None) -> None:  # noqa: ANN401
             count = workers or threads.available()
             ray.init(num_cpus=count, include_dashboard=False, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        text = str(error).strip().splitlines() or [type(error).__name__]
         raise BadConfigError(
-            f"the cluster of Ray cannot be reached: {text[0]}", hint="check RAY_ADDRESS"
+            f"the cluster of Ray cannot be reached: {first_line(error)}", hint="check RAY_ADDRESS"
         ) from error
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from demagnify.core.errors import BadManifestError
 from demagnify.core.printing import storable
+from demagnify.data.listing import reading
 
 Skip = Callable[[str, str], None]
 """Gets what a reader leaves out: where it stands, and what is wrong with it."""
@@ -37,11 +38,11 @@ def read_json(path: Path, *, without: Collection[str] = ()) -> object:
             item.pop(key, None)
         return item
 
+    with reading(path):
+        data = path.read_bytes()
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
         return json.loads(text, object_hook=lighten if without else None)
-    except OSError as error:
-        raise BadManifestError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise BadManifestError(
             f"{path}: is not UTF-8, from byte {error.start}", hint="save it as UTF-8"

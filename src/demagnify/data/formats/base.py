@@ -13,7 +13,7 @@ from demagnify.core.errors import BadConfigError, BadManifestError, first_findin
 from demagnify.core.printing import storable
 from demagnify.core.registry import Registry
 from demagnify.core.settings import Frozen
-from demagnify.data.listing import entries
+from demagnify.data.listing import entries, reading
 from demagnify.data.splits import is_usual, parse_split
 from demagnify.data.subsample import choose_groups
 
@@ -211,11 +211,8 @@ def find(source: Path) -> Format[Any] | None:
     Raises:
         BadManifestError: If it cannot be read.
     """
-    try:
+    with reading(source):
         return next((one for one in _in_order() if one.recognises(source)), None)
-    except OSError as error:
-        reason = f"{source}: cannot be read: {error.strerror or error}"
-        raise BadManifestError(reason) from error
 
 
 def recognise(source: Path) -> Format[Any]:

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from demagnify.core.errors import BadManifestError
+from demagnify.core.errors import BadManifestError, first_line
 from demagnify.data.records import is_utf8
 from demagnify.data.tables.blocks import FILE, LABEL, Block, decode, known, open_text
 from demagnify.data.tables.class_names import Names, by_name, names_in
@@ -170,8 +170,9 @@ def read_parquet(
                 start += batch.num_rows
     except (pa.ArrowException, UnicodeDecodeError) as error:
         kind = path.suffix.lower().removeprefix(".").capitalize()
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BadManifestError(f"{path}: is not {kind} that can be read: {reason}") from error
+        raise BadManifestError(
+            f"{path}: is not {kind} that can be read: {first_line(error)}"
+        ) from error
 
 
 def _parquet_block(

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from demagnify.core.errors import BadManifestError
 from demagnify.data import columns, splits
-from demagnify.data.listing import levels
+from demagnify.data.listing import levels, reading
 from demagnify.data.manifest import Manifest
 from demagnify.data.records import Skipped, is_utf8
 from demagnify.data.tables import values
@@ -116,7 +116,7 @@ def _read(
     parts = [columns.collect((), root)]
     class_names = ClassNames(file.path.parent)
     home: Path | None = None if check_files else place
-    try:
+    with reading(file.path):
         for block in read(file.path):
             home = home or _home(file.path, block, place)
             parent = home.relative_to(root).as_posix()
@@ -124,9 +124,6 @@ def _read(
             part, wrong = _parsed(file, block, prefix, class_names)
             parts.append(part)
             faults |= wrong
-    except OSError as error:
-        reason = error.strerror or error
-        raise BadManifestError(f"{file.path}: cannot be read: {reason}") from error
     table = columns.join(parts)
     if values.NUMBER in table.column_names:
         table, torn = _once(_present(table, root, faults, check=check_files), faults)
