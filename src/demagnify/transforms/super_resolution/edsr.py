@@ -50,7 +50,30 @@ class ResidualBlock(nn.Module):
         return features + self.damping * change
 
 
-class EDSR(nn.Module):
+class Trunk(nn.Module):
+    """What EDSR is without its upsampler: centred RGB images to features.
+
+    Args:
+        blocks: How many residual blocks.
+        features: Width of the layers.
+    """
+
+    def __init__(self, blocks: int, features: int) -> None:
+        super().__init__()
+        damping = 0.1 if features == LARGE_FEATURES else 1.0
+        self.head = nn.Sequential(conv(3, features))
+        self.body = nn.Sequential(
+            *(ResidualBlock(features, damping) for _ in range(blocks)), conv(features, features)
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Maps images (N, 3, H, W) to features (N, F, H, W)."""
+        first: torch.Tensor = self.head(images)
+        deep: torch.Tensor = self.body(first)
+        return first + deep
+
+
+class EDSR(Trunk):
     """EDSR and EDSR-baseline: RGB in [0, 1] to RGB around [0, 1], any size.
 
     Args:
@@ -60,26 +83,15 @@ class EDSR(nn.Module):
     """
 
     def __init__(self, blocks: int, features: int, scale: int) -> None:
-        super().__init__()
-        damping = 0.1 if features == LARGE_FEATURES else 1.0
-        self.head = nn.Sequential(conv(3, features))
-        self.body = nn.Sequential(
-            *(ResidualBlock(features, damping) for _ in range(blocks)), conv(features, features)
-        )
+        super().__init__(blocks, features)
         self.tail = nn.Sequential(_upsampler(features, scale), conv(features, 3))
         self.register_buffer("mean", torch.tensor(DIV2K_MEAN).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Maps images (N, 3, H, W) to images (N, 3, scale*H, scale*W)."""
         mean = self.get_buffer("mean")
-        enlarged: torch.Tensor = self.tail(self.features((images - mean) * RANGE))
+        enlarged: torch.Tensor = self.tail(super().forward((images - mean) * RANGE))
         return enlarged / RANGE + mean
-
-    def features(self, images: torch.Tensor) -> torch.Tensor:
-        """Maps centred images (N, 3, H, W) to features (N, F, H, W)."""
-        first: torch.Tensor = self.head(images)
-        deep: torch.Tensor = self.body(first)
-        return first + deep
 
 
 def conv(inputs: int, outputs: int) -> nn.Conv2d:

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from demagnify.core.errors import AssetError, BadArtifactError
 from demagnify.core.weights import read
-from demagnify.transforms.super_resolution.edsr import ResidualBlock, conv
+from demagnify.transforms.super_resolution.edsr import Trunk
 from demagnify.transforms.super_resolution.network import Network
 from demagnify.transforms.super_resolution.readers import READERS, Loaded, Reader
 
@@ -31,22 +31,6 @@ _NO_AREA: Final = 1e-9
 _LINEAR = ("weight", "bias")
 
 _DEFAULT_SCALE: Final = 2
-
-
-class Encoder(nn.Module):
-    """The residual part of EDSR-baseline: RGB in [-1, 1] to features."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head = nn.Sequential(conv(3, FEATURES))
-        blocks = (ResidualBlock(FEATURES, 1.0) for _ in range(BLOCKS))
-        self.body = nn.Sequential(*blocks, conv(FEATURES, FEATURES))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Maps images (N, 3, H, W) to features (N, 64, H, W)."""
-        first: torch.Tensor = self.head(images)
-        deep: torch.Tensor = self.body(first)
-        return first + deep
 
 
 class Decoder(nn.Module):
@@ -79,7 +63,7 @@ class LIIF(nn.Module):
 
     def __init__(self, scale: int) -> None:
         super().__init__()
-        self.encoder = Encoder()
+        self.encoder = Trunk(BLOCKS, FEATURES)
         self.imnet = Decoder()
         self.scale = scale
 
