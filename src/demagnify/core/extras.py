@@ -40,15 +40,12 @@ def install(extra: Extra) -> str:
     return f"pip install 'demagnify[{extra}]'"
 
 
-def missing(
-    error: ModuleNotFoundError, extra: Extra = "data", *, what: str = "this command needs"
-) -> BadConfigError | None:
+def missing(error: ModuleNotFoundError, extra: Extra = "data") -> BadConfigError | None:
     """Returns what to say where an import failed; None if no extra brings that module.
 
     Args:
         error: The failed import.
         extra: The smallest extra with all that the command needs, if that is known.
-        what: The start of the sentence.
 
     Example:
         >>> missing(ModuleNotFoundError(name="pyarrow.parquet")).message
@@ -56,7 +53,7 @@ def missing(
     """
     name = (error.name or "").partition(".")[0]
     found: Extra | None = next((one for one in (extra, _ALL) if name in _BY_EXTRA[one]), None)
-    return _absent(name, what, found) if found else None
+    return _absent(name, "this command needs", found) if found else None
 
 
 def need(extra: Extra, *modules: str, what: str = "this command needs") -> None:

@@ -48,14 +48,14 @@ def storable(text: object) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def count(number: int, noun: str) -> str:
     """Returns a number with its noun.
 
     Example:
-        >>> count(1, "face"), count(1200, "face"), count(2, "entry", "entries")
-        ('1 face', '1,200 faces', '2 entries')
+        >>> count(1, "face"), count(1200, "face")
+        ('1 face', '1,200 faces')
     """
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def listed(items: Sequence[str]) -> str:

@@ -33,7 +33,6 @@ def prepared(
     *,
     finder: Finder | None = None,
     strict: bool = False,
-    workers: int | None = None,
 ) -> Manifest:
     """Returns a manifest of face crops: itself, or crops of it from the cache.
 
@@ -45,7 +44,6 @@ def prepared(
         config: How faces are cut.
         finder: Finds faces; YuNet by default, fetched only if it is needed.
         strict: Whether a bad file or box is an error instead of being in `skipped`.
-        workers: Threads; a few more than there are processors by default.
 
     Raises:
         BadOutputError: If the cache cannot be written to.
@@ -58,7 +56,7 @@ def prepared(
     with hold(folder.with_suffix(".lock"), hint=CACHE_HINT):
         if not is_intact(folder):
             bare = Manifest.from_table(manifest.table, root=manifest.root)
-            prepare(bare, folder, config, finder=finder, strict=strict, workers=workers)
+            prepare(bare, folder, config, finder=finder, strict=strict)
     skipped = read_skipped(folder / SKIPPED_NAME)
     bad = [line for line in skipped if line.reason != NO_FACE]
     if strict and bad:

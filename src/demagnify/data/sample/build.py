@@ -206,7 +206,7 @@ _CAPTION: Final = 36
 _GAP: Final = 10
 
 
-def save_contact_sheet(manifest: Manifest, path: Path, *, pairs: int = PAIRS) -> None:
+def save_contact_sheet(manifest: Manifest, path: Path) -> None:
     """Draws pairs of a real face and its fake, evenly spread over the set, into a PNG.
 
     Under each pair stand the photograph and its split, the method, and the donor.
@@ -214,9 +214,8 @@ def save_contact_sheet(manifest: Manifest, path: Path, *, pairs: int = PAIRS) ->
     Args:
         manifest: A set as `build_sample` makes it.
         path: The PNG to write.
-        pairs: How many pairs to show at most.
     """
-    shown = _pick(manifest, pairs)
+    shown = _pick(manifest)
     columns = min(COLUMNS, len(shown))
     rows = -(-len(shown) // columns)
     cell = (2 * _SIDE + 2 + _GAP, _SIDE + _CAPTION + _GAP)
@@ -236,8 +235,8 @@ def save_contact_sheet(manifest: Manifest, path: Path, *, pairs: int = PAIRS) ->
     images.save_png(path, np.asarray(sheet))
 
 
-def _pick(manifest: Manifest, pairs: int) -> list[tuple[Record, Record]]:
+def _pick(manifest: Manifest) -> list[tuple[Record, Record]]:
     reals = {record.group: record for record in manifest if record.label == REAL}
     fakes = [record for record in manifest if record.label == FAKE]
-    chosen = [fakes[index] for index in spread_evenly(len(fakes), pairs)]
+    chosen = [fakes[index] for index in spread_evenly(len(fakes), PAIRS)]
     return [(reals[fake.group], fake) for fake in chosen]
