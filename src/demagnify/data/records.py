@@ -61,7 +61,7 @@ class Record:
     @property
     def video(self) -> bool:
         """Whether the file is a video, by its suffix."""
-        return self.path.suffix.lower() in VIDEO_SUFFIXES
+        return is_video(self.path)
 
     @property
     def prepared(self) -> bool:
@@ -115,6 +115,11 @@ def relative_name(path: Path, root: Path) -> str:
     if name.split(os.sep, 1)[0] == os.pardir:
         raise BadManifestError(f"{path} lies outside {root}")
     return Path(name).as_posix()
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is a video, by its suffix."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def is_utf8(name: str) -> bool:

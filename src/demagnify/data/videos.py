@@ -14,7 +14,6 @@ from demagnify.core.errors import BadImageError
 from demagnify.core.extras import need
 from demagnify.core.images import Pixels, pixel_limit
 from demagnify.core.printing import count
-from demagnify.data.records import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.reformatter import VideoReformatter
     from av.video.stream import VideoStream
-
-SUFFIXES: Final = VIDEO_SUFFIXES
 
 
 class Frame:

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demagnify.core import images
 from demagnify.core.printing import printable
-from demagnify.data import videos
+from demagnify.data.records import VIDEO_SUFFIXES
 from demagnify.inference import Pipeline
 from demagnify.inference.answers import SCOPE
 from demagnify.serve import reports
@@ -148,7 +148,7 @@ def _blocks(config: PageConfig, answers: Answers) -> gr.Blocks:
         gr.HTML(f'<div class="dm"><h1>demagnify</h1><p class="dm-scope">{_ABOUT}</p></div>')
         with gr.Tab("Detect"):
             dropped = gr.File(
-                label="Photograph or clip", file_types=[*photographs, *sorted(videos.SUFFIXES)]
+                label="Photograph or clip", file_types=[*photographs, *sorted(VIDEO_SUFFIXES)]
             )
             answer = gr.HTML(label="Answer")
             dropped.change(

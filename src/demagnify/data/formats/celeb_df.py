@@ -33,7 +33,7 @@ from demagnify.data.formats.base import FORMATS, Format, FormatOptions, create
 from demagnify.data.labels import FAKE, REAL, label_name
 from demagnify.data.listing import levels
 from demagnify.data.manifest import Manifest, ManifestBuilder
-from demagnify.data.records import SOURCE_GROUP, VIDEO_SUFFIXES, is_utf8
+from demagnify.data.records import SOURCE_GROUP, VIDEO_SUFFIXES, is_utf8, is_video
 from demagnify.data.splits import split_of
 
 LIST: Final = "List_of_testing_videos.txt"
@@ -170,7 +170,7 @@ def _files(home: Path, builder: ManifestBuilder) -> list[_File]:
             if not is_utf8(str(path)):
                 builder.skip(path, "the file's name is not UTF-8")
                 continue
-            video = path.suffix.lower() in VIDEO_SUFFIXES or path.parent == place
+            video = is_video(path) or path.parent == place
             name = path.stem if video else path.parent.name
             origin = source_video(name) if label == FAKE else ""
             source = f"Celeb-real/{origin}" if origin else f"{folder}/{name}"

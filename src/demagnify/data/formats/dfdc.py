@@ -34,7 +34,7 @@ from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import parse_label, parse_truth
 from demagnify.data.listing import levels
 from demagnify.data.manifest import Manifest, ManifestBuilder
-from demagnify.data.records import VIDEO_SUFFIXES, is_utf8
+from demagnify.data.records import is_utf8, is_video
 from demagnify.data.splits import Together
 
 NAMES: Final = ("metadata.json", "dataset.json")
@@ -80,7 +80,7 @@ def _parts(source: Path) -> Iterator[Path]:
     """Yields the JSON files of videos: the source, or those in it, up to two folders deep."""
     if source.is_file():
         keys = first_path(source) if source.suffix.lower() == ".json" else []
-        if keys and Path(keys[0]).suffix.lower() in VIDEO_SUFFIXES:
+        if keys and is_video(Path(keys[0])):
             yield source
         return
     for folder in (one for level in levels(source) for one in level):
@@ -113,7 +113,7 @@ def _rows(
         yield name, label, splits.parse_split(str(split)), video
     listed = {Path(video).name for video in content}
     for one in sorted(path.parent.iterdir()):
-        if one.suffix.lower() in VIDEO_SUFFIXES and one.name not in listed:
+        if is_video(one) and one.name not in listed:
             builder.skip(one, f"the video is not in {path.name}")
 
 

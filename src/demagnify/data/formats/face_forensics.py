@@ -42,7 +42,7 @@ from demagnify.data.formats.official_splits import OfficialSplits
 from demagnify.data.labels import FAKE, REAL
 from demagnify.data.listing import entries, subfolders
 from demagnify.data.manifest import Manifest, ManifestBuilder
-from demagnify.data.records import is_utf8, reason_of
+from demagnify.data.records import is_utf8, is_video, reason_of
 from demagnify.data.splits import Together, split_of
 from demagnify.data.subsample import spread_evenly
 
@@ -325,11 +325,7 @@ def _media(folder: Path, kind: str) -> list[Path]:
     """Returns the videos of a folder or, of images/ and frames/, the folders of the videos."""
     if kind != KINDS[0]:
         return _folders(folder)
-    return [
-        path
-        for path in entries(folder)
-        if path.suffix.lower() in videos.SUFFIXES and path.name[0] != "."
-    ]
+    return [path for path in entries(folder) if is_video(path) and path.name[0] != "."]
 
 
 def _parts(path: Path, source: _Source) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from demagnify.data.formats.base import FORMATS, Format, FormatOptions
 from demagnify.data.labels import FAKE, NAMES, REAL, named_label
 from demagnify.data.listing import levels, subfolders
 from demagnify.data.manifest import FILE_NAME, Manifest, ManifestBuilder
-from demagnify.data.records import VIDEO_SUFFIXES, is_utf8
+from demagnify.data.records import VIDEO_SUFFIXES, is_utf8, is_video
 
 
 @FORMATS.register("folders")
@@ -91,7 +91,7 @@ def _read(root: Path, *, strict: bool = False) -> Manifest:
             elif other := links.contradicting(path, label):
                 builder.skip(path, f"is the same file as one in {other}, by a link")
             elif is_utf8(name):
-                grouped = frames and path.suffix.lower() not in VIDEO_SUFFIXES
+                grouped = frames and not is_video(path)
                 group = name.rpartition("/")[0] if grouped else name
                 builder.add_row(name, label, split, group=group)
             else:
@@ -160,7 +160,7 @@ def _left_out(root: Path, known: Sequence[Path]) -> list[tuple[Path, str]]:
         for path in place.iterdir():
             if path.name.startswith(".") or path in around or path in known:
                 continue
-            if images.is_image(path) or path.suffix.lower() in VIDEO_SUFFIXES:
+            if images.is_image(path) or is_video(path):
                 reason = "the image lies beside the folders of the labels, in none of them"
                 found.append((path, reason))
             elif path.is_dir() and not _has_table(path):

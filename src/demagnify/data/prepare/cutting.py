@@ -19,7 +19,7 @@ from demagnify.data import videos
 from demagnify.data.boxes import upright_box
 from demagnify.data.face_finding import MARGIN, Face, square_around
 from demagnify.data.prepare.sources import Source
-from demagnify.data.records import Box, Record, reason_of
+from demagnify.data.records import Box, Record, is_video, reason_of
 from demagnify.data.subsample import spread_evenly
 
 FRAMES: Final = 32
@@ -259,11 +259,6 @@ class Cutter:
 
 def _whole_video(record: Record) -> bool:
     return record.frame is None and record.box is None
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file is a video, by its suffix."""
-    return path.suffix.lower() in videos.SUFFIXES
 
 
 def _names(source: Source, number: int | None) -> Iterator[str]:

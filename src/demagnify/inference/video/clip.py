@@ -19,6 +19,7 @@ from demagnify.core.images import Pixels
 from demagnify.core.settings import FileOptions
 from demagnify.data import videos
 from demagnify.data.face_finding import Face, FaceFinder, crop
+from demagnify.data.records import is_video
 from demagnify.inference.calibration import Verdict
 from demagnify.inference.runtime import Runtime, decide_each, score_of, surplus_of
 from demagnify.inference.video.tracks import PATIENCE, Track, Tracker
@@ -85,7 +86,7 @@ class _Shot(NamedTuple):
 
 def is_clip(path: Path) -> bool:
     """Whether a file is a clip, by its name."""
-    return path.suffix.lower() in videos.SUFFIXES
+    return is_video(path)
 
 
 def classify_clip(
