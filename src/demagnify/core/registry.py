@@ -34,6 +34,7 @@ class Registry(Generic[T]):
             first looked up. Modules that begin with an underscore are left out.
         group: The group of entry points in which installed plug-ins are found. The name of an
             entry point is the name of the entry, its object the entry.
+        base: The class that entries are subclasses of; None where they are anything.
 
     Example:
         >>> colours = Registry[int]("colour")
@@ -44,10 +45,13 @@ class Registry(Generic[T]):
         16711680
     """
 
-    def __init__(self, noun: str, *, package: str = "", group: str = "") -> None:
+    def __init__(
+        self, noun: str, *, package: str = "", group: str = "", base: type | None = None
+    ) -> None:
         self.noun = noun
         self.group = group
         self._package = package
+        self._base = base
         self._entries: dict[str, T] = {}
         self._plugins: dict[str, EntryPoint] | None = None
         self._broken: dict[str, BadConfigError] = {}
@@ -76,21 +80,29 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: If there is none; the message names the closest ones.
-            BadConfigError: If a plug-in or a module cannot be imported.
+            BadConfigError: If a plug-in or a module cannot be imported, or is something else.
         """
         self._discover()
         if name in self._broken:
             raise self._broken[name]
         if name not in self._entries and PATTERN.fullmatch(name):
-            found: T = import_object(name)
-            return found
+            return self._checked(name, import_object(name))
         if name not in self._entries:
             close = difflib.get_close_matches(name, list(self), n=3)
             hint = (
                 f"did you mean {' or '.join(close)}?" if close else f"known: {self._listed(name)}"
             )
             raise UnknownNameError(f"no {self.noun} is called {name!r}", hint=hint)
-        return self._entries[name]
+        return self._checked(name, self._entries[name])
+
+    def _checked(self, name: str, entry: Any) -> T:  # noqa: ANN401  whatever a plug-in names
+        base = self._base
+        if base is not None and not (isinstance(entry, type) and issubclass(entry, base)):
+            raise BadConfigError(
+                f"{name!r} is no {self.noun}", hint=f"it must be a subclass of {base.__name__}"
+            )
+        found: T = entry
+        return found
 
     def _listed(self, name: str) -> str:
         """Returns all names, or of many the three that are least unlike `name`."""

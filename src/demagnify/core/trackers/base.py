@@ -76,5 +76,5 @@ class Tracker(ABC):
 
 
 TRACKERS: Final = Registry[type[Tracker]](
-    "tracker", package="demagnify.core.trackers", group="demagnify.trackers"
+    "tracker", package="demagnify.core.trackers", group="demagnify.trackers", base=Tracker
 )

@@ -178,7 +178,7 @@ class Format(ABC, Generic[OptionsT]):
 
 
 FORMATS: Final = Registry[type[Format[Any]]](
-    "format", package="demagnify.data.formats", group="demagnify.data_formats"
+    "data format", package="demagnify.data.formats", group="demagnify.data_formats", base=Format
 )
 _TOLD: Final = 5
 _TRIED: Final = 100
@@ -195,10 +195,7 @@ def create(name: str) -> Format[Any]:
         >>> create("folders").summary
         'folders real/ and fake/ of images or videos, directly or inside of train/, val/, test/'
     """
-    found: object = FORMATS.get(name)
-    if not (isinstance(found, type) and issubclass(found, Format)):
-        raise BadConfigError(f"{name!r} is no data format", hint="it must be a subclass of Format")
-    return found()
+    return FORMATS.get(name)()
 
 
 def _in_order() -> list[Format[Any]]:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Final
 
-from demagnify.core.errors import BadArtifactError, BadConfigError
+from demagnify.core.errors import BadArtifactError
 from demagnify.core.registry import Registry
 from demagnify.evaluation.exchange.runs import is_run, load_run
 from demagnify.evaluation.exchange.scored import ScoredRun
@@ -60,7 +60,10 @@ class ScoreFormat(ABC):
 
 
 SCORE_FORMATS: Final = Registry[type[ScoreFormat]](
-    "score format", package="demagnify.evaluation.exchange", group="demagnify.score_formats"
+    "score format",
+    package="demagnify.evaluation.exchange",
+    group="demagnify.score_formats",
+    base=ScoreFormat,
 )
 
 
@@ -75,12 +78,7 @@ def create(name: str) -> ScoreFormat:
         >>> create("deepsafe-bench").summary
         "one CSV file, deepsafe-bench's prediction matrix: a line per face and condition"
     """
-    found: object = SCORE_FORMATS.get(name)
-    if not (isinstance(found, type) and issubclass(found, ScoreFormat)):
-        raise BadConfigError(
-            f"{name!r} is no score format", hint="it must be a subclass of ScoreFormat"
-        )
-    return found()
+    return SCORE_FORMATS.get(name)()
 
 
 def load_scores(path: Path, *, split: str = "test") -> ScoredRun:
