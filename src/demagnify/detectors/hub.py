@@ -181,7 +181,7 @@ class HubMixin(ModelHubMixin):
         Raises:
             AssetError: If the hub is out of reach, or refuses.
         """
-        with _one_line(f"{repo_id} cannot be written to {hub.ENDPOINT}", "`hf auth login`"):
+        with one_line(f"{repo_id} cannot be written to {hub.ENDPOINT}", "`hf auth login`"):
             check_within_reach()
             about = _about(repo_id, model_card_kwargs)
             return str(super().push_to_hub(repo_id, model_card_kwargs=about, **how))
@@ -206,7 +206,7 @@ def fetch(repository: str, *, local_files_only: bool = False, **how: Any) -> Pat
     """
     wanted = {"allow_patterns": list(_FILES), **how}
     hint = "go online once, or give a folder that save_pretrained wrote"
-    with _one_line(f"{repository} cannot be downloaded from {hub.ENDPOINT}", hint):
+    with one_line(f"{repository} cannot be downloaded from {hub.ENDPOINT}", hint):
         if not local_files_only:
             try:
                 check_within_reach()
@@ -257,7 +257,8 @@ def check_within_reach() -> None:
 
 
 @contextmanager
-def _one_line(what: str, hint: str) -> Iterator[None]:
+def one_line(what: str, hint: str) -> Iterator[None]:
+    """Turns what the hub's client says into one line for the user."""
     try:
         yield
     except HFValidationError as error:

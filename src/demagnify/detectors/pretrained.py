@@ -24,13 +24,12 @@ from typing import Any, Final
 import huggingface_hub
 import torch
 from huggingface_hub import constants as hub
-from huggingface_hub.errors import HfHubHTTPError
 from torch import nn
 
 from demagnify.core import assets, weights
 from demagnify.core.errors import AssetError, BadArtifactError
 from demagnify.detectors.backbones import pretrained_config
-from demagnify.detectors.hub import check_within_reach
+from demagnify.detectors.hub import check_within_reach, one_line
 
 Tensors = dict[str, torch.Tensor]
 
@@ -51,18 +50,12 @@ def imagenet_file(name: str) -> Path:
             hint="train from scratch, or give a local file with --weights FILE",
         )
     cached = huggingface_hub.try_to_load_from_cache(repository, hub.SAFETENSORS_SINGLE_FILE)
-    return Path(cached) if isinstance(cached, str) else _download(name, repository)
-
-
-def _download(name: str, repository: str) -> Path:
-    try:
+    if isinstance(cached, str):
+        return Path(cached)
+    what = f"the ImageNet weights of {name} cannot be downloaded from {hub.ENDPOINT}"
+    with one_line(what, "go online once, or give a local file with --weights FILE"):
         check_within_reach()
         return Path(huggingface_hub.hf_hub_download(repository, hub.SAFETENSORS_SINGLE_FILE))
-    except (OSError, HfHubHTTPError) as error:
-        raise AssetError(
-            f"the ImageNet weights of {name} cannot be downloaded from {hub.ENDPOINT}",
-            hint="go online once, or give a local file with --weights FILE",
-        ) from error
 
 
 def load_into(network: nn.Module, tensors: Tensors, path: Path) -> None:
