@@ -115,6 +115,23 @@ class Named:
         return "-".join([self.family, *map(_text, values)])
 
 
+@dataclass(frozen=True)
+class Wrapper(Named):
+    """Base of those that do something with another, and go by its name."""
+
+    inner: Any
+
+    @property
+    def name(self) -> str:
+        """The name of the inner one."""
+        return str(self.inner.name)
+
+    @property
+    def spec(self) -> str:
+        """The spec of the inner one."""
+        return str(self.inner.spec)
+
+
 T = TypeVar("T", bound=Named)
 
 

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from demagnify.core.rng import generator
+from demagnify.core.specs import Wrapper
 from demagnify.data.dataset import FaceDataset
 from demagnify.data.subsample import draw_by_group
 from demagnify.hardening.config import HardeningConfig
@@ -79,7 +80,7 @@ class AttackPool:
 
 
 @dataclass(frozen=True)
-class Seeded(Transform):
+class Seeded(Wrapper, Transform):
     """A random transform whose draws depend on each image's own pixels and a round."""
 
     family = "seeded"
@@ -87,16 +88,6 @@ class Seeded(Transform):
     inner: Transform
     seed: int
     round_: int  # number of the round; another round draws other settings
-
-    @property
-    def name(self) -> str:
-        """The name of the transform."""
-        return self.inner.name
-
-    @property
-    def spec(self) -> str:
-        """The spec of the transform."""
-        return self.inner.spec
 
     def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
         """Returns the transformed images."""

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from demagnify.core.images import Pixels, from_batch, to_batch
+from demagnify.core.specs import Wrapper
 from demagnify.transforms.base import Rngs, Transform
 from demagnify.transforms.degradations import Degradation, Floats, compressed, rounded
 from demagnify.transforms.kernels import threads
@@ -31,7 +32,7 @@ _STORED: Final = 0.3
 
 
 @dataclass(frozen=True)
-class Delivery(Transform):
+class Delivery(Wrapper, Transform):
     """A transform of a face in its own size, finished as attackers do; runs on the CPU.
 
     The size of the face in its photograph, blending and JPEG are drawn. Nothing is rounded between
@@ -41,21 +42,11 @@ class Delivery(Transform):
     family = "delivery"
     uses = ()
     random = True
-    rebuild: Transform  # a filter, a surrogate network, or any attack
-
-    @property
-    def name(self) -> str:
-        """The name of the transform."""
-        return self.rebuild.name
-
-    @property
-    def spec(self) -> str:
-        """The spec of the transform."""
-        return self.rebuild.spec
+    inner: Transform  # a filter, a surrogate network, or any attack
 
     def fingerprint(self) -> str:
         """Returns the fingerprint of the transform, delivered."""
-        return f"{self.family} v{self.version} [{self.rebuild.fingerprint()}]"
+        return f"{self.family} v{self.version} [{self.inner.fingerprint()}]"
 
     def apply(self, images: torch.Tensor, rngs: Rngs = ()) -> torch.Tensor:
         """Returns the delivered faces."""
@@ -66,16 +57,16 @@ class Delivery(Transform):
         return to_batch(delivered).to(images.device)
 
     def _rebuilt(self, faces: Sequence[Floats], rngs: Rngs) -> Iterable[Floats]:
-        if isinstance(self.rebuild, Degradation):
-            return threads().map(self.rebuild.degrade, faces, rngs)
+        if isinstance(self.inner, Degradation):
+            return threads().map(self.inner.degrade, faces, rngs)
         rebuilt: list[Floats] = list(faces)
         sizes: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for number, face in enumerate(faces):
             sizes[face.shape].append(number)
         for numbers in sizes.values():
             batch = to_batch([rounded(faces[number]) for number in numbers])
-            few = [rngs[number] for number in numbers] if self.rebuild.random else None
-            attacked = from_batch(self.rebuild(batch, rngs=few))
+            few = [rngs[number] for number in numbers] if self.inner.random else None
+            attacked = from_batch(self.inner(batch, rngs=few))
             for number, one in zip(numbers, attacked, strict=True):
                 rebuilt[number] = one.astype(np.float32)
         return rebuilt

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 import torch
 
 from demagnify.agents.states import DetectorOutput, StateEncoder
+from demagnify.core.specs import Wrapper
 
 if TYPE_CHECKING:
     from demagnify.scores import DetectorLike
@@ -20,7 +21,7 @@ _LIMIT_BYTES: Final = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class CachedState(StateEncoder):
+class CachedState(Wrapper, StateEncoder):
     """Another encoder, whose states are cached by the images' content.
 
     Baselines, folds and learned defences encode the same faces many times; a digest of a face costs
@@ -38,16 +39,6 @@ class CachedState(StateEncoder):
     def around(cls, inner: StateEncoder, image_size: int) -> StateEncoder:
         """Returns `inner` with a cache where its states are small enough."""
         return cls(inner) if inner.size(image_size) <= MOST else inner
-
-    @property
-    def name(self) -> str:
-        """That of the inner encoder."""
-        return self.inner.name
-
-    @property
-    def spec(self) -> str:
-        """That of the inner encoder."""
-        return self.inner.spec
 
     def __post_init__(self) -> None:
         """Takes over the needs of the inner encoder."""
