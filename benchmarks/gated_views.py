@@ -2,9 +2,10 @@
 
 Faces are attacked at their own size, `--size`. Beside the mean of the face and its mirror image
 (the shipped default) stand: the mean with the down-up view for every face, the same for enhanced
-faces alone, and the down-up view in place of the mean for these. The differences from the default
-are paired by face, with 95 % intervals over groups. Nothing of the split test is read. The commands
-behind a table of docs/hardening.md:
+faces alone, and the down-up view in place of the mean for these; with `--expert`, another detector
+in place of the mean for these. The differences from the default are paired by face, with 95 %
+intervals over groups. Nothing of the split test is read. The commands behind a table of
+docs/hardening.md:
 
     python benchmarks/gated_views.py ff128 --size 128 --attack bicubic-x4 --half realesrgan-x4plus \
         --attack realesr-compact-x2 --attack realesr-compact-x4 --attack srgan-x4
@@ -49,9 +50,11 @@ def main() -> None:
     parser.add_argument("--attack", action="append", default=[])
     parser.add_argument("--half", action="append", default=[], help="attacks half of the faces")
     parser.add_argument("--detector", default="hardened")
+    parser.add_argument("--expert", help="a detector that is asked about enhanced faces instead")
     parser.add_argument("--faces", type=int, default=240, help="at most, drawn by group")
     options = parser.parse_args()
     detector = load_detector(options.detector)
+    expert = load_detector(options.expert) if options.expert else None
     machine = describe_machine(str(detector.device or "cpu"))
     print(f"{machine.processor}, {machine.device}; split val; 95 % intervals over groups\n")
     print("| attack | n | called enhanced | views | calls | balanced accuracy | AUC | FPR | gain |")
@@ -72,8 +75,7 @@ def main() -> None:
             seen = attacked_faces(some, attack, cache=default_cache())
         enhanced = answers(seen)
         default: Measured | None = None
-        for views, (logits, calls) in choices(detector, seen, enhanced).items():
-            margins = logits - detector.threshold
+        for views, (margins, calls) in choices(detector, expert, seen, enhanced).items():
             measured = Measured.over(Scores(some.labels, margins, 0.0), resamples)
             default = default or measured
             found = measured.intervals(CONFIDENCE)
@@ -95,21 +97,38 @@ def answers(faces: FaceDataset) -> NDArray[np.bool_]:
 
 
 def choices(
-    detector: Detector, faces: FaceDataset, enhanced: NDArray[np.bool_]
+    detector: Detector, expert: Detector | None, faces: FaceDataset, enhanced: NDArray[np.bool_]
 ) -> dict[str, tuple[Logits, float]]:
-    """Returns logits and mean calls per face of each way of choosing views; the default first."""
-    face, mirror, shrunk = (
-        view_logits(detector, faces, create_transform(spec))
-        for spec in ("identity", "flip", "down-up-4")
-    )
+    """Returns margins and mean calls per face of each way of choosing views; the default first."""
+    face, mirror, shrunk = views(detector, faces)
     default, all_three = (face + mirror) / 2, (face + mirror + shrunk) / 3
     share = float(enhanced.mean())
-    return {
+    found = {
         "face, mirror image": (default, 2.0),
         "and down-up": (all_three, 3.0),
         "and down-up, where enhanced": (np.where(enhanced, all_three, default), 2 + share),
         "down-up alone, where enhanced": (np.where(enhanced, shrunk, default), 2 - share),
     }
+    if expert is not None:
+        face, mirror, shrunk = views(expert, faces)
+        mean, wider = (face + mirror) / 2, (face + mirror + shrunk) / 3
+        found |= {
+            "expert": (mean, 2.0),
+            "expert, where enhanced": (np.where(enhanced, mean, default), 2.0),
+            "expert and its down-up, where enhanced": (
+                np.where(enhanced, wider, default),
+                2 + share,
+            ),
+        }
+    return found
+
+
+def views(detector: Detector, faces: FaceDataset) -> list[Logits]:
+    """Returns the margins over the threshold of the face, its mirror image and its down-up."""
+    specs = ("identity", "flip", "down-up-4")
+    return [
+        view_logits(detector, faces, create_transform(spec)) - detector.threshold for spec in specs
+    ]
 
 
 def view_logits(detector: Detector, faces: FaceDataset, view: Transform) -> Logits:
