@@ -32,7 +32,7 @@ def test_only_enhanced_faces_get_the_other_view(folder):
     faces = FaceDataset.open(Manifest.load(folder).split("val"), size=64)
     detector = load_detector("hardened", precision="float32")
     enhanced = np.arange(8) < 2
-    found = script.choices(detector, faces, enhanced)
+    found = script.choices(detector, None, faces, enhanced)
     default, _ = found["face, mirror image"]
     everywhere, _ = found["and down-up"]
     gated, calls = found["and down-up, where enhanced"]
@@ -40,3 +40,16 @@ def test_only_enhanced_faces_get_the_other_view(folder):
     np.testing.assert_array_equal(gated[:2], everywhere[:2])
     assert calls == 2.25
     assert found["down-up alone, where enhanced"][1] == 1.75
+
+
+def test_an_expert_answers_for_enhanced_faces_alone(folder):
+    script = scripts.load("gated_views")
+    faces = FaceDataset.open(Manifest.load(folder).split("val"), size=64)
+    detector, expert = (load_detector(one, precision="float32") for one in ("hardened", "light"))
+    enhanced = np.arange(8) < 2
+    found = script.choices(detector, expert, faces, enhanced)
+    gated, calls = found["expert, where enhanced"]
+    np.testing.assert_array_equal(gated[2:], found["face, mirror image"][0][2:])
+    np.testing.assert_array_equal(gated[:2], found["expert"][0][:2])
+    assert calls == 2
+    assert found["expert and its down-up, where enhanced"][1] == 2.25
