@@ -86,3 +86,13 @@ def test_of_many_names_the_three_nearest_are_told():
         many.add(f"n{number:02d}", number)
     with pytest.raises(UnknownNameError, match=r"\(known: \w+, \w+, \w+ and 27 more\)"):
         many.get("zzzzzz")
+
+
+def test_what_is_of_another_kind_is_refused(monkeypatch):
+    errors = Registry[type[Exception]]("error", group="toy.errors", base=Exception)
+    plugins(monkeypatch, EntryPoint("pi", "math:pi", "toy.errors"))
+    assert errors.get("builtins:ValueError") is ValueError
+    for name in ("pi", "math:e"):
+        said = rf"'{name}' is no error \(it must be a subclass of Exception\)"
+        with pytest.raises(BadConfigError, match=said):
+            errors.get(name)

@@ -88,7 +88,10 @@ class Loader(ABC):
 
 
 LOADERS: Final = Registry[type[Loader]](
-    "kind of detector", package="demagnify.detectors.loaders", group="demagnify.detectors"
+    "kind of detector",
+    package="demagnify.detectors.loaders",
+    group="demagnify.detectors",
+    base=Loader,
 )
 
 
