@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from demagnify.core.files import write_text
-from demagnify.evaluation.report import markup, summary, tables
+from demagnify.evaluation.report import markup
 from demagnify.evaluation.report.page import render
 from demagnify.evaluation.report.story import Story, story_of
-from demagnify.evaluation.report.tables import Table
-from demagnify.evaluation.results import EvaluationResult
+from demagnify.evaluation.report.summary import all_tables
 from demagnify.evaluation.run_folder import load_examples, load_result
 
 __all__ = ["ReportFiles", "Story", "all_tables", "story_of", "write_report"]
@@ -50,23 +49,3 @@ def write_report(folder: Path, *, output: Path | None = None) -> ReportFiles:
     write_text(files.markdown, markup.markdown(story.headline, story.sentences, listed))
     write_text(files.latex, markup.latex(listed))
     return files
-
-
-def all_tables(result: EvaluationResult) -> list[Table]:
-    """Returns the report's tables: the main one, the paper's, what was recovered, all figures."""
-    optional = (
-        summary.recovery_table(result),
-        summary.threshold_table(result),
-        summary.alarm_table(result),
-        summary.abstention_table(result),
-        summary.summary_table(result),
-        summary.pairwise_table(result),
-        tables.paired_table(result),
-        tables.quality_table(result),
-    )
-    return [
-        tables.main_table(result),
-        *tables.paper_tables(result),
-        *(table for table in optional if table is not None),
-        *tables.grid_tables(result),
-    ]

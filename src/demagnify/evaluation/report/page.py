@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -132,23 +132,17 @@ def render(result: EvaluationResult, examples: Sequence[tuple[Example, Pictures]
         lstrip_blocks=True,
     )
     environment.filters["split"] = split_name
+    told: dict[str, tables.Table | None] = defaultdict(lambda: None)
+    told |= {table.name: table for table in summary.all_tables(result)}
     drawn = [(plot, _svg_uri(plot.svg)) for plot in figures.draw_all(result)]
     page = environment.get_template("report.html.j2").render(
         result=result,
         story=story.story_of(result),
-        main=tables.main_table(result),
-        recovered=summary.recovery_table(result),
-        thresholds=summary.threshold_table(result),
-        alarms=summary.alarm_table(result),
-        paired=tables.paired_table(result),
-        pairwise=summary.pairwise_table(result),
-        summary=summary.summary_table(result),
-        abstention=summary.abstention_table(result),
+        tables=told,
         known=_known_of_training(result),
-        paper=tables.paper_tables(result),
-        grids=tables.grid_tables(result),
+        paper=[one for name, one in told.items() if name.startswith("paper-")],
+        grids=[one for name, one in told.items() if name.startswith("grid-")],
         data=tables.data_table(result),
-        quality=tables.quality_table(result),
         plots=drawn,
         panels=[panel(*one) for one in examples],
         populations=_populations([example for example, _ in examples]),

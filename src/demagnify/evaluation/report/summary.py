@@ -15,8 +15,13 @@ from demagnify.evaluation.report.tables import (
     Table,
     change,
     column_name,
+    grid_tables,
     main_methods,
+    main_table,
+    paired_table,
+    paper_tables,
     population,
+    quality_table,
     rate,
 )
 from demagnify.evaluation.results import ADAPTIVE, UNDEFENDED, Cell, EvaluationResult, Role
@@ -291,3 +296,23 @@ def abstaining_cells(focus: Focus) -> list[Cell]:
         if cell.split == focus.split and cell.abstention is not None
     ]
     return sorted(found, key=lambda cell: (cell.method, focus.here.index(cell.condition)))
+
+
+def all_tables(result: EvaluationResult) -> list[Table]:
+    """Returns the report's tables: the main one, the paper's, what was recovered, all figures."""
+    optional = (
+        recovery_table(result),
+        threshold_table(result),
+        alarm_table(result),
+        abstention_table(result),
+        summary_table(result),
+        pairwise_table(result),
+        paired_table(result),
+        quality_table(result),
+    )
+    return [
+        main_table(result),
+        *paper_tables(result),
+        *(table for table in optional if table is not None),
+        *grid_tables(result),
+    ]
