@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 
 from demagnify import Detector, FaceDataset, Manifest, load_detector
 from demagnify.data.prepare.opening import open_faces
-from demagnify.data.subsample import draw_by_group, subsample
+from demagnify.data.subsample import subsample
 from demagnify.detectors.threshold import choose_threshold
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
 from demagnify.evaluation.metrics import Scores
 from demagnify.evaluation.records import Estimate
 from demagnify.laundering.conditions import create_attacks, under_attacks
+from on_validation import validation_faces
 from ship import FIGURES, UNIT, models_table
 
 CONFIDENCE: Final = 0.95
@@ -101,11 +102,9 @@ def figures_of(
 
 def _drawn(folder: Path, split: str, count: int, size: int) -> FaceDataset:
     """Draws faces as the other tables do: whole groups of val, many groups of test."""
-    manifest = Manifest.load(folder).split(split)
     if split == "test":
-        return open_faces(subsample(manifest, count), size=size)
-    whole = open_faces(manifest, size=size)
-    return whole.subset(draw_by_group(whole, count, 0, "two detectors"))
+        return open_faces(subsample(Manifest.load(folder).split(split), count), size=size)
+    return validation_faces(folder, count, size)
 
 
 def _flags(flag: str, values: Sequence[str | Path]) -> Iterator[str]:

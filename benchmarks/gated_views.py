@@ -23,9 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from demagnify import Detector, FaceDataset, Manifest, create_transform, load_detector
+from demagnify import Detector, FaceDataset, create_transform, load_detector
 from demagnify.core.images import fit, from_batch, to_batch
-from demagnify.data.prepare.opening import open_faces
 from demagnify.data.subsample import draw_by_group
 from demagnify.evaluation.bootstrap import GroupResamples, Measured
 from demagnify.evaluation.machine import describe_machine
@@ -35,6 +34,7 @@ from demagnify.inference.enhancement import recognize_enhancement
 from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.laundering.conditions import CLEAN, default_cache
 from demagnify.transforms import Transform
+from on_validation import validation_faces
 
 CONFIDENCE: Final = 0.95
 BATCH: Final = 32
@@ -59,8 +59,7 @@ def main() -> None:
     print(f"{machine.processor}, {machine.device}; split val; 95 % intervals over groups\n")
     print("| attack | n | called enhanced | views | calls | balanced accuracy | AUC | FPR | gain |")
     print("|:--|--:|--:|:--|--:|--:|--:|--:|--:|")
-    whole = open_faces(Manifest.load(options.data).split("val"), size=options.size)
-    faces = whole.subset(draw_by_group(whole, options.faces, 0, "two detectors"))
+    faces = validation_faces(options.data, options.faces, options.size)
     half = faces.subset(draw_by_group(faces, options.faces // 2, 0, "few"))
     names = {
         CLEAN: faces,

@@ -136,8 +136,8 @@ def join(
     found = fit(parts)
     validation = _cross_validated(parts, config.seed, fit)
     for line, aucs in validation.items():
-        told = ", ".join(f"{name} {auc:.3f}" for name, auc in aucs.items())
-        log(f"{line}: AUC {told}")
+        figures = ", ".join(f"{name} {auc:.3f}" for name, auc in aucs.items())
+        log(f"{line}: AUC {figures}")
     network = JoinedNetwork([one.network for one in members])
     with torch.no_grad():
         network.scale.copy_(found[0])

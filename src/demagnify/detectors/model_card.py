@@ -65,8 +65,8 @@ def model_card(
         (0.9, True)
     """
     name = repo_id.rpartition("/")[2] or str(_described(card).get("name", "")) or "demagnify"
-    said = str(card.get("licence", "")).split(";")[0].strip().lower()
-    chosen = license or (said if said in _LICENCES else "")
+    licence = str(card.get("licence", "")).split(";")[0].strip().lower()
+    chosen = license or (licence if licence in _LICENCES else "")
     figures = list(_of_validation(card))
     if results is not None:
         figures += _of_evaluation(Path(results), role, method, split)

@@ -227,7 +227,7 @@ def measure(
     logits = logits_of(network, examples.features)
     chances = expit(decision.slope * logits[:, 0] + decision.intercept)
     truth = examples.enhanced == 1
-    told = (chances <= decision.captured) | (chances > decision.enhanced)
+    answered = (chances <= decision.captured) | (chances > decision.enhanced)
     middle = (decision.captured + decision.enhanced) / 2
     rates = [float((chances[truth == kind] > middle).mean()) for kind in (True, False)]
     return {
@@ -235,7 +235,7 @@ def measure(
         "sensitivity": rates[0],
         "specificity": 1 - rates[1],
         "balanced accuracy": (1 + rates[0] - rates[1]) / 2,
-        "cannot tell": float((~told).mean()),
+        "cannot tell": float((~answered).mean()),
         "false alarms": float((chances[~truth] > decision.enhanced).mean()),
         "missed": float((chances[truth] <= decision.captured).mean()),
     }

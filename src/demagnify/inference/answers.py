@@ -95,7 +95,7 @@ class Meaning:
             if self.limited:
                 limit = "at least " if ratio > 1 else "at most "
             lines = [f"likelihood ratio, fake to real: {limit}{ratio:.3g}"]
-        lines.append(NOT_VALIDATED if self.condition is None else self.condition.told())
+        lines.append(NOT_VALIDATED if self.condition is None else self.condition.with_rates())
         if self.delivered not in (None, self.verdict):
             lines.append(f"at half the size, stored as JPEG {DELIVERY_QUALITY}: {self.delivered}")
         return lines
@@ -180,8 +180,8 @@ class Interpreter:
             delivered: The logit of the same face in the photograph at half its size, stored as
                 JPEG 75; None if that was not tried.
         """
-        said = self.calibration.apply([logit], [seen.enhancement])
-        verdict = said.verdicts[0]
+        result = self.calibration.apply([logit], [seen.enhancement])
+        verdict = result.verdicts[0]
         again = None
         if delivered is not None:
             again = self.calibration.apply([delivered], [seen.enhancement]).verdicts[0]
@@ -191,8 +191,8 @@ class Interpreter:
         # Rates for any answer hold where the calibration has no limits of its own for this one.
         own = seen.enhancement in self.calibration.parts
         condition = None if self.table is None else self.table.find(*seen, own=own)
-        told = condition is not None and not torn and not math.isnan(said.log10_lr[0])
-        ratio = said if told else None
+        measured = condition is not None and not torn and not math.isnan(result.log10_lr[0])
+        ratio = result if measured else None
         return Meaning(
             verdict=verdict,
             likelihood_ratio=None if ratio is None else float(10 ** ratio.log10_lr[0]),

@@ -80,7 +80,7 @@ class Condition(Frozen):
         )
         return ", ".join([size, quality, *([] if self.enhancement == ANY else [self.enhancement])])
 
-    def told(self) -> str:
+    def with_rates(self) -> str:
         """Returns condition and error rates in one phrase."""
         rates = [
             f"{name} {one.value:.1%} ({one.low:.1%} to {one.high:.1%}, n = {one.faces}"

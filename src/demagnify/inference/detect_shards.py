@@ -149,14 +149,14 @@ class _Detecting:
 
 
 def _face(number: int, face: FaceVerdict) -> dict[str, Any]:
-    told = face.to_json()
-    rates = told["error_rates"]
+    fields = face.to_json()
+    rates = fields["error_rates"]
     same = ("verdict", "score", "logit", "action", "likelihood_ratio", "likelihood_ratio_limited")
     return {
         "kind": "photo",
         "face": number,
         **dict(zip(("x", "y", "width", "height"), face.box, strict=True)),
-        **{name: told[name] for name in (*same, "condition", "delivered")},
+        **{name: fields[name] for name in (*same, "condition", "delivered")},
         "uncertainty": face.uncertainty,
         "enhancement": face.enhancement.answer,
         "enhancement_probability": face.enhancement.probability,
@@ -168,8 +168,8 @@ def _face(number: int, face: FaceVerdict) -> dict[str, Any]:
 
 def _track(track: TrackVerdict) -> dict[str, Any]:
     same = ("shot", "start", "end", "agreement", "verdict", "reason", "score", "logit")
-    told = {name: getattr(track, name) for name in same}
-    return {"kind": "clip", "face": track.number, "frames": len(track.frames), **told}
+    fields = {name: getattr(track, name) for name in same}
+    return {"kind": "clip", "face": track.number, "frames": len(track.frames), **fields}
 
 
 def _is_clip(name: str) -> bool:

@@ -172,12 +172,12 @@ def _no_oftener(rows: Rows, parts: Mapping[str, Part]) -> float | None:
     limits_of = np.array([ways[one] for one in rows.enhancement.tolist()], dtype=np.float64)
     called = rows.logits > np.where(np.isnan(limits_of), np.inf, limits_of)
     as_it_is = (rows.labels == 0) & ~rows.laundered
-    told = rows.answered(ENHANCED)
+    answered = rows.answered(ENHANCED)
     for network in sorted(set(rows.enhancers[rows.enhanced].tolist())):
         mine = as_it_is & (rows.enhancers == network)
         plain = as_it_is & ~rows.enhanced & np.isin(rows.faces, rows.faces[mine])
-        allowed = int(called[plain].sum()) - int(called[mine & ~told].sum())
-        highest = np.sort(rows.logits[mine & told])[::-1]
+        allowed = int(called[plain].sum()) - int(called[mine & ~answered].sum())
+        highest = np.sort(rows.logits[mine & answered])[::-1]
         if len(highest):
             limit = max(limit, float(highest[min(max(allowed, 0), len(highest) - 1)]))
     return limit

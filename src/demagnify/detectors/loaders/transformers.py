@@ -105,23 +105,23 @@ def _document(path: Path) -> dict[str, Any]:
 def _preprocessing(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Returns transformers' preprocessing as settings of `Preprocessing`."""
     path = folder / PROCESSOR
-    told = _document(path) if path.is_file() else {}
-    size, crop = told.get("size", config.get("image_size", 224)), told.get("crop_size")
+    processor = _document(path) if path.is_file() else {}
+    size, crop = processor.get("size", config.get("image_size", 224)), processor.get("crop_size")
     settings: dict[str, Any] = {
         "size": _sides(size),
-        "interpolation": "bicubic" if told.get("resample", _BILINEAR) == 3 else "bilinear",
-        "range": (0.0, 1.0) if told.get("do_rescale", True) else (0.0, 255.0),
+        "interpolation": "bicubic" if processor.get("resample", _BILINEAR) == 3 else "bilinear",
+        "range": (0.0, 1.0) if processor.get("do_rescale", True) else (0.0, 255.0),
     }
-    if told.get("do_normalize", True):
-        settings |= {key: told.get(f"image_{key}", (0.5,) * 3) for key in ("mean", "std")}
+    if processor.get("do_normalize", True):
+        settings |= {key: processor.get(f"image_{key}", (0.5,) * 3) for key in ("mean", "std")}
     edge = size.get("shortest_edge") if isinstance(size, dict) else None
     if edge:
         settings["crop_mode"] = "center"
-    if told.get("do_center_crop") and crop:
+    if processor.get("do_center_crop") and crop:
         settings["size"] = _sides(crop)
         settings["crop_pct"] = min(1.0, settings["size"][0] / (edge or _sides(size)[0]))
-    elif edge and told.get("crop_pct"):  # as ConvNeXt's
-        settings["crop_pct"] = told["crop_pct"] if edge < 384 else 1.0
+    elif edge and processor.get("crop_pct"):  # as ConvNeXt's
+        settings["crop_pct"] = processor["crop_pct"] if edge < 384 else 1.0
         settings["crop_mode"] = "center" if edge < 384 else "squash"
     return settings
 

@@ -11,10 +11,9 @@ from PIL import Image, ImageDraw, ImageFont
 from demagnify.core.errors import BadImageError
 from demagnify.core.images import Pixels
 from demagnify.core.printing import count, printable
+from demagnify.inference.drawing import COLOURS
 from demagnify.inference.video.verdicts import ClipVerdict, ShotVerdict, TrackVerdict
 
-COLOURS: Final = {"fake": (213, 94, 0), "real": (0, 114, 178), "unsure": (110, 110, 110)}
-"""Okabe and Ito's orange and blue, which any colour vision tells apart, and grey."""
 PALE: Final = {"fake": (250, 222, 200), "real": (205, 228, 243), "unsure": (228, 228, 228)}
 MOST_TRACKS: Final = 30
 """Rows; of more faces, those that are seen longest are drawn."""
@@ -93,15 +92,15 @@ class _Page:
         clip = self._clip
         self.text((_MARGIN, 14), _fitting(printable(clip.path.name), 26, _WIDTH - 2 * _MARGIN), 26)
         rate = ", variable frame rate" if clip.uneven else ""
-        told = (
+        facts = (
             f"{_clock(clip.duration, 0.01)} · {clip.width}x{clip.height} · "
             f"{count(clip.frames, 'frame')}{rate} · {clip.examined} examined "
             f"({clip.frames_per_second:g} per second) · "
             f"{count(len(clip.shots), 'shot')} · {count(len(clip.tracks), 'face')}"
         )
         if left_out:
-            told += f" · the {left_out} shortest are not drawn"
-        end = self.text((_MARGIN, 50), told, 18, _DIM)
+            facts += f" · the {left_out} shortest are not drawn"
+        end = self.text((_MARGIN, 50), facts, 18, _DIM)
         if clip.problem:
             note = _fitting(printable(f" · {clip.problem}"), 18, _WIDTH - _MARGIN - end)
             self.text((end, 50), note, 18)
@@ -198,11 +197,11 @@ class _Page:
         for verdict in ("fake", "real", "unsure"):
             self._bar((x, top + 4, x + 40, top + 18), verdict)
             x = self.text((x + 48, top), verdict, 18) + 28
-        told = (
+        explanation = (
             "dots: score of each classified frame, 0 below to 1 above, dashes at 0.5 · "
             "a ranking, not a probability"
         )
-        self.text((x, top), told, 16, _DIM)
+        self.text((x, top), explanation, 16, _DIM)
 
 
 def _fitting(text: str, size: float, room: float) -> str:
