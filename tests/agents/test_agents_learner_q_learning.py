@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from demagnify.agents.states import FaceStates, FlatImage, Thumbnail
 from demagnify.core.errors import BadArtifactError
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
+from fresh_process import ended, start
 
 
 def greedy_reward(policy, table, encoder):
@@ -280,28 +278,28 @@ print(digest.hexdigest())
 """
 
 
-def start(path):
-    command = [sys.executable, "-c", SCRIPT, str(Path(__file__).parent), str(path)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+def learn(path):
+    return start(SCRIPT, Path(__file__).parent, path, output=path.with_suffix(".txt"))
 
 
 def test_kill_minus_nine_at_random_moments_changes_no_bit(tmp_path):
-    alone = start(tmp_path / "alone.safetensors")
+    undisturbed = tmp_path / "alone.safetensors"
+    alone = learn(undisturbed)
     random = np.random.default_rng()
     path = tmp_path / "killed.safetensors"
     for _ in range(2):
         before = path.stat().st_mtime_ns if path.exists() else 0
-        process = start(path)
+        process = learn(path)
         deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and process.poll() is None:
+        while time.monotonic() < deadline and process.is_alive():
             if path.exists() and path.stat().st_mtime_ns != before:
                 break
             time.sleep(0.005)
         time.sleep(random.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        ended(process)
         assert path.exists()
-    last = start(path)
-    digests = [process.communicate(timeout=120)[0].strip() for process in (alone, last)]
+    assert (ended(alone), ended(learn(path))) == (0, 0)
+    digests = [one.with_suffix(".txt").read_text().strip() for one in (undisturbed, path)]
     assert len(digests[0]) == 64
     assert digests[0] == digests[1], json.dumps(digests)

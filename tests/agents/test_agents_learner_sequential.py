@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import warnings
 
@@ -27,6 +26,7 @@ from demagnify.data.dataset import FaceDataset
 from demagnify.detectors import wrap
 from demagnify.scores import LogitTable
 from demagnify.transforms import TransformSet
+from fresh_process import ended, start
 
 STOP, ABSTAIN = 3, 4
 LOGITS = torch.tensor([[1.0, 5.0, -3.0], [2.0, -1.0, 0.5]])
@@ -204,8 +204,9 @@ def test_saved_and_loaded_it_decides_alike_without_stable_baselines3(tmp_path):
     images = torch.arange(3 * 32 * 32 * 4).reshape(4, 3, 32, 32).remainder(251).to(torch.uint8)
     here = defended.decide(images)
     told = f"{here.logits.tolist()} {here.actions.tolist()} {here.abstained.tolist()}"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == told
+    printed = tmp_path / "printed.txt"
+    assert ended(start(code, output=printed)) == 0, printed.read_text()
+    assert printed.read_text().strip() == told
 
 
 class _Mean(torch.nn.Module):

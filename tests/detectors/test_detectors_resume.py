@@ -1,13 +1,11 @@
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from demagnify.core import artifacts
+from fresh_process import ended, start
 
 TRAINING = """
 import sys
@@ -34,10 +32,8 @@ detectors.train_detector(
 """
 
 
-def start(output: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", TRAINING, str(output)], stderr=subprocess.DEVNULL
-    )
+def train(output: Path) -> BaseProcess:
+    return start(TRAINING, output)
 
 
 def state_of(output: Path) -> float:
@@ -48,13 +44,13 @@ def state_of(output: Path) -> float:
 def kill_at_a_random_moment(output: Path, rng: random.Random) -> None:
     """Kills a training, once it has got further than the last one, without warning."""
     before = state_of(output)
-    process = start(output)
-    while state_of(output) == before and process.poll() is None:
+    process = train(output)
+    while state_of(output) == before and process.is_alive():
         time.sleep(0.005)
     time.sleep(rng.uniform(0.0, 0.3))
-    assert process.poll() is None, "the training ended before it could be killed"
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    assert process.is_alive(), "the training ended before it could be killed"
+    process.kill()
+    ended(process)
 
 
 def weights_of(output: Path) -> str:
@@ -63,11 +59,10 @@ def weights_of(output: Path) -> str:
 
 def test_killed_and_started_again_it_ends_in_the_same_bits(tmp_path):
     rng = random.Random(11)
-    alone = start(tmp_path / "alone")
-    assert alone.wait() == 0
+    assert ended(train(tmp_path / "alone")) == 0
     for _ in range(2):
         kill_at_a_random_moment(tmp_path / "killed", rng)
         assert not (tmp_path / "killed").exists()
-    assert start(tmp_path / "killed").wait() == 0
+    assert ended(train(tmp_path / "killed")) == 0
     assert weights_of(tmp_path / "killed") == weights_of(tmp_path / "alone")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "killed"]

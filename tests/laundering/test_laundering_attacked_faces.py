@@ -3,8 +3,6 @@
 import json
 import resource
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -17,6 +15,7 @@ from demagnify.laundering.attacked_faces import attacked_faces
 from demagnify.transforms import create
 from demagnify.transforms.base import Identity, Transform
 from demagnify.transforms.resize import Bicubic
+from fresh_process import ended, start
 
 
 class Inverting(Transform):
@@ -174,8 +173,7 @@ images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint
 faces = FaceDataset.from_arrays(images, [0, 1] * 3 + [1])
 attacked_faces(faces, Killed(2), cache=Path(sys.argv[1]), batch_size=2)
 """
-    command = [sys.executable, "-c", script, str(tmp_path)]
-    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert ended(start(script, tmp_path)) == -signal.SIGKILL
     images = np.random.default_rng(0).integers(0, 256, (7, 3, 16, 16), dtype=np.uint8)
     faces = FaceDataset.from_arrays(images, [0, 1] * 3 + [1])
     counts = []

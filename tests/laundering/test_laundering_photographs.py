@@ -2,10 +2,7 @@
 
 import csv
 import io
-import os
 import signal
-import subprocess
-import sys
 import textwrap
 import threading
 
@@ -25,6 +22,7 @@ from demagnify.laundering.photographs import Reader
 from demagnify.laundering.sources import Source
 from demagnify.transforms.base import Identity
 from demagnify.transforms.resize import Bicubic
+from fresh_process import ended, start
 
 ATTACK = Bicubic(2)
 
@@ -341,12 +339,7 @@ def test_a_killed_run_continues_without_doing_anything_twice(tmp_path):
         attack(Path(sys.argv[1]), Path(sys.argv[2]), config, transform=Killed(2))
     """)
     output = tmp_path / "out"
-    killed = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "in", output],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        timeout=120,
-    )
-    assert killed.returncode == -signal.SIGKILL
+    assert ended(start(script, tmp_path / "in", output)) == -signal.SIGKILL
     assert not (output / "metadata.csv").exists()
     stamps = {path: path.stat().st_mtime_ns for path in output.glob("*.png")}
     attacked = []
