@@ -47,40 +47,58 @@ def installed(tmp_path_factory):
 
 
 SESSION = """
-import json, sys
+import json, os, sys
 from demagnify.cli import main
-for words in json.loads(sys.argv[1]):
+answers = os.fdopen(os.dup(1), "w", buffering=1)
+for line in sys.stdin:
+    folder, *words = json.loads(line)
+    os.chdir(folder)
+    os.environ["DEMAGNIFY_CACHE"] = os.path.join(folder, "cache")
+    for place, name in ((1, "out.txt"), (2, "err.txt")):
+        file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, place)
+        os.close(file)
     sys.argv = ["demagnify", *words]
     try:
         main()
     except SystemExit as ended:
-        print(f"\\x1f{ended.code}\\x1e", flush=True)
+        sys.stdout.flush()
+        answers.write(f"{ended.code}\\n")
 """
-"""Runs several commands one after the other: a process starts slowly."""
+"""Runs commands one after the other, each in a folder: a process starts slowly."""
+
+
+@pytest.fixture(scope="module")
+def session(site):
+    """A process beside the plug-ins, which runs demagnify."""
+    path = os.pathsep.join([str(site), SOURCE])
+    with subprocess.Popen(
+        [sys.executable, "-c", SESSION],
+        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "100"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    ) as process:
+        yield process
+        process.stdin.close()
 
 
 @pytest.fixture(name="run")
-def commands(site, tmp_path):
+def commands(session, tmp_path):
     """Runs demagnify in a process of its own, beside the plug-ins."""
 
     def run(*commands, codes=None):
         """Returns what each command printed, and what all said on stderr."""
-        path = os.pathsep.join([str(site), SOURCE])
-        cache = str(tmp_path / "cache")
-        words = json.dumps([list(map(str, command)) for command in commands])
-        done = subprocess.run(
-            [sys.executable, "-c", SESSION, words],
-            env={**os.environ, "PYTHONPATH": path, "DEMAGNIFY_CACHE": cache, "COLUMNS": "100"},
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        printed = [one.rpartition("\x1f") for one in done.stdout.split("\x1e\n")[:-1]]
-        found = [int(code) for _, _, code in printed]
-        assert found == (codes or [0] * len(commands)), done.stderr
-        return [out for out, _, _ in printed], done.stderr
+        found, printed, said = [], [], []
+        for command in commands:
+            session.stdin.write(json.dumps([str(tmp_path), *map(str, command)]) + "\n")
+            found.append(session.stdout.readline().strip())
+            printed.append((tmp_path / "out.txt").read_text(encoding="utf-8"))
+            said.append((tmp_path / "err.txt").read_text(encoding="utf-8"))
+        assert "Traceback" not in "".join(said)
+        assert found == [str(code) for code in codes or [0] * len(commands)], said
+        return printed, "".join(said)
 
     return run
 
