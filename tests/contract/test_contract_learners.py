@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,12 @@ def fit(name, table, **options):
     return LEARNERS.get(name)(CONFIGS[name]).fit(table, ENCODER, **options)
 
 
+@cache
+def fitted(name):
+    """A training that many tests look at, and none changes."""
+    return fit(name, new_table())
+
+
 def state_dict(trained):
     return trained.policy.state_dict()
 
@@ -112,8 +120,7 @@ def test_a_learner_has_a_configuration_of_its_name(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_learns_what_can_be_learned(name):
-    table = new_table()
-    trained = fit(name, table)
+    table, trained = new_table(), fitted(name)
     table.fill()
     assert (
         RewardConfig().of_table(table).mean(axis=0).max()
@@ -126,8 +133,7 @@ def test_it_learns_what_can_be_learned(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_it_decides_alike_on_a_table_and_on_images(name):
-    table = new_table()
-    trained = fit(name, table)
+    table, trained = new_table(), fitted(name)
     table.fill()
     predictions = PolicyPredictor(trained.policy, ENCODER).predict(table)
     detector = wrap(Brightness(), name="brightness")
@@ -140,8 +146,7 @@ def test_it_decides_alike_on_a_table_and_on_images(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_policy_sees_states_and_no_labels(name):
-    table = new_table()
-    trained = fit(name, table)
+    table, trained = new_table(), fitted(name)
     swapped = FaceDataset.from_arrays(table.faces.images, 1 - table.faces.labels)
     other = LogitTable(swapped, wrap(Brightness(), name="brightness"), table.transforms)
     chosen = [PolicyPredictor(trained.policy, ENCODER).choose(one) for one in (table, other)]
@@ -150,8 +155,7 @@ def test_the_policy_sees_states_and_no_labels(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_settings_and_weights_bring_it_back(name):
-    table = new_table()
-    policy = fit(name, table).policy
+    table, policy = new_table(), fitted(name).policy
     again = Policy.create(policy.name, policy.settings())
     again.load_state_dict(policy.state_dict())
     one, other = (PolicyPredictor(each, ENCODER).predict(table) for each in (policy, again))
@@ -160,7 +164,7 @@ def test_settings_and_weights_bring_it_back(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_the_learning_curve_has_a_share_for_every_action(name):
-    history = fit(name, new_table()).history
+    history = fitted(name).history
     assert [point.episode for point in history] == sorted({point.episode for point in history})
     assert history[-1].reward > 0.9
     for point in history:
