@@ -6,7 +6,6 @@ Needs numpy and Pillow, no torch.
 from __future__ import annotations
 
 import math
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -18,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from demagnify.core import images
-from demagnify.core.files import sha256
+from demagnify.core.files import private_folder, sha256
 from demagnify.core.images import Pixels
 from demagnify.data.face_finding import Face
 from demagnify.inference import calibration as calibrations
@@ -150,8 +149,7 @@ class Interpreter:
         """
         if not notes.calibration:
             return None
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
+        with private_folder() as folder:
             (folder / calibrations.FILE).write_bytes(notes.calibration.encode())
             if notes.conditions:
                 (folder / conditions.FILE).write_bytes(notes.conditions.encode())

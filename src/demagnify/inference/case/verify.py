@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 import demagnify
 from demagnify.core.documents import Json, differences
 from demagnify.core.errors import DemagnifyError
-from demagnify.core.files import sha256
+from demagnify.core.files import private_folder, sha256
 from demagnify.data.face_finding import FaceFinder
 from demagnify.inference.case.document import (
     FILE,
@@ -118,9 +117,9 @@ def _examined(
 ) -> CaseDocument:
     """Examines the unchanged inputs again; crops get the names that they have in the case."""
     numbers = {one.file: number for number, one in enumerate(document.inputs, start=1)}
-    with tempfile.TemporaryDirectory() as temporary:
+    with private_folder() as folder:
         paths = [Path(one.file) for one in intact]
-        again = examine(paths, Path(temporary), document.settings(), finder=finder)
+        again = examine(paths, folder, document.settings(), finder=finder)
     inputs = []
     for one in again.inputs:
         faces = tuple(
