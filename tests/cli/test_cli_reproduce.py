@@ -8,16 +8,16 @@ from field_sets import open_forensics
 
 
 def test_the_papers_tables_come_from_an_unpacked_data_set(run, tmp_path):
-    source = open_forensics(tmp_path / "set", ("Train", "Val", "Test-Dev"))
+    source = open_forensics(tmp_path / "set", ("Train", "Val", "Test-Dev"), photos=2)
     output = tmp_path / "paper"
     command = ("reproduce", source, output, "--fraction", "0.5", "--whole", "val,test")
     small = ("--weights", "none", "--epochs", 1, "--episodes", 40, "--device", "cpu")
     ended = run(*command, *small)
     assert ended.code == 0, ended.err
     result = load_result(output)
-    assert {split.name: split.n for split in result.splits} == {"val": 12, "test": 12}
+    assert {split.name: split.n for split in result.splits} == {"val": 6, "test": 6}
     card = json.loads((output / "detector" / "card.json").read_text())
-    assert card["data"]["train"]["real"] == 4  # 2 of 4 photographs, 2 real faces each
+    assert card["data"]["train"]["real"] == 2  # 1 of 2 photographs, with 2 real faces
     assert card["training"]["backbone"] == "resnet50"
     test = result.cell("test", "none", METHOD).metrics
     table = (output / "comparison.md").read_text()
