@@ -166,8 +166,10 @@ def test_what_cannot_be_joined_is_refused_in_a_line(experts, tmp_path):
     again = JoinConfig(detectors=(names[0], str(tmp_path / "both")), device="cpu")
     with pytest.raises(BadConfigError, match="not a single timm network"):
         join(sets, tmp_path / "out", again)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(BadOutputError, match="choose a new folder"):
-        joined_with(experts, tmp_path / "both")
+        joined_with(experts, tmp_path / "mine")
 
 
 def test_a_split_without_fakes_is_refused_in_a_line(experts, tmp_path):
@@ -195,3 +197,13 @@ def test_it_can_be_trained_further(experts, tmp_path):
     trained = detectors.train_detector(sets, tmp_path / "further", config, detector=joined)
     assert isinstance(trained.detector, Detector)
     assert not torch.equal(before["scale"], trained.detector.network.scale)
+
+
+def test_what_is_joined_already_is_left_and_another_detector_is_refused(experts, tmp_path):
+    out = tmp_path / "out"
+    first = joined_with(experts, out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert joined_with(experts, out).fingerprint() == first.fingerprint()
+    with pytest.raises(BadOutputError, match="holds another detector"):
+        joined_with(experts, out, keep_thresholds=True)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,9 @@ from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
 import demagnify
+from demagnify.core.artifacts import CARD
 from demagnify.core.devices import Precision
-from demagnify.core.errors import BadConfigError, BadManifestError
+from demagnify.core.errors import BadConfigError, BadManifestError, BadOutputError
 from demagnify.core.rng import generator
 from demagnify.core.runs import check_free
 from demagnify.core.settings import RunOptions
@@ -99,17 +101,17 @@ def join(
         BadConfigError: If there are fewer than two detectors, or one is not a timm network with one
             logit and the same input as the first.
         BadManifestError: If a data set cannot be used, or lacks a class.
-        BadOutputError: If `output` holds anything.
+        BadOutputError: If `output` holds anything but this very detector, which is left as it is.
 
     Example:
         >>> config = JoinConfig(detectors=("hardened", "runs/expert"))
         >>> join([Path("faces")], Path("runs/joined"), config)  # doctest: +SKIP
     """
-    check_free(output, "detector")
-    members = [
-        load_detector(one, device=config.device, precision=config.precision)
-        for one in config.detectors
-    ]
+    load = partial(load_detector, device=config.device, precision=config.precision)
+    there = load(str(output)) if (output / CARD).is_file() else None
+    if not there:
+        check_free(output, "detector")
+    members = [load(one) for one in config.detectors]
     _check(members)
     attacks = create_attacks(config.attacks, device=config.device)
     parts: list[_Part] = []
@@ -165,8 +167,20 @@ def join(
         SEEN: list(all_seen(cards, [attack.name for attack in attacks])),
         "demagnify": demagnify.__version__,
     }
-    joined.save(output, joined.card)
+    if there and not _same(joined, there):
+        raise BadOutputError(
+            f"{output} holds another detector", hint="choose another output folder"
+        )
+    if not there:
+        joined.save(output, joined.card)
     return joined
+
+
+def _same(joined: Detector, there: Detector) -> bool:
+    """Whether a detector that is there is the one that was joined now."""
+    card = json.loads(json.dumps(joined.card))
+    told = all(there.card.get(key) == value for key, value in card.items())
+    return told and there.fingerprint() == joined.fingerprint()
 
 
 def _false_alarms_of_first(parts: Sequence[_Part], first: Detector) -> float:
