@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from demagnify.core import images
 from demagnify.core.errors import BadImageError
@@ -251,6 +251,12 @@ def test_truncated_files_are_refused(kind):
     for share in (0.02, 0.1, 0.3, 0.5, 0.7, 0.9):
         with pytest.raises(BadImageError, match=r"damaged|not an image"):
             images.decode(data[: int(len(data) * share)])
+
+
+def test_truncated_files_are_refused_where_another_library_lets_pillow_read_them(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # as WeasyPrint does
+    with pytest.raises(BadImageError, match="damaged"):
+        images.decode(SEEDS["jpeg"][: len(SEEDS["jpeg"]) // 2])
 
 
 @pytest.mark.filterwarnings("ignore")

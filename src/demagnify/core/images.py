@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from demagnify.core import jpeg2000
 from demagnify.core.colour import shown
@@ -211,6 +211,8 @@ def opened(
     """
     if not data:
         raise BadImageError(f"{name}: the file is empty")
+    # Libraries such as WeasyPrint switch it on for the whole process when they are imported.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         check_png(data)
         with _from_decoder(lambda: _open(data, name, max_pixels)) as image:
@@ -231,7 +233,8 @@ def opened(
                 hint="unusual bits or compression: save it with 8 bits, as PNG or JPEG",
             ) from error
         raise BadImageError(
-            f"{name}: not an image in a known format", hint="JPEG, PNG, WebP, BMP and TIFF work"
+            f"{name}: not an image in a known format",
+            hint="JPEG, PNG, WebP, GIF, BMP and TIFF work, and others of docs/formats.md",
         ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImageError(f"{name}: too many pixels to decode safely") from error
