@@ -16,7 +16,7 @@ from toy_photos import photograph
 from demagnify.agents.loading import load_defense
 from demagnify.core import images
 from demagnify.data.face_finding import crop
-from demagnify.inference.answers import SCOPE
+from demagnify.inference.answers import SCOPE, SCOPES
 
 ASTRONAUT = Path(__file__).parents[1] / "inference" / "astronaut.png"
 EXACT = ("--device", "cpu", "--precision", "float32")
@@ -55,6 +55,29 @@ def test_the_lines_of_the_default_tell_what_its_score_is(run, tmp_path):
     assert score.endswith(", mean of 2 views")
     assert enhancement.startswith(("  captured", "  cannot tell", "  enhanced"))
     assert any("likelihood ratio" in line for line in meaning)
+
+
+def test_verify_counts_the_answers_and_finds_the_inputs_of_another_folder(
+    run, tmp_path, monkeypatch
+):
+    images.save_png(tmp_path / "in" / "a.png", np.asarray(Image.open(ASTRONAUT).convert("RGB")))
+    (tmp_path / "in" / "broken.jpg").write_bytes(b"no photograph")
+    monkeypatch.chdir(tmp_path)
+    run("detect", "in", "--report", "case")
+    ended = run("verify", "case")
+    what = "1 answer as recorded; 1 file with no answer, or not a whole one"
+    assert (ended.code, ended.lines) == (0, [f"case: all files are unchanged, {what}"])
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    ended = run("verify", "../case")
+    assert (ended.code, ended.lines[1]) == (1, "in/a.png: the file is missing")
+    assert run("verify", "../case", "--inputs", tmp_path).code == 0
+
+
+def test_an_expert_states_its_own_scope(run, tmp_path):
+    images.save_png(tmp_path / "a.png", np.asarray(Image.open(ASTRONAUT).convert("RGB")))
+    ended = run("detect", tmp_path / "a.png", "--defense", "portraits")
+    assert ended.complaints == [f"scope: {SCOPES['portraits']}"]
 
 
 def test_json_is_one_object_a_line_and_keeps_its_word(detect, photos):

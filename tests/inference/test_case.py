@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from clips import cut, write_clip
 from demagnify.core import images
 from demagnify.core.errors import BadArtifactError, BadOutputError
 from demagnify.data.face_finding import Face
@@ -35,6 +36,7 @@ SCHEMA_KEYS = [
     "propositions",
     "limits",
     "inputs",
+    "skipped",
     "pdf_sha256",
     "page_sha256",
     "wording",
@@ -337,6 +339,61 @@ def test_the_published_schema_is_that_of_the_models(case):
     validator.validate(written)
     with pytest.raises(jsonschema.ValidationError, match="kind"):
         validator.validate({key: one for key, one in written.items() if key != "kind"})
+
+
+def test_what_was_found_and_not_examined_is_in_record_and_page(tmp_path):
+    images.save_png(tmp_path / "in" / "a.png", np.full((160, 160, 3), 90, np.uint8))
+    (tmp_path / "in" / "dangling.png").symlink_to("nowhere.png")
+    heard = []
+    write_case(
+        [tmp_path / "in"],
+        tmp_path / "case",
+        DetectionConfig(defense="light"),
+        finder=MiddleFinder(),
+        on_skip=heard.append,
+    )
+    (one,) = CaseDocument.read(tmp_path / "case").skipped
+    assert (one.file, one.reason) == (heard[0].where, heard[0].reason)
+    assert one.file.endswith("dangling.png")
+    assert "dangling.png: a link to nothing" in (tmp_path / "case" / "index.html").read_text()
+    assert verify_case(tmp_path / "case", finder=MiddleFinder()) == []
+
+
+def test_the_page_of_a_clip_cut_short_shows_its_faces_and_what_is_missing(tmp_path):
+    random = np.random.default_rng(0)
+    still = random.integers(0, 256, (160, 160, 3), dtype=np.uint8)
+    clip = write_clip(tmp_path / "clip.mp4", [still] * 100, movflags="+faststart")
+    cut(clip, 0.5)
+    case = tmp_path / "case"
+    write_case([clip], case, DetectionConfig(defense="light"), finder=MiddleFinder())
+    page = (case / "index.html").read_text()
+    assert "Incomplete: the file ends at" in page
+    assert "No answer" not in page
+    (face,) = CaseDocument.read(case).inputs[0].clip["tracks"]
+    assert f"<td>{face['verdict']}" in page
+    assert f"Mean of {len(face['frames'])} of {face['frames_found']} frames" in page
+    assert verify_case(case, finder=MiddleFinder()) == []
+
+
+def test_inputs_are_looked_for_in_the_folder_that_is_named(tmp_path, monkeypatch):
+    images.save_png(tmp_path / "a.png", np.full((160, 160, 3), 90, np.uint8))
+    monkeypatch.chdir(tmp_path)
+    config = DetectionConfig(defense="light")
+    write_case([Path("a.png")], Path("case"), config, finder=MiddleFinder())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    notes = []
+    faults = verify_case(tmp_path / "case", finder=MiddleFinder(), on_note=notes.append)
+    assert faults == ["a.png: the file is missing"]
+    assert notes == [f"inputs were looked for in {Path.cwd()}; --inputs names another folder"]
+    assert verify_case(tmp_path / "case", inputs=tmp_path, finder=MiddleFinder()) == []
+
+
+def test_a_case_of_an_expert_states_the_scope_of_the_expert(tmp_path):
+    images.save_png(tmp_path / "a.png", np.full((160, 160, 3), 90, np.uint8))
+    config = DetectionConfig(defense="portraits")
+    found = write_case([tmp_path / "a.png"], tmp_path / "case", config, finder=MiddleFinder())
+    assert found.limits[0].startswith("Scope: portraits that StyleGAN made")
 
 
 def test_the_calibration_is_told_with_its_data_and_promise():

@@ -78,6 +78,19 @@ def test_enhanced_can_make_a_verdict_of_the_default_unsure_but_never_turn_it_rou
     assert (high.verdict, high.condition, high.likelihood_ratio) == ("fake", None, None)
 
 
+def test_unsure_names_its_reason():
+    shipped = Interpreter.load("default", load_runtime("default").fingerprint)
+    between = shipped.read(0.0, Seen(224, 75, "enhanced"))
+    part = shipped.calibration.parts["enhanced"]
+    limits = f"{part.real_below:.2f} and {part.threshold:.2f}"
+    assert between.reason.endswith(f'limits of the enhancement answer "enhanced", {limits}')
+    assert between.in_words()[0] == f"unsure: {between.reason}"
+    torn = shipped.read(9.0, Seen(224, 75, "captured"), delivered=-9.0)
+    assert torn.reason == "at half the size, stored as JPEG 75, the verdict is the opposite"
+    assert shipped.read(0.0, Seen(224, 75, None), abstained=True).reason == "the defence abstains"
+    assert shipped.read(9.0, Seen(224, 75, "captured")).reason == ""
+
+
 def test_there_is_no_ratio_where_the_delivered_face_gets_the_opposite_verdict():
     shipped = Interpreter.load("default", load_runtime("default").fingerprint)
     seen = Seen(224, 75, "captured")

@@ -382,7 +382,8 @@ def sample(output: Path, config: SampleConfig) -> None:
     few = [f"{split} has {n} pairs" for split, n in pairs.items() if n < _FEW_PAIRS]
     if few:
         say_wrapped(
-            f"note: {', '.join(few)}: training and calibrate need val, evaluate test, and figures "
-            f"from fewer than {_FEW_PAIRS} pairs mean little; --limit 150 or more fills both"
+            f"note: {', '.join(few)}: training needs val, evaluate test, and figures "
+            f"from fewer than {_FEW_PAIRS} pairs mean little; --limit 150 or more fills both. "
+            "calibrate needs 99 real val photographs for its 1 %: all of them."
         )
     say(f"written to {output}; look at {output / 'contact_sheet.png'}")

@@ -93,7 +93,7 @@ def detect(
     if engine.given:
         raise click.UsageError("--engine, --workers and --unit need --output")
     from demagnify.inference import detect as detect_faces
-    from demagnify.inference.answers import SCOPE
+    from demagnify.inference.answers import SCOPE, SCOPES
 
     classified = skipped = 0
 
@@ -125,8 +125,8 @@ def detect(
         )
         say(f"report: {printable(report / 'index.html')}", err=True)
     if classified and not as_json:
-        whose = "scope" if config.defense == "default" else "scope of the default"
-        say_wrapped(f"{whose}: {SCOPE}", err=True)
+        whose = "scope" if config.defense in SCOPES else "scope of the default"
+        say_wrapped(f"{whose}: {SCOPES.get(config.defense, SCOPE)}", err=True)
     if skipped:
         raise click.exceptions.Exit(EXIT_SOME_SKIPPED if classified else EXIT_FAULT_OF_INPUT)
 

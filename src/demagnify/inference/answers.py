@@ -34,7 +34,12 @@ from demagnify.inference.exported import ExportNotes
 SCOPE: Final = (
     "face swaps and video manipulations; not fully synthetic portraits, not local retouching"
 )
-"""Kinds of fakes that the shipped weights look for."""
+"""Kinds of fakes that the shipped weights look for, but for the expert."""
+SCOPES: Final = {
+    "default": SCOPE,
+    "portraits": "portraits that StyleGAN made as a whole; no other kind of fakes",
+}
+"""Of shipped defences, by name; that of the default for any other."""
 DELIVERY_QUALITY: Final = 75
 _JPEG: Final = b"\xff\xd8"
 
@@ -66,9 +71,11 @@ class Meaning:
         condition: The measured condition with its error rates; None: not validated.
         delivered: The verdict on the photograph at half its size, stored as JPEG 75; None if that
             was not tried.
+        reason: Why the verdict is "unsure"; "" otherwise.
     """
 
     verdict: Verdict
+    reason: str = ""
     likelihood_ratio: float | None = None
     limited: bool = False
     condition: Condition | None = None
@@ -78,6 +85,7 @@ class Meaning:
         """Returns what JSON can hold, beside the verdict."""
         found = self.condition
         return {
+            "reason": self.reason,
             "likelihood_ratio": self.likelihood_ratio,
             "likelihood_ratio_limited": self.limited,
             "condition": NOT_VALIDATED if found is None else found.in_words(),
@@ -86,7 +94,7 @@ class Meaning:
         }
 
     def in_words(self) -> list[str]:
-        """Returns likelihood ratio, condition with error rates, and delivery check, in lines."""
+        """Returns the reason of "unsure", ratio, condition and delivery check, in lines."""
         if self.likelihood_ratio is None:
             lines = ["no likelihood ratio"]
         else:
@@ -94,6 +102,8 @@ class Meaning:
             if self.limited:
                 limit = "at least " if ratio > 1 else "at most "
             lines = [f"likelihood ratio, fake to real: {limit}{ratio:.3g}"]
+        if self.reason:
+            lines.insert(0, f"unsure: {self.reason}")
         lines.append(NOT_VALIDATED if self.condition is None else self.condition.with_rates())
         if self.delivered not in (None, self.verdict):
             lines.append(f"at half the size, stored as JPEG {DELIVERY_QUALITY}: {self.delivered}")
@@ -193,11 +203,29 @@ class Interpreter:
         ratio = result if measured else None
         return Meaning(
             verdict=verdict,
+            reason=self._doubt(logit, seen, torn=torn, abstained=abstained)
+            if verdict == "unsure"
+            else "",
             likelihood_ratio=None if ratio is None else float(10 ** ratio.log10_lr[0]),
             limited=ratio is not None and bool(ratio.limited[0]),
             condition=condition,
             delivered=again,
         )
+
+    def _doubt(self, logit: float, seen: Seen, *, torn: bool, abstained: bool) -> str:
+        """Returns why a verdict is "unsure"."""
+        if abstained:
+            return "the defence abstains"
+        if torn:
+            return (
+                f"at half the size, stored as JPEG {DELIVERY_QUALITY}, the verdict is the opposite"
+            )
+        name, part = self.calibration.part(seen.enhancement)
+        whose = "" if name == calibrations.ANY else f' of the enhancement answer "{name}"'
+        if part.threshold is None or part.real_below is None:
+            return f"the calibration has too few groups for both limits{whose}"
+        low, high = part.real_below, part.threshold
+        return f"the logit {logit:.2f} lies between the limits{whose}, {low:.2f} and {high:.2f}"
 
     def in_words(self) -> str:
         """Returns what it was fitted on, what it promises, and the data of the error rates."""

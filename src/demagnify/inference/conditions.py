@@ -78,7 +78,8 @@ class Condition(Frozen):
             if self.jpeg_quality is None
             else f"JPEG quality {self.jpeg_quality[0]} to {min(self.jpeg_quality[1] - 1, 100)}"
         )
-        return ", ".join([size, quality, *([] if self.enhancement == ANY else [self.enhancement])])
+        found = [] if self.enhancement == ANY else [f'enhancement "{self.enhancement}"']
+        return ", ".join([size, quality, *found])
 
     def with_rates(self) -> str:
         """Returns condition and error rates in one phrase."""

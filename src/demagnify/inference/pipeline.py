@@ -15,6 +15,7 @@ from demagnify.data import face_finding, videos
 from demagnify.data.face_finding import Face, FaceFinder, crop, square
 from demagnify.inference.answers import (
     SCOPE,
+    SCOPES,
     Interpreter,
     Meaning,
     Seen,
@@ -88,6 +89,7 @@ class FaceVerdict:
             "score": self.score,
             "logit": self.logit,
             "action": self.action,
+            "views": self.views,
             "enhancement": self.enhancement.to_json(),
             **(self.meaning or Meaning(verdict=self.verdict)).to_json(),
         }
@@ -107,17 +109,20 @@ class PhotoVerdict:
         faces: A verdict for each face, the largest first; empty if there is none.
         problem: Why there is no verdict; None if there is one.
         pixels: The upright photograph, uint8 RGB (H, W, 3); None if it could not be read.
+        scope: Which kinds of fakes the defence looks for.
     """
 
     path: Path
     faces: tuple[FaceVerdict, ...] = ()
     problem: str | None = None
     pixels: Pixels | None = None
+    scope: str = SCOPE
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the pixels."""
         found = [face.to_json() for face in self.faces]
-        return {"file": str(self.path), "faces": found, "problem": self.problem, "scope": SCOPE}
+        about = {"problem": self.problem, "scope": self.scope}
+        return {"file": str(self.path), "faces": found, **about}
 
 
 class Photograph(NamedTuple):
@@ -293,7 +298,8 @@ class Pipeline:
                     self._verdict(face, pixels, next(classified), enhancement)
                     for face, enhancement in zip(faces, enhancements, strict=True)
                 ]
-                yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels)
+                scope = SCOPES.get(self.config.defense, SCOPE)
+                yield PhotoVerdict(path=path, faces=tuple(verdicts), pixels=pixels, scope=scope)
 
     def _verdict(
         self, face: Face, pixels: Pixels, decision: Decision, enhancement: Enhancement

@@ -20,7 +20,7 @@ from demagnify.core.files import atomic_folder, sha256, write_bytes, write_text
 from demagnify.core.settings import Frozen
 from demagnify.data import Skipped
 from demagnify.data.face_finding import FaceFinder, crop
-from demagnify.inference.answers import SCOPE
+from demagnify.inference.answers import SCOPE, SCOPES
 from demagnify.inference.calibration import Verdict
 from demagnify.inference.conditions import Condition
 from demagnify.inference.detect import DetectionConfig, detect_with
@@ -71,6 +71,7 @@ class FaceRecord(_Document):
     box: tuple[float, float, float, float] = Field(description="Left, top, width, height in pixels")
     found_with: float = Field(description="How sure the face finder is, 0 to 1")
     verdict: Verdict = Field(description="The answer")
+    reason: str = Field(default="", description='Why it is "unsure"; empty otherwise')
     likelihood_ratio: float | None = Field(
         description="How many times likelier the logit is under the first proposition than under "
         "the second; null: none can be given"
@@ -86,6 +87,7 @@ class FaceRecord(_Document):
     score: float = Field(description="0 to 1, a ranking; above 0.5 is on the fake side")
     logit: float = Field(description="The detector's logit")
     action: str = Field(description="The correction before the detector")
+    views: int = Field(default=1, description="How many views of the face its logit is the mean of")
     uncertainty: float | None = Field(default=None, description="Of the defence, if it gives one")
     explanation: dict[str, Any] | None = Field(
         default=None,
@@ -106,6 +108,13 @@ class InputRecord(_Document):
     problem: str | None = Field(description="Why there is no answer; null: there is one")
     faces: tuple[FaceRecord, ...] = Field(default=(), description="The faces of a photograph")
     clip: dict[str, Any] | None = Field(default=None, description="The answer about a clip")
+
+
+class SkippedRecord(_Document):
+    """What was found among the named files and folders, and not examined."""
+
+    file: str = Field(description="Its path")
+    reason: str = Field(description="Why it was not examined")
 
 
 class Weights(_Document):
@@ -137,6 +146,9 @@ class CaseDocument(_Document):
     propositions: tuple[str, str] = Field(description="Of the likelihood ratio, numerator first")
     limits: tuple[str, ...] = Field(description="What the answers do not say")
     inputs: tuple[InputRecord, ...]
+    skipped: tuple[SkippedRecord, ...] = Field(
+        default=(), description="Links and folders that could not be followed, and the like"
+    )
     pdf_sha256: str | None = Field(default=None, description="Of report.pdf; null: not printed")
     page_sha256: str | None = Field(default=None, description="Of index.html; null: no page")
     wording: str | None = Field(
@@ -278,7 +290,14 @@ def examine(
     """Examines files, writes the crops to `folder`, and returns the document; see `write_case`."""
     pipeline = Pipeline.load(config, finder=finder)
     inputs = []
-    found = detect_with(pipeline, photos, on_skip=on_skip)
+    skipped: list[SkippedRecord] = []
+
+    def skip(one: Skipped) -> None:
+        skipped.append(SkippedRecord(file=one.where, reason=one.reason))
+        if on_skip is not None:
+            on_skip(one)
+
+    found = detect_with(pipeline, photos, on_skip=skip)
     for number, verdict in enumerate(found, start=1):
         on_verdict(verdict)
         path, readable = verdict.path, verdict.path.is_file()
@@ -291,7 +310,8 @@ def examine(
                 keep=lambda name, content: write_bytes(folder / name, content),
             )
         )
-    return make_document(pipeline, inputs, command=command)
+    document = make_document(pipeline, inputs, command=command)
+    return document.model_copy(update={"skipped": tuple(skipped)})
 
 
 def crop_name(number: int, place: int) -> str:
@@ -354,7 +374,7 @@ def make_document(
         ),
         calibration="" if reads is None else reads.in_words(),
         propositions=PROPOSITIONS,
-        limits=LIMITS,
+        limits=(f"Scope: {SCOPES.get(config.defense, SCOPE)}.", *LIMITS[1:]),
         inputs=tuple(inputs),
     )
 

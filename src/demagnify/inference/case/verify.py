@@ -32,6 +32,7 @@ _OF_THE_RUN: Final = {
 """What may differ when the same files are examined again."""
 _OF_THE_VERSION: Final = {"propositions", "limits", "calibration"}
 """Words that may differ between versions."""
+_MISSING: Final = "the file is missing"
 _NOT_RECORDED: Final = "it is not in the record"
 _OF_DESKTOPS: Final = {".DS_Store", "Thumbs.db", "desktop.ini"}
 """Files that desktops leave in every folder that is looked at."""
@@ -43,6 +44,7 @@ _MOST: Final = 5
 def verify_case(
     folder: Path,
     *,
+    inputs: Path = Path(),
     finder: FaceFinder | None = None,
     on_note: Callable[[str], None] = lambda _note: None,
 ) -> list[str]:
@@ -54,8 +56,9 @@ def verify_case(
 
     Args:
         folder: The folder of the case.
+        inputs: Where relative paths of inputs begin; the present folder if not given.
         finder: Finds the faces; YuNet if None.
-        on_note: Gets what is no fault.
+        on_note: Gets what is no fault: words of another version, and where inputs were looked for.
 
     Returns:
         What is wrong, one line each; empty if all is as recorded.
@@ -75,12 +78,14 @@ def verify_case(
         who = f"another build of demagnify {made}" if made == mine else f"demagnify {made}"
         this = "" if made == mine else f", this is {mine}"
         on_note(f"made by {who}{this}: page checked by its SHA-256 alone")
-    inputs = {one.file: _fault(Path(one.file), one.sha256) for one in document.inputs}
+    of_inputs = {one.file: _fault(inputs / one.file, one.sha256) for one in document.inputs}
     of_case = _faults_of_case(document, folder)
-    faults = [f"{path}: {fault}" for path, fault in (inputs | of_case).items() if fault]
-    intact = [one for one in document.inputs if not inputs[one.file]]
+    faults = [f"{path}: {fault}" for path, fault in (of_inputs | of_case).items() if fault]
+    intact = [one for one in document.inputs if not of_inputs[one.file]]
+    if any(of_inputs[one] == _MISSING and not Path(one).is_absolute() for one in of_inputs):
+        on_note(f"inputs were looked for in {inputs.resolve()}; --inputs names another folder")
     try:
-        again = _examined(document, intact, finder)
+        again = _examined(document, intact, inputs, finder)
     except DemagnifyError as error:
         faults.append(f"the answers cannot be computed again: {error}")
     else:
@@ -113,26 +118,27 @@ def _faults_of_case(document: CaseDocument, folder: Path) -> dict[Path, str]:
 
 
 def _examined(
-    document: CaseDocument, intact: list[InputRecord], finder: FaceFinder | None
+    document: CaseDocument, intact: list[InputRecord], place: Path, finder: FaceFinder | None
 ) -> CaseDocument:
     """Examines the unchanged inputs again; crops get the names that they have in the case."""
     numbers = {one.file: number for number, one in enumerate(document.inputs, start=1)}
     with private_folder() as folder:
-        paths = [Path(one.file) for one in intact]
+        paths = [place / one.file for one in intact]
         again = examine(paths, folder, document.settings(), finder=finder)
     inputs = []
-    for one in again.inputs:
+    for before, one in zip(intact, again.inputs, strict=True):
         faces = tuple(
-            face.model_copy(update={"crop": crop_name(numbers[one.file], place)})
-            for place, face in enumerate(one.faces, start=1)
+            face.model_copy(update={"crop": crop_name(numbers[before.file], number)})
+            for number, face in enumerate(one.faces, start=1)
         )
-        inputs.append(one.model_copy(update={"faces": faces}))
+        clip = None if one.clip is None else one.clip | {"file": before.file}
+        inputs.append(one.model_copy(update={"file": before.file, "faces": faces, "clip": clip}))
     return again.model_copy(update={"inputs": tuple(inputs)})
 
 
 def _told(document: CaseDocument, same_words: bool) -> Json:
     apart = set() if same_words else _OF_THE_VERSION
-    return document.model_dump(mode="json", exclude={*_OF_THE_RUN, *apart, "inputs"})
+    return document.model_dump(mode="json", exclude={*_OF_THE_RUN, *apart, "inputs", "skipped"})
 
 
 def _of_the_page(folder: Path, document: CaseDocument) -> list[str]:
@@ -141,7 +147,7 @@ def _of_the_page(folder: Path, document: CaseDocument) -> list[str]:
 
     page = folder / PAGE
     if not page.is_file():
-        return [f"{page}: the file is missing"]
+        return [f"{page}: {_MISSING}"]
     has, wanted = page.read_text(encoding="utf-8", errors="replace"), render(document, folder)
     if has == wanted:
         return []
@@ -165,5 +171,5 @@ def _fault(path: Path, digest: str | None) -> str:
     if digest is None:
         return _NOT_RECORDED if path.is_file() else ""
     if not path.is_file():
-        return "the file is missing"
+        return _MISSING
     return "" if sha256(path) == digest else "the file has changed (SHA-256 differs)"
