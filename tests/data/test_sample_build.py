@@ -190,4 +190,4 @@ def test_the_command_says_what_few_pairs_are_no_good_for(photos, finder, tmp_pat
     monkeypatch.setattr(build, "FaceFinder", lambda: finder)
     result = CliRunner().invoke(app, ["sample", str(tmp_path / "out"), "--photos", str(photos)])
     assert result.exit_code == 0
-    assert "pairs: training and calibrate need val" in result.output
+    assert "pairs: training needs val" in result.output
