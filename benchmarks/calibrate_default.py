@@ -94,6 +94,7 @@ def main() -> None:
     print(made.model_dump_json(indent=1, include={"parts", "conditions"}))
     print(*fallbacks(rows, made.parts), sep="\n")
     _print_coverage(rows.where(~rows.enhanced), config)
+    _print_price(rows.where(rows.enhanced), made)
     test, launder = opened("test", sets)
     found = measure(test, ask, made, launder, enhancers)
     save(Path(str(folder_of(options.defense))) if options.ship else options.output, made, found)
@@ -158,6 +159,23 @@ def _print_coverage(rows: Rows, config: CalibrationConfig) -> None:
     ):
         low, high = np.quantile(column, [0.05, 0.95])
         print(f"{name}: {column.mean():.3f} ({low:.3f} to {high:.3f}), promised {target:g}")
+
+
+def _print_price(rows: Rows, calibration: Calibration) -> None:
+    """Prints what the limits by answer change, on the enhanced faces of the fit."""
+    assert rows.enhancement is not None
+    print("\n| limits | real: called fake | fake: called fake | called real | unsure |")
+    fake = rows.labels == 1
+    for name, answers in (("for any face", None), ("by answer", rows.enhancement.tolist())):
+        verdicts = np.array(calibration.apply(rows.logits, answers).verdicts)
+        shares = (
+            (verdicts[~fake] == "fake").mean(),
+            (verdicts[fake] == "fake").mean(),
+            (verdicts[fake] == "real").mean(),
+            (verdicts == "unsure").mean(),
+        )
+        cells = " | ".join(f"{share:.3f}" for share in shares)
+        print(f"| {name} | {cells} | real, fake: {(~fake).sum()}, {fake.sum()} |")
 
 
 def _print_test(rows: Rows, faces: Faces, calibration: Calibration) -> None:

@@ -29,5 +29,6 @@ def test_one_command_makes_the_whole_calibration(monkeypatch, tmp_path, capsys):
     table = ConditionTable.beside(tmp_path / "out", made.fingerprint, digest)
     assert {one.enhancement for one in table.conditions} <= set(made.parts)
     assert "| composite | laundered |" in said
+    assert "| by answer |" in said
     script.main()  # from the kept logits
     assert sha256(tmp_path / "out" / FILE) == digest
